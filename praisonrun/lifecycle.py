@@ -89,6 +89,8 @@ def _told(run: Run, ended: Exit) -> Outcome | None:
             return Outcome(Status.FAILED, Failure.SPAWN_FAILED, ended.error)
         case "lost":
             return Outcome(Status.FAILED, Failure.LOST, ended.error)
+        case "env_lost":
+            return Outcome(Status.FAILED, Failure.ENV_LOST, ended.error)
     return None
 
 

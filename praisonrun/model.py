@@ -197,12 +197,24 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A run as it is now: its row, and what only the live process or its journal can tell."""
+
+    run: Run
+    phase: Phase | None = None
+    """What a running run is doing; None otherwise."""
+    pid: int | None = None
+    progress: Mapping[str, Json] = field(default_factory=dict)
+    usage: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Exit:
     """How an attempt's process ended: the payload of the journal's ENDED frame."""
 
     attempt: int
     reason: str
-    """exited, cancelled, timed_out, idle_timed_out, spawn_failed, or lost (said by the server only)."""
+    """exited, cancelled, timed_out, idle_timed_out, spawn_failed; by the server only: lost, env_lost."""
     code: int | None = None
     signal: int | None = None
     error: str | None = None
@@ -222,6 +234,8 @@ class Exit:
     result: bool = False
     """Whether a RESULT frame was written."""
     ended_at: int = 0
+    end: int = 0
+    """Length of the journal after the ENDED frame where its reader knows it; not part of the payload."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,202 @@
+"""What can be run now: the main file, kept fresh, and the files that submits name."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ..errors import ConfigError, Invalid, PraisonrunError
+from ..model import Agent
+from . import crew, document, files, frameworks, reading
+from .crewtexts import CrewTexts, remember
+from .document import Document
+from .files import Identity, Place
+
+DEFAULT_FILE = "agents.yaml"
+_SETTLED_NS = 50_000_000
+"""A file younger than this when read may change again within one tick of its clock."""
+
+log = logging.getLogger("praisonrun.agents")
+
+
+class Catalog:
+    """The agents of the main file and of the roots. One thread at a time.
+
+    `file` is the main agents file; None means none, which leaves the built-in `hello`. `roots` are the
+    folders that an agent_file may lie in. Raises ConfigError when the main file cannot be used.
+    """
+
+    def __init__(self, file: Path | None, roots: Sequence[Path], environ: Mapping[str, str]) -> None:
+        self.file = Path(os.path.abspath(file)) if file is not None else None  # noqa: PTH100
+        self.shown = str(file)
+        self.roots = tuple(roots)
+        self.environ = environ
+        self.problem: str | None = None
+        """Why the last reload failed; None while what is on disk is what is used."""
+        self._texts = CrewTexts()
+        self._read: OrderedDict[tuple[str, Identity], Document] = OrderedDict()
+        self._identity: Identity | None = None
+        self._settled = True
+        self._main = self._first(str(roots[0]) if roots else "")
+
+    @property
+    def default(self) -> Agent:
+        """The agent of a submit that names none."""
+        return self.get(None)
+
+    def get(self, name: str | None, framework: str | None = None) -> Agent:
+        """Return an agent of the main file; `framework` runs a crew whose file names none.
+
+        Raises Invalid for a name that it does not have, or an unknown framework.
+        """
+        self.reload()
+        return self._pick(self._main, name, framework)
+
+    def all(self) -> tuple[Agent, ...]:
+        """Return the agents of the main file, in its order."""
+        self.reload()
+        return tuple(self._bound(agent, None) for agent in self._main.agents.values())
+
+    def reload(self) -> None:
+        """Read the main file again if it changed. A broken one leaves the last good version in use."""
+        if self.file is None:
+            return
+        try:
+            found = Identity.of(os.stat(self.file))  # noqa: PTH116 - a microsecond, at every use
+        except OSError as error:
+            self._keep_last(f"{self.shown}: {(error.strerror or 'error').lower()}", None)
+            return
+        if found != self._identity or not self._settled:
+            self._reread(found)
+
+    def from_file(self, agent_file: str, framework: str | None = None, agent: str | None = None) -> Agent:
+        """Return an agent of the file that a submit names, relative to the roots.
+
+        `framework` runs a crew whose file names none. Raises BadRequest for a file that is missing, special,
+        too large or outside the roots; Invalid for what stands in it, an unknown agent or framework.
+        """
+        place = files.locate(agent_file, self.roots)
+        if self._is_main(agent_file, place):
+            self.reload()
+            return self._pick(self._main, agent, framework)
+        if place is None:
+            raise files.bad(agent_file, "does not exist")
+        return self._pick(self._document(place, agent_file), agent, framework)
+
+    def env_of(self, agent: Agent) -> Mapping[str, str]:
+        """Return the literal env values that the agent's entry has now; empty where it is gone."""
+        try:
+            entry = self._now(agent.file).agents.get(agent.name)
+        except PraisonrunError:
+            return {}
+        return self._bound(entry, None).env if entry is not None and entry.file == agent.file else {}
+
+    def crew_copy(self, agent: Agent, directory: Path) -> Path:
+        """Write the crew's text, as it was parsed, to `directory`/<sha256>.yaml once, and return its path.
+
+        Raises ConfigError when the text is no longer known, OSError when it cannot be written.
+        """
+        return self._texts.copy(agent, directory)
+
+    def _now(self, file: str) -> Document:
+        if file in ("", str(self.file or "")):
+            self.reload()
+            return self._main
+        place = files.locate(file, self.roots)
+        if place is None:
+            raise files.bad(file, "does not exist")
+        return self._document(place, Path(file).name)
+
+    def _first(self, folder: str) -> Document:
+        if self.file is None:
+            return Document({"hello": builtin(folder)}, "hello", "")
+        text, self._identity = files.read(self.file, self.shown)
+        self._settle(self._identity)
+        return self._parsed(text, self.file, self.shown)
+
+    def _reread(self, found: Identity) -> None:
+        assert self.file is not None
+        try:
+            text, self._identity = files.read(self.file, self.shown)
+            self._settle(self._identity)
+            if text != self._main.text or self.problem:
+                self._main = self._parsed(text, self.file, self.shown)
+        except ConfigError as error:
+            self._keep_last(error.message, found)
+            return
+        if self.problem:
+            log.info("%s is in use again", self.shown)
+        self.problem = None
+
+    def _keep_last(self, problem: str, found: Identity | None) -> None:
+        self._identity = found
+        if problem != self.problem:
+            log.warning("%s; the last good version stays in use", problem)
+        self.problem = problem
+
+    def _settle(self, found: Identity) -> None:
+        self._settled = abs(time.time_ns() - found.mtime_ns) > _SETTLED_NS
+
+    def _is_main(self, agent_file: str, place: Place | None) -> bool:
+        if place is not None:
+            return self.file is not None and _same_file(place.path, self.file)
+        return agent_file == DEFAULT_FILE or (self.file is not None and agent_file == self.file.name)
+
+    def _pick(self, found: Document, name: str | None, framework: str | None) -> Agent:
+        wanted = found.default if name is None else name
+        if wanted not in found.agents:
+            near = reading.did_you_mean(wanted, found.agents)
+            known = ", ".join(list(found.agents)[:50])
+            raise Invalid(f"no agent {wanted[:100]!r}{near or ';'} there are: {known}", field="agent")
+        agent = self._bound(found.agents[wanted], framework)
+        if agent.crew is not None:
+            frameworks.known(agent.crew.framework)
+        return agent
+
+    def _bound(self, agent: Agent, framework: str | None) -> Agent:
+        return crew.bound(agent, framework, self._main.python, self._main.shared)
+
+    def _document(self, place: Place, shown: str) -> Document:
+        try:
+            key = (place.path, Identity.of(os.lstat(place.path)))
+            if key in self._read:
+                self._read.move_to_end(key)
+                return self._read[key]
+            text, identity = files.read_confined(place, shown)
+            found = self._parsed(text, Path(place.path), shown)
+        except OSError as error:
+            raise files.bad(shown, f"cannot be read: {(error.strerror or 'error').lower()}") from None
+        except ConfigError as error:
+            raise Invalid(f"agent_file {error.message}", field="agent_file") from None
+        if abs(time.time_ns() - identity.mtime_ns) > _SETTLED_NS:
+            remember(self._read, (place.path, identity), found)
+        return found
+
+    def _parsed(self, text: str, file: Path, shown: str) -> Document:
+        found = document.read(text, file, shown)
+        if any(agent.crew for agent in found.agents.values()):
+            self._texts.keep(text)
+        return found
+
+
+def builtin(folder: str) -> Agent:
+    """Return `hello`, the agent of a server without an agents file, which runs in `folder`."""
+    return Agent(
+        name="hello",
+        file="",
+        command=("{python}", "-m", "praisonrun.demo"),
+        cwd=os.path.abspath(folder) if folder else "",  # noqa: PTH100
+        timeout=60.0,
+        description="The built-in demo: counts the words of the prompt and shows progress",
+    )
+
+
+def _same_file(path: str, other: Path) -> bool:
+    try:
+        return os.path.samefile(path, other)  # noqa: PTH121
+    except OSError:
+        return False

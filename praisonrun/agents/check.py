@@ -1,0 +1,97 @@
+"""`praisonrun check`: what a file offers and what is missing on this machine, as data."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import Invalid
+from ..model import Agent, Mode
+from . import launch
+from .catalog import Catalog
+
+_VARIABLE = re.compile(r"\$\{?[A-Za-z_]\w*\}?")
+
+
+@dataclass(frozen=True, slots=True)
+class AgentReport:
+    """One agent, as it would fare here."""
+
+    name: str
+    kind: str
+    """command, service or crew."""
+    program: str
+    """What is started: the command's first element, or the crew's framework."""
+    path: str | None
+    """Where that is installed, None where it is not."""
+    missing_env: tuple[str, ...] = ()
+    problem: str | None = None
+    """Why it cannot start, and what to do."""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A file that can be read, and its agents."""
+
+    file: str
+    """As given; empty for the built-in."""
+    default: str
+    agents: tuple[AgentReport, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every agent could start."""
+        return all(agent.problem is None for agent in self.agents)
+
+
+def check(file: Path | None, environ: Mapping[str, str]) -> Report:
+    """Return what `file` offers here. Raises ConfigError, with its place, for a file that cannot be used."""
+    catalog = Catalog(file, [file.parent if file else Path.cwd()], environ)
+    agents = tuple(check_agent(agent, environ) for agent in catalog.all())
+    return Report(str(file or ""), catalog.default.name, agents)
+
+
+def check_agent(agent: Agent, environ: Mapping[str, str]) -> AgentReport:
+    """Return how one agent would fare with this environment."""
+    path, problem = None, None
+    missing = tuple(launch.missing_env(agent, environ, {}))
+    try:
+        path = launch.program(agent, environ)
+        launch.preflight(agent, "", environ, dict.fromkeys(missing, "given"))
+    except Invalid as error:
+        problem = error.message
+    return AgentReport(
+        agent.name, _kind(agent), _program(agent), path, missing, problem, tuple(_warnings(agent, missing))
+    )
+
+
+def _kind(agent: Agent) -> str:
+    if agent.crew:
+        return "crew"
+    return "service" if agent.mode is Mode.SERVICE else "command"
+
+
+def _program(agent: Agent) -> str:
+    return agent.crew.framework if agent.crew else agent.command[0]
+
+
+def _warnings(agent: Agent, missing: tuple[str, ...]) -> list[str]:
+    found = [
+        f"env {name} looks like a variable, but values are literal; use env_pass"
+        for name in _variables(agent)
+    ]
+    if missing:
+        found.append(
+            f"a submit must send {', '.join(missing)} in `envs`, or the server's environment must hold it"
+        )
+    if agent.cwd and not os.path.isdir(agent.cwd):  # noqa: PTH112
+        found.append(f"its directory {agent.cwd} does not exist")
+    return found
+
+
+def _variables(agent: Agent) -> list[str]:
+    return [name for name, value in agent.env.items() if _VARIABLE.fullmatch(value)]

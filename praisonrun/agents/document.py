@@ -1,0 +1,88 @@
+"""A whole file becomes agents: either entries under `agents:`, or one crew that a framework executes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..model import Agent
+from . import crew, entry, reading
+from .yamltext import Node, parse
+
+AGENT_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+_TOP = ("default", "agents", "env", "env_pass", "env_required", "python")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What one file offers."""
+
+    agents: Mapping[str, Agent]
+    default: str
+    text: str
+    python: str | None = None
+    """An interpreter that has the crews' framework, where the file names one."""
+    shared: entry.Shared = entry.NOTHING
+    """What the file's top level gives to its entries, and to crews, whose own files cannot say it."""
+
+
+def read(text: str, file: Path, shown: str) -> Document:
+    """Return what the text of `file` (an absolute path, named `shown` in errors) offers.
+
+    Raises ConfigError with `shown:line:column`.
+    """
+    root = parse(text, shown)
+    if root is None or root.pairs is None:
+        fault = root or Node(shown, 1, 1)
+        raise fault.fault(
+            "an agents file is a mapping with `agents:`, such as agents: {hello: {command: [echo, hi]}}"
+        )
+    if crew.is_crew(root):
+        agent = crew.read(root, text, file)
+        return Document({agent.name: agent}, agent.name, text, agent.crew.python if agent.crew else None)
+    return _entries(root, text, file)
+
+
+def _entries(root: Node, text: str, file: Path) -> Document:
+    pairs = root.pairs or {}
+    if "launchers" in pairs:
+        raise root.keys["launchers"].fault("`launchers` is not supported yet; remove it")
+    entry.refuse_reserved(root)
+    reading.unknown_keys(root, _TOP, "the file")
+    shared = _shared(pairs, file)
+    agents = _agents(root, shared)
+    python = crew.interpreter(pairs["python"], file) if "python" in pairs else None
+    return Document(agents, _default(pairs, agents), text, python, shared)
+
+
+def _agents(root: Node, shared: entry.Shared) -> dict[str, Agent]:
+    node = (root.pairs or {}).get("agents")
+    if node is None:
+        raise root.fault("no `agents:` in the file; write agents: {hello: {command: [echo, hi]}}")
+    found: dict[str, Agent] = {}
+    for name, value in reading.mapping(node, "agents").items():
+        reading.check_form(node.keys[name], name, AGENT_NAME, "an agent's name is letters, digits, . _ and -")
+        found[name] = entry.read(name, value, shared)
+    if not found:
+        raise node.fault("`agents` is empty; write agents: {hello: {command: [echo, hi]}}")
+    return found
+
+
+def _shared(pairs: Mapping[str, Node], file: Path) -> entry.Shared:
+    values = {
+        key: entry.READERS[key](pairs[key], key)
+        for key in ("env", "env_pass", "env_required")
+        if key in pairs
+    }
+    return entry.Shared(str(file), **values)
+
+
+def _default(pairs: Mapping[str, Node], agents: Mapping[str, Agent]) -> str:
+    if "default" not in pairs:
+        return next(iter(agents))
+    name = reading.text(pairs["default"], "default")
+    if name not in agents:
+        near = reading.did_you_mean(name, agents) or f"; there are {', '.join(agents)}"
+        raise pairs["default"].fault(f"`default` names no agent of this file: {name!r}{near}")
+    return name

@@ -1,0 +1,194 @@
+"""One entry of agents.yaml becomes an Agent: the table of keys, then what the keys must be together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..formats import FORMATS
+from ..model import Agent, Mode, Readiness, Retain
+from . import envnames, placeholders, reading
+from .yamltext import Node
+
+YEAR = 366 * 24 * 3600.0
+_NEVER: Mapping[str, str] = {
+    "use": "write `command:` for now",
+    "cancel_signal": "remove it: an agent is asked to end with SIGTERM",
+    "session": "remove it: the agent finds its session in PRAISONRUN_SESSION_ID",
+    "launcher": "remove it",
+    "sandbox": "remove it",
+}
+"""Keys that wait for a later version, and what to do until then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the top level of a file gives to every entry."""
+
+    file: str
+    """Absolute path."""
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    env_pass: tuple[str, ...] = ()
+    env_required: tuple[str, ...] = ()
+
+
+NOTHING = Shared("")
+
+
+def _mode(node: Node, key: str) -> Mode:
+    return Mode(reading.one_of("run", "service")(node, key))
+
+
+def _port(node: Node, key: str) -> int:
+    if node.scalar is not None and node.scalar.text == "auto":
+        return 0
+    if node.scalar is not None and isinstance(node.scalar.value, str) and node.scalar.tag == "str":
+        raise node.fault(f"`{key}` must be a number from 1 to 65535 or auto, not {node.kind}")
+    return reading.whole(1, 65535)(node, key)
+
+
+def _readiness(node: Node, key: str) -> Readiness:
+    pairs = reading.mapping(node, key)
+    reading.unknown_keys(node, ("type", "path", "timeout_seconds"), f"`{key}`")
+    values: dict[str, Any] = {name: _READINESS[name](value, f"{key}.{name}") for name, value in pairs.items()}
+    if not values.get("path", "/").startswith("/"):
+        raise pairs["path"].fault(f"`{key}.path` must begin with /")
+    if "path" in values and values.get("type") != "http":
+        raise node.keys["path"].fault(f"`{key}.path` has a meaning only with `type: http`")
+    return Readiness(**values)
+
+
+def _retain(node: Node, key: str) -> Retain:
+    pairs = reading.mapping(node, key)
+    reading.unknown_keys(node, _RETAIN, f"`{key}`")
+    return Retain(**{name: _RETAIN[name](value, f"{key}.{name}") for name, value in pairs.items()})
+
+
+_READINESS: Mapping[str, Callable[[Node, str], Any]] = {
+    "type": reading.one_of("http", "tcp", "timeout"),
+    "path": reading.text,
+    "timeout_seconds": reading.seconds(0.1, 3600),
+}
+_RETAIN: Mapping[str, Callable[[Node, str], Any]] = {
+    "on_failure": reading.boolean,
+    "seconds": reading.whole(1, int(YEAR)),
+}
+READERS: Mapping[str, Callable[[Node, str], Any]] = {
+    "command": reading.argv,
+    "mode": _mode,
+    "prompt": reading.one_of("stdin", "arg", "none"),
+    "cwd": reading.text,
+    "env": envnames.literals,
+    "env_pass": envnames.globs,
+    "env_required": envnames.names,
+    "timeout": reading.seconds(0.1, YEAR, off=True),
+    "idle_timeout": reading.seconds(0.1, YEAR, off=True),
+    "grace": reading.seconds(0, 3600),
+    "retries": reading.whole(0, 1000),
+    "backoff": reading.seconds(0, 24 * 3600),
+    "concurrency": reading.whole(1, 10_000),
+    "priority": reading.whole(-1_000_000, 1_000_000),
+    "format": reading.one_of(*sorted(FORMATS)),
+    "files": reading.boolean,
+    "install": reading.argv,
+    "outputs": reading.outputs,
+    "description": reading.text,
+    "metadata": reading.json_mapping,
+    "port": _port,
+    "readiness": _readiness,
+    "public_url": reading.boolean,
+    "retain": _retain,
+}
+"""Every key of an entry, in the words of model.Agent, and how its value is read."""
+_SERVICE_ONLY = ("port", "readiness", "public_url")
+
+
+def read(name: str, node: Node, shared: Shared) -> Agent:
+    """Return the agent that one entry describes. Raises ConfigError with the place of the fault."""
+    if node.pairs is None:
+        raise node.fault(f"agent `{name}` must be a mapping such as {{command: [program]}}, not {node.kind}")
+    refuse_reserved(node)
+    reading.unknown_keys(node, READERS, f"agent `{name}`")
+    if "command" not in node.pairs:
+        raise node.fault(f"agent `{name}` has no `command`; write command: [program, argument]")
+    values = {key: READERS[key](value, key) for key, value in node.pairs.items()}
+    service = values.get("mode") is Mode.SERVICE
+    _check_together(node, values, service=service)
+    if service:
+        values = _service(node, values)
+    values.setdefault("prompt", _prompt(values["command"], service=service))
+    return Agent(**{**values, **_inherited(values, shared), "name": name, "file": shared.file})
+
+
+def refuse_reserved(node: Node) -> None:
+    """Raise for a key that waits for a later version."""
+    for key, place in node.keys.items():
+        if key in _NEVER:
+            raise place.fault(f"`{key}` is not supported yet; {_NEVER[key]}")
+
+
+def working_directory(cwd: str, file: str) -> str:
+    """Return an absolute directory: `~` expanded, relative to the folder of `file`."""
+    return os.path.normpath(os.path.join(os.path.dirname(file), os.path.expanduser(cwd)))  # noqa: PTH111, PTH118, PTH120
+
+
+def _inherited(values: Mapping[str, Any], shared: Shared) -> dict[str, Any]:
+    return {
+        "cwd": working_directory(values.get("cwd", ""), shared.file),
+        "env": {**shared.env, **values.get("env", {})},
+        "env_pass": union(shared.env_pass, values.get("env_pass", ())),
+        "env_required": union(shared.env_required, values.get("env_required", ())),
+    }
+
+
+def _check_together(node: Node, values: Mapping[str, Any], *, service: bool) -> None:
+    pairs = node.pairs or {}
+    allowed = placeholders.NAMES - ({"prompt"} if service else {"port"})
+    placeholders.check(pairs["command"], "command", values["command"], allowed)
+    if "install" in pairs:
+        placeholders.check(pairs["install"], "install", values["install"], frozenset({"python"}))
+    for key in _SERVICE_ONLY:
+        if key in pairs and not service:
+            raise node.keys[key].fault(
+                f"`{key}` has a meaning only with `mode: service`; add it or remove `{key}`"
+            )
+    if "prompt" in pairs:
+        _check_prompt(pairs["prompt"], values, service=service)
+    if values.get("files") is False and values.get("retain", Retain()).on_failure:
+        raise node.keys["retain"].fault(
+            "`files: false` leaves no scratch to retain; remove `retain` or `files: false`"
+        )
+
+
+def _check_prompt(node: Node, values: Mapping[str, Any], *, service: bool) -> None:
+    element = "prompt" in placeholders.used(values["command"])
+    if service and values["prompt"] != "none":
+        raise node.fault("a service gets no prompt; remove `prompt`")
+    if values["prompt"] == "arg" and not element:
+        raise node.fault('`prompt: arg` needs an element "{prompt}" in `command`; add it')
+    if values["prompt"] != "arg" and element:
+        raise node.fault(
+            f'`prompt: {values["prompt"]}` contradicts the element "{{prompt}}" of `command`; remove one'
+        )
+
+
+def _service(node: Node, values: dict[str, Any]) -> dict[str, Any]:
+    """Fill what a service has and a run has not: no time limit, a port, a readiness that fits it."""
+    port = values.get("port", 0 if "port" in placeholders.used(values["command"]) else None)
+    ready = values.get("readiness", Readiness(type="timeout" if port is None else "tcp"))
+    if port is None and ready.type != "timeout":
+        raise node.keys["readiness"].fault(f"`readiness: {ready.type}` needs a `port`; add port: auto")
+    return {"timeout": None, **values, "port": port, "readiness": ready}
+
+
+def _prompt(command: tuple[str, ...], *, service: bool) -> str:
+    if service:
+        return "none"
+    return "arg" if "prompt" in placeholders.used(command) else "stdin"
+
+
+def union(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the elements of both, each once, in order."""
+    return tuple(dict.fromkeys((*first, *second)))

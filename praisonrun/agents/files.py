@@ -1,0 +1,170 @@
+"""The only place that opens an agents file: bounded, never hanging, never outside the roots."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from ..errors import BadRequest, ConfigError
+
+MAX_BYTES = 256 * 1024
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+class Identity(NamedTuple):
+    """What tells one state of a file from the next."""
+
+    device: int
+    inode: int
+    mtime_ns: int
+    size: int
+
+    @classmethod
+    def of(cls, found: os.stat_result) -> Identity:
+        """Return the identity in a stat result."""
+        return cls(found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
+
+
+class Place(NamedTuple):
+    """A file inside a root: both absolute and without symlinks."""
+
+    root: str
+    path: str
+
+
+def read(path: Path, shown: str) -> tuple[str, Identity]:
+    """Return the text of a file that the user configured; a symlink is followed.
+
+    Raises ConfigError for anything but a readable regular file of UTF-8 of at most 256 KiB.
+    """
+    try:
+        descriptor = os.open(path, _FILE)
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {(error.strerror or 'error').lower()}", place=shown) from None
+    with _closing(descriptor):
+        return _text(descriptor, shown)
+
+
+def read_confined(place: Place, shown: str) -> tuple[str, Identity]:
+    """Return the text of a file inside a root, walked to without following any symlink.
+
+    Raises BadRequest where something is not what `locate` saw, ConfigError for what it holds.
+    """
+    *folders, name = Path(place.path).relative_to(place.root).parts or (".",)
+    try:
+        with _walked(place.root, folders) as folder:
+            _refuse_special(os.stat(name, dir_fd=folder, follow_symlinks=False), shown)
+            descriptor = os.open(name, _FILE | os.O_NOFOLLOW, dir_fd=folder)
+    except OSError as error:
+        raise bad(shown, f"cannot be read: {(error.strerror or 'error').lower()}") from None
+    with _closing(descriptor):
+        _refuse_special(os.fstat(descriptor), shown)
+        return _text(descriptor, shown)
+
+
+def locate(agent_file: str, roots: Sequence[Path]) -> Place | None:
+    """Return where an agent_file lies, None where no root has it. Raises BadRequest outside the roots."""
+    _refuse_form(agent_file)
+    if os.path.isabs(agent_file):  # noqa: PTH117
+        roots = [root for root in roots if _inside(agent_file, os.path.abspath(root), os.path.realpath(root))]  # noqa: PTH100
+        if not roots:
+            raise _outside(agent_file)
+    for root in roots:
+        real = os.path.realpath(root)
+        path = os.path.realpath(os.path.join(root, agent_file))  # noqa: PTH118
+        if not _inside(path, real):
+            raise _outside(agent_file)
+        if os.path.lexists(path):
+            return Place(real, path)
+    return None
+
+
+def bad(shown: str, message: str) -> BadRequest:
+    """Return the 400 for an agent_file."""
+    return BadRequest(f"agent_file {shown[:200]!r} {message}", field="agent_file")
+
+
+def _refuse_form(agent_file: str) -> None:
+    if not agent_file.strip():
+        raise bad(agent_file, "is empty; give a path such as agents.yaml")
+    if "\0" in agent_file or not _encodes(agent_file):
+        raise bad(agent_file, "is no file name")
+    if len(agent_file) > 1024:
+        raise bad(agent_file, "is longer than 1024 characters")
+    if ".." in agent_file.split("/"):
+        raise bad(agent_file, "must not hold '..'")
+
+
+def _refuse_special(found: os.stat_result, shown: str) -> None:
+    if stat.S_ISDIR(found.st_mode):
+        raise bad(shown, "is a directory; name a file in it")
+    if stat.S_ISLNK(found.st_mode):
+        raise bad(shown, "is a symlink that leads nowhere")
+    if not stat.S_ISREG(found.st_mode):
+        raise bad(shown, "is not a regular file")
+    if found.st_size > MAX_BYTES:
+        raise bad(shown, f"is larger than {MAX_BYTES // 1024} KiB")
+
+
+def _outside(shown: str) -> BadRequest:
+    return bad(shown, "is outside the agent roots; start praisonrun there, or add its folder to the roots")
+
+
+def _inside(path: str, *roots: str) -> bool:
+    return any(os.path.commonpath([os.path.normpath(path), root]) == root for root in roots)
+
+
+def _encodes(name: str) -> bool:
+    with suppress(UnicodeEncodeError):
+        name.encode()
+        return True
+    return False
+
+
+@contextmanager
+def _walked(root: str, folders: Sequence[str]) -> Iterator[int]:
+    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for folder in folders:
+            inner = os.open(folder, _DIRECTORY, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = inner
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _closing(descriptor: int) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _text(descriptor: int, shown: str) -> tuple[str, Identity]:
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        raise ConfigError("not a regular file", place=shown)
+    data = b""
+    while len(data) <= MAX_BYTES and (part := os.read(descriptor, MAX_BYTES + 1 - len(data))):
+        data += part
+    if len(data) > MAX_BYTES:
+        raise ConfigError(
+            f"larger than {MAX_BYTES // 1024} KiB; an agents file is small", place=f"{shown}:1:1"
+        )
+    return _decoded(data, shown), Identity.of(found)
+
+
+def _decoded(data: bytes, shown: str) -> str:
+    try:
+        return data.decode().removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        before = data[: error.start]
+        line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
+        raise ConfigError("not UTF-8; save the file as UTF-8", place=f"{shown}:{line}:{column}") from None

@@ -1,0 +1,50 @@
+"""`{prompt}` and its like: they fill whole elements of a command, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from .reading import did_you_mean, items
+from .yamltext import Node
+
+NAMES = frozenset({"prompt", "port", "session_id", "run_id", "python"})
+_WHOLE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_INSIDE = re.compile(r"\{(" + "|".join(sorted(NAMES)) + r")\}")
+
+
+def check(node: Node, key: str, command: Sequence[str], allowed: frozenset[str] = NAMES) -> None:
+    """Raise ConfigError for a placeholder that is unknown, out of place, or inside a longer element."""
+    for place, (item, element) in enumerate(zip(items(node, key), command, strict=True)):
+        whole = _WHOLE.fullmatch(element)
+        if whole:
+            _check_whole(item, key, whole[1], allowed, first=place == 0)
+        elif inside := _INSIDE.search(element):
+            raise item.fault(
+                f"{inside[0]} stands inside the longer element {element[:60]!r}: a placeholder fills a whole"
+                " element; make it an element of its own"
+            )
+
+
+def used(command: Sequence[str]) -> frozenset[str]:
+    """Return the placeholders of a command."""
+    return frozenset(whole[1] for element in command if (whole := _WHOLE.fullmatch(element)))
+
+
+def fill(command: Sequence[str], values: Mapping[str, str]) -> list[str]:
+    """Return the command with its placeholders filled."""
+    return [
+        values.get(element[1:-1], element) if _WHOLE.fullmatch(element) else element for element in command
+    ]
+
+
+def _check_whole(item: Node, key: str, name: str, allowed: frozenset[str], *, first: bool) -> None:
+    known = ", ".join(f"{{{one}}}" for one in sorted(allowed))
+    if name not in NAMES:
+        raise item.fault(
+            f"unknown placeholder {{{name}}} in `{key}`; known are {known}{did_you_mean(name, allowed)}"
+        )
+    if name not in allowed:
+        raise item.fault(f"{{{name}}} has no meaning in `{key}` here; known are {known}")
+    if first and name != "python":
+        raise item.fault(f"`{key}` must begin with a program, not {{{name}}}")

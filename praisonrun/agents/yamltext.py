@@ -1,0 +1,198 @@
+"""YAML text becomes a tree in which every key and value knows its place. No file, no schema.
+
+The tree is built from parse events in one pass, so depth, anchors, merge keys, tags and duplicate keys
+are refused before anything recursive or exponential could start.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from ..errors import ConfigError
+from .scalars import Scalar, tag_of, value_of
+
+if TYPE_CHECKING:
+    from yaml.error import Mark
+
+MAX_DEPTH = 20
+"""Levels of nesting."""
+MAX_NODES = 200_000
+"""Keys and values of one file."""
+
+_LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_SEQ = "tag:yaml.org,2002:seq"
+_MAP = "tag:yaml.org,2002:map"
+_UNPRINTABLE = re.compile(yaml.reader.Reader.NON_PRINTABLE.pattern)
+_TABS = "indent with spaces: YAML does not allow tabs there"
+_HINTS = (
+    ("\\t", _TABS),
+    ("cannot start any token", 'quote a text that starts with @, ` or %: "@text"'),
+    ("mapping values are not allowed", "quote a text that contains ': ', and check the indentation"),
+    ("unknown escape character", "use 'single quotes' for a text with backslashes"),
+    ("alphabetic or numeric character", 'quote a text that starts with * or &: "*.txt"'),
+    ("expected ',' or ']'", "check that the list is closed and its elements are separated by commas"),
+    ("expected ',' or '}'", "check that the braces are closed; quote a text that starts with {"),
+    ("found unexpected end of stream", "check that every quote is closed"),
+    ("expected <block end>", "check the indentation"),
+    ("could not find expected ':'", "write `key: value`, with a space after the colon"),
+    ("did not find expected key", "check the indentation"),
+)
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """A value and its place: `scalar` for a plain value, else `items` or `pairs`."""
+
+    file: str
+    line: int
+    """1-based."""
+    column: int
+    """1-based, in characters."""
+    scalar: Scalar | None = None
+    items: list[Node] | None = None
+    pairs: dict[str, Node] | None = None
+    keys: dict[str, Node] = field(default_factory=dict)
+    """The places of the keys of `pairs`."""
+
+    @property
+    def place(self) -> str:
+        """`file:line:column`."""
+        return f"{self.file}:{self.line}:{self.column}"
+
+    @property
+    def kind(self) -> str:
+        """What stands here, in words: `a list`, `the number 5`, …"""
+        if self.pairs is not None:
+            return "a mapping"
+        if self.items is not None:
+            return "a list"
+        return str(self.scalar)
+
+    def fault(self, message: str) -> ConfigError:
+        """Return an error that names this place."""
+        return ConfigError(message, place=self.place)
+
+
+def parse(text: str, file: str) -> Node | None:
+    """Return the tree of one YAML document, or None where the text holds no value.
+
+    `file` is the name shown in errors. Raises ConfigError with a place for anything that is not
+    plain YAML: syntax, anchors, merge keys, foreign tags, duplicate keys, too deep, too many values.
+    """
+    odd = _UNPRINTABLE.search(text)
+    if odd:
+        raise ConfigError(
+            f"the character {odd.group()!r} is not allowed in YAML; remove it",
+            place=_at(text, odd.start(), file),
+        )
+    try:
+        return _Builder(file).build(yaml.parse(text, Loader=_LOADER))
+    except yaml.MarkedYAMLError as error:
+        raise _syntax(error, file, text) from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"not YAML: {error}", place=f"{file}:1:1") from None
+
+
+class _Builder:
+    """Turns events into nodes; the one place where nesting is walked."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.count = 0
+
+    def build(self, events: Iterator[Any]) -> Node | None:
+        root: Node | None = None
+        for event in events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                if root is not None:
+                    raise self._node(event).fault("one document a file: remove the second `---`")
+            elif isinstance(event, yaml.NodeEvent):
+                root = self._value(event, events, 1)
+        return root
+
+    def _value(self, event: Any, events: Iterator[Any], depth: int) -> Node:
+        node = self._node(event)
+        self._refuse(event, node, depth)
+        if isinstance(event, yaml.ScalarEvent):
+            node.scalar = self._scalar(event, node)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            node.items = [self._value(item, events, depth + 1) for item in _until_end(events)]
+        else:
+            self._mapping(node, events, depth + 1)
+        return node
+
+    def _mapping(self, node: Node, events: Iterator[Any], depth: int) -> None:
+        node.pairs = {}
+        for event in _until_end(events):
+            key = self._value(event, events, depth)
+            value = self._value(next(events), events, depth)
+            if key.scalar is None:
+                raise key.fault(
+                    f'a key must be a text, not {key.kind}; quote a text that starts with {{ or [: "{{…}}"'
+                )
+            name = key.scalar.text
+            if name == "<<" and key.scalar.plain:
+                raise key.fault("merge keys (<<) are not allowed; write the keys out")
+            if name in node.pairs:
+                first = node.keys[name]
+                raise key.fault(f"the key `{name}` stands here twice; it is also on line {first.line}")
+            node.pairs[name] = value
+            node.keys[name] = key
+
+    def _scalar(self, event: Any, node: Node) -> Scalar:
+        tag = tag_of(event.value, event.tag, event.implicit)
+        try:
+            value = value_of(tag, event.value)
+        except ValueError as error:
+            raise node.fault(str(error)) from None
+        return Scalar(event.value, tag, value, plain=not event.style)
+
+    def _refuse(self, event: Any, node: Node, depth: int) -> None:
+        self.count += 1
+        if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
+            raise node.fault(
+                'anchors (&) and aliases (*) are not allowed; quote a text that starts with one: "*.txt"'
+            )
+        if depth > MAX_DEPTH:
+            raise node.fault(f"nested deeper than {MAX_DEPTH} levels")
+        if self.count > MAX_NODES:
+            raise node.fault(f"more than {MAX_NODES} keys and values")
+        if not isinstance(event, yaml.ScalarEvent) and event.tag not in (None, "!", _SEQ, _MAP):
+            raise node.fault(f"the tag {_short(event.tag)} is not allowed; remove it")
+        if isinstance(event, yaml.ScalarEvent) and not tag_of("", event.tag, event.implicit):
+            raise node.fault(f"the tag {_short(event.tag)} is not allowed; remove it, or quote the text")
+
+    def _node(self, event: Any) -> Node:
+        mark: Mark = event.start_mark
+        return Node(self.file, mark.line + 1, mark.column + 1)
+
+
+def _until_end(events: Iterator[Any]) -> Iterator[Any]:
+    for event in events:
+        if isinstance(event, yaml.CollectionEndEvent):
+            return
+        yield event
+
+
+def _short(tag: str | None) -> str:
+    return str(tag).replace("tag:yaml.org,2002:", "!!")
+
+
+def _syntax(error: yaml.MarkedYAMLError, file: str, text: str) -> ConfigError:
+    mark = error.problem_mark or error.context_mark
+    place = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else f"{file}:1:1"
+    said = " ".join(part for part in (error.problem, error.context) if part)
+    hint = next((hint for sign, hint in _HINTS if sign in said), "check the quotes and the indentation")
+    if mark and "\t" in [*text.splitlines(), ""][min(mark.line, text.count("\n"))][: mark.column + 1]:
+        hint = _TABS
+    return ConfigError(f"not YAML: {error.problem or error.context}; {hint}", place=place)
+
+
+def _at(text: str, offset: int, file: str) -> str:
+    before = text[:offset]
+    return f"{file}:{before.count(chr(10)) + 1}:{offset - before.rfind(chr(10))}"

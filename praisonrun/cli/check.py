@@ -1,0 +1,49 @@
+"""`praisonrun check`: what an agents file offers, and what is missing on this machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..agents import AgentReport, Report
+from ..agents import check as look
+from ..config import default_agents
+from .screen import plain
+
+
+def check(file: Path | None, *, strict: bool = False) -> int:
+    """Print one line for each agent; return 0, or 1 with `strict` when one cannot start.
+
+    Raises ConfigError, with its place, for a file that cannot be used.
+    """
+    report = look(file or _here(), os.environ)
+    print("\n".join(lines(report)))
+    return 0 if report.ok or not strict else 1
+
+
+def _here() -> Path | None:
+    found = default_agents()
+    return Path(found.name) if found else None  # shown as a person would write it
+
+
+def lines(report: Report) -> Iterator[str]:
+    """Yield what is printed for a report."""
+    count = len(report.agents)
+    file = report.file or "no agents.yaml here; built in"
+    yield f"{file}: {count} agent{'s' if count != 1 else ''}, default {report.default}"
+    width = max((len(agent.name) for agent in report.agents), default=0)
+    for agent in report.agents:
+        yield f"  {_state(agent)} {agent.name:<{width}}  {agent.kind:<7}  {_place(agent)}"
+        for warning in agent.warnings:
+            yield f"     {'':<{width}}  note: {plain(warning)}"
+
+
+def _state(agent: AgentReport) -> str:
+    return "ok" if agent.problem is None else "--"
+
+
+def _place(agent: AgentReport) -> str:
+    if agent.problem is not None:
+        return plain(f"cannot start: {agent.problem}")
+    return plain(agent.path or agent.program)

@@ -1,0 +1,170 @@
+"""The commands' side of HTTP: the few calls they make, and the errors of the wire as errors of ours."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from http import HTTPStatus
+from types import TracebackType
+from typing import Any
+
+import httpx2
+
+from ..errors import BadRequest, Forbidden, Invalid, NotFound, PraisonrunError, Unavailable, WrongState
+from ..model import Json
+
+RUNS = "/api/v1/runs"
+TRIES = 30
+"""Attempts in a row, about a minute, before a server is given up."""
+AWAY = 4
+"""Attempts in a row, three quarters of a second, before a person is told."""
+QUIET = 45.0
+"""Seconds without a byte after which a stream is dead: three heartbeats of the server."""
+_KINDS: dict[int, type[PraisonrunError]] = {
+    400: BadRequest,
+    403: Forbidden,
+    404: NotFound,
+    409: WrongState,
+    415: BadRequest,
+    422: Invalid,
+}
+
+Pause = Callable[[float], None]
+Tell = Callable[[str], None]
+
+
+class Client:
+    """One server, by its base URL. Raises PraisonrunError with what the server says."""
+
+    def __init__(
+        self,
+        base: str,
+        *,
+        tries: int = TRIES,
+        transport: httpx2.BaseTransport | None = None,
+        pause: Pause = time.sleep,
+        tell: Tell | None = None,
+    ) -> None:
+        # Loopback and plain HTTP: no proxy of the environment, and no certificates, which cost 50 ms.
+        self._http = httpx2.Client(
+            base_url=base,
+            trust_env=False,
+            transport=transport or httpx2.HTTPTransport(verify=False),
+            timeout=httpx2.Timeout(30.0, connect=5.0),
+        )
+        self.base = base
+        self._tries = tries
+        self._pause = pause
+        self._tell = tell
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def alive(self) -> bool:
+        """Say whether a praisonrun server answers. Raises Unavailable if something else does."""
+        try:
+            answer = self._http.get("/health", timeout=3.0)
+        except httpx2.ConnectError:
+            return False
+        except httpx2.TransportError as error:
+            raise Unavailable(f"{self.base} is taken by something that is no praisonrun server") from error
+        body = _json(answer)
+        if answer.status_code in (200, 503) and isinstance(body, dict) and "status" in body:
+            return True
+        raise Unavailable(f"{self.base} is taken by something that is no praisonrun server; use --port")
+
+    def submit(self, body: Mapping[str, Json], key: str) -> dict[str, Any]:
+        """Submit a run once, however often the connection breaks: `key` is its idempotency key."""
+        return self._call("POST", RUNS, json=dict(body), headers={"Idempotency-Key": key})
+
+    def status(self, run_id: str) -> dict[str, Any]:
+        """Return a run's status object."""
+        return self._call("GET", f"{RUNS}/{run_id}")
+
+    def result(self, run_id: str) -> dict[str, Any]:
+        """Return a final run's result object."""
+        return self._call("GET", f"{RUNS}/{run_id}/result")
+
+    def cancel(self, run_id: str, *, wait: bool = True) -> None:
+        """Cancel a run; harmless for one that is final or gone."""
+        with suppress(WrongState, NotFound):
+            self._call("POST", f"{RUNS}/{run_id}/cancel", params={} if wait else {"wait": "false"})
+
+    def live(self) -> set[str]:
+        """Return the ids of all queued and running runs."""
+        return {job["job_id"] for status in ("queued", "running") for job in self._jobs(status)}
+
+    def _jobs(self, status: str) -> Iterator[dict[str, Any]]:
+        page, found = 1, 100
+        while found == 100:
+            jobs = self._call("GET", RUNS, params={"status": status, "page": page, "page_size": 100})["jobs"]
+            yield from jobs
+            page, found = page + 1, len(jobs)
+
+    def events(self, run_id: str) -> Iterator[httpx2.ServerSentEvent]:
+        """Yield every event of a run, once each, across broken connections and server restarts.
+
+        Raises Unavailable when the server stays away for about a minute.
+        """
+        last, failures = "", 0
+        while True:
+            try:
+                for event in self._stream(run_id, last):
+                    if event is None or event.data == "[DONE]":
+                        return
+                    last, failures = event.id, 0
+                    yield event
+                fault: Exception = Unavailable("the stream ended early")
+            except (httpx2.TransportError, Unavailable) as error:
+                fault = error
+            failures = self._again(failures, fault)
+
+    def _stream(self, run_id: str, last: str) -> Iterator[httpx2.ServerSentEvent | None]:
+        headers = {"Accept": "text/event-stream", **({"Last-Event-ID": last} if last else {})}
+        url = f"{RUNS}/{run_id}/stream"
+        with self._http.stream("GET", url, headers=headers, timeout=httpx2.Timeout(QUIET)) as answer:
+            if answer.status_code == HTTPStatus.NO_CONTENT:  # nothing comes after the last id
+                yield None
+                return
+            if answer.is_error:
+                answer.read()
+                _checked(answer)
+            yield from httpx2.EventSource(answer, max_event_size=None)
+
+    def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        failures = 0
+        while True:
+            try:
+                return _checked(self._http.request(method, path, **options))
+            except httpx2.TransportError as error:
+                failures = self._again(failures, error)
+
+    def _again(self, failures: int, fault: Exception) -> int:
+        if failures == self._tries:
+            raise Unavailable(f"the server at {self.base} does not answer: {fault}") from fault
+        if failures == AWAY and self._tell is not None:
+            self._tell(f"the server at {self.base} is away; trying for a minute")
+        self._pause(min(0.05 * 2**failures, 2.0))
+        return failures + 1
+
+
+def _checked(answer: httpx2.Response) -> dict[str, Any]:
+    body = _json(answer)
+    if answer.is_success and isinstance(body, dict):
+        return body
+    detail = body.get("detail") if isinstance(body, dict) else None
+    kind = _KINDS.get(answer.status_code, Unavailable)
+    raise kind(str(detail or f"the server answered {answer.status_code} {answer.reason_phrase}"))
+
+
+def _json(answer: httpx2.Response) -> Json:
+    try:
+        return answer.json()
+    except ValueError:
+        return None

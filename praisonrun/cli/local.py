@@ -1,0 +1,113 @@
+"""Servers of this machine, from outside: who holds a state directory, starting one, ending one."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from ..config import Settings
+from ..errors import Unavailable
+from .client import Client, Pause
+from .screen import plain
+
+LOCK = "server.lock"
+"""As in `store.place`, which a client does not import."""
+LOG = "server.log"
+START_SECONDS = 20.0
+RIVAL_SECONDS = 3.0
+STOP_SECONDS = 30.0
+POLL = 0.02
+
+
+def holder(state: Path) -> int | None:
+    """Return the pid of the server that holds a state directory, or None."""
+    try:
+        lock = os.open(state / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _pid(os.read(lock, 32))
+    finally:
+        os.close(lock)
+    return None
+
+
+def _pid(text: bytes) -> int | None:
+    # Empty for the moment between the server's lock and its first write.
+    return int(text) if text.strip().isdigit() else None
+
+
+def end(state: Path, pid: int, pause: Pause = time.sleep) -> bool:
+    """Ask the server that holds `state` to stop; return whether it is gone within STOP_SECONDS."""
+    os.kill(pid, signal.SIGTERM)
+    return _until(lambda: holder(state) != pid, STOP_SECONDS, pause)
+
+
+class Server:
+    """A server that a command started for itself."""
+
+    def __init__(self, settings: Settings, agents: Path | None) -> None:
+        """Start it, apart from the terminal. Its log goes to the state directory."""
+        settings.state.mkdir(0o700, parents=True, exist_ok=True)
+        self.log = settings.state / LOG
+        self._state = settings.state
+        out = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            self._process = subprocess.Popen(
+                command(settings, agents),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
+        finally:
+            os.close(out)
+
+    def wait(self, client: Client, pause: Pause = time.sleep) -> None:
+        """Wait until a server answers. Raises Unavailable with the log's end when none does."""
+        if _until(lambda: client.alive() or self._process.poll() is not None, START_SECONDS, pause) and (
+            # One that ended at once may have met another that was just starting.
+            _until(client.alive, RIVAL_SECONDS, pause)
+        ):
+            return
+        raise Unavailable(f"the server did not start: {_last_line(self.log)} (log: {self.log})")
+
+    def stop(self) -> bool:
+        """End it, if it still runs; return whether it is gone within STOP_SECONDS."""
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+
+def command(settings: Settings, agents: Path | None) -> list[str]:
+    """Return the command line of a server; all else it takes from the environment, as any server does."""
+    # A module of the user's directory must not stand in for one of ours.
+    safe = [] if Path(__file__).parents[2] == Path.cwd() else ["-P"]
+    words = [sys.executable, *safe, "-m", "praisonrun", "serve"]
+    words += ["--host", settings.host, "--port", str(settings.port), "--state", str(settings.state)]
+    return words + (["--agents", str(agents.absolute())] if agents else [])
+
+
+def _until(true: Callable[[], bool], seconds: float, pause: Pause) -> bool:
+    deadline = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > deadline:
+            return False
+        pause(POLL)
+    return True
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
+    return plain(lines[-1]).removeprefix("praisonrun: ") if lines else "it said nothing"

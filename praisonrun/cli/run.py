@@ -1,0 +1,208 @@
+"""`praisonrun run`: submit, follow, print the result. Only the result goes to stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..config import Settings, make, url
+from ..errors import Invalid, PraisonrunError, Unavailable
+from ..model import Json
+from .client import Client, Pause
+from .local import Server
+from .screen import Screen, plain
+
+TIMED_OUT = 124
+INTERRUPTED = 130
+WINDOW = 3.0
+"""Seconds in which a second Ctrl-C cancels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What the command line asked for."""
+
+    prompt: str
+    agent: str | None = None
+    agents: Path | None = None
+    host: str
+    port: int
+    state: Path | None = None
+    timeout: int | None = None
+    session: str | None = None
+    as_json: bool = False
+    no_server: bool = False
+
+
+def run(wish: Wish) -> int:
+    """Serve one wish; return the exit code (0, the agent's own, 1, 124 timed out, 130 interrupted)."""
+    settings = make(host=wish.host, port=wish.port, state=wish.state, agents=wish.agents)
+    screen = Screen(sys.stderr, quiet=wish.as_json)
+    with Client(url(settings.host, settings.port), tell=screen.note) as client:
+        server = None
+        try:
+            server = _serve(client, settings, wish, screen)
+            return _one(client, wish, screen, theirs=server is None)
+        except KeyboardInterrupt:  # before there was a run, or the second one of its end
+            return INTERRUPTED
+        finally:
+            screen.close()
+            if server is not None:
+                _leave(client, server, screen)
+
+
+def _serve(client: Client, settings: Settings, wish: Wish, screen: Screen) -> Server | None:
+    if client.alive():
+        return None
+    if wish.no_server:
+        raise Unavailable(f"no server answers at {client.base}; start one: praisonrun serve")
+    server = Server(settings, wish.agents)
+    try:
+        server.wait(client)
+    except BaseException:
+        server.stop()
+        raise
+    screen.note(f"started a server at {client.base}, log: {server.log}")
+    return server
+
+
+def _leave(client: Client, server: Server, screen: Screen) -> None:
+    live = 0
+    with suppress(PraisonrunError):  # a server that is gone has nothing to wait for
+        live = len(client.live()) if client.alive() else 0
+    if live:
+        screen.note(f"the server stays for {live} live run(s); stop it with: praisonrun stop")
+    elif not server.stop():
+        screen.note(f"the server does not stop; log: {server.log}")
+
+
+def _one(client: Client, wish: Wish, screen: Screen, *, theirs: bool) -> int:
+    job = client.submit(request(wish, theirs=theirs), uuid.uuid4().hex)
+    run_id = str(job["job_id"])
+    screen.note(f"run {run_id}: {job.get('poll_url') or client.base}")
+    try:
+        return _to_its_end(client, run_id, wish, screen)
+    except Unavailable as error:
+        raise Unavailable(f"{error.message}; this does not stop run {run_id}") from error
+
+
+def _to_its_end(client: Client, run_id: str, wish: Wish, screen: Screen) -> int:
+    try:
+        _follow(client, run_id, screen)
+    except KeyboardInterrupt:
+        if not interrupted(client, run_id, screen):
+            return INTERRUPTED
+    return _finish(client, run_id, wish, screen)
+
+
+def request(wish: Wish, *, theirs: bool) -> dict[str, Json]:
+    """Return the body of the submit. A server of `theirs` must be told which agents file is meant."""
+    file = str(wish.agents.absolute()) if wish.agents and theirs else None
+    body = {
+        "prompt": _text(wish.prompt),
+        "agent": wish.agent,
+        "agent_file": file,
+        "timeout": wish.timeout,
+        "session_id": wish.session,
+    }
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def _text(prompt: str) -> str:
+    try:
+        if prompt == "-":
+            return sys.stdin.buffer.read().decode()
+        return prompt.encode().decode()  # an argument that is no UTF-8 holds halves of surrogate pairs
+    except UnicodeError:
+        raise Invalid("the prompt is not UTF-8 text") from None
+
+
+def _follow(client: Client, run_id: str, screen: Screen) -> None:
+    for event in client.events(run_id):
+        with suppress(ValueError):
+            data = json.loads(event.data)
+            if isinstance(data, dict):
+                show(screen, event.event, data)
+
+
+def show(screen: Screen, name: str, data: Mapping[str, Any]) -> None:
+    """Show one event of the stream."""
+    match name:
+        case "log":
+            screen.log(str(data.get("stream", "")), str(data.get("text", "")))
+        case "progress":
+            amount = data.get("percentage")
+            screen.progress(
+                amount if isinstance(amount, int | float) else None,
+                str(data.get("step") or data.get("message") or ""),
+            )
+        case "message":
+            text = str(data.get("text", ""))
+            screen.log("message", text if data.get("delta") else text + "\n")
+        case "tool_call":
+            screen.note(f"tool: {data.get('name', '?')}")
+
+
+def interrupted(client: Client, run_id: str, screen: Screen, pause: Pause = time.sleep) -> bool:
+    """After a first Ctrl-C: return True when a second one came in time and the run was cancelled."""
+    screen.note(f"run {run_id} goes on; press again within {WINDOW:.0f} s to cancel it", always=True)
+    try:
+        pause(WINDOW)
+    except KeyboardInterrupt:
+        screen.note(f"cancelling run {run_id}", always=True)
+        client.cancel(run_id)
+        return True
+    screen.note(f"left run {run_id}; see it at {client.base}/api/v1/runs/{run_id}", always=True)
+    return False
+
+
+def _finish(client: Client, run_id: str, wish: Wish, screen: Screen) -> int:
+    status, result = client.status(run_id), client.result(run_id)
+    screen.close()
+    shown = result if wish.as_json else result.get("result")
+    if shown is not None:
+        _print(text_of(shown))
+    if status.get("status") != "succeeded":
+        screen.note(f"run {run_id} {status.get('status')}: {status.get('error') or 'no reason given'}")
+    elif result.get("result_url") and not wish.as_json:
+        screen.note(f"the result is longer; all of it: {result['result_url']}")
+    return exit_code(status)
+
+
+def text_of(value: Json) -> str:
+    """Return a result as text: itself, or indented JSON."""
+    return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def _print(text: str) -> None:
+    if sys.stdout.isatty():
+        text = plain(text)
+    # Half a surrogate pair, which JSON can carry, must not end in a traceback.
+    data = text.encode("utf-8", "backslashreplace")
+    sys.stdout.flush()
+    sys.stdout.buffer.write(data if data.endswith(b"\n") else data + b"\n")
+    sys.stdout.flush()
+
+
+def exit_code(status: Mapping[str, Any]) -> int:
+    """Return the exit code that a final run's status object stands for."""
+    match status.get("status"):
+        case "succeeded":
+            return 0
+        case "cancelled":
+            return INTERRUPTED
+    if status.get("failure") in ("timed_out", "idle_timed_out") or _says_timed_out(status.get("error")):
+        return TIMED_OUT
+    code = status.get("exit_code")
+    return code if isinstance(code, int) and 0 < code < 256 else 1
+
+
+def _says_timed_out(error: Json) -> bool:
+    return isinstance(error, str) and error.startswith("timed out after")

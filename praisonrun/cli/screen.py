@@ -1,0 +1,101 @@
+"""What a person sees on stderr while a run goes on. What an agent wrote is never sent to a terminal raw."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from typing import TextIO
+
+_COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
+_CONTROL = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+_RETURN = re.compile(r"\r+\n|\r")
+_MARKS = {"stdout": "| ", "stderr": "! "}
+
+
+def plain(text: str) -> str:
+    """Return text that cannot move a cursor: colours dropped, other control characters escaped."""
+    text = _RETURN.sub("\n", _COLOUR.sub("", text))
+    return _CONTROL.sub(lambda char: ascii(char.group())[1:-1], text)
+
+
+class Screen:
+    """Notes, log lines and progress of one run, on one text stream.
+
+    Progress is redrawn in place on a terminal and printed when it changes elsewhere.
+    """
+
+    def __init__(self, out: TextIO, *, quiet: bool = False, environ: Mapping[str, str] = os.environ) -> None:
+        self._out = out
+        self._quiet = quiet
+        self._live = out.isatty() and environ.get("TERM") != "dumb"
+        self._dim = self._live and not environ.get("NO_COLOR")
+        self._open: str | None = None
+        """The mark of the line that still lacks its newline."""
+        self._progress = ""
+        self._drawn = False
+
+    def note(self, text: str, *, always: bool = False) -> None:
+        """Show a line of praisonrun's own; `always`: also when quiet."""
+        if always or not self._quiet:
+            self._start(None)
+            self._write(plain(text) + "\n")
+            self._redraw()
+
+    def log(self, stream: str, text: str) -> None:
+        """Show what an agent printed: whole lines, or a part of one."""
+        if self._quiet or not text:
+            return
+        mark = _MARKS.get(stream, "* ")
+        self._start(mark)
+        shown = plain(text)
+        ended = shown.endswith("\n")
+        body = shown.removesuffix("\n").replace("\n", "\n" + mark)
+        self._write(self._dimmed(("" if self._open else mark) + body) + ("\n" if ended else ""))
+        self._open = None if ended else mark
+        self._redraw()
+
+    def progress(self, percentage: float | None, step: str | None) -> None:
+        """Show how far the run is."""
+        amount = "" if percentage is None else f"{percentage:3.0f}%"
+        shown = " ".join(part for part in (amount, plain(step or "").replace("\n", " ")) if part)
+        if self._quiet or not shown or shown == self._progress:
+            return
+        self._progress = shown
+        if self._live:
+            self._clear()
+            self._redraw()
+        else:
+            self._start(None)
+            self._write(shown.strip() + "\n")
+
+    def close(self) -> None:
+        """Leave the terminal at the start of a line, without the progress."""
+        self._start(None)
+        self._progress = ""
+
+    def _start(self, mark: str | None) -> None:
+        self._clear()
+        if self._open and self._open != mark:
+            self._write("\n")
+            self._open = None
+
+    def _clear(self) -> None:
+        if self._drawn:
+            self._write("\r\x1b[K")
+            self._drawn = False
+
+    def _redraw(self) -> None:
+        if self._live and self._progress and not self._open:
+            self._write(self._progress[: shutil.get_terminal_size().columns - 1])
+            self._drawn = True
+
+    def _dimmed(self, text: str) -> str:
+        return f"\x1b[2m{text}\x1b[0m" if self._dim else text
+
+    def _write(self, text: str) -> None:
+        self._out.write(text)
+        self._out.flush()

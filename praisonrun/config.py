@@ -1,0 +1,183 @@
+"""Settings: made once from flags and environment, checked here, and never changed.
+
+A setting that cannot work is refused with a ConfigError that names its flag, before anything is opened.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from .errors import ConfigError
+
+HOST = "127.0.0.1"
+PORT = 8005
+
+_LOOPBACK = re.compile(r"localhost|::1|127(\.\d{1,3}){3}")
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?)(:\d{1,5})?")
+_ORIGIN = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(:\d{1,5})?/?")
+_DEFAULT_PORT = {"http": ":80", "https": ":443"}
+
+
+def default_state() -> Path:
+    """Return this user's state directory: `$XDG_STATE_HOME/praisonrun`, or the system's place for it."""
+    from platformdirs import user_state_path
+
+    return user_state_path("praisonrun", appauthor=False)
+
+
+def default_agents() -> Path | None:
+    """Return `./agents.yaml` where there is one; None stands for the built-in agent."""
+    found = Path("agents.yaml")
+    return found.absolute() if found.is_file() else None
+
+
+def default_concurrency() -> int:
+    """Return how many runs go at once unless told: agents wait more than they compute."""
+    return max(4, 2 * (os.cpu_count() or 1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that the server can be told. Raises ConfigError for what cannot work.
+
+    Lists from the environment may come comma-separated; paths are made absolute.
+    """
+
+    host: str = HOST
+    port: int = PORT
+    """0 asks for a free one."""
+    state: Path = field(default_factory=default_state)
+    agents: Path | None = field(default_factory=default_agents)
+    concurrency: int = field(default_factory=default_concurrency)
+    allow_host: tuple[str, ...] = ()
+    allow_origin: tuple[str, ...] = ()
+    agent_root: tuple[Path, ...] = ()
+    """Directories that a submit's agent_file must lie in; none given: where praisonrun was started."""
+    min_free: int = 256
+    """Megabytes that must be free on the state directory's disk for a submit."""
+    queue_limit: int = 10_000
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__
+        put(self, "host", self.host.strip("[]").lower())
+        put(self, "state", _absolute(self.state))
+        put(self, "agents", _file(self.agents))
+        put(self, "allow_host", tuple(_host(name) for name in _split(self.allow_host)))
+        put(self, "allow_origin", tuple(_origin(text) for text in _split(self.allow_origin)))
+        put(self, "agent_root", tuple(_root(path) for path in self.agent_root or (Path(),)))
+        _loopback_only(self.host)
+        _within("--port", self.port, 0, 65535)
+        _within("--concurrency", self.concurrency, 1, 10_000)
+        _within("--min-free", self.min_free, 0, 1_000_000_000)
+        _within("--queue-limit", self.queue_limit, 1, 10_000_000)
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The Host names to serve beside the usual loopback ones."""
+        return (
+            self.allow_host
+            if self.host in ("127.0.0.1", "localhost", "::1")
+            else (self.host, *self.allow_host)
+        )
+
+
+def make(**given: object) -> Settings:
+    """Return the settings for the flags that were given; None and empty lists stand for not given."""
+    return Settings(**{name: value for name, value in given.items() if value not in (None, (), [])})  # type: ignore[arg-type]
+
+
+def url(host: str, port: int) -> str:
+    """Return the base URL of a server."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _loopback_only(host: str) -> None:
+    if not _LOOPBACK.fullmatch(host):
+        raise ConfigError(
+            f"--host {host}: other machines could run commands here, and access tokens do not exist yet; "
+            f"use a loopback address such as {HOST}, and a tunnel (ssh -L) from elsewhere"
+        )
+
+
+def _within(flag: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise ConfigError(f"{flag} {value}: must be from {low} to {high}")
+
+
+def _split(values: Iterable[str]) -> list[str]:
+    return [part for value in values for part in re.split(r"[,\s]+", value) if part]
+
+
+def _host(name: str) -> str:
+    lowered = name.lower()
+    if not _HOST.fullmatch(lowered):
+        raise ConfigError(
+            f"--allow-host {name}: must be a host name, with a port or without, such as box.lan:8005"
+        )
+    return lowered
+
+
+def _origin(text: str) -> str:
+    match = _ORIGIN.fullmatch(text.lower())
+    if not match:
+        raise ConfigError(
+            f"--allow-origin {text}: must be one exact origin, such as https://app.example:3000"
+        )
+    scheme, host, port = match.groups()
+    return f"{scheme}://{host}{port if port and port != _DEFAULT_PORT[scheme] else ''}"
+
+
+def _absolute(path: Path) -> Path:
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError:
+        raise ConfigError(f"{path}: there is no such user") from None
+
+
+def _file(path: Path | None) -> Path | None:
+    if path is None:
+        return None
+    found = _absolute(path)
+    if not found.is_file():
+        raise ConfigError(
+            f"--agents {path}: {'is not a file' if found.exists() else 'there is no such file'}"
+        )
+    return found
+
+
+def _root(path: Path) -> Path:
+    found = _absolute(path)
+    if not found.is_dir():
+        raise ConfigError(f"--agent-root {path}: there is no such directory")
+    return found.resolve()
+
+
+@cache
+def boot_id() -> str:
+    """Return what changes when the machine restarts, and at no other time."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return _boot_session() if sys.platform == "darwin" else _boot_minute()
+
+
+def _boot_session() -> str:
+    import subprocess
+
+    asked = subprocess.run(
+        ["/usr/sbin/sysctl", "-n", "kern.bootsessionuuid"], capture_output=True, text=True, check=False
+    )
+    return asked.stdout.strip() or _boot_minute()
+
+
+def _boot_minute() -> str:
+    import psutil
+
+    # The clock is set now and then, and the boot time moves with it by seconds.
+    return f"boot-{round(psutil.boot_time() / 60)}"

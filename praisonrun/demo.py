@@ -1,0 +1,86 @@
+"""The `hello` agent: counts the words of its prompt in two seconds, and shows all that an agent can show.
+
+    echo "some words" | python -m praisonrun.demo
+
+It works the same without praisonrun: what PRAISONRUN_EVENTS and PRAISONRUN_RESULT_PATH do not name is
+left out. Standard library only, so that it starts at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+
+STEPS = (
+    "Reading the prompt",
+    "Splitting it into words",
+    "Counting",
+    "Checking the count",
+    "Writing the answer",
+)
+PAUSE = 0.4
+"""Seconds a step."""
+
+
+def main(pause: float = PAUSE) -> int:
+    """Read a prompt from stdin, report each step, write the answer. Return the exit code."""
+    prompt = sys.stdin.buffer.read().decode("utf-8", "replace").strip()
+    tell = _teller(os.environ.get("PRAISONRUN_EVENTS"))
+    print(f"hello: got a prompt of {len(prompt)} characters", file=sys.stderr, flush=True)
+    for number, step in enumerate(STEPS):
+        tell({"type": "progress", **_progress(number, step)})
+        print(f"[{number + 1}/{len(STEPS)}] {step}", flush=True)
+        time.sleep(pause)
+    tell({"type": "progress", **_progress(len(STEPS), "Done")})
+    _finish(answer(prompt), os.environ.get("PRAISONRUN_RESULT_PATH"))
+    return 0
+
+
+def answer(prompt: str) -> dict[str, object]:
+    """Return the result: what is shown, and the figures behind it."""
+    words = prompt.split()
+    noun = "word" if len(words) == 1 else "words"
+    said = f"Hello! Your prompt has {len(words)} {noun}." if words else "Hello! Your prompt was empty."
+    longest = max(words, key=len, default="")
+    return {"answer": said, "words": len(words), "characters": len(prompt), "longest_word": longest[:100]}
+
+
+def _progress(done: int, step: str) -> dict[str, object]:
+    share = round(100 * done / len(STEPS), 1)
+    return {"percentage": share, "step": step, "steps_completed": done, "steps_total": len(STEPS)}
+
+
+def _teller(path: str | None) -> Callable[[dict[str, object]], None]:
+    """Return a function that writes one event; one that does nothing where nobody reads."""
+    if not path:
+        return _tell_nobody
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_APPEND)
+    except OSError as error:
+        print(f"hello: no events: {error}", file=sys.stderr, flush=True)
+        return _tell_nobody
+    os.set_blocking(descriptor, True)
+    return lambda event: _write_line(descriptor, event)
+
+
+def _tell_nobody(_: dict[str, object]) -> None:
+    """Nobody reads."""
+
+
+def _write_line(descriptor: int, event: dict[str, object]) -> None:
+    # One write of less than PIPE_BUF bytes, so that lines of several writers never mix.
+    os.write(descriptor, json.dumps(event).encode() + b"\n")
+
+
+def _finish(result: dict[str, object], path: str | None) -> None:
+    print(result["answer"], flush=True)
+    if path:
+        with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123 - pathlib would double the start-up time
+            json.dump(result, file)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+"""From a run and its agent to the spec that a shim executes. A pure mapping: no processes here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+
+from .agents import argv, child_env
+from .formats import FORMATS
+from .journal import START
+from .model import Agent, Json, Run
+from .rundir import RunDir
+
+OUTPUT_CAP = 64 * 1024 * 1024
+"""Bytes of stdout and stderr that one run keeps."""
+EVENT_CAP = 8 * 1024 * 1024
+"""Bytes of events that one run keeps."""
+RESULT_CAP = 8 * 1024 * 1024
+"""Bytes that an agent may leave at PRAISONRUN_RESULT_PATH."""
+
+
+def spec(
+    run: Run,
+    agent: Agent,
+    rundir: RunDir,
+    environ: Mapping[str, str],
+    given: Mapping[str, str],
+    journal_size: int,
+) -> dict[str, Json]:
+    """Return what the shim needs to run this attempt; `given` are the envs of the submit.
+
+    Raises errors.Invalid when the program is missing or the prompt does not fit an argument.
+    """
+    folder = str(rundir.folder(run.id)) if agent.files else None
+    return {
+        "run_id": run.id,
+        "attempt": run.attempt,
+        "argv": _argv(run, agent, rundir, environ),
+        "env": child_env(agent, environ, given, _ours(run, folder)),
+        "cwd": agent.cwd,
+        "stdin": "none" if agent.prompt == "none" else "prompt",
+        "prompt": run.prompt if agent.prompt == "stdin" else "",
+        "input": run.input or json.dumps({"prompt": run.prompt}),
+        "folder": folder,
+        "keep_scratch": agent.retain.on_failure,
+        "timeout": run.timeout,
+        "idle_timeout": agent.idle_timeout,
+        "grace": agent.grace,
+        "cap": max(OUTPUT_CAP - (journal_size - START), OUTPUT_CAP // 64),
+        "event_cap": EVENT_CAP,
+        "result_cap": RESULT_CAP,
+        "partial": not FORMATS[agent.format].structured,
+        "bell": str(rundir.bell_path()),
+    }
+
+
+def crew_files(rundir: RunDir) -> Path:
+    """Return the directory that keeps the crews that runs were submitted with, and their driver."""
+    return rundir.root / "crews"
+
+
+def _driver(directory: Path) -> Path:
+    """Return a copy of the script that runs crews: a foreign interpreter cannot look into our package."""
+    text = resources.files(__package__).joinpath("data", "crew_driver.py").read_bytes()
+    copy = directory / f"driver-{hashlib.sha256(text).hexdigest()[:16]}.py"
+    if not copy.exists():
+        partial = copy.with_suffix(f".{os.getpid()}")
+        partial.write_bytes(text)
+        partial.replace(copy)
+    return copy
+
+
+def _argv(run: Run, agent: Agent, rundir: RunDir, environ: Mapping[str, str]) -> list[str]:
+    file = driver = None
+    if agent.crew is not None:
+        file = crew_files(rundir) / f"{agent.crew.source_sha256}.yaml"
+        driver = _driver(crew_files(rundir))
+    return argv(
+        agent,
+        prompt=run.prompt,
+        run_id=run.id,
+        session_id=run.session_id,
+        port=None,
+        environ=environ,
+        crew_file=file,
+        crew_driver=driver,
+    )
+
+
+def _ours(run: Run, folder: str | None) -> dict[str, str]:
+    names = {
+        "PRAISONRUN_RUN_ID": run.id,
+        "PRAISONRUN_ATTEMPT": str(run.attempt),
+        "PYTHONUNBUFFERED": "1",
+    }
+    if run.session_id is not None:
+        names["PRAISONRUN_SESSION_ID"] = run.session_id
+    if folder is not None:
+        names |= {
+            "PRAISONRUN_INPUT_PATH": f"{folder}/input.json",
+            "PRAISONRUN_RESULT_PATH": f"{folder}/result.json",
+            "PRAISONRUN_EVENTS": f"{folder}/events",
+            "PRAISONRUN_ARTIFACTS": f"{folder}/artifacts",
+            "PRAISONRUN_SCRATCH": f"{folder}/scratch",
+            "TMPDIR": f"{folder}/scratch",
+        }
+    return names

@@ -1,0 +1,165 @@
+"""Where a run's files lie, and the only module that knows. Sync, and every function is short.
+
+A journal is its own lock: who has it open with the lock is the run's owner, and it is created so.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from praisonrun import journal
+from praisonrun.journal import Kind
+from praisonrun.model import Json
+from praisonrun.shim_files import remove_tree
+from praisonrun.shim_journal import hop
+
+_OPEN = os.O_NOFOLLOW | os.O_CLOEXEC
+_SUFFIX = ".journal"
+_SUN_PATH = 100
+"""Bytes of a socket's path that every system takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """How a journal ends."""
+
+    end: int
+    """Offset after the last whole frame."""
+    started: Json = None
+    """What the last started frame says."""
+    ended: Json = None
+    """What the ended frame after it says; None if that attempt has not ended."""
+
+
+class RunDir:
+    """The files of every run of one server."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._runs = root / "runs"
+        self._runs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._runs.chmod(0o700)
+
+    def journal(self, run_id: str) -> Path:
+        """Return the path of a run's journal."""
+        return self._runs / f"{run_id}{_SUFFIX}"
+
+    def folder(self, run_id: str) -> Path:
+        """Return the path of a run's folder: input, events, result, artifacts, scratch."""
+        return self._runs / run_id
+
+    def bell_path(self) -> str:
+        """Return the path of the datagram socket that shims ring."""
+        path = os.fsencode(self.root / "bell")
+        if len(path) <= _SUN_PATH:
+            return os.fsdecode(path)
+        digest = hashlib.sha256(os.fsencode(self.root.resolve())).hexdigest()[:16]
+        return str(Path(tempfile.gettempdir()) / f"praisonrun-{os.geteuid()}-{digest}")
+
+    def create(self, run_id: str) -> int:
+        """Create and lock a journal; return it open. Raises FileExistsError."""
+        fd = os.open(self.journal(run_id), os.O_RDWR | os.O_CREAT | os.O_EXCL | _OPEN, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.write(fd, journal.FILE_HEADER)
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
+
+    def reopen(self, run_id: str) -> int:
+        """Lock a journal for the next attempt; return it open. Raises BlockingIOError while a shim has it."""
+        try:
+            fd = os.open(self.journal(run_id), os.O_RDWR | _OPEN)
+        except FileNotFoundError:
+            return self.create(run_id)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _mend_header(fd)
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
+
+    def open_read(self, run_id: str) -> int:
+        """Return a journal open for reading. Raises FileNotFoundError."""
+        return os.open(self.journal(run_id), os.O_RDONLY | _OPEN)
+
+    def held(self, run_id: str) -> bool | None:
+        """Say whether a shim lives for this run; None without a journal."""
+        try:
+            fd = self.open_read(run_id)
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(fd)
+        return False
+
+    @staticmethod
+    def read(fd: int, offset: int, size: int) -> bytes:
+        """Return up to `size` bytes of an open journal."""
+        return os.pread(fd, size, offset)
+
+    def watch(self, run_id: str, on: bool) -> None:
+        """Say whether somebody watches: only then does the shim ring. A run without a journal is fine."""
+        try:
+            fd = os.open(self.journal(run_id), os.O_WRONLY | _OPEN)
+        except FileNotFoundError:
+            return
+        try:
+            os.pwrite(fd, b"1" if on else b"0", journal.WATCH_AT)
+        finally:
+            os.close(fd)
+
+    def tail(self, run_id: str) -> Tail:
+        """Find how a journal ends, by its frames' headers. Raises FileNotFoundError."""
+        fd = self.open_read(run_id)
+        try:
+            return _tail(fd)
+        finally:
+            os.close(fd)
+
+    def remove(self, run_id: str) -> None:
+        """Remove all files of a run, following no link. What is missing is fine."""
+        self.journal(run_id).unlink(missing_ok=True)
+        remove_tree(str(self.folder(run_id)))
+
+    def ids_on_disk(self) -> Iterator[str]:
+        """Yield the id of every run that has a journal or a folder."""
+        yield from {entry.name.removesuffix(_SUFFIX) for entry in os.scandir(self._runs)}
+
+    def free_bytes(self) -> int:
+        """Return how much more the disk takes."""
+        return shutil.disk_usage(self.root).free
+
+
+def _mend_header(fd: int) -> None:
+    """Write the header that a crash left torn; never over a frame."""
+    torn = os.fstat(fd).st_size < journal.START or os.pread(fd, len(journal.MAGIC), 0) != journal.MAGIC
+    if torn and next(hop(fd), None) is None:
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, journal.FILE_HEADER, 0)
+
+
+def _tail(fd: int) -> Tail:
+    end, started, ended = journal.START, None, None
+    for kind, length, offset in hop(fd):
+        payload = (fd, length, offset + journal.HEAD_SIZE)
+        end = offset + journal.HEAD_SIZE + length
+        if kind == Kind.STARTED:
+            started, ended = payload, None
+        elif kind == Kind.ENDED:
+            ended = payload
+    return Tail(end, started and json.loads(os.pread(*started)), ended and json.loads(os.pread(*ended)))

@@ -1,0 +1,117 @@
+"""The process that owns an agent: one run at a time, in a session of its own, whatever becomes of the server.
+
+It gets a journal, open and locked, and a lifeline to the server. It writes the journal alone, and
+lets go of both when the run is over: so the lock says that a run lives, and nothing else has to.
+After a run that ended cleanly it waits for the next. Standard library only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import socket
+import sys
+from typing import Any
+
+from praisonrun.shim_attempt import Attempt, tell
+from praisonrun.shim_journal import Journal
+from praisonrun.shim_watch import Wake
+
+IDLE = b"i"
+"""What a shim says on its pool socket when it may be given another run."""
+_PR_SET_CHILD_SUBREAPER = 36
+
+if sys.platform == "linux":
+    import ctypes
+
+    _prctl = ctypes.CDLL(None).prctl
+
+
+def receive_fds(sock: socket.socket) -> list[int]:
+    """Return the descriptors of the next message, none at its sender's end. No child will inherit them."""
+    fds = socket.recv_fds(sock, 1, 2)[
+        1
+    ]  # its `flags` are ignored (CPython 3.11), MSG_CMSG_CLOEXEC among them
+    for fd in fds:
+        os.set_inheritable(fd, False)
+    return fds
+
+
+def serve(pool: socket.socket) -> None:
+    """Take runs from the spawner until it closes the pool socket, or a run did not end cleanly."""
+    os.setsid()
+    if sys.platform == "linux":
+        _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    wake = Wake()
+    while len(fds := _next(pool, wake)) == 2:
+        if not _serve_one(fds[0], socket.socket(fileno=fds[1]), wake):
+            return
+        try:
+            pool.send(IDLE)
+        except OSError:
+            return
+
+
+def _next(pool: socket.socket, wake: Wake) -> list[int]:
+    """Wait for a run. A SIGTERM ends an idle shim."""
+    wake.cancelled()  # what was meant for the last run
+    poller = select.poll()
+    poller.register(pool, select.POLLIN)
+    poller.register(wake.fd, select.POLLIN)
+    while True:
+        ready = dict(poller.poll())
+        if pool.fileno() in ready:
+            return receive_fds(pool)
+        if wake.cancelled():
+            return []
+
+
+def _serve_one(fd: int, life: socket.socket, wake: Wake) -> bool:
+    """Do one run. Returns whether this process is as good as new."""
+    try:
+        spec = _read_spec(life)
+        return spec is None or _attempt(spec, Journal(fd), life, wake)
+    except Exception as error:
+        refuse(life, f"praisonrun failed: {error!r}")
+        return False
+    finally:
+        os.close(fd)
+        life.close()
+
+
+def _attempt(spec: dict[str, Any], journal: Journal, life: socket.socket, wake: Wake) -> bool:
+    journal.ring_at(spec["bell"], spec["run_id"])
+    attempt = Attempt(spec, journal, life, wake)
+    try:
+        ended = attempt.run()
+    except Exception as error:
+        ended = attempt.crash(error)
+    tell(life, {"ended": ended})
+    return attempt.clean
+
+
+def refuse(life: socket.socket, error: str) -> None:
+    """Tell the server that nothing was started, and why."""
+    tell(life, {"ended": {"attempt": 0, "reason": "spawn_failed", "error": error, "end": 0}})
+
+
+def _read_spec(life: socket.socket) -> dict[str, Any] | None:
+    """Return what to run; None when the server went before it had said all."""
+    size = _read_exactly(life, 4)
+    text = _read_exactly(life, int.from_bytes(size, "little")) if size else None
+    return json.loads(text) if text else None
+
+
+def _read_exactly(life: socket.socket, size: int) -> bytes | None:
+    data = bytearray(size)
+    view = memoryview(data)
+    while view:
+        try:
+            taken = life.recv_into(view)
+        except OSError:
+            return None
+        if not taken:
+            return None
+        view = view[taken:]
+    return bytes(data)

@@ -1,0 +1,131 @@
+"""The shim's end of a journal: append frames, mend a torn tail, survive a full disk, ring the bell.
+
+One process appends to a journal at a time. Standard library only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Iterator, Sequence
+
+from praisonrun import journal
+
+Bytes = bytes | memoryview
+_HOP = 4096
+_BATCH = 500
+"""Frames in one writev: two buffers each, and the system takes 1024 at most."""
+
+
+def hop(fd: int, start: int = journal.START) -> Iterator[tuple[int, int, int]]:
+    """Yield (kind, length, offset) of each whole frame of an open journal, reading headers only.
+
+    Ends at an incomplete frame and at bytes that are no frame.
+    """
+    size = os.fstat(fd).st_size
+    base, buffer = start, b""
+    while start + journal.HEAD_SIZE <= size:
+        if start + journal.HEAD_SIZE > base + len(buffer):
+            base, buffer = start, os.pread(fd, _HOP, start)
+        try:
+            found = journal.peek(buffer, start - base, start)
+        except journal.CorruptJournal:
+            return
+        if found is None or start + journal.HEAD_SIZE + found[1] > size:
+            return
+        yield int(found[0]), found[1], start
+        start += journal.HEAD_SIZE + found[1]
+
+
+def end_of(fd: int) -> int:
+    """Return the offset after the last whole frame."""
+    end = journal.START
+    for _, length, offset in hop(fd):
+        end = offset + journal.HEAD_SIZE + length
+    return end
+
+
+class Journal:
+    """An open, locked journal whose last frame is whole."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self.end = end_of(fd)
+        self._bell: str | None = None
+        self._name = b""
+        self._socket: socket.socket | None = None
+        self._torn = True  # whatever stands after the last whole frame
+        self._mend()
+
+    def ring_at(self, bell: str | None, name: str) -> None:
+        """From now on send `name` to the datagram socket at `bell` when somebody watches."""
+        self._bell, self._name = bell, name.encode()
+
+    def append(self, kind: int, *payloads: Bytes) -> bool:
+        """Append a frame for each payload, all or (when the disk refuses) none of each 500."""
+        done = True
+        for at in range(0, len(payloads), _BATCH):
+            done &= self._append(kind, payloads[at : at + _BATCH])
+        return done
+
+    def append_surely(self, kind: int, payload: Bytes) -> None:
+        """Append a frame; while the disk refuses, wait and try again, unless the file was removed."""
+        while not self.append(kind, payload) and os.fstat(self.fd).st_nlink:
+            time.sleep(0.5)
+
+    def _append(self, kind: int, payloads: Sequence[Bytes]) -> bool:
+        now = time.time_ns() // 1000
+        parts: list[Bytes] = []
+        offset = self.end
+        for payload in payloads:
+            parts += journal.head(kind, len(payload), now, offset), payload
+            offset += journal.HEAD_SIZE + len(payload)
+        if not self._write(parts, offset - self.end):
+            return False
+        self.end = offset
+        self._ring()
+        return True
+
+    def _write(self, parts: list[Bytes], size: int) -> bool:
+        if self._torn and not self._mend():
+            return False
+        try:
+            done = os.writev(self.fd, parts)
+            if done < size:
+                rest = b"".join(parts)
+                while done < size:
+                    done += os.write(self.fd, rest[done:])
+        except OSError:
+            self._torn = True
+            self._mend()
+            return False
+        return True
+
+    def _mend(self) -> bool:
+        """Cut off what is no whole frame."""
+        try:
+            os.ftruncate(self.fd, self.end)
+            os.lseek(self.fd, self.end, os.SEEK_SET)
+        except OSError:
+            return False
+        self._torn = False
+        return True
+
+    def _ring(self) -> None:
+        """Tell the server that the journal grew, if somebody watches."""
+        if self._bell is None or os.pread(self.fd, 1, journal.WATCH_AT) != b"1":
+            return
+        try:
+            if self._socket is None:
+                self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+                self._socket.setblocking(False)
+            self._socket.sendto(self._name, self._bell)
+        except OSError:
+            pass  # no server, or one that has bells enough
+
+    def sync(self) -> None:
+        """Write through to the disk, if it can."""
+        with contextlib.suppress(OSError):  # the outcome is durable in the server's own store
+            os.fsync(self.fd)

@@ -1,0 +1,156 @@
+"""From an agent's pipes to frames: where frames end, and what happens beyond the cap.
+
+A frame ends at a line's end; inside a line only when the line is longer than the buffer or has been
+incomplete for a while, and then never inside a UTF-8 character. Standard library only.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from praisonrun import journal
+from praisonrun.shim_journal import Bytes, Journal
+
+TAIL = 1 << 16
+"""Bytes of the end of an output that are kept beyond the cap."""
+_PIECES = 1024
+_STDOUT, _STDERR, _EVENT = int(journal.Kind.STDOUT), int(journal.Kind.STDERR), int(journal.Kind.EVENT)
+
+
+def whole(data: Bytes | bytearray, end: int) -> int:
+    """Return where `data[:end]` may be cut: before a character that has only begun, else at `end`."""
+    for back in range(1, min(3, end) + 1):
+        byte = data[end - back]
+        if byte < 0x80:
+            return end
+        if byte >= 0xC0:
+            need = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4 if byte < 0xF5 else 1
+            return end - back if need > back else end
+    return end
+
+
+def line_start(data: bytes | bytearray, at: int) -> int:
+    """Return the first place from `at` on where a line, or else a character, begins."""
+    newline = data.find(b"\n", at)
+    if 0 <= newline < len(data) - 1:
+        return newline + 1
+    while at < len(data) and data[at] & 0xC0 == 0x80:
+        at += 1
+    return at
+
+
+def lines(view: memoryview, data: bytearray, start: int, end: int, limit: int = TAIL) -> list[Bytes]:
+    """Return the first lines of `data[start:end]`, whose view is `view`; the last may lack its newline."""
+    found: list[Bytes] = []
+    while start < end and len(found) < limit:
+        stop = data.find(b"\n", start, end) + 1 or end
+        found.append(view[start:stop])
+        start = stop
+    return found
+
+
+class Tail:
+    """The last bytes of an output that is beyond its cap."""
+
+    def __init__(self) -> None:
+        self.pieces: deque[tuple[int, bytearray]] = deque()
+        self.size = 0
+
+    def add(self, kind: int, data: Bytes) -> None:
+        """Take more, forget what is too old."""
+        kept = data[-TAIL:]
+        self.size += len(kept)
+        if self.pieces and self.pieces[-1][0] == kind and len(self.pieces[-1][1]) + len(kept) <= TAIL:
+            self.pieces[-1][1].extend(kept)
+        else:
+            self.pieces.append((kind, bytearray(kept)))
+        while self.size - len(self.pieces[0][1]) >= TAIL or len(self.pieces) > _PIECES:
+            self.size -= len(self.pieces.popleft()[1])
+
+    def cut(self) -> deque[tuple[int, bytearray]]:
+        """Return at most TAIL bytes in pieces, the first of which begins with a line if it can."""
+        if self.size > TAIL:
+            first = self.pieces[0][1]
+            del first[: line_start(first, self.size - TAIL)]
+        return self.pieces
+
+
+class Output:
+    """What goes into the journal of one attempt, and what its caps keep out."""
+
+    def __init__(self, target: Journal, cap: int, event_cap: int, by_line: bool) -> None:
+        self.journal = target
+        self.room = cap
+        self.event_room = event_cap
+        self.by_line = by_line
+        self.full = False
+        self.dropped = {_STDOUT: 0, _STDERR: 0, _EVENT: 0}
+        self.events = 0
+        self.tail = Tail()
+
+    def put(self, kind: int, payloads: list[Bytes]) -> None:
+        """Append a frame for each payload, or as many as there is room for."""
+        size = sum(map(len, payloads)) + journal.HEAD_SIZE * len(payloads)
+        if size > self.room or self.full:
+            self._fill(kind, payloads)
+        elif self.journal.append(kind, *payloads):
+            self.room -= size
+        else:
+            self.dropped[kind] += sum(map(len, payloads))
+
+    def put_event(self, line: Bytes) -> None:
+        """Append an event, unless there were too many."""
+        size = len(line) + journal.HEAD_SIZE
+        if size <= self.event_room and self.journal.append(_EVENT, line):
+            self.event_room -= size
+            self.events += 1
+        else:
+            self.drop_event(len(line))
+
+    def drop_event(self, size: int) -> None:
+        """Count what is no event of the journal."""
+        self.dropped[_EVENT] += size
+
+    def finish(self) -> None:
+        """Write how much is missing, and the end of it."""
+        kept = self.tail.cut()
+        for kind, piece in kept:
+            self.dropped[kind] -= len(piece)
+        if any(self.dropped.values()):
+            self.journal.append(journal.Kind.DROPPED, self._missing())
+        for kind, piece in kept:
+            for payload in self._payloads(piece):
+                if not self.journal.append(kind, payload):
+                    self.dropped[kind] += len(payload)
+
+    def _payloads(self, piece: bytearray) -> list[Bytes]:
+        return lines(memoryview(piece), piece, 0, len(piece)) if self.by_line else [memoryview(piece)]
+
+    def _missing(self) -> bytes:
+        names = {"stdout": _STDOUT, "stderr": _STDERR}
+        if self.dropped[_EVENT]:
+            names["event"] = _EVENT
+        return (
+            "{" + ", ".join(f'"{name}": {self.dropped[kind]}' for name, kind in names.items()) + "}"
+        ).encode()
+
+    def _fill(self, kind: int, payloads: list[Bytes]) -> None:
+        """Use up the room there is; what does not fit belongs to the tail."""
+        for payload in payloads:
+            fits = 0 if self.full else self._fitting(payload)
+            if fits and self.journal.append(kind, payload[:fits]):
+                self.room -= fits + journal.HEAD_SIZE
+            else:
+                fits = 0
+            if fits < len(payload):
+                self.full = True
+                self.dropped[kind] += len(payload) - fits
+                self.tail.add(kind, payload[fits:])
+
+    def _fitting(self, payload: Bytes) -> int:
+        room = self.room - journal.HEAD_SIZE
+        if room >= len(payload):
+            return len(payload)
+        if room <= 0 or self.by_line:
+            return 0
+        return bytes(payload[:room]).rfind(b"\n") + 1 or whole(payload, room)

@@ -1,0 +1,182 @@
+"""Read an agent's pipes into one kept buffer each, and hand on whole lines.
+
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+
+from praisonrun.journal import Kind
+from praisonrun.shim_output import Output, lines, whole
+
+SIZE = 1 << 16
+"""A read, and so a frame of many lines, at most."""
+LINE = 1 << 20
+"""A line that stands in a frame of its own is kept whole up to here."""
+PATIENCE = 0.05
+"""Seconds that an incomplete line may wait."""
+_TURN = 16
+"""Full reads before the other pipes, the clock and a cancel have their turn."""
+END, DRY, MORE = range(3)
+"""What a read leaves behind: an end, nothing for now, or perhaps more."""
+_FAT_PIPE = 1 << 20
+_BATCH = 500
+
+
+class Pipe:
+    """One pipe of the agent, with the line that has not ended yet at its buffer's front."""
+
+    def __init__(self, fd: int, output: Output) -> None:
+        os.set_blocking(fd, False)
+        self.fd = fd
+        self.output = output
+        self.total = 0
+        self.due: float | None = None
+        """When an incomplete line goes out as it is."""
+        self._buffer = bytearray()
+        self._view = memoryview(self._buffer)
+        self._filled = 0
+        self._now = 0.0
+
+    def read(self, now: float) -> int:
+        """Take what is there now, within limits. Returns END, DRY or MORE."""
+        self._now = now
+        if not self._buffer:
+            self._grow(SIZE)
+        for _ in range(_TURN):
+            space = len(self._buffer) - self._filled
+            try:
+                taken = os.readv(self.fd, [self._view[self._filled :]])
+            except BlockingIOError:
+                return DRY
+            if not taken:
+                return END
+            self.total += taken
+            self._take(self._filled + taken)
+            if taken < space:
+                return DRY
+        self._widen()
+        return MORE
+
+    def drain(self, until: float) -> None:
+        """Take what is there, for a while at most: somebody may go on writing."""
+        while self.read(until) == MORE and time.monotonic() < until:
+            pass
+
+    def flush(self) -> None:
+        """Hand on what is left, as it is."""
+        if self._filled:
+            self._put(0, self._filled)
+            self._filled = 0
+
+    def close(self) -> None:
+        """Hand on what is left and close."""
+        self.flush()
+        os.close(self.fd)
+
+    def _take(self, end: int) -> None:
+        raise NotImplementedError
+
+    def _put(self, start: int, end: int) -> None:
+        raise NotImplementedError
+
+    def _keep(self, start: int, end: int) -> None:
+        """Move `start:end` to the buffer's front."""
+        if start and start < end:
+            self._view[: end - start] = self._view[start:end]
+        self._filled = end - start
+
+    def _grow(self, size: int) -> None:
+        bigger = bytearray(size)
+        bigger[: self._filled] = self._view[: self._filled]
+        self._buffer, self._view = bigger, memoryview(bigger)
+
+    def _widen(self) -> None:
+        """A stream that keeps the buffer full gets a bigger pipe: fewer switches between two processes."""
+        if hasattr(fcntl, "F_SETPIPE_SZ"):
+            with contextlib.suppress(OSError):  # the user has too many big pipes
+                fcntl.fcntl(self.fd, fcntl.F_SETPIPE_SZ, _FAT_PIPE)
+
+
+class Text(Pipe):
+    """Output for people: as many lines in a frame as came together, and pieces of slow lines."""
+
+    def __init__(self, fd: int, kind: Kind, output: Output) -> None:
+        super().__init__(fd, output)
+        self._kind = int(kind)
+
+    def _take(self, end: int) -> None:
+        cut = self._buffer.rfind(b"\n", self._filled, end) + 1
+        if not cut and end == len(self._buffer):
+            cut = whole(self._buffer, end)
+        if cut:
+            self._put(0, cut)
+            self.due = None
+        if self.due is None and cut < end:
+            self.due = self._now + PATIENCE
+        self._keep(cut, end)
+
+    def flush_partial(self) -> None:
+        """Hand on an incomplete line, but for a character that has only begun."""
+        self.due = None
+        cut = whole(self._buffer, self._filled)
+        if cut:
+            self._put(0, cut)
+            self._keep(cut, self._filled)
+
+    def _put(self, start: int, end: int) -> None:
+        self.output.put(self._kind, [self._view[start:end]])
+
+
+class Lines(Pipe):
+    """Output for programs: every line in a frame of its own."""
+
+    def __init__(self, fd: int, kind: Kind, output: Output) -> None:
+        super().__init__(fd, output)
+        self._kind = int(kind)
+
+    def _take(self, end: int) -> None:
+        cut = self._buffer.rfind(b"\n", self._filled, end) + 1
+        if cut:
+            self._put(0, cut)
+        elif end == len(self._buffer):
+            if end < LINE:
+                self._filled = end
+                return self._grow(2 * end)
+            cut = whole(self._buffer, end)
+            self._put(0, cut)
+        return self._keep(cut, end)
+
+    def _put(self, start: int, end: int) -> None:
+        while start < end:
+            batch = lines(self._view, self._buffer, start, end, _BATCH)
+            self.output.put(self._kind, batch)
+            start += sum(map(len, batch))
+
+
+class Events(Pipe):
+    """The FIFO: a line is an event; one that is longer than the buffer is dropped."""
+
+    _skipping = False
+
+    def _take(self, end: int) -> None:
+        cut = self._buffer.rfind(b"\n", self._filled, end) + 1
+        if cut:
+            self._put(0, cut)
+        elif end == len(self._buffer):
+            self.output.drop_event(end)
+            self._skipping = True
+            cut = end
+        self._keep(cut, end)
+
+    def _put(self, start: int, end: int) -> None:
+        for line in lines(self._view, self._buffer, start, end):
+            if self._skipping:
+                self.output.drop_event(len(line))
+            else:
+                self.output.put_event(line)
+            self._skipping = False

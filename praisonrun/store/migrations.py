@@ -1,0 +1,92 @@
+"""How a connection is set up, and how a database file is brought to the present schema."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from ..errors import ConfigError
+
+APPLICATION = 0x70726E31
+"""`prn1`: what marks a file as ours."""
+WAL_LIMIT = 64 << 20
+"""Bytes of -wal that are kept."""
+
+COMMON = ("busy_timeout = 5000", "trusted_schema = OFF", "cell_size_check = ON")
+WRITER = (
+    "foreign_keys = ON",
+    "synchronous = FULL",
+    "fullfsync = ON",
+    "checkpoint_fullfsync = ON",
+    f"journal_size_limit = {WAL_LIMIT}",
+    "wal_autocheckpoint = 1000",
+)
+READER = ("query_only = ON",)
+
+
+def scripts() -> list[str]:
+    """Return the migrations in order: the n-th leads from schema n - 1 to n."""
+    folder = files(__package__) / "schema"
+    found = sorted(folder.iterdir(), key=lambda script: script.name)
+    return [script.read_text(encoding="utf-8") for script in found if script.name.endswith(".sql")]
+
+
+def prepare_writer(connection: sqlite3.Connection, path: Path, steps: Sequence[str] | None = None) -> None:
+    """Set the writing connection up and migrate its file, each step in one transaction.
+
+    Raises ConfigError for a file that is damaged, locked, not ours, or from a newer praisonrun.
+    """
+    try:
+        _pragmas(connection, COMMON)
+        _migrate(connection, path, scripts() if steps is None else steps)
+        _pragmas(connection, WRITER)
+    except sqlite3.OperationalError as error:
+        raise ConfigError(f"cannot open {path}: {error}") from error
+    except sqlite3.DatabaseError as error:
+        raise ConfigError(f"{path} is damaged ({error}); restore it or move it away") from error
+
+
+def prepare_reader(connection: sqlite3.Connection) -> None:
+    """Set a read-only connection up."""
+    _pragmas(connection, COMMON + READER)
+
+
+def _migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[str]) -> None:
+    version = _ours(connection, path)
+    if version > len(steps):
+        raise ConfigError(f"{path} was made by a newer praisonrun (schema {version}, known {len(steps)})")
+    if _value(connection, "PRAGMA journal_mode = WAL") != "wal":
+        raise ConfigError(f"{path} is on a file system without shared memory; use --state DIR")
+    for number, step in enumerate(steps[version:], start=version + 1):
+        _apply(connection, number, step)
+
+
+def _ours(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the file's schema number, 0 for an empty file."""
+    application = _value(connection, "PRAGMA application_id")
+    empty = _value(connection, "SELECT count(*) FROM sqlite_schema") == 0
+    if application != APPLICATION and not (empty and application == 0):
+        raise ConfigError(f"{path} is the database of another program; use --state DIR")
+    return int(_value(connection, "PRAGMA user_version"))
+
+
+def _apply(connection: sqlite3.Connection, number: int, step: str) -> None:
+    marks = f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {number};"
+    try:
+        connection.executescript(f"BEGIN IMMEDIATE; {step}; {marks} COMMIT;")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _pragmas(connection: sqlite3.Connection, pragmas: Sequence[str]) -> None:
+    for pragma in pragmas:
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _value(connection: sqlite3.Connection, sql: str) -> Any:
+    return connection.execute(sql).fetchone()[0]

@@ -1,0 +1,92 @@
+"""Row to Run and back: the columns of `runs` are the fields of Run, by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from operator import attrgetter
+from typing import Any
+
+from ..model import Failure, Json, Mode, Run, Status
+
+INPUT = ("prompt", "input")
+"""Fields that lists never read."""
+_ALL = tuple(field.name for field in fields(Run))
+FIELDS = tuple(name for name in _ALL if name not in INPUT)
+FULL = ", ".join(_ALL)
+"""The columns of a whole run, in the order of its fields."""
+COLUMNS = ", ".join({"prompt": "''", "input": "NULL"}.get(name, name) for name in _ALL)
+"""The same without its input."""
+FIXED = frozenset({"seq", "id", "agent", "mode", "created_at"})
+_fields_of = attrgetter(*FIELDS)
+
+
+def dump(value: Json) -> str:
+    """Return JSON text that SQLite and UTF-8 can hold: NaN and the infinities become null."""
+    try:
+        return json.dumps(value, allow_nan=False, separators=(",", ":"))
+    except ValueError:
+        loose = json.loads(json.dumps(value), parse_constant=lambda _: None)
+        return json.dumps(loose, separators=(",", ":"))
+
+
+def _word(value: Any) -> str:
+    return str(value.value)
+
+
+_WRITE: dict[str, Callable[[Any], Any]] = {
+    "status": _word,
+    "mode": _word,
+    "failure": _word,
+    "env_names": dump,
+    "metadata": dump,
+    "summary": dump,
+    "metrics": dump,
+}
+_READ: dict[str, Callable[[Any], Any]] = {
+    "status": {status.value: status for status in Status}.__getitem__,
+    "mode": {mode.value: mode for mode in Mode}.__getitem__,
+    "failure": {failure.value: failure for failure in Failure}.__getitem__,
+    "env_names": lambda text: () if text == "[]" else tuple(json.loads(text)),
+    "metadata": json.loads,
+    "summary": json.loads,
+    "metrics": json.loads,
+}
+_WRITE_AT = tuple((FIELDS.index(name), write) for name, write in _WRITE.items())
+_READ_AT = tuple((_ALL.index(name), read) for name, read in _READ.items())
+
+
+def values(run: Run) -> list[Any]:
+    """Return what the columns FIELDS hold for a run."""
+    stored = list(_fields_of(run))
+    for at, write in _WRITE_AT:
+        if stored[at] is not None:
+            stored[at] = write(stored[at])
+    return stored
+
+
+def run_of(row: Sequence[Any]) -> Run:
+    """Return the run of a row that was read as COLUMNS or as FULL."""
+    found = list(row)
+    for at, read in _READ_AT:
+        if found[at] is not None:
+            found[at] = read(found[at])
+    return Run(*found)
+
+
+def changes(before: Run, after: Run) -> dict[str, Any]:
+    """Return the columns that differ and what they are to hold."""
+    pairs = zip(FIELDS, _fields_of(before), _fields_of(after), strict=True)
+    changed = {name: new for name, old, new in pairs if new is not old and new != old}
+    assert not FIXED & changed.keys(), f"a run keeps its {FIXED & changed.keys()}"
+    return {name: _stored(name, value) for name, value in changed.items()}
+
+
+def _stored(name: str, value: Any) -> Any:
+    if value is None:
+        return None
+    if name in _WRITE:
+        return _WRITE[name](value)
+    # What an agent said of its end may hold half a character; that must not keep a run from ending.
+    return value.encode(errors="replace").decode() if isinstance(value, str) else value

@@ -1,0 +1,157 @@
+"""What is written, each as a function of a connection that runs inside the writer's transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import replace
+
+from uuid_utils import uuid7
+
+from .. import lifecycle
+from ..errors import KeyReused, QueueFull, WrongState
+from ..model import Agent, Delivery, Run, Status
+from . import reads, rows
+from .rows import FIELDS, FULL, dump, run_of
+from .shapes import Added, Key
+
+_ROW = [name for name in FIELDS if name != "seq"]
+_KEPT = (*_ROW, "key_scope", "key", "fingerprint", "prompt", "input")
+_ADD = (
+    f"INSERT INTO runs ({', '.join(_KEPT)}) SELECT {', '.join('?' * len(_KEPT))} "  # noqa: S608
+    "WHERE ? OR (SELECT coalesce(sum(n), 0) FROM counts WHERE status = 'queued') < ?"
+)
+_SEQ = FIELDS.index("seq")
+_BEST = (
+    "SELECT -priority, seq FROM runs INDEXED BY runs_queued "
+    "WHERE status = 'queued' AND agent = ? AND due_at <= ? ORDER BY priority DESC, seq LIMIT ?"
+)
+_OWE = (
+    "INSERT INTO deliveries (id, run_seq, url, type, due_at, created_at) "
+    "SELECT ?, seq, ?, ?, ?, ? FROM runs WHERE id = ?"
+)
+_SEE = (
+    "INSERT INTO versions SELECT ?1, ?2, 1 + coalesce(max(number), 0), ?3, ?4 FROM versions WHERE agent = ?2 "
+    "ON CONFLICT (digest) DO NOTHING"
+)
+
+
+def add(
+    connection: sqlite3.Connection, run: Run, key: Key | None, fingerprint: str | None, queue_limit: int
+) -> Added:
+    """Insert a run with its key, or find the run that the key already names.
+
+    One statement does it when nothing stands against it; only then is asked what did.
+    """
+    stored = rows.values(run)
+    del stored[_SEQ]
+    stored += [key and key.scope, key and key.key, fingerprint, run.prompt, run.input]
+    stored += [run.status is not Status.QUEUED, queue_limit]
+    try:
+        cursor = connection.execute(_ADD, stored)
+    except sqlite3.IntegrityError as error:
+        return _known(connection, run, key, fingerprint, error)
+    if cursor.rowcount:
+        return Added(replace(run, seq=cursor.lastrowid or 0), replayed=False)
+    return _known(connection, run, key, fingerprint, None)
+
+
+def _known(
+    connection: sqlite3.Connection,
+    run: Run,
+    key: Key | None,
+    fingerprint: str | None,
+    error: sqlite3.IntegrityError | None,
+) -> Added:
+    """Say why a run was not inserted: its key is known, its id is, the queue is full, or it is impossible."""
+    named = reads.find_key(connection, key) if key else None
+    if named is not None:
+        return Added(replay(named, fingerprint, connection), replayed=True)
+    if error is None:
+        raise QueueFull("the queue is full; try again later", retry_after=5)
+    if connection.execute("SELECT 1 FROM runs WHERE id = ?", (run.id,)).fetchone():
+        raise WrongState(f"there is already a run {run.id}")
+    raise error
+
+
+def replay(named: tuple[str, str], fingerprint: str | None, connection: sqlite3.Connection) -> Run:
+    """Return the run that a key names. Raises KeyReused for another payload."""
+    if named[0] != fingerprint:
+        raise KeyReused("this idempotency key was used with another payload; use a new one")
+    return reads.get(connection, named[1])
+
+
+def change(
+    connection: sqlite3.Connection,
+    run_id: str,
+    decide: Callable[[Run], Run],
+    deliver: Callable[[Run], Delivery | None],
+) -> Run:
+    """Read a run, let `decide` say what becomes of it, and write what changed, with the webhook it owes."""
+    before = reads.get(connection, run_id)
+    after = decide(before)
+    _write(connection, before, after)
+    if after.status in lifecycle.FINAL and before.status not in lifecycle.FINAL:
+        _owe(connection, deliver(after))
+    return after
+
+
+def _write(connection: sqlite3.Connection, before: Run, after: Run) -> None:
+    changed = rows.changes(before, after)
+    if changed:
+        columns = ", ".join(f"{name} = ?" for name in changed)
+        connection.execute(f"UPDATE runs SET {columns} WHERE seq = ?", (*changed.values(), before.seq))  # noqa: S608
+
+
+def owed(run: Run) -> Delivery | None:
+    """Return the webhook that a final run owes, due at once."""
+    if run.webhook_url is None:
+        return None
+    at = run.updated_at
+    return Delivery(f"msg_{uuid7().hex}", run.id, run.webhook_url, f"run.{run.status}", at, at)
+
+
+def _owe(connection: sqlite3.Connection, owes: Delivery | None) -> None:
+    if owes is not None:
+        connection.execute(_OWE, (owes.id, owes.url, owes.type, owes.due_at, owes.created_at, owes.run_id))
+
+
+def claim(
+    connection: sqlite3.Connection, limit: int, at: int, boot: str, free: Callable[[str, int], bool]
+) -> list[Run]:
+    """Claim the best due runs, at most `limit`, of agents that `free` lets take one more."""
+    best = [
+        pick
+        for agent in reads.queued_agents(connection)
+        for pick in _best(connection, agent, limit, at, free)
+    ]
+    return [_claim(connection, seq, at, boot) for _, seq in sorted(best)[:limit]]
+
+
+def _best(
+    connection: sqlite3.Connection, agent: str, limit: int, at: int, free: Callable[[str, int], bool]
+) -> list[tuple[int, int]]:
+    slots = next((taken for taken in range(limit) if not free(agent, taken)), limit)
+    return connection.execute(_BEST, (agent, at, slots)).fetchall() if slots > 0 else []
+
+
+def _claim(connection: sqlite3.Connection, seq: int, at: int, boot: str) -> Run:
+    before = run_of(connection.execute(f"SELECT {FULL} FROM runs WHERE seq = ?", (seq,)).fetchone())  # noqa: S608
+    after = lifecycle.claim(before, at, boot)
+    _write(connection, before, after)
+    return after
+
+
+def delete(connection: sqlite3.Connection, run_id: str) -> None:
+    """Delete a final run, its key and its deliveries."""
+    run = reads.get(connection, run_id)
+    if run.status not in lifecycle.FINAL:
+        raise WrongState(f"run {run_id} is {run.status}; cancel it first")
+    connection.execute("DELETE FROM runs WHERE seq = ?", (run.seq,))
+
+
+def see_version(connection: sqlite3.Connection, agent: Agent, digest: str, at: int) -> None:
+    """Keep an agent's entry, numbered, unless it is known."""
+    if reads.knows_version(connection, digest):
+        return
+    connection.execute(_SEE, (digest, agent.name, dump(agent.definition()), at))

@@ -1,0 +1,69 @@
+"""Who watches which run, and the socket on which shims say that a watched journal grew.
+
+A shim rings only while the journal's watch byte is set, so unwatched output costs the server nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from .notifier import Notifier, of_run
+from .rundir import RunDir
+
+
+class Watch:
+    """Counts the watchers of each run and passes the shims' rings on to the bells."""
+
+    def __init__(self, rundir: RunDir, bells: Notifier) -> None:
+        self._rundir, self._bells = rundir, bells
+        self._watchers: Counter[str] = Counter()
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Hear the shims' rings inside this block."""
+        path = self._rundir.bell_path()
+        with suppress(FileNotFoundError):
+            os.unlink(path)  # noqa: PTH108  # left by a killed server; the directory is ours alone
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bell:
+            bell.bind(str(path))
+            bell.setblocking(False)
+            loop = asyncio.get_running_loop()
+            loop.add_reader(bell, self._heard, bell)
+            try:
+                yield
+            finally:
+                loop.remove_reader(bell)
+                with suppress(OSError):
+                    os.unlink(path)  # noqa: PTH108
+
+    def _heard(self, bell: socket.socket) -> None:
+        with suppress(BlockingIOError):
+            for _ in range(256):
+                self._bells.ring(of_run(bell.recv(256).decode("ascii", "replace")))
+
+    @contextmanager
+    def watching(self, run_id: str) -> Iterator[None]:
+        """Have the run's shim ring while somebody is inside this block. Read only after entering it."""
+        self._watchers[run_id] += 1
+        if self._watchers[run_id] == 1:
+            self._flag(run_id, on=True)
+        try:
+            yield
+        finally:
+            self._watchers[run_id] -= 1
+            if not self._watchers[run_id]:
+                del self._watchers[run_id]
+                self._flag(run_id, on=False)
+
+    def refresh(self, run_id: str) -> None:
+        """Set the flag of a journal that was just made or found again."""
+        self._flag(run_id, on=run_id in self._watchers)
+
+    def _flag(self, run_id: str, *, on: bool) -> None:
+        with suppress(OSError):
+            self._rundir.watch(run_id, on)

@@ -1,0 +1,237 @@
+"""The guard at the door: who may talk to this server, how much, and in which form.
+
+Pure ASGI, one pass over the headers, no Request object: every request pays for it. The order is the
+argument: Host first, because a DNS-rebound page sends neither Origin nor Sec-Fetch-Site; then Origin,
+because a page of another port is "same-site"; then the form of the body. Nothing is buffered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import TypeAlias
+
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .problems import problem
+
+Refusal: TypeAlias = Callable[[int, str, Mapping[str, str]], Response]
+"""Status, detail and headers to an answer in the form of one dialect."""
+Envelope: TypeAlias = Callable[[str], Refusal]
+"""A path to the refusal of the dialect that serves it."""
+Head: TypeAlias = dict[bytes, bytes]
+
+BODY_CAP = 8 * 1024 * 1024
+URL_CAP = 8 * 1024
+HEAD_CAP = 32 * 1024
+HEADERS_CAP = 100
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+_SINGLE = frozenset(
+    {b"host", b"origin", b"sec-fetch-site", b"content-type", b"content-length", b"content-encoding"}
+)
+_WATCHED = _SINGLE | {b"transfer-encoding", b"access-control-request-method"}
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_OWN_SITE = frozenset({b"same-origin", b"none"})
+_JSON = frozenset(
+    {b"application/json", b"application/json;charset=utf-8", b'application/json;charset="utf-8"'}
+)
+_DEFAULTS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
+_DEFAULT_NAMES = frozenset(name for name, _ in _DEFAULTS)
+_VARY = (b"vary", b"Origin")
+_EXPOSED = (b"access-control-expose-headers", b"Location, Retry-After, Idempotency-Replayed")
+_PREFLIGHT = {
+    "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, PATCH, DELETE",
+    "Access-Control-Allow-Headers": "content-type, idempotency-key, last-event-id, authorization",
+    "Access-Control-Max-Age": "600",
+}
+
+
+class Edge:
+    """ASGI middleware around the whole app.
+
+    `hosts` are names served beside the loopback ones, with or without a port; `origins` are foreign
+    origins that may use the API from a page. Refusals (400, 403, 413, 414, 415, 421, 431) are made by
+    `envelope`. Set `port` once the socket is bound.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        port: int = 0,
+        hosts: Iterable[str] = (),
+        origins: Iterable[str] = (),
+        body_cap: int = BODY_CAP,
+        envelope: Envelope | None = None,
+    ) -> None:
+        self._app = app
+        self._extra = tuple(hosts)
+        self._foreign = frozenset(origin.encode() for origin in origins)
+        self._body_cap = body_cap
+        self._envelope = envelope or _problems
+        self.port = port
+
+    @property
+    def port(self) -> int:
+        """The port that the server really listens on."""
+        return self._port
+
+    @port.setter
+    def port(self, port: int) -> None:
+        self._port = port
+        names = {name.lower() for name in allowed_hosts(port, self._extra)}
+        self._hosts = frozenset(name.encode() for name in names)
+        self._own = frozenset(f"http://{name}".encode() for name in names)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse, answer a preflight, or pass the request on."""
+        if scope["type"] != "http":
+            await self._other(scope, receive, send)
+            return
+        head, fault = _read(scope)
+        refused = fault or self._stranger(head) or self._form(scope["method"], head)
+        origin = head.get(b"origin")
+        foreign = origin is not None and origin in self._foreign
+        send = self._dressed(send, origin if foreign and not _about_caller(refused) else None)
+        if refused is not None:
+            status, detail = refused
+            # The rest of a body that nobody will read must not become the next request.
+            headers = {"Connection": "close"} if status == 413 else {}
+            await self._envelope(scope["path"])(status, detail, headers)(scope, receive, send)
+        elif foreign and scope["method"] == "OPTIONS" and b"access-control-request-method" in head:
+            await Response(status_code=204, headers=_PREFLIGHT)(scope, receive, send)
+        elif b"transfer-encoding" in head:
+            await self._counted(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    def _stranger(self, head: Head) -> tuple[int, str] | None:
+        host = head.get(b"host")
+        if host is None:
+            return 400, "the request has no Host header"
+        if host not in self._hosts and host.lower() not in self._hosts:
+            return 421, f"this server is not {_shown(host)}; --allow-host adds a name"
+        origin = head.get(b"origin")
+        if origin is not None:
+            if origin in self._foreign:
+                return None
+            if origin not in self._own:
+                return 403, f"pages of {_shown(origin)} may not use this server; --allow-origin adds one"
+        if head.get(b"sec-fetch-site", b"none") not in _OWN_SITE:
+            return 403, "a page of another site may not use this server"
+        return None
+
+    def _form(self, method: str, head: Head) -> tuple[int, str] | None:
+        if b"content-encoding" in head:
+            return 415, "a request body must not be compressed"
+        size = head.get(b"content-length", b"0")
+        if size == b"0" and b"transfer-encoding" not in head:
+            return None
+        if not size.isdigit():
+            return 400, "Content-Length is not a number"
+        if len(size) > 15 or int(size) > self._body_cap:
+            return 413, self._too_large()
+        if method in _WITH_BODY and int(size) + (b"transfer-encoding" in head) and not _is_json(head):
+            return 415, "Content-Type must be application/json"
+        return None
+
+    def _too_large(self) -> str:
+        return f"the request body is over {self._body_cap} bytes"
+
+    def _dressed(self, send: Send, origin: bytes | None) -> Send:
+        # Not a coroutine itself: a stream's chunks pass through it without a frame of their own.
+        def dressed(message: Message) -> Awaitable[None]:
+            if message["type"] == "http.response.start":
+                self._dress(message, origin)
+            return send(message)
+
+        return dressed
+
+    def _dress(self, message: Message, origin: bytes | None) -> None:
+        headers = list(message.get("headers", ()))
+        present = _DEFAULT_NAMES.intersection([name for name, _ in headers])
+        headers += [pair for pair in _DEFAULTS if pair[0] not in present] if present else _DEFAULTS
+        if self._foreign:
+            headers.append(_VARY)
+        if origin is not None:
+            headers += ((b"access-control-allow-origin", origin), _EXPOSED)
+        message["headers"] = headers
+
+    async def _counted(self, scope: Scope, receive: Receive, send: Send) -> None:
+        left = self._body_cap
+
+        async def counted() -> Message:
+            nonlocal left
+            message = await receive()
+            left -= len(message.get("body", b""))
+            if left < 0:
+                raise HTTPException(413, self._too_large(), {"Connection": "close"})
+            return message
+
+        await self._app(scope, counted, send)
+
+    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1008})
+
+
+def allowed_hosts(port: int, extra: Iterable[str] = ()) -> list[str]:
+    """Return the Host values that a server on `port` answers to."""
+    hosts = [f"{name}:{port}" for name in LOOPBACK]
+    if port == 80:  # a browser leaves the default port out
+        hosts += LOOPBACK
+    for name in extra:
+        hosts += [name] if _has_port(name) else [name, f"{name}:{port}"]
+    return hosts
+
+
+def _has_port(name: str) -> bool:
+    host, colon, port = name.rpartition(":")
+    return bool(colon) and port.isdigit() and not (host.startswith("[") and not host.endswith("]"))
+
+
+def _read(scope: Scope) -> tuple[Head, tuple[int, str] | None]:
+    head: Head = {}
+    pairs = scope["headers"]
+    total = 0
+    fault: tuple[int, str] | None = None
+    for name, value in pairs:
+        total += len(name) + len(value)
+        if name in _WATCHED:
+            if name in head and name in _SINGLE:
+                fault = (400, f"more than one {name.decode().title()} header")
+            head[name] = value
+    if len(scope.get("raw_path") or scope["path"]) + len(scope["query_string"]) > URL_CAP:
+        fault = (414, f"the URL is over {URL_CAP} bytes")
+    elif total > HEAD_CAP or len(pairs) > HEADERS_CAP:
+        fault = (431, f"the headers are over {HEAD_CAP} bytes, or more than {HEADERS_CAP}")
+    return head, fault
+
+
+def _about_caller(refused: tuple[int, str] | None) -> bool:
+    return refused is not None and refused[0] in (400, 403, 421)
+
+
+def _is_json(head: Head) -> bool:
+    kind = head.get(b"content-type", b"")
+    return kind in _JSON or kind.replace(b" ", b"").replace(b"\t", b"").lower() in _JSON
+
+
+def _shown(value: bytes) -> str:
+    text = value[:100].decode("latin-1")
+    return "".join(char if char.isprintable() else "?" for char in text) or "(empty)"
+
+
+def _problems(_path: str) -> Refusal:
+    return lambda status, detail, headers: problem(status, detail, headers=headers)

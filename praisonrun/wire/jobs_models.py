@@ -1,0 +1,178 @@
+"""The jobs dialect's bodies and queries: what is taken, what is shown. Field names are the wire's."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from ..model import Json
+
+PROMPT_LIMIT = 1024 * 1024
+"""Bytes of a prompt."""
+
+
+def _no_nul(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("must not contain NUL")
+    return text
+
+
+def _env_name(name: str) -> str:
+    if not name or "=" in name or "\0" in name or name.startswith("PRAISONRUN_"):
+        raise ValueError("must be a name without '=' or NUL, and not start with PRAISONRUN_")
+    return name
+
+
+Text = Annotated[str, AfterValidator(_no_nul)]
+Name = Annotated[Text, StringConstraints(min_length=1, max_length=128)]
+Envs = dict[Annotated[str, AfterValidator(_env_name)], Annotated[Text, Field(strict=True)]]
+Whole = Annotated[int, Field(strict=True)]
+
+
+class Submit(BaseModel):
+    """A run to be made. Fields that are not named here are ignored."""
+
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    prompt: Text = Field(description="What the agent is asked: 1 byte to 1 MiB of text.", min_length=1)
+    agent: Name | None = Field(None, description="An entry of agents.yaml; default: the file's default.")
+    agent_file: Text | None = Field(None, description="A YAML file inside the agent roots.")
+    agent_yaml: str | None = Field(None, description="An inline file: refused with 403.")
+    framework: Name | None = Field(None, description="Which framework executes a crew; default praisonai.")
+    timeout: Whole | None = Field(
+        3600, ge=1, le=10**9, description="Seconds; the entry's own is the upper bound."
+    )
+    webhook_url: Text | None = Field(None, max_length=2048, description="Told once when the run is final.")
+    session_id: Name | None = Field(
+        None, description="Groups runs; reaches the agent as PRAISONRUN_SESSION_ID."
+    )
+    recipe_name: Name | None = Field(None, description="Names an entry of agents.yaml, as `agent` does.")
+    recipe_config: dict[str, Json] | None = None
+    config: dict[str, Json] | None = Field(None, description="Reaches the agent in its input file.")
+    idempotency_key: str | None = Field(None, description="The header's body form; the header wins.")
+    idempotency_scope: Literal["none", "global", "session"] | None = None
+    envs: Envs | None = Field(None, description="Environment of this run. Values are never stored.")
+    metadata: dict[str, Json] | None = None
+    priority: Whole | None = Field(None, ge=-(10**6), le=10**6, description="Higher is sooner.")
+    retries: Whole | None = Field(None, ge=0, le=100)
+    retention_seconds: Whole | None = Field(None, ge=1, le=10**9)
+
+
+class Retry(BaseModel):
+    """What a retry needs anew."""
+
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    envs: Envs | None = Field(None, description="The origin's envs, which were never stored.")
+
+
+class ListQuery(BaseModel):
+    """Filters and page of a list."""
+
+    status: str | None = Field(None, description="queued, running, succeeded, failed or cancelled.")
+    session_id: str | None = None
+    agent: str | None = None
+    page: int = Field(1, ge=1, le=10**9)
+    page_size: int = Field(20, ge=1, le=100)
+
+
+class CancelQuery(BaseModel):
+    """How to cancel."""
+
+    wait: bool = Field(True, description="Answer once the process is gone.")
+
+
+class StreamQuery(BaseModel):
+    """Where a stream begins."""
+
+    after: int | None = Field(None, ge=0, lt=2**62, description="An event's id; Last-Event-ID does the same.")
+
+
+class EventsQuery(StreamQuery):
+    """Which page of events; a stream answers so to `Accept: application/json`."""
+
+    wait: float = Field(0.0, ge=0, le=300, description="Seconds to wait for something new.")
+    limit: int = Field(1000, ge=1, le=10_000, description="The most events of one answer.")
+
+
+class LogsQuery(BaseModel):
+    """Which part of the output."""
+
+    follow: bool = Field(False, description="Go on until the run is final.")
+    tail: int | None = Field(None, ge=0, le=10**9, description="Only the last N lines.")
+    stream: Literal["stdout", "stderr"] | None = None
+
+
+class Accepted(BaseModel):
+    """A run that was taken."""
+
+    job_id: str
+    status: str
+    created_at: str
+    poll_url: str
+    stream_url: str
+
+
+class ProgressShown(BaseModel):
+    """How far a run says it is."""
+
+    percentage: float
+    current_step: str | None
+    steps_completed: int
+    steps_total: int | None
+
+
+class JobStatus(BaseModel):
+    """A run as a poll shows it. Every key is always present."""
+
+    job_id: str
+    status: Literal["queued", "running", "succeeded", "failed", "cancelled"]
+    progress: ProgressShown
+    created_at: str
+    started_at: str | None
+    completed_at: str | None
+    agent_id: str | None
+    run_id: str | None
+    session_id: str | None
+    error: str | None
+    retry_after: int | None
+    agent: str
+    exit_code: int | None
+    timeout: float | None
+    attempt: int
+    failure: str | None
+    metadata: dict[str, Json] | None
+    retry_of: str | None
+
+
+class JobResult(BaseModel):
+    """What a final run answered and used."""
+
+    job_id: str
+    status: Literal["succeeded", "failed", "cancelled"]
+    result: Json
+    result_url: str | None
+    metrics: dict[str, Json] | None
+    created_at: str
+    started_at: str | None
+    completed_at: str | None
+    duration_seconds: float | None
+    error: str | None
+
+
+class JobList(BaseModel):
+    """A page of runs, newest first."""
+
+    jobs: list[JobStatus]
+    total: int
+    page: int
+    page_size: int
+
+
+class EventPage(BaseModel):
+    """Some events, the cursor after them, and whether more can come."""
+
+    events: list[dict[str, Json]]
+    next: int
+    done: bool

@@ -1,0 +1,83 @@
+"""The jobs dialect's table of operations: it drives the routes and the OpenAPI document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..engine import Engine
+from . import jobs_models as models
+from .jobs import RUNS, Jobs
+from .operations import Answer, Operation
+from .streams import Streams
+
+RUN = RUNS + "/{run_id}"
+_KEY = {"Idempotency-Key": "Makes a repeated submit answer with the first one's run."}
+_CURSOR = {"Last-Event-ID": "The id of the last event seen; the stream goes on after it."}
+_AGAIN = {"Retry-After": "Seconds until it is worth asking again."}
+_PLACED = {"Location": "The run's poll URL.", **_AGAIN}
+_NOT_FOUND = {404: Answer("No such run.")}
+_WRONG = {409: Answer("The run's status does not allow it.")}
+_REFUSED: Mapping[int, Answer] = {
+    400: Answer("A missing or empty prompt, a malformed key, an agent_file that may not be used."),
+    403: Answer("An inline agent, which is off."),
+    409: Answer("The key was used for another payload."),
+    413: Answer("The body is too large."),
+    415: Answer("The body is not application/json."),
+    422: Answer("A field at fault; `errors` names it."),
+    503: Answer("The queue is full.", headers=_AGAIN),
+    507: Answer("The disk is full.", headers=_AGAIN),
+}
+
+
+def operations(engine: Engine) -> list[Operation]:
+    """Return the dialect's operations over an engine."""
+    jobs, streams = Jobs(engine), Streams(engine)
+    status = Answer("The run as it is now.", models.JobStatus, _AGAIN)
+    accepted = Answer("The run is on the disk.", models.Accepted, _PLACED)
+    return [
+        Operation(
+            "POST", RUNS, "submit_run", "Submit a run", jobs.submit,
+            body=models.Submit, answers={202: accepted, **_REFUSED}, headers=_KEY,
+        ),
+        Operation(
+            "GET", RUNS, "list_runs", "List runs, newest first", jobs.find,
+            query=models.ListQuery,
+            answers={200: Answer("A page.", models.JobList), 400: Answer("No such status."), 422: Answer("A bad page.")},
+        ),
+        Operation("GET", RUN, "get_run", "Poll a run", jobs.get, answers={200: status, **_NOT_FOUND}),
+        Operation(
+            "GET", RUN + "/result", "get_result", "Get a final run's result", jobs.result,
+            answers={200: Answer("The result.", models.JobResult), **_NOT_FOUND, **_WRONG},
+        ),
+        Operation(
+            "POST", RUN + "/cancel", "cancel_run", "Cancel a run", jobs.cancel,
+            query=models.CancelQuery, answers={200: status, **_NOT_FOUND, **_WRONG},
+        ),
+        Operation(
+            "DELETE", RUN, "delete_run", "Delete a final run and its output", jobs.delete,
+            answers={204: Answer("It is gone."), **_NOT_FOUND, **_WRONG},
+        ),
+        Operation(
+            "POST", RUN + "/retry", "retry_run", "Submit a final run once more", jobs.retry,
+            body=models.Retry, answers={202: accepted, **_REFUSED, **_NOT_FOUND},
+        ),
+        Operation(
+            "GET", RUN + "/stream", "stream_run", "Follow a run (SSE, NDJSON or JSON by Accept)", streams.stream,
+            query=models.EventsQuery, headers=_CURSOR,
+            answers={
+                200: Answer("Events as they happen.", "text/event-stream"),
+                204: Answer("The client has everything."),
+                400: Answer("The cursor names no event of this run."),
+                **_NOT_FOUND,
+            },
+        ),
+        Operation(
+            "GET", RUN + "/events", "list_events", "Page through a run's events", streams.events,
+            query=models.EventsQuery, headers=_CURSOR,
+            answers={200: Answer("Some events.", models.EventPage), 400: Answer("A bad cursor."), **_NOT_FOUND},
+        ),
+        Operation(
+            "GET", RUN + "/logs", "get_logs", "Read a run's output", streams.logs,
+            query=models.LogsQuery, answers={200: Answer("What it printed.", "text/plain"), **_NOT_FOUND},
+        ),
+    ]  # fmt: skip

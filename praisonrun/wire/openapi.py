@@ -1,0 +1,149 @@
+"""The OpenAPI 3.1 document, drawn from the same table of operations as the routes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, TypeAlias
+
+import pydantic
+from pydantic.json_schema import models_json_schema
+
+from ..model import Json
+from .operations import Answer, Operation
+from .problems import MEDIA_TYPE, Problem, title
+
+_PARAMETER = re.compile(r"{(\w+)(?::(\w+))?}")
+_KINDS = {"int": "integer", "float": "number"}
+_REF = "#/components/schemas/{model}"
+
+Use: TypeAlias = tuple[type[pydantic.BaseModel], Literal["validation", "serialization"]]
+Schemas: TypeAlias = Mapping[Use, Json]
+
+
+def document(operations: Iterable[Operation], version: str, server_url: str) -> dict[str, Json]:
+    """Return the document as plain JSON values."""
+    table = list(operations)
+    schemas, definitions = _schemas(table)
+    paths: dict[str, dict[str, Json]] = {}
+    for operation in table:
+        item = paths.setdefault(_PARAMETER.sub(r"{\1}", operation.path), {})
+        item[operation.method.lower()] = _operation(operation, schemas, definitions)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "praisonrun", "version": version, "summary": "A durable local agent runner."},
+        "servers": [{"url": server_url}],
+        "tags": [{"name": tag} for tag in dict.fromkeys(row.tag for row in table if row.tag)],
+        "paths": paths,
+        "components": {"schemas": definitions},
+    }
+
+
+def _schemas(table: Sequence[Operation]) -> tuple[Schemas, dict[str, Json]]:
+    wanted: dict[Use, None] = {(Problem, "serialization"): None}
+    for operation in table:
+        wanted |= {(model, "validation"): None for model in (operation.query, operation.body) if model}
+        contents = [answer.content for answer in operation.answers.values()]
+        wanted |= {(model, "serialization"): None for model in contents if isinstance(model, type)}
+    schemas, top = models_json_schema(list(wanted), ref_template=_REF)
+    return {use: schemas[use] for use in wanted}, top.get("$defs", {})
+
+
+def _answers(operation: Operation) -> dict[int, Answer]:
+    return dict(sorted(operation.answers.items()))
+
+
+def _operation(operation: Operation, schemas: Schemas, definitions: Mapping[str, Json]) -> dict[str, Json]:
+    shown: dict[str, Json] = {"operationId": operation.name, "summary": operation.summary}
+    if operation.tag:
+        shown["tags"] = [operation.tag]
+    parameters = [
+        *_path(operation.path),
+        *_query(operation, schemas, definitions),
+        *_headers(operation.headers),
+    ]
+    if parameters:
+        shown["parameters"] = parameters
+    if operation.body:
+        content = {"application/json": {"schema": schemas[operation.body, "validation"]}}
+        shown["requestBody"] = {"required": _required(operation.body), "content": content}
+    shown["responses"] = _responses(operation, schemas)
+    return shown
+
+
+def _required(body: type[pydantic.BaseModel]) -> bool:
+    return any(field.is_required() for field in body.model_fields.values())
+
+
+def _path(template: str) -> list[dict[str, Json]]:
+    return [
+        {"name": name, "in": "path", "required": True, "schema": {"type": _KINDS.get(kind, "string")}}
+        for name, kind in _PARAMETER.findall(template)
+    ]
+
+
+def _query(operation: Operation, schemas: Schemas, definitions: Mapping[str, Json]) -> list[dict[str, Json]]:
+    if operation.query is None:
+        return []
+    schema = schemas[operation.query, "validation"]
+    if "$ref" in schema:
+        schema = definitions[schema["$ref"].rpartition("/")[2]]
+    required = schema.get("required", ())
+    return [_parameter(name, value, name in required) for name, value in schema.get("properties", {}).items()]
+
+
+def _parameter(name: str, schema: Mapping[str, Json], required: bool) -> dict[str, Json]:
+    shown: dict[str, Json] = {"name": name, "in": "query", "required": required, "schema": _given(schema)}
+    description = shown["schema"].pop("description", None)
+    if description:
+        shown["description"] = description
+    return shown
+
+
+def _given(schema: Mapping[str, Json]) -> dict[str, Json]:
+    """Return the schema of a parameter that is there: a query cannot say null."""
+    kinds = [kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}]
+    if len(kinds) != 1:
+        return dict(schema)
+    return {**{key: value for key, value in schema.items() if key not in ("anyOf", "default")}, **kinds[0]}
+
+
+def _headers(headers: Mapping[str, str]) -> list[dict[str, Json]]:
+    return [
+        {"name": name, "in": "header", "required": False, "description": text, "schema": {"type": "string"}}
+        for name, text in headers.items()
+    ]
+
+
+def _responses(operation: Operation, schemas: Schemas) -> dict[str, Json]:
+    answers = _answers(operation)
+    shown = {str(status): _response(status, answer, schemas) for status, answer in answers.items()}
+    own = next(
+        (answer.content for status, answer in answers.items() if status >= 400 and answer.content), None
+    )
+    shown["default"] = _response(500, Answer("Any other error", own), schemas)
+    return shown
+
+
+def _response(status: int, answer: Answer, schemas: Schemas) -> dict[str, Json]:
+    shown: dict[str, Json] = {"description": answer.description or title(status)}
+    if answer.headers:
+        shown["headers"] = {
+            name: {"description": text, "schema": {"type": "string"}} for name, text in answer.headers.items()
+        }
+    content = _content(status, answer, schemas)
+    if content:
+        shown["content"] = content
+    return shown
+
+
+def _content(status: int, answer: Answer, schemas: Schemas) -> dict[str, Json]:
+    match answer.content:
+        case None if status < 400:
+            return {}
+        case None:
+            return {MEDIA_TYPE: {"schema": schemas[Problem, "serialization"]}}
+        case str() as media_type:
+            return {media_type: {"schema": {"type": "string"}}}
+        case model:
+            return {"application/json": {"schema": schemas[model, "serialization"]}}

@@ -1,0 +1,215 @@
+"""The jobs dialect's streams: SSE, NDJSON, JSON pages and plain logs over one engine.follow."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import aclosing, nullcontext
+
+import anyio
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from .. import journal
+from ..engine import Engine, check_cursor
+from ..errors import BadRequest, NotFound
+from ..feed import Rendering
+from ..formats import events
+from ..journal import START, Frame, Kind
+from ..lifecycle import FINAL
+from ..model import Snapshot
+from ..story import last_lines
+from . import jobs_show as show
+from .jobs_models import EventsQuery, LogsQuery, StreamQuery
+from .operations import read_query
+
+HEARTBEAT = 15
+"""Seconds between two comments of a silent stream."""
+SEND_TIMEOUT = 60.0
+"""Seconds that a viewer may take nothing before it is let go; it can resume."""
+HELLO = b"retry: 2000\n: praisonrun\n\n"
+"""Sent at once, so that a client sees an open stream before the first event."""
+SSE_HEADERS = {
+    "Content-Type": "text/event-stream; charset=utf-8",
+    "Cache-Control": "no-store, no-transform",
+    "X-Accel-Buffering": "no",
+}
+_OUTPUT = {
+    None: frozenset({Kind.STDOUT, Kind.STDERR}),
+    "stdout": frozenset({Kind.STDOUT}),
+    "stderr": frozenset({Kind.STDERR}),
+}
+Encode = Callable[[Iterable[show.Told]], bytes]
+
+
+class Streams:
+    """The stream, events and logs endpoints."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._renderings: dict[tuple[Encode, str], Rendering] = {}
+        self._logs = {kinds: Rendering(_printer(kinds)) for kinds in _OUTPUT.values()}
+
+    async def stream(self, request: Request) -> Response:
+        """GET …/stream: SSE, or NDJSON or one JSON page when Accept asks for it."""
+        accept = request.headers.get("accept", "")
+        if "application/json" in accept:
+            return await self.events(request)
+        shown, after = await self._start(request)
+        if "application/x-ndjson" in accept:
+            told = self._told(shown, after, show.ndjson, base(request))
+            return StreamingResponse(told, media_type="application/x-ndjson")
+        if shown.run.status in FINAL and after == show.done_id(shown.run):
+            return Response(status_code=204)
+        return EventSourceResponse(
+            _framed(self._told(shown, after, show.sse, base(request))),
+            headers=SSE_HEADERS,
+            ping=HEARTBEAT,
+            ping_message_factory=_heartbeat,
+            sep="\n",
+            send_timeout=SEND_TIMEOUT,
+        )
+
+    async def events(self, request: Request) -> Response:
+        """GET …/events: one page of events as JSON; `?wait=` seconds for the first of them."""
+        query = read_query(request, EventsQuery)
+        shown, after = await self._start(request)
+        deadline = anyio.current_time() + query.wait
+        with self._engine.watching(shown.run.id):
+            while True:
+                bell = self._engine.bell(shown.run.id)
+                shown = await self._engine.get(shown.run.id)
+                told, done = await self._page(shown, after, query.limit, base(request))
+                left = deadline - anyio.current_time()
+                if told or done or left <= 0:
+                    break
+                with anyio.move_on_after(left):
+                    await bell.wait()
+        page = {
+            "events": [{"id": event.id, **show.payload(event)} for event in told],
+            "next": told[-1].id if told else after,
+            "done": done,
+        }
+        headers = {} if done else {"Retry-After": "1"}
+        return Response(show.dumps(page), media_type="application/json", headers=headers)
+
+    async def logs(self, request: Request) -> Response:
+        """GET …/logs: what the agent printed, byte for byte."""
+        query = read_query(request, LogsQuery)
+        run_id = (await self._engine.get(request.path_params["run_id"])).run.id
+        printed = self._printed(run_id, _OUTPUT[query.stream], query)
+        return StreamingResponse(printed, media_type="text/plain; charset=utf-8")
+
+    async def _start(self, request: Request) -> tuple[Snapshot, int]:
+        """Return the run, looked up before a stream begins so that it can be a 404, and its cursor."""
+        shown = await self._engine.get(request.path_params["run_id"])
+        after = read_query(request, StreamQuery).after
+        if after is None:
+            after = _last_event_id(request)
+        if after:
+            reader = self._engine.reader(shown.run.id)
+            with reader or nullcontext():
+                check_cursor(shown, after, reader)
+        return shown, after
+
+    async def _told(self, shown: Snapshot, after: int, encode: Encode, url: str) -> AsyncIterator[bytes]:
+        """Yield everything after a cursor, to the last event of a final run."""
+        run, offset = shown.run, journal.place(after)[0]
+        if after < show.QUEUED_ID:
+            yield encode([show.first(run)])
+        name = await self._engine.format_of(run)
+        if offset >= START:
+            rest, offset = self._rest(run.id, name, after)
+            if rest:
+                yield encode(rest)
+        try:
+            async with aclosing(self._engine.follow(run.id, offset, self._rendering(encode, name))) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+            ending = await self._ending(await self._engine.get(run.id), after, url)
+        except NotFound:  # deleted meanwhile
+            return
+        yield encode(ending)
+
+    async def _page(self, shown: Snapshot, after: int, limit: int, url: str) -> tuple[list[show.Told], bool]:
+        told = [show.first(shown.run)] if after < show.QUEUED_ID else []
+        name = await self._engine.format_of(shown.run)
+        offset = max(journal.place(after)[0], START)
+        reader = self._engine.reader(shown.run.id)
+        with reader or nullcontext():
+            while reader and len(told) < limit and (frames := reader.frames(offset)):
+                told += [event for event in _of(name, frames) if event.id > after]
+                offset = frames[-1].end
+        if len(told) >= limit or shown.run.status not in FINAL:
+            return told[:limit], False
+        return told + await self._ending(shown, after, url), True
+
+    async def _ending(self, shown: Snapshot, after: int, url: str) -> list[show.Told]:
+        answer = await self._engine.result(shown.run)
+        return [event for event in show.last(shown, answer, url) if event.id > after]
+
+    def _rest(self, run_id: str, name: str, after: int) -> tuple[list[show.Told], int]:
+        """Return what follows a cursor inside its own frame, and the offset after that frame."""
+        offset = journal.place(after)[0]
+        reader = self._engine.reader(run_id)
+        with reader or nullcontext():
+            frames = reader.frames(offset)[:1] if reader else []
+        rest = [event for event in _of(name, frames) if event.id > after]
+        return rest, frames[0].end if frames else offset
+
+    def _rendering(self, encode: Encode, name: str) -> Rendering:
+        if (encode, name) not in self._renderings:
+            self._renderings[encode, name] = Rendering(lambda frames: encode(_of(name, frames)))
+        return self._renderings[encode, name]
+
+    async def _printed(self, run_id: str, kinds: frozenset[Kind], query: LogsQuery) -> AsyncIterator[bytes]:
+        offset, rendering = START, self._logs[kinds]
+        with self._engine.reader(run_id) or nullcontext() as reader:
+            if reader and query.tail is not None:
+                lines, offset = await asyncio.to_thread(last_lines, reader, kinds, query.tail)
+                yield lines
+            elif not query.follow:
+                onward = START
+                while reader and (onward := (found := rendering.chunk(run_id, offset, reader))[1]) > offset:
+                    offset = onward
+                    yield found[0]
+        if query.follow:
+            async with aclosing(self._engine.follow(run_id, offset, rendering)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+
+
+def base(request: Request) -> str:
+    """Return the scheme and host that the client used, which the edge has checked."""
+    return f"{request.url.scheme}://{request.headers['host']}"
+
+
+def _of(name: str, frames: list[Frame]) -> list[show.Told]:
+    told = (show.told(event) for frame in frames for event in events(name, frame))
+    return [event for event in told if event is not None]
+
+
+def _printer(kinds: frozenset[Kind]) -> Callable[[list[Frame]], bytes]:
+    return lambda frames: b"".join(frame.data for frame in frames if frame.kind in kinds)
+
+
+async def _framed(told: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Put the greeting and the farewell of an SSE stream around its events."""
+    yield HELLO
+    async for chunk in told:
+        yield chunk
+    yield show.DONE
+
+
+def _heartbeat() -> ServerSentEvent:
+    return ServerSentEvent(comment="heartbeat")
+
+
+def _last_event_id(request: Request) -> int:
+    given = request.headers.get("last-event-id", "")
+    if not given:
+        return 0
+    if not (given.isascii() and given.isdigit() and len(given) < 20):
+        raise BadRequest(f"Last-Event-ID {given[:40]!r} is no id of ours; start without one")
+    return int(given)

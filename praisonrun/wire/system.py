@@ -1,0 +1,173 @@
+"""What every dialect shares: health, statistics, the agents on offer, the API's own description."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from .. import __version__
+from ..engine import Engine
+from ..model import Json, Status
+from .jobs_show import dumps
+from .openapi import document
+from .operations import Answer, Operation
+from .streams import base
+
+
+class Healthz(BaseModel):
+    """The process answers."""
+
+    status: Literal["ok"]
+
+
+class Health(BaseModel):
+    """Whether the server can take runs, and what it is made of."""
+
+    status: Literal["ok", "degraded"]
+    version: str
+    problems: list[str]
+    runs: dict[str, int]
+    concurrency: int
+    queue_limit: int
+    free_bytes: int
+    min_free_bytes: int
+    store: dict[str, Json]
+
+
+class Stats(BaseModel):
+    """How many runs there are."""
+
+    total: int
+    by_status: dict[str, int]
+    by_agent: dict[str, dict[str, int]]
+    live: int
+    concurrency: int
+    queue_limit: int
+
+
+class AgentShown(BaseModel):
+    """One agent that can be run."""
+
+    name: str
+    default: bool
+    mode: str
+    kind: Literal["command", "crew"]
+    description: str
+    timeout: float | None
+    concurrency: int | None
+    format: str
+    env_required: list[str]
+
+
+class Agents(BaseModel):
+    """What agents.yaml offers."""
+
+    agents: list[AgentShown]
+    default: str
+    problem: str | None
+
+
+class System:
+    """The endpoints."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.table: list[Operation] = []
+        """All operations of the server; set once they are known."""
+        self._document: dict[str, bytes] = {}
+
+    async def healthz(self, _request: Request) -> Response:
+        """GET /healthz: minimal and open."""
+        return _json({"status": "ok"})
+
+    async def health(self, _request: Request) -> Response:
+        """GET /health: counts, limits and the store."""
+        engine = self._engine
+        free, sizes = engine.free_bytes(), engine.sizes()
+        problems = [engine.catalog.problem] if engine.catalog.problem else []
+        if free < engine.limits.min_free:
+            problems.append("the disk is nearly full: new runs are refused")
+        shown = {
+            "status": "degraded" if problems else "ok",
+            "version": __version__,
+            "problems": problems,
+            "runs": {status.value: count for status, count in (await engine.totals()).items()},
+            "concurrency": engine.concurrency,
+            "queue_limit": engine.limits.queue,
+            "free_bytes": free,
+            "min_free_bytes": engine.limits.min_free,
+            "store": {
+                "db_bytes": sizes.db_bytes,
+                "wal_bytes": sizes.wal_bytes,
+                "schema": sizes.schema,
+                "sqlite": sizes.sqlite,
+            },
+        }
+        return _json(shown)
+
+    async def stats(self, _request: Request) -> Response:
+        """GET /stats: kept counters, whatever the number of runs."""
+        engine = self._engine
+        by_agent = await engine.totals_by_agent()
+        by_status = {status.value: sum(of.get(status, 0) for of in by_agent.values()) for status in Status}
+        shown = {
+            "total": sum(by_status.values()),
+            "by_status": by_status,
+            "by_agent": {
+                agent: {status.value: count for status, count in of.items()} for agent, of in by_agent.items()
+            },
+            "live": engine.live_count,
+            "concurrency": engine.concurrency,
+            "queue_limit": engine.limits.queue,
+        }
+        return _json(shown)
+
+    async def agents(self, _request: Request) -> Response:
+        """GET /api/v1/agents: what agents.yaml offers now."""
+        catalog = self._engine.catalog
+        default = catalog.default.name
+        shown = [
+            {
+                "name": agent.name,
+                "default": agent.name == default,
+                "mode": agent.mode,
+                "kind": "crew" if agent.crew else "command",
+                "description": agent.description,
+                "timeout": agent.timeout,
+                "concurrency": agent.concurrency,
+                "format": agent.format,
+                "env_required": list(agent.env_required),
+            }
+            for agent in catalog.all()
+        ]
+        return _json({"agents": shown, "default": default, "problem": catalog.problem})
+
+    async def openapi(self, request: Request) -> Response:
+        """GET /openapi.json: made from the table that drives the routes."""
+        url = base(request)
+        if url not in self._document:
+            self._document = {url: dumps(document(self.table, __version__, url))}
+        return Response(self._document[url], media_type="application/json")
+
+    def operations(self) -> list[Operation]:
+        """Return these endpoints' operations."""
+        return [
+            Operation("GET", "/healthz", "healthz", "Is it up?", self.healthz, answers={200: Answer("Yes.", Healthz)}),
+            Operation("GET", "/health", "health", "How is it?", self.health, answers={200: Answer("So.", Health)}),
+            Operation("GET", "/stats", "stats", "Count runs", self.stats, answers={200: Answer("Counts.", Stats)}),
+            Operation(
+                "GET", "/api/v1/agents", "list_agents", "List agents", self.agents,
+                answers={200: Answer("What can be run.", Agents)},
+            ),
+            Operation(
+                "GET", "/openapi.json", "openapi", "Describe this API", self.openapi,
+                answers={200: Answer("OpenAPI 3.1.", "application/json")},
+            ),
+        ]  # fmt: skip
+
+
+def _json(body: Json) -> Response:
+    return Response(dumps(body), media_type="application/json")

@@ -1,0 +1,52 @@
+"""Fixtures: asyncio for async tests, an engine in this process, a real server in another."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from praisonrun.engine import Engine
+
+from .harness import AGENTS, Server, engine_in
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def agents_file(tmp_path: Path) -> Path:
+    """The agents that tests run; see harness.AGENTS."""
+    file = tmp_path / "agents.yaml"
+    file.write_text(AGENTS)
+    return file
+
+
+@pytest.fixture
+def engines(tmp_path: Path, agents_file: Path) -> Callable[..., AbstractAsyncContextManager[Engine]]:
+    """Make engines over one state directory, one after the other, as a restart would."""
+
+    @asynccontextmanager
+    async def make(**settings: object) -> AsyncIterator[Engine]:
+        async with engine_in(tmp_path / "state", agents_file, **settings) as engine:
+            yield engine
+
+    return make
+
+
+@pytest.fixture
+async def engine(engines: Callable[..., AbstractAsyncContextManager[Engine]]) -> AsyncIterator[Engine]:
+    async with engines() as made:
+        yield made
+
+
+@pytest.fixture
+def server(tmp_path: Path, agents_file: Path) -> Iterator[Server]:
+    """A real server on a free port, killed with everything it runs at the end."""
+    with Server(tmp_path, agents_file) as started:
+        started.start()
+        yield started

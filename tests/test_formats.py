@@ -1,0 +1,98 @@
+"""What frames say, and how what they say adds up."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from praisonrun.formats import FORMATS, Summary, events
+from praisonrun.journal import SLOTS, START, Frame, Kind, event_id
+from praisonrun.model import Failure, Status
+
+
+def said(kind: Kind, line: str, name: str = "text") -> list[tuple[str, dict[str, Any]]]:
+    return [(event.name, event.data) for event in events(name, Frame(kind, 1, START, line.encode()))]
+
+
+def fifo(line: str) -> list[tuple[str, dict[str, Any]]]:
+    return said(Kind.EVENT, line)
+
+
+def test_text_is_one_log_event_a_frame() -> None:
+    text = "a\nb\n"
+    assert said(Kind.STDOUT, text) == [("log", {"stream": "stdout", "text": text, "message": "a\nb"})]
+    assert said(Kind.STDERR, text)[0][1]["stream"] == "stderr"
+
+
+def test_progress_from_the_fifo() -> None:
+    line = json.dumps({"percentage": 250, "current_step": "s", "steps_completed": 1, "steps_total": 4})
+    assert fifo(line) == [
+        ("progress", {"percentage": 100.0, "step": "s", "steps_completed": 1, "steps_total": 4})
+    ]
+    assert fifo('{"message": "hi"}') == [("message", {"text": "hi"})]
+    assert fifo('{"usage": {"input_tokens": 3, "model": "x"}}') == [("usage", {"input_tokens": 3})]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["", "odd", "[1]", '{"a": 1}', '{"percentage": "5"}', '{"percentage": NaN}', '{"percentage": true}',
+     '{"percentage": 1e999}', "[" * 100_000, '{"percentage": ' + "9" * 400 + "}"],
+)  # fmt: skip
+def test_anything_else_is_a_logged_warning(line: str) -> None:
+    ((name, data),) = fifo(line)
+    assert name == "log"
+    assert data["message"].startswith("event ignored")
+
+
+@given(st.text() | st.binary().map(lambda raw: raw.decode("utf-8", "replace")))
+def test_no_line_breaks_a_format(line: str) -> None:
+    for name in FORMATS:
+        for kind in (Kind.STDOUT, Kind.STDERR, Kind.EVENT):
+            assert len(said(kind, line, name)) <= SLOTS
+
+
+def test_jsonl_tells_its_lines_apart() -> None:
+    def of(value: Any) -> list[tuple[str, dict[str, Any]]]:
+        return said(Kind.STDOUT, json.dumps(value) + "\n", "jsonl")
+
+    assert of({"type": "delta", "text": "he"}) == [("message", {"text": "he", "delta": True})]
+    assert of({"type": "tool_call", "name": "t", "input": {}}) == [("tool_call", {"name": "t", "input": {}})]
+    assert of({"type": "result", "text": "done", "usage": {"cost": 1}}) == [
+        ("result", {"result": "done"}),
+        ("usage", {"cost": 1}),
+    ]
+    assert of({"type": "unheard"})[0][0] == "log"
+    assert said(Kind.STDOUT, "plain\n", "jsonl")[0][1]["text"] == "plain\n"
+
+
+def test_ids_are_the_frame_s_place() -> None:
+    frame = Frame(Kind.STDOUT, 1, 500, b'{"type": "result", "usage": {"n": 1}}\n')
+    assert [event.id for event in events("jsonl", frame)] == [event_id(500, 0), event_id(500, 1)]
+
+
+def summed(*lines: str) -> Summary:
+    summary = Summary()
+    for at, line in enumerate(lines):
+        kind = Kind.STARTED if "pid" in line else Kind.STDOUT
+        for event in events("jsonl", Frame(kind, 1, START + at * 1000, line.encode())):
+            summary.add(event)
+    return summary
+
+
+def test_the_agent_s_own_verdict() -> None:
+    assert summed('{"type": "delta"}').outcome() is None
+    good = summed('{"type": "result", "result": {"a": 1}}')
+    assert good.outcome() == (good.outcome()) and good.answer == {"a": 1}
+    bad = summed('{"type": "result", "is_error": true, "result": "no money"}').outcome()
+    assert bad is not None
+    assert (bad.status, bad.failure, bad.error) == (Status.FAILED, Failure.AGENT_ERROR, "no money")
+
+
+def test_a_new_attempt_starts_afresh() -> None:
+    summary = summed('{"type": "result", "result": 1}', '{"attempt": 2, "pid": 5}')
+    assert summary.outcome() is None
+    assert summary.stored() is None

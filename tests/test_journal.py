@@ -1,0 +1,62 @@
+"""The frame format: what is written can be read, and what was not written cannot."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from praisonrun import journal
+from praisonrun.journal import HEAD_SIZE, START, CorruptJournal, Frame, Kind, decode, encode
+
+FRAMES = st.lists(st.tuples(st.sampled_from(list(Kind)), st.binary(max_size=200), st.integers(0, 2**63)))
+
+
+def written(frames: list[tuple[Kind, bytes, int]], offset: int = START) -> bytes:
+    buffer = b""
+    for kind, data, time in frames:
+        buffer += encode(kind, data, time, offset + len(buffer))
+    return buffer
+
+
+@given(FRAMES)
+def test_what_is_written_is_read(frames: list[tuple[Kind, bytes, int]]) -> None:
+    read = list(decode(written(frames), START))
+    assert [(frame.kind, frame.data, frame.time) for frame in read] == frames
+    assert [frame.end for frame in read] == [frame.offset + HEAD_SIZE + len(frame.data) for frame in read]
+
+
+@given(FRAMES, st.data())
+def test_a_torn_tail_is_never_data(frames: list[tuple[Kind, bytes, int]], data: st.DataObject) -> None:
+    buffer = written(frames)
+    torn = buffer[: data.draw(st.integers(0, len(buffer)))]
+    read = list(decode(torn, START))
+    assert [(frame.kind, frame.data, frame.time) for frame in read] == frames[: len(read)]
+
+
+@given(st.binary(min_size=HEAD_SIZE, max_size=400))
+def test_foreign_bytes_are_refused_or_incomplete(noise: bytes) -> None:
+    try:
+        assert list(decode(noise, START)) == []
+    except CorruptJournal:
+        return
+
+
+def test_a_frame_is_bound_to_its_place() -> None:
+    frame = encode(Kind.STDOUT, b"data", 1, START)
+    assert list(decode(frame, START)) == [Frame(Kind.STDOUT, 1, START, b"data")]
+    with pytest.raises(CorruptJournal):
+        list(decode(frame, START + 1))
+
+
+def test_output_that_looks_like_a_frame_is_only_output() -> None:
+    inner = encode(Kind.ENDED, b"{}", 1, START)
+    outer = encode(Kind.STDOUT, inner, 1, START)
+    assert [frame.kind for frame in decode(outer, START)] == [Kind.STDOUT]
+    with pytest.raises(CorruptJournal):
+        journal.peek(outer, HEAD_SIZE, START + HEAD_SIZE)
+
+
+@given(st.integers(0, 2**50), st.integers(0, journal.SLOTS - 1))
+def test_an_event_id_is_its_place(offset: int, slot: int) -> None:
+    assert journal.place(journal.event_id(offset, slot)) == (offset, slot)

@@ -1,0 +1,110 @@
+"""The state table and every decision, without a clock, a file or a process."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from praisonrun import lifecycle
+from praisonrun.errors import WrongState
+from praisonrun.lifecycle import FINAL, TRANSITIONS
+from praisonrun.model import Exit, Failure, Outcome, Run, Status
+
+QUEUED = Run("run_1", "a", "v", created_at=1, updated_at=1, due_at=1)
+RUNNING = lifecycle.claim(QUEUED, 2, "boot")
+ENDED = Exit(1, "exited", code=0)
+
+
+def finished(run: Run, ended: Exit, result: Outcome | None = None, *, needs_result: bool = False) -> Run:
+    outcome = lifecycle.judge(run, ended, result, needs_result)
+    return lifecycle.finish(run, ended, outcome, 9, journal_end=64, summary=None)
+
+
+def test_final_states_lead_nowhere() -> None:
+    assert {Status.SUCCEEDED, Status.FAILED, Status.CANCELLED} == FINAL
+    assert TRANSITIONS.keys() == set(Status)
+
+
+def test_a_claim_counts_an_attempt_and_keeps_the_first_start() -> None:
+    assert (RUNNING.attempt, RUNNING.started_at, RUNNING.boot) == (1, 2, "boot")
+    again = lifecycle.claim(replace(RUNNING, status=Status.QUEUED), 5, "boot")
+    assert (again.attempt, again.started_at) == (2, 2)
+
+
+def test_taking_back_a_claim_leaves_no_trace_of_it() -> None:
+    assert lifecycle.unclaim(RUNNING, 3) == replace(QUEUED, updated_at=3, boot="boot")
+
+
+def test_cancel_ends_a_queued_run_and_marks_a_running_one() -> None:
+    assert lifecycle.cancel(QUEUED, 5, "why").status is Status.CANCELLED
+    assert lifecycle.cancel(QUEUED, 5, "why").error == "cancelled: why"
+    marked = lifecycle.cancel(RUNNING, 5, "why")
+    assert (marked.status, marked.cancel_requested_at) == (Status.RUNNING, 5)
+    assert lifecycle.cancel(marked, 6, "later") == replace(marked, updated_at=6)
+
+
+@pytest.mark.parametrize("status", sorted(FINAL))
+def test_what_is_final_stays_so(status: Status) -> None:
+    final = replace(QUEUED, status=status)
+    with pytest.raises(WrongState):
+        lifecycle.cancel(final, 5)
+    with pytest.raises(WrongState):
+        lifecycle.claim(final, 5, "boot")
+    with pytest.raises(WrongState):
+        lifecycle.fail(final, Failure.LOST, "x", 5)
+
+
+BAD = Outcome(Status.FAILED, Failure.AGENT_ERROR, "the agent said so")
+GOOD = Outcome(Status.SUCCEEDED)
+
+
+@pytest.mark.parametrize(
+    ("ended", "result", "needs_result", "status", "failure"),
+    [
+        (ENDED, None, False, Status.SUCCEEDED, None),
+        (replace(ENDED, code=7), None, False, Status.FAILED, Failure.EXIT_NONZERO),
+        (replace(ENDED, code=None, signal=9), None, False, Status.FAILED, Failure.EXIT_NONZERO),
+        # what praisonrun did wins over everything that the agent says of itself
+        (replace(ENDED, reason="cancelled"), GOOD, True, Status.CANCELLED, None),
+        (replace(ENDED, reason="timed_out"), GOOD, False, Status.FAILED, Failure.TIMED_OUT),
+        (replace(ENDED, reason="idle_timed_out"), GOOD, False, Status.FAILED, Failure.IDLE_TIMED_OUT),
+        (replace(ENDED, reason="spawn_failed"), None, False, Status.FAILED, Failure.SPAWN_FAILED),
+        (replace(ENDED, reason="env_lost"), None, False, Status.FAILED, Failure.ENV_LOST),
+        (replace(ENDED, reason="lost"), GOOD, False, Status.FAILED, Failure.LOST),
+        # the agent's own result event wins over its exit code
+        (ENDED, BAD, True, Status.FAILED, Failure.AGENT_ERROR),
+        (replace(ENDED, code=1), GOOD, True, Status.SUCCEEDED, None),
+        (ENDED, None, True, Status.FAILED, Failure.NO_RESULT),
+        (replace(ENDED, code=3), None, True, Status.FAILED, Failure.EXIT_NONZERO),
+    ],
+)
+def test_how_an_end_is_judged(
+    ended: Exit, result: Outcome | None, needs_result: bool, status: Status, failure: Failure | None
+) -> None:
+    run = finished(RUNNING, ended, result, needs_result=needs_result)
+    assert (run.status, run.failure, run.finished_at) == (status, failure, 9)
+
+
+def test_a_failure_goes_back_to_the_queue_while_retries_are_left() -> None:
+    run = replace(RUNNING, retries=1, backoff=2.0)
+    once = finished(run, replace(ENDED, code=1))
+    assert (once.status, once.due_at) == (Status.QUEUED, 9 + 2_000_000)
+    twice = finished(lifecycle.claim(once, 20, "boot"), replace(ENDED, attempt=2, code=1))
+    assert twice.status is Status.FAILED
+
+
+@pytest.mark.parametrize("reason", ["lost", "spawn_failed", "env_lost", "cancelled"])
+def test_some_ends_are_never_tried_again(reason: str) -> None:
+    run = replace(RUNNING, retries=5)
+    assert finished(run, replace(ENDED, reason=reason)).status in FINAL
+
+
+def test_a_run_asked_to_cancel_is_not_tried_again() -> None:
+    run = lifecycle.cancel(replace(RUNNING, retries=5), 3)
+    assert finished(run, replace(ENDED, code=1)).status is Status.FAILED
+
+
+def test_back_off_doubles_up_to_five_minutes() -> None:
+    pauses = [lifecycle.pause(replace(RUNNING, attempt=n)) for n in (1, 2, 3, 9, 10, 60)]
+    assert pauses == [1, 2, 4, 256, 300, 300]

@@ -1,0 +1,162 @@
+"""Where files lie: locks, torn headers, tails, removal without following a link."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from praisonrun import journal
+from praisonrun.journal import Kind
+from praisonrun.rundir import RunDir, Tail
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> RunDir:
+    return RunDir(tmp_path / "state")
+
+
+def append(fd: int, *frames: tuple[Kind, bytes]) -> int:
+    """Append frames as a shim would; return the journal's length."""
+    for kind, data in frames:
+        os.write(fd, journal.encode(kind, data, 5, os.lseek(fd, 0, os.SEEK_END)))
+    return os.lseek(fd, 0, os.SEEK_END)
+
+
+def test_a_journal_is_made_once_private_and_locked(runs: RunDir) -> None:
+    assert runs.held("r") is None
+    fd = runs.create("r")
+    assert runs.held("r") is True
+    assert runs.journal("r").stat().st_mode & 0o777 == 0o600
+    assert runs.journal("r").parent.stat().st_mode & 0o777 == 0o700
+    assert runs.journal("r").read_bytes() == journal.FILE_HEADER
+    assert os.get_inheritable(fd) is False
+    with pytest.raises(FileExistsError):
+        runs.create("r")
+    with pytest.raises(BlockingIOError):
+        runs.reopen("r")
+    os.close(fd)
+    assert runs.held("r") is False
+
+
+def test_the_probe_of_one_does_not_disturb_another(runs: RunDir) -> None:
+    os.close(runs.create("r"))
+    assert [runs.held("r") for _ in range(3)] == [False, False, False]
+    os.close(runs.reopen("r"))
+
+
+@pytest.mark.parametrize("left", [b"", b"prais", journal.FILE_HEADER[:40], b"\0" * 64, None])
+def test_reopen_mends_what_has_no_frame(runs: RunDir, left: bytes | None) -> None:
+    if left is not None:
+        runs.journal("r").write_bytes(left)
+    os.close(runs.reopen("r"))
+    assert runs.journal("r").read_bytes() == journal.FILE_HEADER
+
+
+def test_reopen_keeps_frames(runs: RunDir) -> None:
+    fd = runs.create("r")
+    append(fd, (Kind.STDOUT, b"kept"))
+    os.close(fd)
+    before = runs.journal("r").read_bytes()
+    os.close(runs.reopen("r"))
+    assert runs.journal("r").read_bytes() == before
+
+
+def test_a_link_is_no_journal(runs: RunDir, tmp_path: Path) -> None:
+    (tmp_path / "other").write_text("precious")
+    runs.journal("r").symlink_to(tmp_path / "other")
+    for action in (runs.create, runs.reopen, runs.open_read, runs.held):
+        with pytest.raises(OSError, match="journal"):
+            action("r")
+    assert (tmp_path / "other").read_text() == "precious"
+
+
+def test_the_tail_of_a_journal(runs: RunDir) -> None:
+    with pytest.raises(FileNotFoundError):
+        runs.tail("r")
+    fd = runs.create("r")
+    assert runs.tail("r") == Tail(journal.START)
+    append(fd, (Kind.STARTED, b'{"attempt": 1}'), (Kind.STDOUT, b"x" * 100_000))
+    end = append(fd, (Kind.STARTED, b'{"attempt": 1, "pid": 7}'))
+    assert runs.tail("r") == Tail(end, {"attempt": 1, "pid": 7})
+    end = append(fd, (Kind.ENDED, b'{"attempt": 1, "code": 0}'))
+    assert runs.tail("r") == Tail(end, {"attempt": 1, "pid": 7}, {"attempt": 1, "code": 0})
+    end = append(fd, (Kind.STARTED, b'{"attempt": 2}'))
+    os.write(fd, journal.encode(Kind.ENDED, b"{}", 5, end)[:-1])
+    assert runs.tail("r") == Tail(end, {"attempt": 2})
+    os.close(fd)
+
+
+def test_the_tail_ends_before_bytes_that_are_no_frame(runs: RunDir) -> None:
+    fd = runs.create("r")
+    end = append(fd, *[(Kind.STDOUT, b"%d" % number * 37) for number in range(1000)])
+    os.write(fd, b"\xff" * 500)
+    assert runs.tail("r").end == end
+    os.close(fd)
+
+
+def test_watch_is_a_byte_of_the_header(runs: RunDir) -> None:
+    runs.watch("r", True)
+    os.close(runs.create("r"))
+    fd = runs.open_read("r")
+    runs.watch("r", True)
+    assert runs.read(fd, journal.WATCH_AT, 1) == b"1"
+    runs.watch("r", False)
+    assert runs.read(fd, journal.WATCH_AT, 1) == b"0"
+    os.close(fd)
+
+
+def test_remove_follows_no_link(runs: RunDir, tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "precious").write_text("x")
+    os.close(runs.create("r"))
+    folder = runs.folder("r")
+    (folder / "scratch" / "deep").mkdir(parents=True)
+    (folder / "scratch" / "deep" / "link").symlink_to(tmp_path / "outside")
+    os.mkfifo(folder / "events")
+    (folder / "scratch").chmod(0o500)
+    runs.remove("r")
+    runs.remove("r")
+    assert list(runs.ids_on_disk()) == []
+    runs.folder("s").symlink_to(tmp_path / "outside")
+    runs.remove("s")
+    assert (tmp_path / "outside" / "precious").exists()
+
+
+def test_remove_knows_no_depth(runs: RunDir) -> None:
+    fd = os.open(runs.folder("r").parent, os.O_RDONLY)
+    name = "r"
+    for _ in range(3000):
+        os.mkdir(name, dir_fd=fd)
+        inner = os.open(name, os.O_RDONLY, dir_fd=fd)
+        os.close(fd)
+        fd, name = inner, "d" * 50
+    os.close(fd)
+    runs.remove("r")
+    assert list(runs.ids_on_disk()) == []
+
+
+def test_ids_and_room(runs: RunDir) -> None:
+    os.close(runs.create("a"))
+    runs.folder("a").mkdir()
+    runs.folder("b").mkdir()
+    assert sorted(runs.ids_on_disk()) == ["a", "b"]
+    assert runs.free_bytes() > 0
+
+
+def test_the_bell_has_a_short_name(runs: RunDir, tmp_path: Path) -> None:
+    assert runs.bell_path() == str(runs.root / "bell")
+    long = RunDir(tmp_path / ("long" * 30))
+    assert long.bell_path() == RunDir(tmp_path / ("long" * 30)).bell_path()
+    assert long.bell_path().startswith(tempfile.gettempdir())
+    assert len(os.fsencode(long.bell_path())) <= 100
+
+
+def test_the_tail_is_json(runs: RunDir) -> None:
+    fd = runs.create("r")
+    append(fd, (Kind.STARTED, json.dumps({"time": 1}).encode()))
+    assert runs.tail("r").started == {"time": 1}
+    os.close(fd)
