@@ -213,8 +213,8 @@ async def lose(run_id: str, number: int, why: str) -> Exit:
 
 
 async def _after_the_end(rundir: RunDir, run_id: str, number: int) -> Exit:
-    while rundir.held(run_id):  # a dying process lets go of its descriptors one by one
-        await asyncio.sleep(0.01)  # noqa: ASYNC110 - nobody tells of a lock's release
+    while rundir.held(run_id):  # noqa: ASYNC110 - a dying process lets go of its descriptors one by one
+        await asyncio.sleep(0.01)
     ended = await look(rundir, run_id, number)
     return ended or await lose(run_id, number, "the process that watched over the agent was killed")
 

@@ -113,10 +113,11 @@ class Scheduler:
                 self._tasks = None
 
     async def _turn(self) -> float | None:
-        """Claim what can be claimed. Returns the seconds until more will be due, None when a bell will tell."""
+        """Claim what can be. Returns the seconds until more will be due, None when a bell will tell."""
         try:
             while self._waiting and (free := self._slots.free()) > 0:
-                await self._claim(min(free, BATCH))
+                with anyio.CancelScope(shield=True):  # what is claimed must also be begun
+                    await self._claim(min(free, BATCH))
             return await self._until_due()
         except PraisonrunError as refused:
             log.warning("the store refused a claim: %s", refused)

@@ -110,8 +110,8 @@ class Progress:
 
     async def look(self) -> Summary:
         """Return the summary as of now. Other tasks get their turn during a long journal."""
-        while not self._look():
-            await asyncio.sleep(0)  # noqa: ASYNC110 - nothing to wait for: the work itself goes on
+        while not self._look():  # noqa: ASYNC110 - nothing to wait for: the work itself goes on
+            await asyncio.sleep(0)
         return self._summary
 
     def _look(self) -> bool:

@@ -77,7 +77,7 @@ def test_a_broken_edit_keeps_the_last_good_version_and_warns_once(
     assert "agents.yaml:1:14: unknown key `comand`" in catalog.problem
     assert len(caplog.records) == 1
     write(file, "agents: {c: {command: [x]}}")
-    assert (names(catalog), catalog.problem) == (["c"], None)
+    assert (names(catalog), catalog.problem or "") == (["c"], "")
 
 
 def test_a_broken_edit_that_is_taken_back_is_forgotten(tmp_path: Path) -> None:

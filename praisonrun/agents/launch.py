@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
-from fnmatch import fnmatchcase
+from collections.abc import Mapping
+from fnmatch import translate
+from functools import lru_cache
 from pathlib import Path
 
 from ..errors import Invalid
@@ -129,8 +131,9 @@ def child_env(
 
     Later ones win. Nothing of the server's own (its token, its sockets) passes.
     """
-    globs = [*BASE, *agent.env_pass, *agent.env_required, *(PROVIDERS if agent.crew else ())]
-    passed = {name: value for name, value in environ.items() if _any(name, globs) and not _any(name, _NEVER)}
+    wanted = _matching((*BASE, *agent.env_pass, *agent.env_required, *(PROVIDERS if agent.crew else ())))
+    never = _matching(_NEVER)
+    passed = {name: value for name, value in environ.items() if wanted.match(name) and not never.match(name)}
     return {**passed, **agent.env, **given, **extra}
 
 
@@ -178,5 +181,6 @@ def _refuse_prompt(agent: Agent, prompt: str) -> None:
         )
 
 
-def _any(name: str, globs: Iterable[str]) -> bool:
-    return any(fnmatchcase(name, glob) for glob in globs)
+@lru_cache(maxsize=256)
+def _matching(globs: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(translate(glob) for glob in globs))

@@ -123,7 +123,7 @@ def serve(
         min_free=min_free,
         queue_limit=queue_limit,
     )
-    from ..app import serve as serve_with
+    from ..server import serve as serve_with
 
     raise typer.Exit(serve_with(settings, context.obj or _spawner()))
 

@@ -1,0 +1,149 @@
+"""The server's life: listen, say so, serve, and stop as a person at a terminal expects."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+
+from .app import application, engine_of
+from .config import Settings, url
+from .engine import Engine
+from .errors import ConfigError
+
+STOP_PATIENCE = 3.0
+"""Seconds in which a second Ctrl-C cancels the live runs."""
+UVICORN: dict[str, Any] = {
+    "loop": "asyncio",  # uvloop gives children sockets for stdio and spawns at half the speed
+    "http": "httptools",
+    "ws": "none",
+    "lifespan": "off",
+    "proxy_headers": False,
+    "server_header": False,
+    "access_log": False,
+    "log_config": None,
+    "timeout_keep_alive": 75,
+    "timeout_graceful_shutdown": 2,
+}
+
+
+class _OneLine(logging.Formatter):
+    """A record is a line, whatever a stranger put into it; only our own traces take more."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        """Return the line with control characters escaped."""
+        line = super().formatMessage(record)
+        return "".join(char if char.isprintable() else repr(char)[1:-1] for char in line)
+
+
+def serve(settings: Settings, spawner: socket.socket) -> int:
+    """Serve until told to stop. Returns the process's exit code. Raises ConfigError before it listens."""
+    os.umask(0o077)
+    handler = logging.StreamHandler()
+    handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    listener = _listen(settings)
+    with asyncio.Runner() as runner:
+        return runner.run(_serve(settings, spawner, listener))
+
+
+async def _serve(settings: Settings, spawner: socket.socket, listener: socket.socket) -> int:
+    async with engine_of(settings, spawner, os.environ) as engine:
+        edge = application(engine, settings)
+        edge.port = listener.getsockname()[1]
+        config = uvicorn.Config(edge, **UVICORN)
+        server = _Server(engine, config)
+        _announce(settings, engine, edge.port)
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 100)  # a full collection costs 10-20 ms in the middle of a request
+        await server.serve([listener])
+    return 0
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, but Ctrl-C asks once more before it takes live runs along."""
+
+    def __init__(self, engine: Engine, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._engine = engine
+        self._asked: asyncio.Task[None] | None = None
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handle SIGTERM and SIGINT on the loop, without raising them again at the end."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._stop)
+        loop.add_signal_handler(signal.SIGINT, self._interrupt)
+        try:
+            yield
+        finally:
+            loop.remove_signal_handler(signal.SIGTERM)
+            loop.remove_signal_handler(signal.SIGINT)
+
+    def _stop(self) -> None:
+        self.should_exit = True
+
+    def _interrupt(self) -> None:
+        live = self._engine.live_count
+        if self._asked is None and live and not self.should_exit:
+            say(f"{live} run{'s' if live > 1 else ''} go on; press again within 3 s to cancel them")
+            self._asked = asyncio.get_running_loop().create_task(self._last_word())
+        elif self._asked is not None and not self._asked.done():
+            self._asked.cancel()
+            self._asked = asyncio.get_running_loop().create_task(self._cancel_all())
+        else:
+            self.should_exit = True
+
+    async def _last_word(self) -> None:
+        await asyncio.sleep(STOP_PATIENCE)
+        self.should_exit = True
+
+    async def _cancel_all(self) -> None:
+        say("cancelling")
+        await self._engine.cancel_live()
+        self.should_exit = True
+
+
+def say(line: str) -> None:
+    """Print a line for the person at the terminal."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        raise ConfigError(
+            f"cannot listen on {settings.host}:{settings.port}: {(error.strerror or str(error)).lower()}; "
+            "stop what uses it (`praisonrun stop`), or choose another with --port"
+        ) from None
+    return listener
+
+
+def _announce(settings: Settings, engine: Engine, port: int) -> None:
+    home = url(settings.host, port)
+    names = ", ".join(agent.name for agent in engine.catalog.all())
+    source = settings.agents or "built in"
+    say(f"praisonrun listens on {home}")
+    say(f"  state   {settings.state}")
+    say(f"  agents  {names} ({source})")
+    header = "'Content-Type: application/json'"
+    say(f"""  try     curl {home}/api/v1/runs -H {header} -d '{{"prompt": "Hello"}}'""")
+    if os.geteuid() == 0:
+        say("  note    running as root: agents will have root's rights")

@@ -1,0 +1,71 @@
+"""Durable submits: a 202 is sent once the run is on the disk. Nothing starts meanwhile: the slots are full."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from .client import Client, post
+from .place import Bench
+from .rows import Figures, Goal, Row, column, percentiles, turns
+
+SUBMIT = {"agent": "noop", "prompt": "x"}
+
+
+async def many(bench: Bench) -> list[Row]:
+    """32 connections, each submit with a key."""
+    return await _row(
+        bench,
+        32,
+        rate=(Goal(">=", 9000), Goal(">=", 1.0, "ratio")),
+        p99=(Goal("<=", 8),),
+    )
+
+
+async def one(bench: Bench) -> list[Row]:
+    """One connection, each submit with a key."""
+    return await _row(bench, 1, rate=(Goal(">=", 1550),), p50=(Goal("<=", 1.3, "ratio"),))
+
+
+async def _row(bench: Bench, connections: int, **goals: tuple[Goal, ...]) -> list[Row]:
+    count = bench.count(1500 if connections == 1 else 8000)
+    async with bench.server("--concurrency", "1", "--queue-limit", "10000000") as server:
+        server.submit("parked")
+        with bench.floor() as floor:
+            ours, least = await turns(
+                bench.rounds,
+                lambda: flood(server.port, connections, count),
+                lambda: flood(floor, connections, count),
+            )
+    return [
+        Row(
+            f"submit, {connections} connections: {name}" if connections > 1 else f"submit, 1 connection: {name}",
+            unit,
+            column(ours, name),
+            column(least, name),
+            "starlette + group commit",
+            goals.get(name, ()),
+        )
+        for name, unit in (("rate", "/s"), ("p50", "ms"), ("p99", "ms"))
+    ]
+
+
+async def flood(port: int, connections: int, count: int) -> Figures:
+    """Submit `count` runs over kept connections."""
+    took: list[float] = []
+    clients = [await Client.connect(port) for _ in range(connections)]
+
+    async def work(client: Client) -> None:
+        for _ in range(count // connections):
+            request = post(port, "/api/v1/runs", SUBMIT, key=True)
+            began = time.perf_counter()
+            answer = await client.ask(request)
+            took.append(time.perf_counter() - began)
+            assert answer.status == 202, answer
+
+    began = time.perf_counter()
+    await asyncio.gather(*map(work, clients))
+    wall = time.perf_counter() - began
+    for client in clients:
+        client.close()
+    return {"rate": len(took) / wall, **percentiles(took)}
