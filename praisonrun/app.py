@@ -16,7 +16,7 @@ from .agents import Catalog
 from .attempt import Spawner
 from .config import Settings, boot_id
 from .engine import Engine
-from .errors import NotFound, PraisonrunError
+from .errors import PraisonrunError, RunNotFound
 from .intake import Intake, Limits
 from .notifier import Notifier
 from .rundir import RunDir
@@ -68,7 +68,7 @@ def application(engine: Engine, settings: Settings) -> Edge:
     system = System(engine)
     system.table = [*jobs_table.operations(engine), *system.operations()]
     inner = Starlette(
-        routes=routes(system.table), exception_handlers={**exception_handlers(), NotFound: _not_found}
+        routes=routes(system.table), exception_handlers={**exception_handlers(), RunNotFound: _not_found}
     )
     inner.router.redirect_slashes = False
     return Edge(inner, port=settings.port, hosts=settings.hosts, origins=settings.allow_origin)
@@ -81,8 +81,6 @@ async def _keep_log_small(store: Store) -> None:
             await store.checkpoint()
 
 
-def _not_found(request: Request, error: Exception) -> Response:
-    run_id = request.path_params.get("run_id")
-    if run_id is None:
-        return problems.from_error(error)
-    return problems.problem(404, f"Job not found: {run_id}")
+def _not_found(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RunNotFound)
+    return problems.problem(404, f"Job not found: {error.run_id}")

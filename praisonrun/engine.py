@@ -8,8 +8,9 @@ from contextlib import AbstractContextManager, suppress
 
 import anyio
 
-from . import journal, lifecycle
+from . import artifacts, journal, lifecycle
 from .agents import Catalog
+from .artifacts import Artifact
 from .errors import BadRequest, NotFound, WrongState
 from .feed import Feed, Rendering
 from .intake import Choice, Intake, Submit
@@ -89,7 +90,10 @@ class Engine:
         Raises NotFound, WrongState for a final run.
         """
         at = self._now()
-        run = await self._store.change(run_id, lambda run: lifecycle.cancel(run, at, reason))
+        end = journal.START
+        if (await self._store.get(run_id)).status is Status.QUEUED:  # after an attempt, perhaps
+            end = await asyncio.to_thread(self._supervisor.journal_end, run_id)
+        run = await self._store.change(run_id, lambda run: lifecycle.cancel(run, at, reason, journal_end=end))
         if run.status in lifecycle.FINAL:
             self._supervisor.forget(run_id)
             self._bells.ring(of_run(run_id), DELIVERIES)
@@ -139,6 +143,14 @@ class Engine:
     async def format_of(self, run: Run) -> str:
         """Return the name of the run's output format."""
         return (await self._supervisor.agent_of(run)).format
+
+    async def artifacts(self, run_id: str) -> list[Artifact]:
+        """Return the files that a run left."""
+        return await asyncio.to_thread(artifacts.listed, self._rundir.folder(run_id))
+
+    async def artifact(self, run_id: str, path: str) -> int:
+        """Return an open descriptor of one of them, which the caller closes. Raises NotFound."""
+        return await asyncio.to_thread(artifacts.opened, self._rundir.folder(run_id), path)
 
     def follow(self, run_id: str, offset: int, rendering: Rendering) -> AsyncGenerator[bytes, None]:
         """See Feed.follow."""
@@ -196,8 +208,8 @@ def check_cursor(snapshot: Snapshot, after: int, reader: Reader | None) -> None:
 
     Saying so beats skipping: a cursor of another run would otherwise show a part as the whole.
     """
-    offset, _ = journal.place(after)
-    if offset == 0 or offset == snapshot.run.journal_end:
+    offset, slot = journal.place(after)
+    if (offset == 0 and slot <= 1) or (offset == snapshot.run.journal_end and slot in (0, journal.SLOTS - 1)):
         return
     if after < 0 or reader is None or not reader.is_place(offset):
         raise BadRequest(f"cursor {after} names no event of run {snapshot.run.id}; start without one")
@@ -205,4 +217,6 @@ def check_cursor(snapshot: Snapshot, after: int, reader: Reader | None) -> None:
 
 def _snapshot(run: Run) -> Snapshot:
     summary = run.summary or {}
-    return Snapshot(run, pid=run.pid, progress=summary.get("progress", {}), usage=summary.get("usage", {}))
+    # Claimed, but not handed to the supervisor yet: its process is about to be started.
+    phase = Phase.STARTING if run.status is Status.RUNNING else None
+    return Snapshot(run, phase, run.pid, progress=summary.get("progress", {}), usage=summary.get("usage", {}))

@@ -41,6 +41,14 @@ class NotFound(PraisonrunError):
     code = "not_found"
 
 
+class RunNotFound(NotFound):
+    """A run id that names no run; each dialect says it in its own words."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"there is no run {run_id}")
+        self.run_id = run_id
+
+
 class WrongState(PraisonrunError):
     """A request that the run's present status does not allow."""
 

@@ -19,7 +19,8 @@ SHARED_BYTES = 8 * 1024 * 1024
 class Rendering:
     """One way to show frames, with a small memory of what it showed last."""
 
-    def __init__(self, render: Callable[[list[Frame]], bytes]) -> None:
+    def __init__(self, render: Callable[[str, list[Frame]], bytes]) -> None:
+        """`render` is given the run's id and some of its frames."""
         self._render = render
         self._shown: OrderedDict[tuple[str, int], tuple[bytes, int]] = OrderedDict()
         self._bytes = 0
@@ -32,7 +33,7 @@ class Rendering:
         frames = reader.frames(offset)
         if not frames:
             return b"", offset
-        chunk = self._render(frames), frames[-1].end
+        chunk = self._render(run_id, frames), frames[-1].end
         self._shown[run_id, offset] = chunk
         self._bytes += len(chunk[0])
         while self._bytes > SHARED_BYTES and len(self._shown) > 1:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from .errors import WrongState
+from .journal import START
 from .model import Exit, Failure, Json, Outcome, Run, Status
 
 TRANSITIONS: dict[Status, frozenset[Status]] = {
@@ -34,10 +35,10 @@ def unclaim(run: Run, at: int) -> Run:
     return _move(run, Status.QUEUED, at, attempt=run.attempt - 1, started_at=started)
 
 
-def cancel(run: Run, at: int, reason: str | None = None) -> Run:
+def cancel(run: Run, at: int, reason: str | None = None, *, journal_end: int = START) -> Run:
     """End a queued run at once; mark a running one, whose process must end first.
 
-    Raises WrongState for a final run.
+    `journal_end` is what earlier attempts left. Raises WrongState for a final run.
     """
     if run.status in FINAL:
         raise WrongState(f"run {run.id} is already {run.status}")
@@ -49,7 +50,9 @@ def cancel(run: Run, at: int, reason: str | None = None) -> Run:
     )
     if run.status is Status.RUNNING:
         return asked
-    return _move(asked, Status.CANCELLED, at, finished_at=at, error=_cancelled(asked))
+    return _move(
+        asked, Status.CANCELLED, at, finished_at=at, error=_cancelled(asked), journal_end=journal_end
+    )
 
 
 def fail(run: Run, failure: Failure, error: str, at: int) -> Run:

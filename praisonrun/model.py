@@ -259,6 +259,21 @@ class Delivery:
     due_at: int
 
 
+def deeper(value: Json, levels: int) -> bool:
+    """Say whether arrays and objects nest more than `levels` deep."""
+    level = [value]
+    for _ in range(levels):
+        level = [child for node in level for child in _children(node)]
+        if not level:
+            return False
+    return True
+
+
+def _children(node: Json) -> list[Json]:
+    nodes = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    return [child for child in nodes if isinstance(child, dict | list)]
+
+
 def canonical(value: Json) -> str:
     """Return JSON text that is the same for equal values, whatever their key order."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

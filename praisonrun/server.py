@@ -97,7 +97,8 @@ class _Server(uvicorn.Server):
     def _interrupt(self) -> None:
         live = self._engine.live_count
         if self._asked is None and live and not self.should_exit:
-            say(f"{live} run{'s' if live > 1 else ''} go on; press again within 3 s to cancel them")
+            go_on = f"{live} runs go on" if live > 1 else "1 run goes on"
+            say(f"{go_on}; press again within 3 s to cancel them")
             self._asked = asyncio.get_running_loop().create_task(self._last_word())
         elif self._asked is not None and not self._asked.done():
             self._asked.cancel()
@@ -122,7 +123,8 @@ def say(line: str) -> None:
 
 def _listen(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio turns Nagle off only where the protocol is named; with it each answer waits 40 ms for an ACK.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.host, settings.port))

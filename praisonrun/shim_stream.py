@@ -152,10 +152,13 @@ class Lines(Pipe):
         return self._keep(cut, end)
 
     def _put(self, start: int, end: int) -> None:
+        if self.output.full:  # the tail alone will be split
+            return self.output.put(self._kind, [self._view[start:end]])
         while start < end:
             batch = lines(self._view, self._buffer, start, end, _BATCH)
             self.output.put(self._kind, batch)
             start += sum(map(len, batch))
+        return None
 
 
 class Events(Pipe):

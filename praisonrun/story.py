@@ -6,8 +6,10 @@ Reads are bounded and come from the page cache; nothing here writes.
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 from .formats import FORMATS, Summary, events
@@ -58,10 +60,13 @@ class Reader:
             self._fd = -1
 
     def frames(self, offset: int, size: int = WINDOW) -> list[Frame]:
-        """Return the whole frames from `offset` on: about `size` bytes, or one that is longer."""
-        found = list(decode(os.pread(self._fd, size, offset), offset))
+        """Return the whole frames from `offset` on: about `size` bytes, or one that is longer.
+
+        Bytes that are no frame, which a power cut may leave, end a journal as its last byte does.
+        """
+        found = _whole(os.pread(self._fd, size, offset), offset)
         if not found and (longer := self._header(offset)) is not None and longer.end - offset > size:
-            found = list(decode(os.pread(self._fd, longer.end - offset, offset), offset))
+            found = _whole(os.pread(self._fd, longer.end - offset, offset), offset)
         return found
 
     def headers(self, offset: int) -> Iterator[Header]:
@@ -71,7 +76,7 @@ class Reader:
         while True:
             if not 0 <= offset - base <= len(window) - HEAD_SIZE:
                 window, base = os.pread(self._fd, 16 * 1024, offset), offset
-            found = peek(window, offset - base, offset)
+            found = _peek(window, offset - base, offset)
             if found is None or (header := Header(found[0], found[2], offset, found[1])).end > size:
                 return
             yield header
@@ -87,14 +92,25 @@ class Reader:
 
     def is_place(self, offset: int) -> bool:
         """Say whether a frame stands at `offset`."""
-        try:
-            return offset >= START and self._header(offset) is not None
-        except CorruptJournal:
-            return False
+        return offset >= START and self._header(offset) is not None
 
     def _header(self, offset: int) -> Header | None:
-        found = peek(os.pread(self._fd, HEAD_SIZE, offset), 0, offset)
+        found = _peek(os.pread(self._fd, HEAD_SIZE, offset), 0, offset)
         return found and Header(found[0], found[2], offset, found[1])
+
+
+def _whole(buffer: bytes, offset: int) -> list[Frame]:
+    found: list[Frame] = []
+    with suppress(CorruptJournal):
+        found.extend(decode(buffer, offset))
+    return found
+
+
+def _peek(buffer: bytes, at: int, offset: int) -> tuple[Kind, int, int] | None:
+    try:
+        return peek(buffer, at, offset)
+    except CorruptJournal:
+        return None
 
 
 class Progress:
@@ -209,7 +225,6 @@ def last_lines(reader: Reader, kinds: Collection[Kind], count: int) -> tuple[byt
         if header.kind in kinds:
             parts.append(reader.payload(header))
             lines += parts[-1].count(b"\n")
-    kept = b"".join(reversed(parts)).splitlines(keepends=True)
-    return b"".join(kept[len(kept) - count :] if count < len(kept) else kept), (
-        headers[-1].end if headers else START
-    )
+    # readlines, unlike splitlines, ends no line at a carriage return, which progress bars are full of.
+    kept = io.BytesIO(b"".join(reversed(parts))).readlines()
+    return b"".join(kept[max(len(kept) - count, 0) :]), headers[-1].end if headers else START

@@ -219,7 +219,8 @@ class Supervisor:
             except NotFound:
                 return None
 
-    def _journal_end(self, run_id: str) -> int:
+    def journal_end(self, run_id: str) -> int:
+        """Return the length of what a run's attempts wrote so far."""
         try:
             return self._rundir.tail(run_id).end
         except FileNotFoundError:
@@ -233,7 +234,7 @@ class Supervisor:
         structured = FORMATS[live.agent.format].structured
         told = structured or ended.events or ended.reason == "lost"
         summary = await live.progress.look() if told else Summary()
-        end = ended.end or await asyncio.to_thread(self._journal_end, run_id)
+        end = ended.end or await asyncio.to_thread(self.journal_end, run_id)
 
         def decide(run: Run) -> Run:
             outcome = lifecycle.judge(run, ended, summary.outcome(), needs_result=structured)

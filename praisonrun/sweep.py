@@ -54,22 +54,20 @@ def marked(run_id: str) -> set[int]:
 
 
 def _kill(find: Callable[[], set[int]], reap: Callable[[], object]) -> int:
-    killed: set[int] = set()
+    seen: set[int] = set()
     give_up = time.monotonic() + _PATIENCE
     pause = 0.001
-    while (found := _stopped(find)) and time.monotonic() < give_up:
+    while (found := _stopped(find, seen)) and time.monotonic() < give_up:
         _signal(found, signal.SIGKILL)
-        killed |= found
         reap()
         time.sleep(pause)  # the kernel ends them; there is no event to wait for if they are not our children
         pause = min(pause * 2, 0.05)
     reap()
-    return len(killed)
+    return len(seen)
 
 
-def _stopped(find: Callable[[], set[int]]) -> set[int]:
-    """Stop what `find` gives until it gives nothing new; return what it gave last."""
-    seen: set[int] = set()
+def _stopped(find: Callable[[], set[int]], seen: set[int]) -> set[int]:
+    """Stop what `find` gives until it gives nothing that was not seen; return what it gave last."""
     while fresh := (found := find()) - seen:
         _signal(fresh, signal.SIGSTOP)
         seen |= fresh

@@ -15,6 +15,11 @@ from contextlib import contextmanager, suppress
 from .notifier import Notifier, of_run
 from .rundir import RunDir
 
+BURST = 256
+"""Rings taken in one go."""
+CROWDED = 8
+"""Rings in one go after which some may have been lost: Linux queues 10 datagrams and refuses the rest."""
+
 
 class Watch:
     """Counts the watchers of each run and passes the shims' rings on to the bells."""
@@ -42,9 +47,12 @@ class Watch:
                     os.unlink(path)  # noqa: PTH108
 
     def _heard(self, bell: socket.socket) -> None:
+        rung = 0
         with suppress(BlockingIOError):
-            for _ in range(256):
+            for rung in range(1, BURST + 1):
                 self._bells.ring(of_run(bell.recv(256).decode("ascii", "replace")))
+        if rung >= CROWDED:
+            self._bells.ring(*map(of_run, self._watchers))
 
     @contextmanager
     def watching(self, run_id: str) -> Iterator[None]:

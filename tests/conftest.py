@@ -11,6 +11,7 @@ import pytest
 from praisonrun.engine import Engine
 
 from .harness import AGENTS, Server, engine_in
+from .wire_rig import Api, house
 
 
 @pytest.fixture
@@ -50,3 +51,16 @@ def server(tmp_path: Path, agents_file: Path) -> Iterator[Server]:
     with Server(tmp_path, agents_file) as started:
         started.start()
         yield started
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One real server for all tests that only talk to it."""
+    yield from house(tmp_path_factory.mktemp("shared"))
+
+
+@pytest.fixture(scope="session")
+def api(shared: Server) -> Iterator[Api]:
+    """A client of the shared server that checks every answer against the table of operations."""
+    with Api(shared.url) as client:
+        yield client

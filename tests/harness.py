@@ -115,7 +115,7 @@ class Server:
                 break
         else:
             raise AssertionError(f"the server did not start: {self.said}")
-        with httpx2.Client(transport=httpx2.HTTPTransport(retries=20)) as client:
+        with httpx2.Client(timeout=30) as client:  # it listens from before it says so
             assert client.get(f"{self.url}/healthz").status_code == 200
 
     def kill(self) -> None:

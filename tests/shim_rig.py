@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import socket
 import struct
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,6 +50,13 @@ class Live:
         line, _, self.unread = self.unread.partition(b"\n")
         self.said.append(json.loads(line))
         return self.said[-1]
+
+    def died(self) -> None:
+        """Wait for a shim that was killed: its descriptors go one by one, the lock at last."""
+        assert self.message() is None
+        fd = self.rig.runs.open_read(self.id)
+        fcntl.flock(fd, fcntl.LOCK_SH)
+        os.close(fd)
 
     def started(self) -> dict[str, Any]:
         """Wait until the agent runs."""
@@ -138,7 +147,8 @@ class Rig:
         """Start a run."""
         spec = self.spec(argv, **more)
         live = self.hand_over(spec["run_id"], again=again)
-        live.life.sendall(framed(spec))
+        with suppress(BrokenPipeError):  # who was to read it is dead: no start
+            live.life.sendall(framed(spec))
         return live
 
     def with_files(self, argv: list[str], **more: Any) -> Live:

@@ -17,7 +17,7 @@ from praisonrun.store import Find, Key
 
 from .harness import alive, ran, submit
 
-OUTPUT = Rendering(lambda frames: b"".join(f.data for f in frames if f.kind is Kind.STDOUT))
+OUTPUT = Rendering(lambda _, frames: b"".join(f.data for f in frames if f.kind is Kind.STDOUT))
 
 
 async def printed(engine: Engine, run_id: str) -> str:

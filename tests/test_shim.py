@@ -358,7 +358,7 @@ def test_a_killed_shim_frees_the_lock_and_the_mark_finds_the_rest(rig: Rig) -> N
     started = live.started()
     live.until_ready()
     os.kill(started["shim"], signal.SIGKILL)
-    assert live.message() is None
+    live.died()
     assert rig.runs.held(live.id) is False
     assert rig.runs.tail(live.id).started == started
     assert rig.runs.tail(live.id).ended is None

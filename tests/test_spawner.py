@@ -90,6 +90,7 @@ def test_an_idle_shim_that_was_killed_costs_nothing(rig: Rig) -> None:
     live = rig.start(agent("ok"))
     first = live.message()
     if first is None:  # it died with the run in its hands: not started, so started again
+        live.died()
         live = rig.start(agent("ok"), run_id=live.id, again=True)
     assert live.ended()["code"] == 0
 

@@ -7,11 +7,13 @@ import math
 from collections.abc import Iterable, Mapping
 
 from ..journal import Frame, Kind
-from ..model import Json
+from ..model import Json, deeper
 
 Said = tuple[str, dict[str, Json]]
 """An event before it has an id: its name and its fields."""
 
+DEPTH = 100
+"""Levels that an agent's JSON may nest; beyond, it is plain text."""
 LOG_LIMIT = 300
 """Characters of a line that a warning repeats."""
 _PROGRESS = ("percentage", "step", "steps_completed", "steps_total", "message")
@@ -59,11 +61,14 @@ def parse_object(line: str) -> dict[str, Json] | None:
 
 
 def parse_json(text: str) -> tuple[bool, Json]:
-    """Return whether an agent's text is JSON, and its value."""
+    """Return whether an agent's text is JSON that can also be shown again, and its value."""
     try:
-        return True, json.loads(text, parse_constant=_refuse)
+        value = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError):
         return False, None
+    if text.count("{") + text.count("[") > DEPTH and deeper(value, DEPTH):
+        return False, None
+    return True, value
 
 
 def progress(said: Mapping[str, Json]) -> list[Said]:

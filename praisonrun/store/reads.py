@@ -7,7 +7,7 @@ import sqlite3
 from itertools import product
 from typing import Any
 
-from ..errors import NotFound
+from ..errors import NotFound, RunNotFound
 from ..model import Mode, Run, Status
 from .rows import COLUMNS, FULL, run_of
 from .shapes import Find, Key, Page, StoredDelivery, StoredVersion
@@ -24,7 +24,7 @@ def get(connection: sqlite3.Connection, run_id: str, columns: str = COLUMNS) -> 
     """Return a run. Raises NotFound."""
     row = connection.execute(f"SELECT {columns} FROM runs WHERE id = ?", (run_id,)).fetchone()  # noqa: S608
     if row is None:
-        raise NotFound(f"there is no run {run_id}")
+        raise RunNotFound(run_id)
     return run_of(row)
 
 

@@ -22,7 +22,7 @@ from .operations import parse_object, read_body, read_query
 from .streams import base
 
 RUNS = "/api/v1/runs"
-_KEY = re.compile(r'"?([\x21-\x7e]{1,255}?)"?')
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _NOT_PAYLOAD = ("idempotency_key", "idempotency_scope")
 
 
@@ -164,12 +164,12 @@ def _key(header: str | None, body: models.Submit) -> Key | None:
     given = header if header is not None else body.idempotency_key
     if given is None:
         return None
-    match = _KEY.fullmatch(given)
-    if match is None:
+    key = given[1:-1] if len(given) > 1 and given[0] == given[-1] == '"' else given
+    if not _KEY.fullmatch(key):
         raise BadRequest("Idempotency-Key must be 1 to 255 visible ASCII characters", field="idempotency_key")
     if body.idempotency_scope == "session" and body.session_id is not None:
-        return Key(f"jobs:session:{body.session_id}", match[1])
-    return Key("jobs", match[1])
+        return Key(f"jobs:session:{body.session_id}", key)
+    return Key("jobs", key)
 
 
 def _fingerprint(given: Mapping[str, Json]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from ..model import Json
 
@@ -28,6 +28,8 @@ Text = Annotated[str, AfterValidator(_no_nul)]
 Name = Annotated[Text, StringConstraints(min_length=1, max_length=128)]
 Envs = dict[Annotated[str, AfterValidator(_env_name)], Annotated[Text, Field(strict=True)]]
 Whole = Annotated[int, Field(strict=True)]
+Flag = Annotated[bool, BeforeValidator(lambda given: given == "" or given)]
+"""A query parameter that may stand without a value: `?follow`."""
 
 
 class Submit(BaseModel):
@@ -80,7 +82,7 @@ class ListQuery(BaseModel):
 class CancelQuery(BaseModel):
     """How to cancel."""
 
-    wait: bool = Field(True, description="Answer once the process is gone.")
+    wait: Flag = Field(True, description="Answer once the process is gone.")
 
 
 class StreamQuery(BaseModel):
@@ -99,7 +101,7 @@ class EventsQuery(StreamQuery):
 class LogsQuery(BaseModel):
     """Which part of the output."""
 
-    follow: bool = Field(False, description="Go on until the run is final.")
+    follow: Flag = Field(False, description="Go on until the run is final.")
     tail: int | None = Field(None, ge=0, le=10**9, description="Only the last N lines.")
     stream: Literal["stdout", "stderr"] | None = None
 
@@ -176,3 +178,18 @@ class EventPage(BaseModel):
     events: list[dict[str, Json]]
     next: int
     done: bool
+
+
+class ArtifactShown(BaseModel):
+    """One file that a run left."""
+
+    path: str
+    size: int
+    content_type: str
+    url: str
+
+
+class ArtifactList(BaseModel):
+    """The files that a run left, by path."""
+
+    artifacts: list[ArtifactShown]

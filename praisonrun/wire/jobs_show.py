@@ -25,6 +25,8 @@ STATUS = {
 QUEUED_ID = journal.event_id(0, 1)
 """The id of every run's first event."""
 DONE = b"data: [DONE]\n\n"
+_BREAKS = [(char.encode(), f"\\u{ord(char):04x}".encode()) for char in "\x85\u2028\u2029"]
+"""Characters that JSON may hold bare and at which str.splitlines, so httpx's iter_lines, breaks a line."""
 
 
 def status_word(shown: Snapshot) -> str:
@@ -114,13 +116,18 @@ class Told(NamedTuple):
     fields: dict[str, Json]
 
 
-def told(event: Event) -> Told | None:
+def told(run_id: str, event: Event) -> Told | None:
     """Return a journal's event in the dialect's words; None for what only the final row may tell."""
-    if event.name == "result":
-        return None
-    if event.name == "progress":
-        return Told(event.id, "progress", {"percentage": 0.0, "step": None} | event.data)
-    return Told(event.id, event.name, event.data)
+    match event.name:
+        case "result":
+            return None
+        case "progress":
+            fields = {"percentage": 0.0, "step": None} | event.data
+        case "status":
+            fields = {**event.data, "job_id": run_id}
+        case _:
+            fields = event.data
+    return Told(event.id, event.name, fields)
 
 
 def first(run: Run) -> Told:
@@ -160,8 +167,8 @@ def payload(event: Told) -> dict[str, Json]:
     The name stands beside the fields, and the fields once more under `data`.
     """
     nested = dict(event.fields)
-    if event.name == "progress":
-        nested["current_step"] = nested.pop("step")
+    if event.name == "progress":  # its reader prints whatever stands there, a null as "None"
+        nested["current_step"] = nested.pop("step") or nested.get("message", "")
     return {**event.fields, "event": event.name, "data": nested}
 
 
@@ -179,8 +186,11 @@ def ndjson(events: Iterable[Told]) -> bytes:
 
 
 def dumps(value: Json) -> bytes:
-    """Return JSON bytes without line breaks; what no UTF-8 can say is escaped, NaN becomes null."""
+    """Return JSON bytes on one line, whoever splits it; what UTF-8 cannot say is escaped, NaN is null."""
     try:
-        return to_json(value, inf_nan_mode="null")
-    except ValueError:  # half a surrogate pair in what an agent said
-        return json.dumps(value).encode()
+        text = to_json(value, inf_nan_mode="null")
+    except ValueError:  # half a surrogate pair in what an agent said, or many levels
+        return json.dumps(json.loads(json.dumps(value), parse_constant=lambda _: None)).encode()
+    for code, escaped in _BREAKS:
+        text = text.replace(code, escaped)
+    return text

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from ..engine import Engine
 from . import jobs_models as models
+from .artifacts import Artifacts
 from .jobs import RUNS, Jobs
 from .operations import Answer, Operation
 from .streams import Streams
@@ -16,6 +17,7 @@ _CURSOR = {"Last-Event-ID": "The id of the last event seen; the stream goes on a
 _AGAIN = {"Retry-After": "Seconds until it is worth asking again."}
 _PLACED = {"Location": "The run's poll URL.", **_AGAIN}
 _NOT_FOUND = {404: Answer("No such run.")}
+_QUERY = {422: Answer("A query parameter at fault; `errors` names it.")}
 _WRONG = {409: Answer("The run's status does not allow it.")}
 _REFUSED: Mapping[int, Answer] = {
     400: Answer("A missing or empty prompt, a malformed key, an agent_file that may not be used."),
@@ -31,7 +33,7 @@ _REFUSED: Mapping[int, Answer] = {
 
 def operations(engine: Engine) -> list[Operation]:
     """Return the dialect's operations over an engine."""
-    jobs, streams = Jobs(engine), Streams(engine)
+    jobs, streams, artifacts = Jobs(engine), Streams(engine), Artifacts(engine)
     status = Answer("The run as it is now.", models.JobStatus, _AGAIN)
     accepted = Answer("The run is on the disk.", models.Accepted, _PLACED)
     return [
@@ -51,7 +53,7 @@ def operations(engine: Engine) -> list[Operation]:
         ),
         Operation(
             "POST", RUN + "/cancel", "cancel_run", "Cancel a run", jobs.cancel,
-            query=models.CancelQuery, answers={200: status, **_NOT_FOUND, **_WRONG},
+            query=models.CancelQuery, answers={200: status, **_NOT_FOUND, **_WRONG, **_QUERY},
         ),
         Operation(
             "DELETE", RUN, "delete_run", "Delete a final run and its output", jobs.delete,
@@ -68,16 +70,24 @@ def operations(engine: Engine) -> list[Operation]:
                 200: Answer("Events as they happen.", "text/event-stream"),
                 204: Answer("The client has everything."),
                 400: Answer("The cursor names no event of this run."),
-                **_NOT_FOUND,
+                **_NOT_FOUND, **_QUERY,
             },
         ),
         Operation(
             "GET", RUN + "/events", "list_events", "Page through a run's events", streams.events,
             query=models.EventsQuery, headers=_CURSOR,
-            answers={200: Answer("Some events.", models.EventPage), 400: Answer("A bad cursor."), **_NOT_FOUND},
+            answers={200: Answer("Some events.", models.EventPage), 400: Answer("A bad cursor."), **_NOT_FOUND, **_QUERY},
         ),
         Operation(
             "GET", RUN + "/logs", "get_logs", "Read a run's output", streams.logs,
-            query=models.LogsQuery, answers={200: Answer("What it printed.", "text/plain"), **_NOT_FOUND},
+            query=models.LogsQuery, answers={200: Answer("What it printed.", "text/plain"), **_NOT_FOUND, **_QUERY},
+        ),
+        Operation(
+            "GET", RUN + "/artifacts", "list_artifacts", "List the files that a run left", artifacts.find,
+            answers={200: Answer("The files.", models.ArtifactList), **_NOT_FOUND},
+        ),
+        Operation(
+            "GET", RUN + "/artifacts/{path:path}", "get_artifact", "Download a file that a run left", artifacts.get,
+            answers={200: Answer("The file, as an attachment.", "application/octet-stream"), **_NOT_FOUND},
         ),
     ]  # fmt: skip

@@ -20,7 +20,7 @@ from starlette.routing import Route
 from starlette.types import ExceptionHandler
 
 from ..errors import Invalid, PraisonrunError
-from ..model import Json
+from ..model import Json, deeper
 from . import problems
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
@@ -156,7 +156,7 @@ def parse_object(body: bytes) -> dict[str, Json]:
     if not isinstance(value, dict):
         raise NotJson("the body must be a JSON object")
     # As many brackets as levels at least: a small body needs no walk.
-    if body.count(b"{") + body.count(b"[") > DEPTH and _deeper(value, DEPTH):
+    if body.count(b"{") + body.count(b"[") > DEPTH and deeper(value, DEPTH):
         raise NotJson(f"the body nests more than {DEPTH} levels")
     return value
 
@@ -201,17 +201,3 @@ def _float(digits: str) -> float:
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_float=_float)
-
-
-def _deeper(value: Json, levels: int) -> bool:
-    level = [value]
-    for _ in range(levels):
-        level = [child for node in level for child in _children(node)]
-        if not level:
-            return False
-    return True
-
-
-def _children(node: Json) -> Iterable[Json]:
-    nodes = node.values() if isinstance(node, dict) else node
-    return [child for child in nodes if isinstance(child, dict | list)]

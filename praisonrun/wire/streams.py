@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import aclosing, nullcontext
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from contextlib import aclosing, nullcontext, suppress
 
 import anyio
 from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette.sse import SendTimeoutError
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from .. import journal
 from ..engine import Engine, check_cursor
@@ -24,51 +26,52 @@ from . import jobs_show as show
 from .jobs_models import EventsQuery, LogsQuery, StreamQuery
 from .operations import read_query
 
-HEARTBEAT = 15
+HEARTBEAT = 15.0
 """Seconds between two comments of a silent stream."""
 SEND_TIMEOUT = 60.0
 """Seconds that a viewer may take nothing before it is let go; it can resume."""
 HELLO = b"retry: 2000\n: praisonrun\n\n"
 """Sent at once, so that a client sees an open stream before the first event."""
-SSE_HEADERS = {
-    "Content-Type": "text/event-stream; charset=utf-8",
-    "Cache-Control": "no-store, no-transform",
-    "X-Accel-Buffering": "no",
-}
+UNBUFFERED = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}
+"""Headers that keep proxies from holding a stream back."""
 _OUTPUT = {
     None: frozenset({Kind.STDOUT, Kind.STDERR}),
     "stdout": frozenset({Kind.STDOUT}),
     "stderr": frozenset({Kind.STDERR}),
 }
+PAGE = 1024 * 1024
+"""Bytes of journal after which a JSON page of events ends."""
 Encode = Callable[[Iterable[show.Told]], bytes]
 
 
 class Streams:
     """The stream, events and logs endpoints."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(
+        self, engine: Engine, *, heartbeat: float = HEARTBEAT, send_timeout: float = SEND_TIMEOUT
+    ) -> None:
+        self._engine, self._heartbeat, self._send_timeout = engine, heartbeat, send_timeout
         self._renderings: dict[tuple[Encode, str], Rendering] = {}
         self._logs = {kinds: Rendering(_printer(kinds)) for kinds in _OUTPUT.values()}
 
     async def stream(self, request: Request) -> Response:
         """GET …/stream: SSE, or NDJSON or one JSON page when Accept asks for it."""
         accept = request.headers.get("accept", "")
-        if "application/json" in accept:
+        sse = "text/event-stream" in accept
+        if "application/json" in accept and not sse:
             return await self.events(request)
         shown, after = await self._start(request)
-        if "application/x-ndjson" in accept:
+        if "application/x-ndjson" in accept and not sse:
             told = self._told(shown, after, show.ndjson, base(request))
-            return StreamingResponse(told, media_type="application/x-ndjson")
+            return StreamingResponse(told, headers=UNBUFFERED, media_type="application/x-ndjson")
         if shown.run.status in FINAL and after == show.done_id(shown.run):
             return Response(status_code=204)
-        return EventSourceResponse(
+        return _Sse(
             _framed(self._told(shown, after, show.sse, base(request))),
-            headers=SSE_HEADERS,
-            ping=HEARTBEAT,
+            headers={"Content-Type": "text/event-stream; charset=utf-8", **UNBUFFERED},
+            ping=self._heartbeat,
             ping_message_factory=_heartbeat,
-            sep="\n",
-            send_timeout=SEND_TIMEOUT,
+            send_timeout=self._send_timeout,
         )
 
     async def events(self, request: Request) -> Response:
@@ -99,21 +102,24 @@ class Streams:
         query = read_query(request, LogsQuery)
         run_id = (await self._engine.get(request.path_params["run_id"])).run.id
         printed = self._printed(run_id, _OUTPUT[query.stream], query)
-        return StreamingResponse(printed, media_type="text/plain; charset=utf-8")
+        headers = UNBUFFERED if query.follow else None
+        return StreamingResponse(printed, headers=headers, media_type="text/plain; charset=utf-8")
 
     async def _start(self, request: Request) -> tuple[Snapshot, int]:
         """Return the run, looked up before a stream begins so that it can be a 404, and its cursor."""
         shown = await self._engine.get(request.path_params["run_id"])
-        after = read_query(request, StreamQuery).after
+        after = _last_event_id(request)  # it wins: a browser repeats the URL, and so ?after=, as it was
         if after is None:
-            after = _last_event_id(request)
+            after = read_query(request, StreamQuery).after or 0
         if after:
             reader = self._engine.reader(shown.run.id)
             with reader or nullcontext():
                 check_cursor(shown, after, reader)
         return shown, after
 
-    async def _told(self, shown: Snapshot, after: int, encode: Encode, url: str) -> AsyncIterator[bytes]:
+    async def _told(
+        self, shown: Snapshot, after: int, encode: Encode, url: str
+    ) -> AsyncGenerator[bytes, None]:
         """Yield everything after a cursor, to the last event of a final run."""
         run, offset = shown.run, journal.place(after)[0]
         if after < show.QUEUED_ID:
@@ -135,12 +141,14 @@ class Streams:
     async def _page(self, shown: Snapshot, after: int, limit: int, url: str) -> tuple[list[show.Told], bool]:
         told = [show.first(shown.run)] if after < show.QUEUED_ID else []
         name = await self._engine.format_of(shown.run)
-        offset = max(journal.place(after)[0], START)
+        offset = start = max(journal.place(after)[0], START)
         reader = self._engine.reader(shown.run.id)
         with reader or nullcontext():
             while reader and len(told) < limit and (frames := reader.frames(offset)):
-                told += [event for event in _of(name, frames) if event.id > after]
+                told += [event for event in _of(shown.run.id, name, frames) if event.id > after]
                 offset = frames[-1].end
+                if told and offset - start > PAGE:
+                    return told[:limit], False
         if len(told) >= limit or shown.run.status not in FINAL:
             return told[:limit], False
         return told + await self._ending(shown, after, url), True
@@ -155,12 +163,14 @@ class Streams:
         reader = self._engine.reader(run_id)
         with reader or nullcontext():
             frames = reader.frames(offset)[:1] if reader else []
-        rest = [event for event in _of(name, frames) if event.id > after]
+        rest = [event for event in _of(run_id, name, frames) if event.id > after]
         return rest, frames[0].end if frames else offset
 
     def _rendering(self, encode: Encode, name: str) -> Rendering:
         if (encode, name) not in self._renderings:
-            self._renderings[encode, name] = Rendering(lambda frames: encode(_of(name, frames)))
+            self._renderings[encode, name] = Rendering(
+                lambda run_id, frames: encode(_of(run_id, name, frames))
+            )
         return self._renderings[encode, name]
 
     async def _printed(self, run_id: str, kinds: frozenset[Kind], query: LogsQuery) -> AsyncIterator[bytes]:
@@ -185,31 +195,40 @@ def base(request: Request) -> str:
     return f"{request.url.scheme}://{request.headers['host']}"
 
 
-def _of(name: str, frames: list[Frame]) -> list[show.Told]:
-    told = (show.told(event) for frame in frames for event in events(name, frame))
+def _of(run_id: str, name: str, frames: list[Frame]) -> list[show.Told]:
+    told = (show.told(run_id, event) for frame in frames for event in events(name, frame))
     return [event for event in told if event is not None]
 
 
-def _printer(kinds: frozenset[Kind]) -> Callable[[list[Frame]], bytes]:
-    return lambda frames: b"".join(frame.data for frame in frames if frame.kind in kinds)
+def _printer(kinds: frozenset[Kind]) -> Callable[[str, list[Frame]], bytes]:
+    return lambda _, frames: b"".join(frame.data for frame in frames if frame.kind in kinds)
 
 
-async def _framed(told: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+class _Sse(EventSourceResponse):
+    """Lets a viewer go that takes nothing; that is no fault of the server's."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with suppress(SendTimeoutError):
+            await super().__call__(scope, receive, send)
+
+
+async def _framed(told: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
     """Put the greeting and the farewell of an SSE stream around its events."""
-    yield HELLO
-    async for chunk in told:
-        yield chunk
-    yield show.DONE
+    async with aclosing(told):
+        yield HELLO
+        async for chunk in told:
+            yield chunk
+        yield show.DONE
 
 
 def _heartbeat() -> ServerSentEvent:
-    return ServerSentEvent(comment="heartbeat")
+    return ServerSentEvent(comment="heartbeat", sep="\n")
 
 
-def _last_event_id(request: Request) -> int:
+def _last_event_id(request: Request) -> int | None:
     given = request.headers.get("last-event-id", "")
     if not given:
-        return 0
+        return None
     if not (given.isascii() and given.isdigit() and len(given) < 20):
         raise BadRequest(f"Last-Event-ID {given[:40]!r} is no id of ours; start without one")
     return int(given)

@@ -1,0 +1,68 @@
+"""The jobs dialect's artifacts: what a run left under PRAISONRUN_ARTIFACTS. Always a download, never a page."""
+
+from __future__ import annotations
+
+import mimetypes
+import os
+from collections.abc import AsyncIterator
+from urllib.parse import quote
+
+from anyio.to_thread import run_sync
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from ..engine import Engine
+from .jobs_show import dumps
+from .streams import base
+
+CHUNK = 256 * 1024
+
+
+class Artifacts:
+    """The endpoints."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def find(self, request: Request) -> Response:
+        """GET …/artifacts: every file, by path."""
+        run = (await self._engine.get(request.path_params["run_id"])).run
+        url = f"{base(request)}/api/v1/runs/{run.id}/artifacts/"
+        shown = [
+            {
+                "path": artifact.path,
+                "size": artifact.size,
+                "content_type": content_type(artifact.path),
+                "url": url + quote(artifact.path),
+            }
+            for artifact in await self._engine.artifacts(run.id)
+        ]
+        return Response(dumps({"artifacts": shown}), media_type="application/json")
+
+    async def get(self, request: Request) -> Response:
+        """GET …/artifacts/{path}: the file, as an attachment."""
+        run = (await self._engine.get(request.path_params["run_id"])).run
+        path: str = request.path_params["path"]
+        fd = await self._engine.artifact(run.id, path)
+        size = os.fstat(fd).st_size
+        name = quote(path.rsplit("/", 1)[-1], safe="")
+        headers = {
+            "Content-Length": str(size),
+            "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
+        }
+        return StreamingResponse(_read(fd, size), headers=headers, media_type="application/octet-stream")
+
+
+def content_type(path: str) -> str:
+    """Return what a file's name says that it holds."""
+    return mimetypes.guess_type(path)[0] or "application/octet-stream"
+
+
+async def _read(fd: int, left: int) -> AsyncIterator[bytes]:
+    """Yield as much as was promised; a file that shrank meanwhile ends the answer early."""
+    try:
+        while left and (chunk := await run_sync(os.read, fd, min(CHUNK, left))):
+            left -= len(chunk)
+            yield chunk
+    finally:
+        os.close(fd)

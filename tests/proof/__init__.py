@@ -1,0 +1,1 @@
+"""Long proofs of what praisonrun promises: run them with `pytest -m proof`."""

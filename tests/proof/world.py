@@ -1,0 +1,233 @@
+"""What the proofs stand on: a seed, agents, clients that outlive a killed server, a look at /proc."""
+
+from __future__ import annotations
+
+import fcntl
+import http.client
+import json
+import os
+import random
+import signal
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from praisonrun import journal, sweep
+from praisonrun.rundir import RunDir
+from praisonrun.shim_journal import hop
+
+from ..harness import Server, alive
+
+Json = Any
+HERE = Path(__file__).parent
+HOSTILE = HERE.parent / "agents"
+PATIENCE = 20.0
+"""Seconds after which something that is waited for is held to hang."""
+
+
+def seed() -> int:
+    """Return the seed of this run, from PRAISONRUN_SEED or by chance, and print it."""
+    chosen = int(os.environ.get("PRAISONRUN_SEED") or random.SystemRandom().getrandbits(32))
+    print(f"seed: {chosen} (again: PRAISONRUN_SEED={chosen})")
+    return chosen
+
+
+def agents(home: Path) -> Path:
+    """Write an agents.yaml with everything that the proofs run."""
+    python = '"{python}", -I, -S, -u'
+    file = home / "agents.yaml"
+    file.write_text(f"""
+default: worker
+agents:
+  worker:   {{command: [{python}, {HERE / "worker.py"}], env: {{STARTS: {home / "starts"}}}, files: false}}
+  gated:    {{command: [{python}, {HERE / "gated.py"}], files: false, timeout: 600}}
+  true:     {{command: [/bin/true], prompt: none, files: false}}
+  flood:    {{command: [{python}, {HERE / "flooder.py"}], files: false, timeout: 1200}}
+  lines:    {{command: [{python}, {HERE / "flooder.py"}], files: false, timeout: 1200, format: jsonl}}
+  slow:     {{command: [{python}, {HOSTILE / "slow.py"}], prompt: none, files: false, grace: 0.5}}
+  leaver:   {{command: [{python}, {HOSTILE / "leaver.py"}], prompt: none, files: false, grace: 0.5}}
+  daemon:   {{command: [{python}, {HOSTILE / "daemon.py"}, stay], prompt: none, files: false, grace: 0.5}}
+  stubborn: {{command: [{python}, {HOSTILE / "stubborn.py"}], prompt: none, files: false, grace: 0.5}}
+  sitter:   {{command: [{python}, {HERE / "sitter.py"}], prompt: none, files: false, grace: 0.5}}
+  forker:   {{command: [{python}, {HOSTILE / "forker.py"}], prompt: none, files: false, grace: 0.5}}
+  stopped:  {{command: [{python}, {HOSTILE / "stopped.py"}], prompt: none, files: false, grace: 0.5}}
+""")
+    return file
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Json:
+        return json.loads(self.body)
+
+
+class World(Server):
+    """A server that is killed and started again while clients go on."""
+
+    def __init__(self, home: Path, *flags: str) -> None:
+        super().__init__(home, agents(home), *flags)
+        self.up = threading.Event()
+        """Set while the server is meant to answer."""
+
+    def __exit__(self, *_: object) -> None:
+        Server.kill(self)
+        for pid in self.marked():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def start(self, *flags: str) -> None:
+        super().start(*flags)
+        self.up.set()
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        self.up.clear()
+        return super().stop(number)
+
+    def ask(self, method: str, path: str, body: Json = None, **headers: str) -> Answer:
+        """Return the answer to one request. Raises OSError or HTTPException when the server goes meanwhile."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)) as line:
+            line.request(
+                method,
+                path,
+                None if body is None else json.dumps(body),
+                {"Content-Type": "application/json", **named},
+            )
+            got = line.getresponse()
+            return Answer(got.status, {n.lower(): v for n, v in got.getheaders()}, got.read())
+
+    def insist(self, method: str, path: str, body: Json = None, **headers: str) -> Answer:
+        """Return the answer to a request, asked again for as long as the server is killed meanwhile."""
+        while True:
+            assert self.up.wait(PATIENCE)
+            try:
+                return self.ask(method, path, body, **headers)
+            except TimeoutError:
+                raise  # it hangs, and was not killed
+            except (OSError, http.client.HTTPException):
+                continue
+
+    def submitted(self, agent: str, prompt: str = "x", **more: Json) -> str:
+        """Submit a run, surely once, and return its id."""
+        key = f"k{random.SystemRandom().getrandbits(64):x}"
+        answer = self.insist(
+            "POST", "/api/v1/runs", {"agent": agent, "prompt": prompt, **more}, Idempotency_Key=key
+        )
+        assert answer.status == 202, answer
+        return str(answer.json["job_id"])
+
+    def final(self, run_id: str) -> Json:
+        """Return the status object of a run once it is final: its stream ends then."""
+        assert self.insist("GET", f"/api/v1/runs/{run_id}/stream").status in (200, 204)
+        return self.insist("GET", f"/api/v1/runs/{run_id}").json
+
+    def logs(self, run_id: str) -> bytes:
+        """Return what a run printed so far."""
+        return self.insist("GET", f"/api/v1/runs/{run_id}/logs").body
+
+    def until_printed(self, run_id: str, wanted: bytes) -> None:
+        """Return when a run has printed something."""
+        seen = b""
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)) as line:
+            line.request("GET", f"/api/v1/runs/{run_id}/logs?follow=1")
+            answer = line.getresponse()
+            while wanted not in seen:
+                got = answer.read1(65536)
+                assert got, seen
+                seen += got
+
+    def everything(self) -> list[Json]:
+        """Return every run there is."""
+        found: list[Json] = []
+        while True:
+            page = 1 + len(found) // 100
+            jobs = self.insist("GET", f"/api/v1/runs?page={page}&page_size=100").json["jobs"]
+            found += jobs
+            if len(jobs) < 100:
+                return found
+
+    def starts(self) -> Counter[str]:
+        """Return how often the agent of each run was started."""
+        file = self.home / "starts"
+        return Counter(line.split()[0] for line in file.read_text().splitlines()) if file.exists() else Counter()
+
+    def tail(self, run_id: str) -> Json:
+        """Return what the latest started frame of a run says."""
+        return RunDir(self.state).tail(run_id).started
+
+    def until_let_go(self, run_id: str) -> None:
+        """Return when no shim lives for a run; no server is needed."""
+        with closing(os.fdopen(os.open(RunDir(self.state).journal(run_id), os.O_RDONLY))) as file:
+            fcntl.flock(file, fcntl.LOCK_SH)
+
+    def frames(self, run_id: str) -> Counter[journal.Kind]:
+        """Return how many bytes a journal holds of each kind."""
+        found: Counter[journal.Kind] = Counter()
+        with closing(os.fdopen(os.open(RunDir(self.state).journal(run_id), os.O_RDONLY))) as file:
+            for kind, length, _ in hop(file.fileno()):
+                found[journal.Kind(kind)] += length
+        return found
+
+    def marked(self) -> dict[int, str]:
+        """Return the living processes that bear the mark of one of our runs."""
+        ours = {path.stem for path in (self.state / "runs").glob("*.journal")}
+        found = {}
+        for name in filter(str.isdigit, os.listdir("/proc")):
+            with suppress(OSError):
+                environ = Path(f"/proc/{name}/environ").read_bytes().split(b"\0")
+                mark = next((e for e in environ if e.startswith(f"{sweep.MARK}=".encode())), b"")
+                if (run_id := mark.partition(b"=")[2].decode()) in ours and alive(int(name)):
+                    found[int(name)] = run_id
+        return found
+
+    def holders(self) -> dict[int, str]:
+        """Return the processes that have a journal of ours open: shims with a run. Not the server."""
+        found = {}
+        for name in filter(str.isdigit, os.listdir("/proc")):
+            with suppress(OSError):
+                for fd in os.listdir(f"/proc/{name}/fd"):
+                    target = os.readlink(f"/proc/{name}/fd/{fd}")
+                    if target.startswith(f"{self.state}/runs/") and target.endswith(".journal"):
+                        found[int(name)] = target
+        found.pop(self.process.pid if self.process else 0, None)
+        return found
+
+    def integrity(self) -> str:
+        """Return what SQLite says about the database."""
+        with closing(sqlite3.connect(f"file:{self.state}/praisonrun.db?mode=ro", uri=True)) as db:
+            return str(db.execute("PRAGMA integrity_check").fetchone()[0])
+
+    def memory(self, what: str = "VmHWM", pid: int | None = None) -> int:
+        """Return bytes of the server's memory, or another process's: its peak so far."""
+        for line in Path(f"/proc/{pid or (self.process and self.process.pid)}/status").read_text().splitlines():
+            if line.startswith(f"{what}:"):
+                return int(line.split()[1]) << 10
+        raise LookupError(what)
+
+    def slots_are_free(self, count: int) -> None:
+        """Have as many runs as there are slots be live together, and end well."""
+        gate = self.home / f"gate{random.SystemRandom().getrandbits(32):x}"
+        ids = [self.submitted("gated", str(gate)) for _ in range(count)]
+        for run_id in ids:
+            self.until_printed(run_id, b"ready\n")
+        gate.touch()
+        for run_id in ids:
+            assert self.final(run_id)["status"] == "succeeded"
+
+    def lives(self) -> dict[str, tuple[int, int]]:
+        """Return when each run's agent began and ended, by its journal."""
+        runs = RunDir(self.state)
+        tails = {run_id: runs.tail(run_id) for run_id in runs.ids_on_disk()}
+        return {i: (t.started["time"], t.ended["ended_at"]) for i, t in tails.items() if t.ended}
