@@ -33,7 +33,14 @@ async def unloaded(bench: Bench) -> list[Row]:
         found, least = await turns(bench.rounds, ours, lambda: _spawned(count))
         client.close()
     return [
-        Row(f"submit to final: {name}", "ms", column(found, name), column(least, name), "posix_spawn + wait", (goal,))
+        Row(
+            f"submit to final: {name}",
+            "ms",
+            column(found, name),
+            column(least, name),
+            "posix_spawn + wait",
+            (goal,),
+        )
         for name, goal in (("p50", Goal("<=", 4)), ("p99", Goal("<=", 8)))
     ]
 

@@ -138,6 +138,3 @@ def cpu_seconds(pid: int) -> float:
     """Return the processor time of a process, to the nanosecond where the system tells."""
     tasks = Path(f"/proc/{pid}/task")
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks.iterdir()) / 1e9
-
-
-

@@ -20,10 +20,19 @@ Start = Callable[[], tuple["subprocess.Popen[bytes]", int]]
 
 async def start(bench: Bench) -> list[Row]:
     """From the start of the process to its first 200, and its memory then."""
-    found, least = await turns(bench.rounds, lambda: _started(bench.start_server), lambda: _started(bench.start_floor))
+    found, least = await turns(
+        bench.rounds, lambda: _started(bench.start_server), lambda: _started(bench.start_floor)
+    )
     floor = "starlette app"
     return [
-        Row("start to first 200", "ms", column(found, "took"), column(least, "took"), floor, (Goal("<=", 250),)),
+        Row(
+            "start to first 200",
+            "ms",
+            column(found, "took"),
+            column(least, "took"),
+            floor,
+            (Goal("<=", 250),),
+        ),
         Row("idle memory", "MB", column(found, "rss"), column(least, "rss"), floor, (Goal("<=", 42),)),
     ]
 
@@ -47,7 +56,9 @@ async def idle(bench: Bench) -> list[Row]:
         floor, port = bench.start_floor()
         try:
             await answers(port)
-            found, least = await turns(bench.rounds, lambda: _idle(bench, pid), lambda: _idle(bench, floor.pid))
+            found, least = await turns(
+                bench.rounds, lambda: _idle(bench, pid), lambda: _idle(bench, floor.pid)
+            )
         finally:
             end(floor)
     return [

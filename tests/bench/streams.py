@@ -73,7 +73,9 @@ async def first(bench: Bench) -> list[Row]:
         run_id = server.submit("parked")
 
         async def ours() -> Figures:
-            return percentiles([await _first(server.port, f"/api/v1/runs/{run_id}/stream", b"data:") for _ in range(count)])
+            return percentiles(
+                [await _first(server.port, f"/api/v1/runs/{run_id}/stream", b"data:") for _ in range(count)]
+            )
 
         with bench.floor() as floor:
             await _answering(floor)

@@ -39,7 +39,9 @@ async def _row(bench: Bench, connections: int, **goals: tuple[Goal, ...]) -> lis
             )
     return [
         Row(
-            f"submit, {connections} connections: {name}" if connections > 1 else f"submit, 1 connection: {name}",
+            f"submit, {connections} connections: {name}"
+            if connections > 1
+            else f"submit, 1 connection: {name}",
             unit,
             column(ours, name),
             column(least, name),

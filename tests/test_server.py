@@ -1,0 +1,140 @@
+"""The server as a person at a terminal meets it: signals, ports, broken files, stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from praisonrun import sweep
+
+from .harness import Server
+
+
+def started(server: Server, agent: str = "wait") -> str:
+    """Submit a run and return its id once its agent is up."""
+    run_id = server.submit(agent)
+    with server.client() as client, client.stream("GET", f"/api/v1/runs/{run_id}/logs?follow=1") as logs:
+        assert next(logs.iter_lines()) == "up"
+    return run_id
+
+
+def said(server: Server) -> str:
+    """Return the next line that the server prints."""
+    assert server.process is not None
+    assert server.process.stderr is not None
+    return server.process.stderr.readline()
+
+
+def read_all_but(server: Server, text: str) -> None:
+    while text not in said(server):
+        pass
+
+
+def test_ctrl_c_without_runs_stops_at_once(server: Server) -> None:
+    assert server.stop(signal.SIGINT) == 0
+    assert not any("goes on" in line for line in server.said)
+
+
+def test_ctrl_c_leaves_runs_alive(server: Server) -> None:
+    run_id = started(server)
+    assert server.stop(signal.SIGINT) == 0
+    assert any("1 run goes on; press again within 3 s to cancel them" in line for line in server.said)
+    assert sweep.marked(run_id)
+    server.start()
+    with server.client() as client:
+        assert client.get(f"/api/v1/runs/{run_id}").json()["status"] == "running"
+
+
+def test_ctrl_c_twice_cancels_them(server: Server) -> None:
+    run_id = started(server)
+    assert server.process is not None
+    server.process.send_signal(signal.SIGINT)
+    read_all_but(server, "press again")
+    assert server.stop(signal.SIGINT) == 0
+    assert not sweep.marked(run_id)
+    server.start()
+    with server.client() as client:
+        assert client.get(f"/api/v1/runs/{run_id}").json()["status"] == "cancelled"
+
+
+def test_ctrl_c_in_a_terminal_does_not_reach_the_agents(server: Server) -> None:
+    """The whole foreground group gets the signal; shims and agents are in sessions of their own."""
+    run_id = started(server)
+    assert server.process is not None
+    (agent,) = sweep.marked(run_id)
+    assert os.getsid(agent) not in (os.getsid(server.process.pid), os.getsid(0))
+    assert os.getpgid(agent) != os.getpgid(server.process.pid)
+
+
+def test_the_start_says_all_that_one_needs(server: Server) -> None:
+    assert server.process is not None
+    server.stop()
+    text = "".join(server.said)
+    assert f"listens on {server.url}" in text
+    assert str(server.state) in text
+    assert "echo" in text
+    assert f"curl {server.url}/api/v1/runs" in text
+
+
+def serve(home: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "praisonrun", "serve", "--state", str(home / "state"), *flags],
+        capture_output=True, text=True, cwd=home, timeout=20,
+    )  # fmt: skip
+
+
+def test_a_port_in_use_is_one_clear_line(server: Server, tmp_path: Path) -> None:
+    done = serve(tmp_path / "..", "--state", str(tmp_path / "other"), "--port", str(server.port))
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert f"cannot listen on 127.0.0.1:{server.port}: address already in use" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("agents:\n  a: {comand: [x]}\n", "agents.yaml:2:7: unknown key `comand`"),
+        ("agents:\n  a: [\n", "agents.yaml:3:1: not YAML"),
+        ("agents: {a: {use: claude}}\n", "agents.yaml:1:"),
+        ("agents: {a: {command: [x], sandbox: bwrap}}\n", "not supported yet"),
+    ],
+)
+def test_a_broken_file_is_one_clear_line(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "agents.yaml").write_text(text)
+    done = serve(tmp_path, "--port", "0")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert says in done.stderr
+
+
+def test_stop_from_outside(server: Server, tmp_path: Path) -> None:
+    run_id = started(server)
+    command = [sys.executable, "-m", "praisonrun", "stop", "--state", str(server.state)]
+    command += ["--port", str(server.port)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    assert done.returncode == 0, done.stderr
+    assert sweep.marked(run_id)
+    server.stop()
+    server.start()
+    done = subprocess.run([*command, "--cancel"], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 0, done.stderr
+    assert not sweep.marked(run_id)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1
+    server.stop()
+
+
+def test_a_broken_edit_keeps_the_last_good_version(server: Server) -> None:
+    server.agents.write_text("agents: {broken")
+    run_id = server.submit("quick")
+    assert server.ended(run_id)["status"] == "succeeded"
+    with server.client() as client:
+        assert "agents.yaml:2:" in client.get("/health").json()["problems"][0]
+        server.agents.write_text("agents: {other: {command: [/bin/true], prompt: none}}")
+        assert [each["name"] for each in client.get("/api/v1/agents").json()["agents"]] == ["other"]
+        assert client.get("/health").json()["problems"] == []
