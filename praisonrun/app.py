@@ -7,26 +7,39 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import anyio
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 
 from . import clock
 from .agents import Catalog
 from .attempt import Spawner
-from .config import Settings, boot_id
+from .config import Settings, boot_id, url
 from .engine import Engine
 from .errors import PraisonrunError, RunNotFound
 from .intake import Intake, Limits
 from .notifier import Notifier
+from .ports import Ports
+from .retention import Keep, Retention
 from .rundir import RunDir
 from .scheduler import Scheduler
+from .services import Services
 from .store import Store
 from .supervisor import Supervisor
 from .watch import Watch
-from .wire import jobs_table, problems
+from .webhooks import Own, Sender, Signer, Webhooks, addresses_of
+from .wire import (
+    canonical_errors,
+    canonical_table,
+    deployments_errors,
+    deployments_table,
+    jobs_table,
+    jobs_webhook,
+    problems,
+)
+from .wire.dialects import Dialect, Dialects
 from .wire.edge import Edge
-from .wire.operations import exception_handlers, routes
+from .wire.operations import exception_handlers
+from .wire.slots import Slots
 from .wire.system import System
 
 CHECKPOINT_EVERY = 30.0
@@ -35,9 +48,14 @@ CHECKPOINT_EVERY = 30.0
 
 @asynccontextmanager
 async def engine_of(
-    settings: Settings, spawner: socket.socket, environ: Mapping[str, str]
+    settings: Settings, spawner: socket.socket, environ: Mapping[str, str], port: int = 0
 ) -> AsyncIterator[Engine]:
-    """Assemble an engine and run it inside this block. Live runs go on after it."""
+    """Assemble an engine and run it inside this block. Live runs go on after it.
+
+    `port` is the one that the server listens on, where it is not the settings'.
+    """
+    own = Own(port or settings.port, addresses_of(settings.host))
+    sender = Sender(Signer.read(settings.webhook_secret_file), own, clock.now)
     catalog = Catalog(settings.agents, settings.agent_root, environ)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(Store.open(settings.state))
@@ -45,18 +63,41 @@ async def engine_of(
         watch, shims = Watch(rundir, bells), Spawner(spawner)
         stack.callback(shims.close)
         stack.enter_context(watch.listening())
-        supervisor = Supervisor(store, catalog, rundir, bells, watch, shims, environ, clock.now)
+        services, ports = Services(store, rundir, bells, clock.now), Ports(store)
+        supervisor = Supervisor(
+            store, catalog, rundir, bells, watch, shims, services, ports, environ, clock.now
+        )
         scheduler = Scheduler(
             store, catalog, bells, supervisor, clock.now, slots=settings.concurrency, boot=boot_id()
         )
-        limits = Limits(queue=settings.queue_limit, min_free=settings.min_free << 20)
-        intake = Intake(
-            store, catalog, rundir, supervisor, scheduler, clock.now, environ=environ, limits=limits
+        limits = Limits(
+            queue=settings.queue_limit,
+            min_free=settings.min_free << 20,
+            inline_agents=settings.inline_agents,
         )
-        engine = Engine(store, catalog, rundir, bells, watch, supervisor, scheduler, intake, clock.now)
+        webhooks = Webhooks(store.outbox, bells, sender, clock.now)
+        intake = Intake(
+            store,
+            catalog,
+            rundir,
+            supervisor,
+            scheduler,
+            ports,
+            clock.now,
+            environ=environ,
+            limits=limits,
+            check_webhook=webhooks.check,
+        )
+        engine = Engine(
+            store, catalog, rundir, bells, watch, supervisor, scheduler, intake, webhooks, clock.now
+        )
         tasks = await stack.enter_async_context(anyio.create_task_group())
+        await ports.recover()
         await tasks.start(scheduler.serve)
         tasks.start_soon(_keep_log_small, store)
+        keep = Keep(settings.retain_days, round(settings.retain_gb * (1 << 30)))
+        tasks.start_soon(Retention(store, rundir, clock.now, keep).serve)
+        tasks.start_soon(webhooks.serve, jobs_webhook.composer(engine, url(settings.host, own.port)))
         try:
             yield engine
         finally:
@@ -65,13 +106,45 @@ async def engine_of(
 
 def application(engine: Engine, settings: Settings) -> Edge:
     """Return the ASGI application over an engine, inside its edge."""
-    system = System(engine)
-    system.table = [*jobs_table.operations(engine), *system.operations()]
-    inner = Starlette(
-        routes=routes(system.table), exception_handlers={**exception_handlers(), RunNotFound: _not_found}
+    places = Slots()
+    system = System(
+        engine,
+        api=["jobs", "canonical", "deployments"],
+        started_at=clock.iso(clock.now()) or "",
+        features={"token": settings.token is not None, "inline_agents": settings.inline_agents},
     )
-    inner.router.redirect_slashes = False
-    return Edge(inner, port=settings.port, hosts=settings.hosts, origins=settings.allow_origin)
+    jobs = Dialect(
+        "jobs",
+        (),
+        [*jobs_table.operations(engine, places), *system.operations()],
+        {**exception_handlers(), RunNotFound: _not_found},
+        lambda status, detail, headers: problems.problem(status, detail, headers=headers),
+    )
+    canonical = Dialect(
+        "canonical",
+        canonical_table.ROOTS,
+        canonical_table.operations(engine, places),
+        canonical_errors.handlers(),
+        canonical_errors.refusal,
+    )
+    deployments = Dialect(
+        "deployments",
+        deployments_table.ROOTS,
+        deployments_table.operations(engine),
+        deployments_errors.handlers(),
+        deployments_errors.refusal,
+    )
+    system.table = [*jobs.operations, *canonical.operations, *deployments.operations]
+    dialects = Dialects(jobs, canonical, deployments)
+    return Edge(
+        dialects,
+        port=settings.port,
+        hosts=settings.hosts,
+        origins=settings.allow_origin,
+        token=settings.token,
+        large=[operation.path for operation in system.table if operation.large],
+        envelope=dialects.envelope,
+    )
 
 
 async def _keep_log_small(store: Store) -> None:

@@ -13,15 +13,19 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import fields
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from . import spawner, sweep
-from .model import Exit, Json
+from .model import Exit, Json, Phase
 from .rundir import RunDir
 
 SLOW_LOOK = 0.25
 """Seconds between two looks at a lock, where nothing better tells of its release."""
 _EXIT_FIELDS = frozenset(field.name for field in fields(Exit))
+
+
+Started: TypeAlias = Callable[[int, Phase], None]
+"""Told a pid, and whether it is the agent's (running) or its install command's (installing)."""
 
 
 class NeverStarted(Exception):
@@ -34,8 +38,8 @@ class Attempt(Protocol):
     def cancel(self) -> None:
         """Ask the shim to end the agent. Harmless after the end, and when repeated."""
 
-    async def wait(self, started: Callable[[int], None]) -> Exit:
-        """Return how the attempt ended; `started` is told the agent's pid once.
+    async def wait(self, started: Started) -> Exit:
+        """Return how the attempt ended; `started` is told of its agent's process, and its install's before.
 
         Raises NeverStarted. A shim that was killed gives an Exit whose reason is `lost`,
         after everything that it left behind was killed.
@@ -107,7 +111,7 @@ class Spawned:
             with suppress(OSError):
                 self._lifeline.send(b"C")
 
-    async def wait(self, started: Callable[[int], None]) -> Exit:
+    async def wait(self, started: Started) -> Exit:
         """See Attempt."""
         loop = asyncio.get_running_loop()
         buffer = b""
@@ -118,7 +122,7 @@ class Spawned:
                 for line in lines:
                     said = json.loads(line)
                     if "started" in said and said["started"].get("pid"):
-                        started(said["started"]["pid"])
+                        started(said["started"]["pid"], _phase(said["started"]))
                     elif "ended" in said:
                         ended = exit_of(said["ended"])
         return ended or await _after_the_end(self._rundir, self._run_id, self._number)
@@ -143,9 +147,9 @@ class Found:
             with suppress(ProcessLookupError):
                 os.kill(self._shim, signal.SIGTERM)
 
-    async def wait(self, started: Callable[[int], None]) -> Exit:
+    async def wait(self, started: Started) -> Exit:
         """See Attempt."""
-        told = False
+        told: Phase | None = None
         while self._rundir.held(self._run_id):
             tail = await asyncio.to_thread(self._rundir.tail, self._run_id)
             start = tail.started if tail.started and tail.started["attempt"] == self._number else None
@@ -154,10 +158,10 @@ class Found:
                 self._open_pidfd()
                 if self._cancelled:
                     self.cancel()
-            if start and start.get("pid") and not told:
-                told = True
-                started(int(start["pid"]))
-            await self._pause(until_the_end=told)
+            if start and start.get("pid") and told is not (phase := _phase(start)):
+                told = phase
+                started(int(start["pid"]), phase)
+            await self._pause(until_the_end=told is Phase.RUNNING)
         if self._pidfd >= 0:
             os.close(self._pidfd)
             self._pidfd = -1
@@ -182,6 +186,11 @@ class Found:
             await gone.wait()
         finally:
             loop.remove_reader(self._pidfd)
+
+
+def _phase(start: dict[str, Json]) -> Phase:
+    """Return what a started frame that has a pid says."""
+    return Phase(start.get("phase", Phase.RUNNING))
 
 
 def exit_of(payload: dict[str, Json]) -> Exit:

@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from . import secretfile
 from .errors import ConfigError
 
 HOST = "127.0.0.1"
 PORT = 8005
 
 _LOOPBACK = re.compile(r"localhost|::1|127(\.\d{1,3}){3}")
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - the addresses that stand for all
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?)(:\d{1,5})?")
 _ORIGIN = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(:\d{1,5})?/?")
 _DEFAULT_PORT = {"http": ":80", "https": ":443"}
@@ -62,6 +64,18 @@ class Settings:
     min_free: int = 256
     """Megabytes that must be free on the state directory's disk for a submit."""
     queue_limit: int = 10_000
+    retain_days: int = 30
+    """Days for which final runs are kept; 0 for ever."""
+    retain_gb: float = 2.0
+    """Gigabytes that all runs may take before the oldest final ones go; 0 for no limit."""
+    token: str | None = field(default=None, repr=False)
+    """What every request must carry; None lets every local process in."""
+    token_file: Path | None = None
+    """Where the token is read from; wins over `token`."""
+    webhook_secret_file: Path | None = None
+    """Where the secrets that sign webhooks are read from."""
+    inline_agents: bool = False
+    """Whether a submit may bring its own agents file, and so any command."""
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -71,20 +85,32 @@ class Settings:
         put(self, "allow_host", tuple(_host(name) for name in _split(self.allow_host)))
         put(self, "allow_origin", tuple(_origin(text) for text in _split(self.allow_origin)))
         put(self, "agent_root", tuple(_root(path) for path in self.agent_root or (Path(),)))
-        _loopback_only(self.host)
+        put(self, "token_file", self.token_file and _absolute(self.token_file))
+        put(self, "webhook_secret_file", self.webhook_secret_file and _absolute(self.webhook_secret_file))
+        put(self, "token", self._token())
+        _reachable(self.host, guarded=self.token is not None)
         _within("--port", self.port, 0, 65535)
         _within("--concurrency", self.concurrency, 1, 10_000)
         _within("--min-free", self.min_free, 0, 1_000_000_000)
         _within("--queue-limit", self.queue_limit, 1, 10_000_000)
+        _within("--retain-days", self.retain_days, 0, 36_500)
+        _within("--retain-gb", self.retain_gb, 0, 1_000_000)
 
     @property
     def hosts(self) -> tuple[str, ...]:
         """The Host names to serve beside the usual loopback ones."""
-        return (
-            self.allow_host
-            if self.host in ("127.0.0.1", "localhost", "::1")
-            else (self.host, *self.allow_host)
-        )
+        usual = self.host in ("127.0.0.1", "localhost", "::1", *_ANY)
+        return self.allow_host if usual else (_bracketed(self.host), *self.allow_host)
+
+    @property
+    def local(self) -> bool:
+        """Whether no other machine can reach the server."""
+        return _LOOPBACK.fullmatch(self.host) is not None
+
+    def _token(self) -> str | None:
+        if self.token_file is not None:
+            return secretfile.read(self.token_file, "--token-file")
+        return None if self.token is None else secretfile.checked(self.token, "PRAISONRUN_TOKEN")
 
 
 def make(**given: object) -> Settings:
@@ -93,19 +119,25 @@ def make(**given: object) -> Settings:
 
 
 def url(host: str, port: int) -> str:
-    """Return the base URL of a server."""
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    """Return the base URL of a server; one that listens on all addresses is asked on loopback."""
+    return f"http://{_bracketed(_ANY.get(host, host))}:{port}"
 
 
-def _loopback_only(host: str) -> None:
-    if not _LOOPBACK.fullmatch(host):
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _reachable(host: str, *, guarded: bool) -> None:
+    if not _HOST.fullmatch(_bracketed(host)):
+        raise ConfigError(f"--host {host}: must be an address or a host name, such as {HOST}")
+    if not guarded and not _LOOPBACK.fullmatch(host):
         raise ConfigError(
-            f"--host {host}: other machines could run commands here, and access tokens do not exist yet; "
-            f"use a loopback address such as {HOST}, and a tunnel (ssh -L) from elsewhere"
+            f"--host {host}: other machines could run commands here; set a token with --token-file FILE, "
+            f"or use a loopback address such as {HOST} and a tunnel (ssh -L) from elsewhere"
         )
 
 
-def _within(flag: str, value: int, low: int, high: int) -> None:
+def _within(flag: str, value: float, low: int, high: int) -> None:
     if not low <= value <= high:
         raise ConfigError(f"{flag} {value}: must be from {low} to {high}")
 

@@ -4,29 +4,36 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import replace
+from typing import TypeVar
 
 import anyio
 
 from . import artifacts, journal, lifecycle
 from .agents import Catalog
 from .artifacts import Artifact
+from .chapters import last_frame, last_output
 from .errors import BadRequest, NotFound, WrongState
 from .feed import Feed, Rendering
 from .intake import Choice, Intake, Submit
-from .model import Phase, Run, Snapshot, Status
+from .model import Agent, Mode, Phase, Run, Snapshot, Status
 from .notifier import DELIVERIES, Notifier, of_run
 from .rundir import RunDir
 from .scheduler import Scheduler
-from .store import Added, Find, Key, Sizes, Store
+from .store import Added, Find, Key, Sizes, Store, StoredVersion
 from .story import Reader, Result, result
-from .supervisor import Supervisor
+from .supervisor import Live, Supervisor
 from .watch import Watch
+from .webhooks import Webhooks
 
+T = TypeVar("T")
 __all__ = ["Choice", "Engine", "Submit", "check_cursor"]
 
 CANCEL_PATIENCE = 2.0
 """Seconds beyond the grace that a cancel waits for the process to be gone."""
+SHORT = 64 * 1024
+"""Bytes of a journal that is read sooner than a thread could be asked to."""
 
 
 class Engine:
@@ -42,9 +49,10 @@ class Engine:
         supervisor: Supervisor,
         scheduler: Scheduler,
         intake: Intake,
+        webhooks: Webhooks,
         now: Callable[[], int],
     ) -> None:
-        self.catalog, self.limits = catalog, intake.limits
+        self.catalog, self.limits, self.webhooks = catalog, intake.limits, webhooks
         self._store, self._rundir, self._bells, self._watch = store, rundir, bells, watch
         self._supervisor, self._scheduler, self._intake, self._now = supervisor, scheduler, intake, now
         self._feed = Feed(rundir, bells, watch, self._is_final)
@@ -63,17 +71,43 @@ class Engine:
         """Submit a final run once more, as a new run that names its origin. See Intake.retry."""
         return await self._taken(await self._intake.retry(run_id, envs))
 
+    async def release(self, run_id: str, prompt: str, given: str | None = None) -> Snapshot:
+        """Give a held run its prompt and input, and let it start. See Intake.release."""
+        await self._intake.release(run_id, prompt, given)
+        return await self.get(run_id)
+
+    async def restart(self, run_id: str, envs: Mapping[str, str], reason: str | None = None) -> Snapshot:
+        """Stop a service if it lives, and start it again under its id. See Intake.restart."""
+        run = await self._store.get(run_id)
+        if run.status not in lifecycle.FINAL:
+            await self._intake.check_restart(run, envs)
+            with suppress(WrongState):
+                await self.cancel(run_id, reason or "restart")
+        await self._intake.restart(run_id, envs)
+        return await self.get(run_id)
+
     async def _taken(self, added: Added) -> Snapshot:
         if added.replayed:
             return await self.get(added.run.id)
         return Snapshot(added.run, Phase.STARTING if added.run.status is Status.RUNNING else None)
 
-    async def get(self, run_id: str) -> Snapshot:
-        """Return a run as it is now. Raises NotFound."""
+    async def get(self, run_id: str, *, full: bool = False) -> Snapshot:
+        """Return a run as it is now; with prompt and input if wanted `full`. Raises NotFound."""
         live = self._supervisor.live.get(run_id)
         if live is not None:
-            return await live.snapshot()
-        return _snapshot(await self._store.get(run_id))
+            return await self._of_live(live)
+        return _snapshot(await (self._store.get_full(run_id) if full else self._store.get(run_id)))
+
+    async def _of_live(self, live: Live) -> Snapshot:
+        shown = await live.snapshot()
+        if shown.run.mode is not Mode.SERVICE:
+            return shown
+        return replace(shown, standing=self._supervisor.services.standing(shown.run))
+
+    async def input_of(self, run_id: str) -> tuple[str, str | None]:
+        """Return a run's prompt, and its input if it was given one (JSON text). Raises NotFound."""
+        run = await self._store.get_full(run_id)
+        return run.prompt, run.input
 
     async def find(self, wanted: Find) -> tuple[list[Snapshot], int]:
         """Return a page of runs, newest first, and how many there are in all."""
@@ -81,29 +115,39 @@ class Engine:
         shown = []
         for run in page.runs:
             live = self._supervisor.live.get(run.id)
-            shown.append(await live.snapshot() if live is not None else _snapshot(run))
+            shown.append(await self._of_live(live) if live is not None else _snapshot(run))
         return shown, page.total
 
-    async def cancel(self, run_id: str, reason: str | None = None, *, wait: bool = True) -> Snapshot:
-        """Ask a run to end; with `wait`, return when its process is gone, or after grace and 2 s.
+    async def cancel(
+        self, run_id: str, reason: str | None = None, *, wait: bool = True, keep_scratch: bool = False
+    ) -> Snapshot:
+        """Ask a run and its descendants to end; with `wait`, return when their processes are gone.
 
-        Raises NotFound, WrongState for a final run.
+        `keep_scratch` has the scratch directory of a service kept for a while.
+        That takes no longer than the longest grace and 2 s. Raises NotFound, WrongState for a final run.
         """
         at = self._now()
-        end = journal.START
-        if (await self._store.get(run_id)).status is Status.QUEUED:  # after an attempt, perhaps
-            end = await asyncio.to_thread(self._supervisor.journal_end, run_id)
-        run = await self._store.change(run_id, lambda run: lifecycle.cancel(run, at, reason, journal_end=end))
+        asked = await self._store.change_tree(
+            run_id, lambda run: lifecycle.cancel(run, at, reason, keep_scratch=keep_scratch)
+        )
+        grace = max(map(self._cancelled, asked))
+        if wait:
+            with anyio.move_on_after(grace + CANCEL_PATIENCE):
+                for run in asked:
+                    with suppress(NotFound):
+                        await self.until_final(run.id)
+        return await self.get(run_id)
+
+    def _cancelled(self, run: Run) -> float:
+        """Act on a cancel that the row has; return the seconds that its process may take."""
+        grace = 0.0
         if run.status in lifecycle.FINAL:
-            self._supervisor.forget(run_id)
-            self._bells.ring(of_run(run_id), DELIVERIES)
+            self._supervisor.forget(run.id)
+            self._bells.ring(*([DELIVERIES] if run.webhook_url else []))
         else:
             grace = self._supervisor.cancel(run)
-            self._bells.ring(of_run(run_id))
-            if wait:
-                with anyio.move_on_after(grace + CANCEL_PATIENCE):
-                    await self.until_final(run_id)
-        return await self.get(run_id)
+        self._bells.ring(of_run(run.id))
+        return grace
 
     async def until_final(self, run_id: str) -> Snapshot:
         """Return the run once it is final. Raises NotFound."""
@@ -138,11 +182,46 @@ class Engine:
     async def result(self, run: Run) -> Result:
         """Return what a final run answered."""
         agent = await self._supervisor.agent_of(run)
+        if run.journal_end is not None and run.journal_end <= SHORT:
+            return result(self._rundir, run.id, agent.format)
         return await asyncio.to_thread(result, self._rundir, run.id, agent.format)
+
+    async def see_version(self, agent: Agent) -> str:
+        """Keep an agent's entry as it is now, once, and return its digest."""
+        return await self._store.see_version(agent, self._now())
+
+    async def versions(self, agent: str) -> list[StoredVersion]:
+        """Return every entry that an agent had, the latest first."""
+        return await self._store.versions(agent)
+
+    async def agents_seen(self) -> dict[str, tuple[int, int]]:
+        """Return when the first and the latest entry of every agent was seen."""
+        return await self._store.agents_seen()
+
+    async def agent_of(self, run: Run) -> Agent:
+        """Return the version of its agent that the run was submitted with, without its env values."""
+        return await self._supervisor.agent_of(run)
 
     async def format_of(self, run: Run) -> str:
         """Return the name of the run's output format."""
         return (await self._supervisor.agent_of(run)).format
+
+    async def logs(self, run_id: str, size: int) -> str:
+        """Return the last `size` bytes of what a run printed, its attempts told apart."""
+        return await asyncio.to_thread(self._read, run_id, lambda reader: last_output(reader, size), "")
+
+    async def last_frame(self, run_id: str) -> int | None:
+        """Return the place of the last frame of a run's journal, None while there is none."""
+        live = self._supervisor.live.get(run_id)
+        if live is None:
+            return await asyncio.to_thread(self._read, run_id, last_frame, None)
+        await live.progress.look()
+        return live.progress.last
+
+    def _read(self, run_id: str, look: Callable[[Reader], T], nothing: T) -> T:
+        reader = self.reader(run_id)
+        with reader or nullcontext():
+            return look(reader) if reader else nothing
 
     async def artifacts(self, run_id: str) -> list[Artifact]:
         """Return the files that a run left."""
@@ -155,6 +234,15 @@ class Engine:
     def follow(self, run_id: str, offset: int, rendering: Rendering) -> AsyncGenerator[bytes, None]:
         """See Feed.follow."""
         return self._feed.follow(run_id, offset, rendering)
+
+    def dismiss(self) -> None:
+        """Let all who follow go: the server stops."""
+        self._feed.close()
+
+    @property
+    def dismissed(self) -> bool:
+        """Whether nobody should wait for news any more."""
+        return self._feed.closed
 
     def watching(self, run_id: str) -> AbstractContextManager[None]:
         """Have the run's bell rung by its output, too, while somebody is inside this block."""
@@ -219,4 +307,11 @@ def _snapshot(run: Run) -> Snapshot:
     summary = run.summary or {}
     # Claimed, but not handed to the supervisor yet: its process is about to be started.
     phase = Phase.STARTING if run.status is Status.RUNNING else None
-    return Snapshot(run, phase, run.pid, progress=summary.get("progress", {}), usage=summary.get("usage", {}))
+    return Snapshot(
+        run,
+        phase,
+        run.pid,
+        progress=summary.get("progress", {}),
+        usage=summary.get("usage", {}),
+        scratch=run.scratch_until is not None,
+    )

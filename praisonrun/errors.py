@@ -55,6 +55,14 @@ class WrongState(PraisonrunError):
     code = "wrong_state"
 
 
+class WrongMode(Invalid):
+    """A service that was submitted as a run, or a run as a service."""
+
+
+class PortTaken(WrongState):
+    """A service's port that somebody else has."""
+
+
 class KeyReused(PraisonrunError):
     """An idempotency key that belongs to another payload."""
 

@@ -12,6 +12,8 @@ from .rundir import RunDir
 from .story import Reader
 from .watch import Watch
 
+CHUNK = 64 * 1024
+"""Bytes of journal that are rendered at once, and so what a viewer who takes nothing holds on to."""
 SHARED_BYTES = 8 * 1024 * 1024
 """Bytes of rendered chunks that one rendering keeps for other viewers."""
 
@@ -30,7 +32,7 @@ class Rendering:
         known = self._shown.get((run_id, offset))
         if known is not None:
             return known
-        frames = reader.frames(offset)
+        frames = reader.frames(offset, CHUNK)
         if not frames:
             return b"", offset
         chunk = self._render(run_id, frames), frames[-1].end
@@ -48,9 +50,15 @@ class Feed:
         self, rundir: RunDir, bells: Notifier, watch: Watch, is_final: Callable[[str], Awaitable[bool]]
     ) -> None:
         self._rundir, self._bells, self._watch, self._is_final = rundir, bells, watch, is_final
+        self.closed = False
+
+    def close(self) -> None:
+        """End what is followed where it stands, and wait for nothing any more: the server stops."""
+        self.closed = True
+        self._bells.ring_all()
 
     async def follow(self, run_id: str, offset: int, rendering: Rendering) -> AsyncGenerator[bytes, None]:
-        """Yield chunks from `offset` on until the run is final and read to its end, or deleted."""
+        """Yield chunks from `offset` on until the run is final and read to its end, deleted, or `close`."""
         reader: Reader | None = None
         offset = max(offset, START)
         with self._watch.watching(run_id):
@@ -64,7 +72,7 @@ class Feed:
                         offset = onward
                         if chunk:
                             yield chunk
-                    elif final:
+                    elif final or self.closed:
                         return
                     else:
                         await bell.wait()

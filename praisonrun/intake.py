@@ -5,30 +5,36 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import anyio
 import uuid_utils
 
 from . import lifecycle
 from .agents import Catalog, preflight
-from .errors import DiskFull, Invalid, KeyReused, PraisonrunError, WrongState
+from .errors import DiskFull, Forbidden, Invalid, KeyReused, PraisonrunError, WrongMode, WrongState
 from .launch import crew_files
-from .model import Agent, Json, Mode, Run
+from .model import Agent, Json, Mode, Reach, Run
+from .ports import Ports
 from .rundir import RunDir
 from .scheduler import Scheduler
 from .store import Added, Key, Store
 from .supervisor import Supervisor
 
-_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
-
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which agent, in the words of a request: a name, a file of its own, a framework for a crew."""
+    """Which agent, in the words of a request: a name, a file of its own, a framework for a crew.
+
+    `text` is a file that the request brings along.
+    """
 
     name: str | None = None
     file: str | None = None
     framework: str | None = None
+    text: str | None = field(default=None, repr=False)
+    version: str | None = None
+    """Only this version of it: another is a WrongState."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,12 @@ class Submit:
 
     choice: Choice
     prompt: str
+    id: str | None = None
+    """The run's own id, [A-Za-z0-9._:-]{1,128}; None has one made."""
+    mode: Mode = Mode.RUN
     input: str | None = None
+    input_env: str | None = None
+    """The name under which the agent finds its input in its environment, too."""
     session_id: str | None = None
     timeout: float | None = None
     priority: int | None = None
@@ -45,8 +56,18 @@ class Submit:
     envs: Mapping[str, str] = field(default_factory=dict, repr=False)
     metadata: Mapping[str, Json] | None = None
     webhook_url: str | None = None
+    webhook_reach: Reach = Reach.PUBLIC
+    """How far away the caller is: a dialect that forgets to say so may use public receivers only."""
     retention_seconds: int | None = None
+    retain_on_failure: bool | None = None
     origin: str | None = None
+    parent: str | None = None
+    held: bool = False
+    """Whether the run waits for its `release`, which brings its prompt and input."""
+    owner: str | None = None
+    labels: Mapping[str, Json] | None = None
+    result_env: str | None = None
+    """See Run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +77,8 @@ class Limits:
     queue: int
     min_free: int
     """Bytes."""
+    inline_agents: bool = False
+    """Whether a submit may bring its own agents file."""
 
 
 class Intake:
@@ -68,35 +91,40 @@ class Intake:
         rundir: RunDir,
         supervisor: Supervisor,
         scheduler: Scheduler,
+        ports: Ports,
         now: Callable[[], int],
         *,
         environ: Mapping[str, str],
         limits: Limits,
+        check_webhook: Callable[[str, Reach], None],
     ) -> None:
         self._store, self._catalog, self._rundir, self._now = store, catalog, rundir, now
-        self._supervisor, self._scheduler = supervisor, scheduler
-        self._environ, self.limits = environ, limits
+        self._supervisor, self._scheduler, self._ports = supervisor, scheduler, ports
+        self._restarting: set[str] = set()
+        self._environ, self.limits, self._check_webhook = environ, limits, check_webhook
 
     async def submit(self, ask: Submit, key: Key | None, fingerprint: str | None) -> Added:
         """Store a run and let it start, or return the run that the key named already.
 
-        Raises Invalid or BadRequest for an agent that cannot run, DiskFull, QueueFull, KeyReused; none
-        leaves a row. A key answers before every other rule, so a repeated submit succeeds even where a
-        new one would not.
+        Raises Invalid or BadRequest for an agent that cannot run or a webhook that cannot be, NotFound for
+        a parent that does not exist, WrongState for one that was cancelled and for an id that is taken,
+        DiskFull, QueueFull, KeyReused; none leaves a row. A key answers before every other rule, so a
+        repeated submit succeeds even where a new one would not.
         """
         try:
             agent = await self._choose(ask)
+            run = self._placed(await self._mint(ask, agent), agent)
         except (PraisonrunError, OSError):
             if key is not None and (known := await self._named(key, fingerprint)) is not None:
                 return Added(known, replayed=True)
             raise
-        return await self._add(self._mint(ask, agent), agent, ask.envs, key, fingerprint)
+        return await self._add(run, agent, ask.envs, key, fingerprint)
 
     async def _add(
         self, run: Run, agent: Agent, envs: Mapping[str, str], key: Key | None, fingerprint: str | None
     ) -> Added:
-        run = replace(run, version=await self._store.see_version(agent, run.created_at))
-        born = self._scheduler.reserve(agent)
+        service = run.mode is Mode.SERVICE  # they take no slot, and so never wait for one
+        born = service or (not run.held and self._scheduler.reserve(agent))
         if born:
             run = lifecycle.claim(run, run.created_at, self._scheduler.boot)
         self._supervisor.keep(run, agent, envs)
@@ -110,7 +138,12 @@ class Intake:
                     await self._scheduler.launch(added.run)
         finally:
             if added is None or added.replayed:
-                self._drop(run, born=born)
+                if envs:  # a run of this id that was there before keeps its own
+                    self._supervisor.forget(run.id)
+                if service:
+                    self._ports.release(run.id)
+                elif born:
+                    self._scheduler.release(run.agent)
         assert added is not None
         if not born:
             self._scheduler.wake()
@@ -130,12 +163,13 @@ class Intake:
             raise Invalid(f"envs are never stored: give {', '.join(missing)} again", field="envs")
         agent = await self._supervisor.agent_of(origin)
         await self._check(agent, origin.prompt, envs)
-        run = replace(
-            _blank(self._now()),
+        run = _run(
+            self._now(),
             agent=origin.agent,
             version=origin.version,
             prompt=origin.prompt,
             input=origin.input,
+            input_env=origin.input_env,
             session_id=origin.session_id,
             priority=origin.priority,
             timeout=origin.timeout,
@@ -143,26 +177,104 @@ class Intake:
             backoff=origin.backoff,
             metadata=origin.metadata,
             webhook_url=origin.webhook_url,
+            webhook_reach=origin.webhook_reach,
             retention_seconds=origin.retention_seconds,
+            retain_on_failure=origin.retain_on_failure,
             env_names=tuple(sorted(envs)),
             origin=origin.id,
+            owner=origin.owner,
+            labels=origin.labels,
+            result_env=origin.result_env,
         )
         return await self._add(run, agent, envs, None, None)
 
+    async def release(self, run_id: str, prompt: str, given: str | None) -> Run:
+        """Give a held run its prompt and input, and let it start, by the version it was submitted with.
+
+        Raises NotFound, WrongState for a run that is not held, Invalid for what would keep it from starting.
+        """
+        agent = await self._supervisor.agent_of(await self._store.get(run_id))
+        await self._check(replace(agent, env=self._catalog.env_of(agent)), prompt, {})
+        at = self._now()
+        run = await self._store.release(run_id, lambda run: lifecycle.release(run, at), prompt, given)
+        self._scheduler.wake()
+        return run
+
+    async def restart(self, run_id: str, envs: Mapping[str, str]) -> Run:
+        """Start a final service again, under its id, by its version and with fresh envs.
+
+        Its port stays if the entry says so or it is free. Raises NotFound, WrongState for a run and for a
+        service that lives, PortTaken, and what would keep it from starting.
+        """
+        if run_id in self._restarting:
+            raise WrongState(f"service {run_id} is being restarted already")
+        self._restarting.add(run_id)
+        try:
+            return await self._restart(await self._store.get_full(run_id), envs)
+        finally:
+            self._restarting.discard(run_id)
+
+    async def check_restart(self, run: Run, envs: Mapping[str, str]) -> Agent:
+        """Refuse what could only fail once the service was stopped."""
+        if run.mode is not Mode.SERVICE:
+            raise WrongState(f"run {run.id} is no service; retry it as a new run")
+        self._scheduler.check_serving()
+        agent = await self._supervisor.agent_of(run)
+        await self._check(replace(agent, env=self._catalog.env_of(agent)), "", envs, Mode.SERVICE)
+        return agent
+
+    async def _restart(self, run: Run, envs: Mapping[str, str]) -> Run:
+        agent = await self.check_restart(run, envs)
+        if run.status not in lifecycle.FINAL:
+            raise WrongState(f"service {run.id} has not ended yet; try again")
+        at, names, boot = self._now(), tuple(sorted(envs)), self._scheduler.boot
+        port = self._ports.reserve(run.id, agent, run.port)
+        self._supervisor.keep(run, agent, envs)
+
+        def decide(final: Run) -> Run:
+            return lifecycle.claim(replace(lifecycle.restart(final, at, names), port=port), at, boot)
+
+        with anyio.CancelScope(shield=True):  # what is on the disk must also be let go
+            try:
+                again = await self._store.change(run.id, decide)
+            except BaseException:
+                self._ports.release(run.id)
+                self._supervisor.forget(run.id)
+                raise
+            again = replace(again, prompt=run.prompt, input=run.input)
+            await self._scheduler.launch(again)
+        return again
+
+    def _placed(self, run: Run, agent: Agent) -> Run:
+        """Give a service its port."""
+        if run.mode is not Mode.SERVICE:
+            return run
+        self._scheduler.check_serving()
+        return replace(run, port=self._ports.reserve(run.id, agent))
+
     async def _choose(self, ask: Submit) -> Agent:
         choice = ask.choice
-        if choice.file is not None:
+        if ask.webhook_url is not None:
+            self._check_webhook(ask.webhook_url, ask.webhook_reach)
+        if choice.text is not None:
+            if not self.limits.inline_agents:
+                raise Forbidden("agent_yaml is off: put the agent into agents.yaml and name it with `agent`")
+            agent = self._catalog.from_text(choice.text, choice.framework, choice.name)
+        elif choice.file is not None:
             agent = self._catalog.from_file(choice.file, choice.framework, choice.name)
         else:
             agent = self._catalog.get(choice.name, choice.framework)
-        await self._check(agent, ask.prompt, ask.envs)
+        if choice.version not in (None, agent.version):
+            raise WrongState(f"this version of agent {agent.name!r} is not the current one; leave it out")
+        await self._check(agent, ask.prompt, ask.envs, ask.mode)
         return agent
 
-    async def _check(self, agent: Agent, prompt: str, envs: Mapping[str, str]) -> None:
+    async def _check(self, agent: Agent, prompt: str, envs: Mapping[str, str], mode: Mode = Mode.RUN) -> None:
         """Refuse what could only fail later."""
-        if agent.mode is not Mode.RUN:
-            raise Invalid(
-                f"agent {agent.name!r} is a service; it cannot be submitted as a run", field="agent"
+        if agent.mode is not mode:
+            is_one, wanted = ("service", "run") if mode is Mode.RUN else ("job", "service")
+            raise WrongMode(
+                f"agent {agent.name!r} is a {is_one}; it cannot be submitted as a {wanted}", field="agent"
             )
         if agent.crew is None:
             preflight(agent, prompt, self._environ, envs)
@@ -177,12 +289,17 @@ class Intake:
                 retry_after=60,
             )
 
-    def _mint(self, ask: Submit, agent: Agent) -> Run:
-        return replace(
-            _blank(self._now()),
+    async def _mint(self, ask: Submit, agent: Agent) -> Run:
+        at = self._now()
+        return _run(
+            at,
+            ask.id,
             agent=agent.name,
+            version=await self._store.see_version(agent, at),
+            mode=ask.mode,
             prompt=ask.prompt,
             input=ask.input,
+            input_env=ask.input_env,
             session_id=ask.session_id,
             priority=agent.priority if ask.priority is None else ask.priority,
             timeout=min((t for t in (ask.timeout, agent.timeout) if t is not None), default=None),
@@ -190,9 +307,16 @@ class Intake:
             backoff=agent.backoff,
             metadata=ask.metadata,
             webhook_url=ask.webhook_url,
+            webhook_reach=ask.webhook_reach,
             retention_seconds=ask.retention_seconds,
+            retain_on_failure=ask.retain_on_failure,
             env_names=tuple(sorted(ask.envs)),
             origin=ask.origin,
+            parent=ask.parent,
+            held=ask.held,
+            owner=ask.owner,
+            labels=ask.labels,
+            result_env=ask.result_env,
         )
 
     async def _named(self, key: Key, fingerprint: str | None) -> Run | None:
@@ -203,17 +327,11 @@ class Intake:
             raise KeyReused(f"the idempotency key {key.key!r} was used for another payload")
         return await self._store.get(found[1])
 
-    def _drop(self, run: Run, *, born: bool) -> None:
-        self._supervisor.forget(run.id)
-        if born:
-            self._scheduler.release(run.agent)
-
 
 def new_suffix() -> str:
-    """Return 26 characters of [0-9a-z], increasing with time: what all names of one run share."""
-    number = uuid_utils.uuid7().int
-    return "".join(_DIGITS[number >> shift & 31] for shift in range(125, -1, -5))
+    """Return 32 characters of [0-9a-f], increasing with time: what all names of one run share."""
+    return uuid_utils.uuid7().hex
 
 
-def _blank(at: int) -> Run:
-    return Run(id=f"run_{new_suffix()}", agent="", version="", created_at=at, updated_at=at, due_at=at)
+def _run(at: int, run_id: str | None = None, **fields: Any) -> Run:
+    return Run(id=run_id or f"run_{new_suffix()}", created_at=at, updated_at=at, due_at=at, **fields)

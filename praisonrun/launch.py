@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
-from .agents import argv, child_env
+from .agents import argv, child_env, install_argv
 from .formats import FORMATS
 from .journal import START
+from .lifecycle import may_keep_scratch
 from .model import Agent, Json, Run
 from .rundir import RunDir
 
@@ -21,6 +22,10 @@ EVENT_CAP = 8 * 1024 * 1024
 """Bytes of events that one run keeps."""
 RESULT_CAP = 8 * 1024 * 1024
 """Bytes that an agent may leave at PRAISONRUN_RESULT_PATH."""
+INSTALL_TIMEOUT = 3600.0
+"""Seconds that an install command may take; the run's own timeout begins after it."""
+ENV_LIMIT = 131_071
+"""Bytes that one environment string, name and value, may hold on Linux."""
 
 
 def spec(
@@ -30,8 +35,11 @@ def spec(
     environ: Mapping[str, str],
     given: Mapping[str, str],
     journal_size: int,
+    install: bool,
 ) -> dict[str, Json]:
     """Return what the shim needs to run this attempt; `given` are the envs of the submit.
+
+    `install` says whether the agent's install command comes first.
 
     Raises errors.Invalid when the program is missing or the prompt does not fit an argument.
     """
@@ -40,13 +48,15 @@ def spec(
         "run_id": run.id,
         "attempt": run.attempt,
         "argv": _argv(run, agent, rundir, environ),
+        "install": install_argv(agent, environ) if install else [],
+        "install_timeout": INSTALL_TIMEOUT,
         "env": child_env(agent, environ, given, _ours(run, folder)),
         "cwd": agent.cwd,
         "stdin": "none" if agent.prompt == "none" else "prompt",
         "prompt": run.prompt if agent.prompt == "stdin" else "",
         "input": run.input or json.dumps({"prompt": run.prompt}),
         "folder": folder,
-        "keep_scratch": agent.retain.on_failure,
+        "keep_scratch": may_keep_scratch(run, agent),
         "timeout": run.timeout,
         "idle_timeout": agent.idle_timeout,
         "grace": agent.grace,
@@ -84,7 +94,7 @@ def _argv(run: Run, agent: Agent, rundir: RunDir, environ: Mapping[str, str]) ->
         prompt=run.prompt,
         run_id=run.id,
         session_id=run.session_id,
-        port=None,
+        port=run.port,
         environ=environ,
         crew_file=file,
         crew_driver=driver,
@@ -97,6 +107,10 @@ def _ours(run: Run, folder: str | None) -> dict[str, str]:
         "PRAISONRUN_ATTEMPT": str(run.attempt),
         "PYTHONUNBUFFERED": "1",
     }
+    if run.port is not None:
+        names["PORT"] = str(run.port)
+    if run.input_env and run.input and len(run.input_env) + len(run.input.encode()) + 1 <= ENV_LIMIT:
+        names[run.input_env] = run.input
     if run.session_id is not None:
         names["PRAISONRUN_SESSION_ID"] = run.session_id
     if folder is not None:
@@ -108,4 +122,6 @@ def _ours(run: Run, folder: str | None) -> dict[str, str]:
             "PRAISONRUN_SCRATCH": f"{folder}/scratch",
             "TMPDIR": f"{folder}/scratch",
         }
+        if run.result_env is not None:
+            names[run.result_env] = names["PRAISONRUN_RESULT_PATH"]
     return names

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from .errors import WrongState
 from .journal import START
-from .model import Exit, Failure, Json, Outcome, Run, Status
+from .model import Agent, Exit, Failure, Json, Mode, Outcome, Run, Status
 
 TRANSITIONS: dict[Status, frozenset[Status]] = {
     Status.QUEUED: frozenset({Status.RUNNING, Status.CANCELLED, Status.FAILED}),
@@ -20,6 +20,8 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
     Status.CANCELLED: frozenset(),
 }
 FINAL = frozenset(status for status, onward in TRANSITIONS.items() if not onward)
+RESTARTS = {status: frozenset({Status.QUEUED}) for status in (Status.FAILED, Status.CANCELLED)}
+"""The moves of a final service, by `restart` alone."""
 MAX_BACKOFF = 300.0
 """Seconds: the longest pause between two attempts."""
 
@@ -35,10 +37,17 @@ def unclaim(run: Run, at: int) -> Run:
     return _move(run, Status.QUEUED, at, attempt=run.attempt - 1, started_at=started)
 
 
-def cancel(run: Run, at: int, reason: str | None = None, *, journal_end: int = START) -> Run:
+def release(run: Run, at: int) -> Run:
+    """Let a held run be claimed. Raises WrongState for any other."""
+    if run.status is not Status.QUEUED or not run.held:
+        raise WrongState(f"run {run.id} is {run.status}, and not held")
+    return replace(run, held=False, due_at=at, updated_at=at)
+
+
+def cancel(run: Run, at: int, reason: str | None = None, *, keep_scratch: bool = False) -> Run:
     """End a queued run at once; mark a running one, whose process must end first.
 
-    `journal_end` is what earlier attempts left. Raises WrongState for a final run.
+    Raises WrongState for a final run.
     """
     if run.status in FINAL:
         raise WrongState(f"run {run.id} is already {run.status}")
@@ -46,13 +55,55 @@ def cancel(run: Run, at: int, reason: str | None = None, *, journal_end: int = S
         run,
         cancel_requested_at=run.cancel_requested_at or at,
         cancel_reason=run.cancel_reason or reason,
+        retain_on_failure=keep_scratch or run.retain_on_failure,
         updated_at=at,
     )
     if run.status is Status.RUNNING:
         return asked
-    return _move(
-        asked, Status.CANCELLED, at, finished_at=at, error=_cancelled(asked), journal_end=journal_end
-    )
+    end = START if run.journal_end is None else run.journal_end
+    return _move(asked, Status.CANCELLED, at, finished_at=at, error=_cancelled(asked), journal_end=end)
+
+
+def restart(run: Run, at: int, env_names: tuple[str, ...] = ()) -> Run:
+    """Queue a final service again, under its id and in its journal, as if it had just been submitted.
+
+    Raises WrongState for a run, and for a service that is not final.
+    """
+    if run.mode is not Mode.SERVICE:
+        raise WrongState(f"run {run.id} is no service; retry it as a new run")
+    if Status.QUEUED not in RESTARTS.get(run.status, ()):
+        raise WrongState(f"service {run.id} is {run.status}; it must end before it is started again")
+    return replace(
+        run, status=Status.QUEUED, updated_at=at, due_at=at, env_names=env_names, started_at=None,
+        finished_at=None, ready_at=None, cancel_requested_at=None, cancel_reason=None, failure=None,
+        error=None, exit_code=None, signal=None, pid=None, scratch_until=None, summary=None, metrics=None,
+    )  # fmt: skip
+
+
+def ready(run: Run, at: int) -> Run:
+    """Note that a service answers for the first time in this attempt."""
+    return run if run.ready_at is not None else replace(run, ready_at=at, updated_at=at)
+
+
+def may_keep_scratch(run: Run, agent: Agent) -> bool:
+    """Say whether a scratch directory might be kept: of a service only its end tells."""
+    wanted = agent.retain.on_failure if run.retain_on_failure is None else run.retain_on_failure
+    return agent.files and (wanted or run.mode is Mode.SERVICE)
+
+
+def keeps_scratch(run: Run, agent: Agent, outcome: Outcome) -> int | None:
+    """Return for how many seconds the scratch directory of a run that ended so is kept, None for not at all.
+
+    Failed ones, where the submit or else the agent says so; a stopped service only where its stop said so.
+    """
+    if outcome.failure in (Failure.SPAWN_FAILED, Failure.ENV_LOST) or not agent.files:
+        return None
+    stopped = run.mode is Mode.SERVICE and outcome.status is Status.CANCELLED
+    failed = outcome.status is Status.FAILED and agent.retain.on_failure
+    wanted = failed if run.retain_on_failure is None else run.retain_on_failure
+    if not wanted or not (stopped or outcome.status is Status.FAILED):
+        return None
+    return run.retention_seconds or agent.retain.seconds
 
 
 def fail(run: Run, failure: Failure, error: str, at: int) -> Run:
@@ -69,19 +120,39 @@ def judge(run: Run, ended: Exit, result: Outcome | None, needs_result: bool) -> 
     told = _told(run, ended)
     if told is not None:
         return told
+    if run.mode is Mode.SERVICE:
+        return _judge_service(run, ended)
     if result is not None:
         return result
-    if ended.signal is not None:
-        return Outcome(Status.FAILED, Failure.EXIT_NONZERO, f"killed by signal {ended.signal}")
-    if ended.code:
-        return Outcome(Status.FAILED, Failure.EXIT_NONZERO, f"exited with code {ended.code}")
+    if ended.signal is not None or ended.code:
+        return Outcome(Status.FAILED, Failure.EXIT_NONZERO, _ended(ended))
     if needs_result:
         return Outcome(Status.FAILED, Failure.NO_RESULT, "ended without a result event (no result)")
     return Outcome(Status.SUCCEEDED)
 
 
+def _judge_service(run: Run, ended: Exit) -> Outcome:
+    """A service never succeeds: it was stopped, it was never ready, or it ended unasked."""
+    if run.cancel_requested_at is not None:
+        return Outcome(Status.CANCELLED, None, _cancelled(run))
+    if run.ready_at is None:
+        return Outcome(Status.FAILED, Failure.READINESS_FAILED, f"{_ended(ended)} before it was ready")
+    return Outcome(Status.FAILED, Failure.EXITED, _ended(ended))
+
+
+def _ended(ended: Exit) -> str:
+    if ended.signal is not None:
+        return f"killed by signal {ended.signal}"
+    return f"exited with code {ended.code}"
+
+
 def _told(run: Run, ended: Exit) -> Outcome | None:
     match ended.reason:
+        case "cancelled" if run.mode is Mode.SERVICE and run.cancel_requested_at is None:
+            # The service was ended by its own readiness deadline; see `services`.
+            if run.ready_at is None:
+                return Outcome(Status.FAILED, Failure.READINESS_FAILED, "readiness probe timed out")
+            return None
         case "cancelled":
             return Outcome(Status.CANCELLED, None, _cancelled(run))
         case "timed_out":
@@ -90,6 +161,8 @@ def _told(run: Run, ended: Exit) -> Outcome | None:
             return Outcome(Status.FAILED, Failure.IDLE_TIMED_OUT, ended.error)
         case "spawn_failed":
             return Outcome(Status.FAILED, Failure.SPAWN_FAILED, ended.error)
+        case "install_failed":
+            return Outcome(Status.FAILED, Failure.INSTALL_FAILED, ended.error)
         case "lost":
             return Outcome(Status.FAILED, Failure.LOST, ended.error)
         case "env_lost":
@@ -98,13 +171,28 @@ def _told(run: Run, ended: Exit) -> Outcome | None:
 
 
 def finish(
-    run: Run, ended: Exit, outcome: Outcome, at: int, *, journal_end: int, summary: Mapping[str, Json] | None
+    run: Run,
+    ended: Exit,
+    outcome: Outcome,
+    at: int,
+    *,
+    journal_end: int,
+    summary: Mapping[str, Json] | None,
+    keep: int | None = None,
 ) -> Run:
     """Settle an attempt: a final status, or back to the queue when a retry is left.
 
-    Lost runs, runs that could not be spawned and cancelled runs are never tried again.
+    Lost runs, runs that could not be spawned, cancelled runs and services are never tried again. `keep` is
+    for how many seconds the scratch directory stays.
     """
-    settled = replace(run, exit_code=ended.code, signal=ended.signal, pid=ended.pid, metrics=_metrics(ended))
+    settled = replace(
+        run,
+        exit_code=ended.code,
+        signal=ended.signal,
+        pid=ended.pid,
+        metrics=_metrics(ended),
+        journal_end=journal_end,
+    )
     if _retriable(run, outcome):
         return _move(settled, Status.QUEUED, at, due_at=at + round(pause(run) * 1e6), error=outcome.error)
     return _move(
@@ -114,8 +202,8 @@ def finish(
         failure=outcome.failure,
         error=outcome.error,
         finished_at=at,
-        journal_end=journal_end,
         summary=summary,
+        scratch_until=None if keep is None else at + keep * 1_000_000,
     )
 
 
@@ -127,6 +215,7 @@ def pause(run: Run) -> float:
 def _retriable(run: Run, outcome: Outcome) -> bool:
     return (
         outcome.status is Status.FAILED
+        and run.mode is Mode.RUN
         and outcome.failure not in (Failure.LOST, Failure.SPAWN_FAILED, Failure.ENV_LOST)
         and run.attempt <= run.retries
         and run.cancel_requested_at is None

@@ -1,4 +1,5 @@
-"""The frozen nouns: Run, Agent, Exit, Outcome, Delivery. Data only; every decision is in `lifecycle`.
+"""The frozen nouns: Run, Agent, Exit, Outcome, Delivery. Data only; decisions are in `lifecycle`, and
+those about deliveries in `webhooks.schedule`.
 
 Times are integers, microseconds since the epoch (UTC); durations are seconds.
 """
@@ -7,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 Json = Any
@@ -39,6 +42,11 @@ class Failure(StrEnum):
     """A structured agent ended without its result event."""
     ENV_LOST = "env_lost"
     """A restart came between submit and spawn, and the envs of the submit were never stored."""
+    INSTALL_FAILED = "install_failed"
+    READINESS_FAILED = "readiness_failed"
+    """A service missed its readiness deadline, or ended before it was ready."""
+    EXITED = "exited"
+    """A service that had been ready ended unasked, whatever its exit code."""
     LOST = "lost"
     """The shim was killed, or the machine restarted, while the agent ran."""
 
@@ -49,6 +57,25 @@ class Phase(StrEnum):
     STARTING = "starting"
     INSTALLING = "installing"
     RUNNING = "running"
+
+
+class Reach(StrEnum):
+    """How far away a caller or a receiver is, the nearest first; see `webhooks.policy`."""
+
+    LOOPBACK = "loopback"
+    """On this machine."""
+    PRIVATE = "private"
+    """On a network of its own: a home, an office, a VPN."""
+    PUBLIC = "public"
+
+
+class DeliveryState(StrEnum):
+    """How a webhook owed stands."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+    """Given up; it can be replayed."""
 
 
 class Mode(StrEnum):
@@ -86,7 +113,7 @@ class Crew:
     """An interpreter that has the framework, when the file names one."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Agent:
     """What can be run: one entry of an agents.yaml."""
 
@@ -126,7 +153,7 @@ class Agent:
         """Return the entry as JSON, with env names in place of env values."""
         return {**asdict(self), "env": sorted(self.env)}
 
-    @property
+    @cached_property
     def version(self) -> str:
         """The digest of the entry as it stands: 64 hex digits."""
         return hashlib.sha256(canonical(self.definition()).encode()).hexdigest()
@@ -164,6 +191,14 @@ class Run:
     """Empty where the store was asked for runs without their input."""
     input: str | None = None
     """JSON text for the input file; None stands for {"prompt": prompt}."""
+    input_env: str | None = None
+    """The name of an environment variable that holds the input too, while it fits one."""
+    result_env: str | None = None
+    """The name of an environment variable that holds PRAISONRUN_RESULT_PATH too."""
+    key: str | None = None
+    """The idempotency key of the submit; given by the store."""
+    port: int | None = None
+    """A service's; no other service that is not final has it."""
     session_id: str | None = None
     priority: int = 0
     timeout: float | None = None
@@ -173,6 +208,8 @@ class Run:
     """Attempts claimed so far."""
     started_at: int | None = None
     finished_at: int | None = None
+    ready_at: int | None = None
+    """When a service was first ready in its latest attempt."""
     cancel_requested_at: int | None = None
     cancel_reason: str | None = None
     failure: Failure | None = None
@@ -186,14 +223,54 @@ class Run:
     """Names of the envs given at submit. Their values are never stored."""
     metadata: Mapping[str, Json] | None = None
     webhook_url: str | None = None
+    webhook_reach: Reach = Reach.PUBLIC
+    """How far away the caller was who named webhook_url: its receiver may be no nearer."""
     origin: str | None = None
     """The run that this one repeats."""
+    parent: str | None = None
+    """The run on whose behalf this one was submitted: whoever cancels that one cancels this."""
+    root: str | None = None
+    """The top of the run's tree, its own id if it is the top itself; None while it has no relatives."""
+    held: bool = False
+    """Queued, but not claimed before it is released."""
+    owner: str | None = None
+    """Whose run it is, in the words of who submitted it; lists can ask for it."""
+    labels: Mapping[str, Json] | None = None
+    """What else the submit's dialect wants to see again."""
     retention_seconds: int | None = None
+    retain_on_failure: bool | None = None
+    """Whether the scratch directory of this run, if it fails, is kept; None leaves it to the agent."""
+    scratch_until: int | None = None
+    """Until when the scratch directory of a final run is kept; None when it is gone."""
     journal_end: int | None = None
-    """Length of the journal when the run became final."""
+    """Length of the journal when the latest attempt ended, or the run without one."""
     summary: Mapping[str, Json] | None = None
-    """What the output format made of the journal: progress, usage; see `formats.Summary`."""
+    """What the run came to: progress and usage (see `formats.Summary`), and `outputs`, its manifest."""
     metrics: Mapping[str, Json] | None = None
+
+
+class Condition(StrEnum):
+    """How a live service is."""
+
+    STARTING = "starting"
+    READY = "ready"
+    UNHEALTHY = "unhealthy"
+    STOPPING = "stopping"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a live service is, and what the looks at it found since this server watches it."""
+
+    condition: Condition = Condition.STARTING
+    ok: bool = False
+    """Whether the last look found it well."""
+    attempts: int = 0
+    failures: int = 0
+    """How many looks in a row found it not well."""
+    status_code: int | None = None
+    error: str | None = None
+    checked_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +283,10 @@ class Snapshot:
     pid: int | None = None
     progress: Mapping[str, Json] = field(default_factory=dict)
     usage: Mapping[str, Json] = field(default_factory=dict)
+    scratch: bool = False
+    """Whether it has a scratch directory now."""
+    standing: Standing | None = None
+    """Of a live service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +295,8 @@ class Exit:
 
     attempt: int
     reason: str
-    """exited, cancelled, timed_out, idle_timed_out, spawn_failed; by the server only: lost, env_lost."""
+    """exited, cancelled, timed_out, idle_timed_out, spawn_failed, install_failed; the server's own are lost
+    and env_lost."""
     code: int | None = None
     signal: int | None = None
     error: str | None = None
@@ -233,6 +315,8 @@ class Exit:
     """Descendants that had to be killed."""
     result: bool = False
     """Whether a RESULT frame was written."""
+    installed: bool = False
+    """Whether the attempt ran the agent's install command, and well."""
     ended_at: int = 0
     end: int = 0
     """Length of the journal after the ENDED frame where its reader knows it; not part of the payload."""
@@ -252,11 +336,44 @@ class Delivery:
     """One webhook owed."""
 
     id: str
+    """The `webhook-id`: the same on every attempt."""
     run_id: str
     url: str
     type: str
+    """run.succeeded, run.failed or run.cancelled."""
     created_at: int
     due_at: int
+    """Not attempted before this time."""
+    reach: Reach = Reach.PUBLIC
+    """How far away the caller was who named the url."""
+    state: DeliveryState = DeliveryState.PENDING
+    attempts: int = 0
+    """Attempts since it was owed, or last replayed."""
+    delivered_at: int | None = None
+
+    @property
+    def receiver(self) -> str:
+        """Return what shares the slots of one receiver: `host:port` as the url has it, in lower case."""
+        return _AUTHORITY.sub(r"\1", self.url).lower()
+
+
+_AUTHORITY = re.compile(r"^(?:[^:/?#]*://)?([^/?#]*).*$", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What one attempt at a delivery came to."""
+
+    at: int
+    duration: float
+    status: int | None = None
+    """The receiver's HTTP status; None when there was none."""
+    error: str | None = None
+    """Why it failed, in words; None for a success."""
+    text: str | None = None
+    """How the answer's body begins, for callers of this machine only."""
+    retry_after: float | None = None
+    """Seconds that the receiver wants to be left alone."""
 
 
 def deeper(value: Json, levels: int) -> bool:

@@ -38,3 +38,7 @@ class Notifier:
             bell = self._bells.pop(topic, None)
             if bell is not None:
                 bell.set()
+
+    def ring_all(self) -> None:
+        """Wake everyone."""
+        self.ring(*list(self._bells))

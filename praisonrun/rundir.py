@@ -5,13 +5,17 @@ A journal is its own lock: who has it open with the lock is the run's owner, and
 
 from __future__ import annotations
 
+import base64
+import binascii
 import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +27,10 @@ from praisonrun.shim_journal import hop
 
 _OPEN = os.O_NOFOLLOW | os.O_CLOEXEC
 _SUFFIX = ".journal"
+_PLAIN = re.compile(r"[a-z0-9_-]{1,100}")
+"""Ids that name their files themselves; every one that we mint is so."""
+_CODED = "="
+"""How the name of any other id begins."""
 _SUN_PATH = 100
 """Bytes of a socket's path that every system takes."""
 
@@ -50,11 +58,11 @@ class RunDir:
 
     def journal(self, run_id: str) -> Path:
         """Return the path of a run's journal."""
-        return self._runs / f"{run_id}{_SUFFIX}"
+        return self._runs / f"{_name(run_id)}{_SUFFIX}"
 
     def folder(self, run_id: str) -> Path:
         """Return the path of a run's folder: input, events, result, artifacts, scratch."""
-        return self._runs / run_id
+        return self._runs / _name(run_id)
 
     def bell_path(self) -> str:
         """Return the path of the datagram socket that shims ring."""
@@ -136,13 +144,87 @@ class RunDir:
         self.journal(run_id).unlink(missing_ok=True)
         remove_tree(str(self.folder(run_id)))
 
+    def remove_scratch(self, run_id: str) -> None:
+        """Remove a run's scratch directory, and its folder if nothing else is in it."""
+        remove_tree(str(self.folder(run_id) / "scratch"))
+        with suppress(OSError):
+            self.folder(run_id).rmdir()
+
+    def remove_idle(self, run_ids: Iterable[str], before: int) -> None:
+        """Remove the files of runs that no process holds and that were left alone since `before` (µs)."""
+        for run_id in run_ids:
+            if not self.held(run_id) and self._changed(run_id) < before:
+                self.remove(run_id)
+
+    def _changed(self, run_id: str) -> int:
+        found = [
+            path.lstat().st_mtime_ns for path in (self.journal(run_id), self.folder(run_id)) if path.exists()
+        ]
+        return max(found, default=0) // 1000
+
+    def usage(self) -> int:
+        """Return the bytes that all runs take on the disk. Slow: it looks at every file."""
+        total = 0
+        for entry in os.scandir(self._runs):
+            with suppress(OSError):
+                path = Path(entry.path)
+                total += _tree_size(path) if entry.is_dir(follow_symlinks=False) else _blocks(path)
+        return total
+
+    def size(self, run_id: str) -> int:
+        """Return the bytes that a run takes on the disk."""
+        with suppress(OSError):
+            return _blocks(self.journal(run_id)) + _tree_size(self.folder(run_id))
+        return _tree_size(self.folder(run_id))
+
     def ids_on_disk(self) -> Iterator[str]:
         """Yield the id of every run that has a journal or a folder."""
-        yield from {entry.name.removesuffix(_SUFFIX) for entry in os.scandir(self._runs)}
+        names = {entry.name.removesuffix(_SUFFIX) for entry in os.scandir(self._runs)}
+        yield from map(_id_of, names)
 
     def free_bytes(self) -> int:
         """Return how much more the disk takes."""
         return shutil.disk_usage(self.root).free
+
+
+def _name(run_id: str) -> str:
+    """Return the file name of an id, which a caller may have chosen.
+
+    Different ids have different names also where case is not told apart; none is `.`, `..`, another's
+    journal or, for an id of 128 characters, too long.
+    """
+    if _PLAIN.fullmatch(run_id):
+        return run_id
+    return _CODED + base64.b32encode(run_id.encode()).decode().lower().rstrip("=")
+
+
+def _id_of(name: str) -> str:
+    """Return the id that a file name stands for; a stranger's file stands for itself."""
+    if not name.startswith(_CODED):
+        return name
+    coded = name[1:].upper()
+    try:
+        return base64.b32decode(coded + "=" * (-len(coded) % 8)).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return name
+
+
+def _blocks(path: Path) -> int:
+    return path.lstat().st_blocks * 512
+
+
+def _tree_size(folder: Path) -> int:
+    """Return what a directory holds, following no link; what vanishes meanwhile counts for nothing."""
+    total = 0
+    for (
+        top,
+        folders,
+        files,
+    ) in os.walk(folder):
+        for name in (*folders, *files):
+            with suppress(OSError):
+                total += _blocks(Path(top, name))
+    return total
 
 
 def _mend_header(fd: int) -> None:

@@ -11,8 +11,8 @@ import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
 from .agents import Catalog
-from .errors import PraisonrunError
-from .model import Agent, Run, Status
+from .errors import PraisonrunError, Unavailable
+from .model import Agent, Mode, Run, Status
 from .notifier import QUEUE, Notifier
 from .store import Store
 from .supervisor import Supervisor
@@ -61,6 +61,8 @@ class Scheduler:
         """Whether a run may be queued that could be claimed: False only after a claim that found all."""
         self._left = False
         """Whether that claim left runs behind, which wait for their time or their agent's slot."""
+        self._looked_at = 0
+        """The time of the latest claim."""
         self._limits: dict[str, int | None] = {}
         self._tasks: TaskGroup | None = None
 
@@ -75,6 +77,16 @@ class Scheduler:
             return False
         self._slots.taken[agent.name] += 1
         return True
+
+    def check_serving(self) -> None:
+        """Raise Unavailable while nothing can be started: the server stops."""
+        if self._tasks is None:
+            raise Unavailable("the server is stopping", retry_after=5)
+
+    def _take(self, run: Run) -> None:
+        """Count a claimed run; services do not count: they would hold their slots for ever."""
+        if run.mode is Mode.RUN:
+            self._slots.taken[run.agent] += 1
 
     def release(self, agent: str) -> None:
         """Give a slot back."""
@@ -98,7 +110,7 @@ class Scheduler:
         """Pick up what an earlier server left, then claim until cancelled. Live runs go on after that."""
         async with anyio.create_task_group() as tasks:
             for run in await self._store.running():
-                self._slots.taken[run.agent] += 1
+                self._take(run)
                 await self._supervisor.resume(run, self.boot, tasks)
             self._tasks = tasks
             try:
@@ -127,28 +139,30 @@ class Scheduler:
         assert self._tasks is not None
         self._limits = {agent.name: agent.concurrency for agent in self._catalog.all()}
         joined = self._bells.bell(QUEUE)
-        claimed = await self._store.claim(limit, self._now(), self.boot, self._fits)
+        self._looked_at = self._now()
+        claimed = await self._store.claim(limit, self._looked_at, self.boot, self._fits)
         for run in claimed:
-            self._slots.taken[run.agent] += 1
+            self._take(run)
             await self._supervisor.begin(run, self._tasks)
         if len(claimed) == limit:
             self._left = True
             return
-        self._left = await self._store.queued() > 0
+        self._left = await self._store.waiting()
         self._waiting = joined.is_set()
 
     async def _until_due(self) -> float | None:
         if not self._left or self._waiting:
             return None
-        at = self._now()
-        due = await self._store.next_due(at)
-        return None if due is None else (due - at) / 1e6
+        # Not from now: what became due since the claim was not claimed.
+        due = await self._store.next_due(self._looked_at)
+        return None if due is None else (due - self._now()) / 1e6
 
     def _fits(self, agent: str, more: int) -> bool:
         """Asked by the store, inside the claim, on its thread: it only reads."""
         return self._slots.fits(agent, self._limits.get(agent), more)
 
     def _released(self, run: Run) -> None:
-        self.release(run.agent)
+        if run.mode is Mode.RUN:
+            self.release(run.agent)
         if run.status is Status.QUEUED:
             self.wake()

@@ -6,32 +6,38 @@ import asyncio
 import gc
 import logging
 import os
+import re
+import resource
 import signal
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import uvicorn
 
+from . import __version__, clock, discovery
 from .app import application, engine_of
 from .config import Settings, url
 from .engine import Engine
 from .errors import ConfigError
+from .wire.guard import SWEEP, Guard, sweep
 
 STOP_PATIENCE = 3.0
 """Seconds in which a second Ctrl-C cancels the live runs."""
+FILES = 65_536
+"""Open files that the server asks the system for."""
 UVICORN: dict[str, Any] = {
     "loop": "asyncio",  # uvloop gives children sockets for stdio and spawns at half the speed
-    "http": "httptools",
+    "http": Guard,  # httptools behind our caps and clocks
     "ws": "none",
     "lifespan": "off",
     "proxy_headers": False,
     "server_header": False,
     "access_log": False,
     "log_config": None,
-    "timeout_keep_alive": 75,
+    "timeout_keep_alive": 75,  # longer than any client polls; where room is short, Guard closes the idle
     "timeout_graceful_shutdown": 2,
 }
 
@@ -42,12 +48,21 @@ class _OneLine(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         """Return the line with control characters escaped."""
         line = super().formatMessage(record)
-        return "".join(char if char.isprintable() else repr(char)[1:-1] for char in line)
+        return _plain(line)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        """Return the trace, whose last line may repeat a stranger's words, with the same escaped."""
+        return "\n".join(map(_plain, re.split("\n", super().formatException(ei))))
+
+
+def _plain(line: str) -> str:
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in line)
 
 
 def serve(settings: Settings, spawner: socket.socket) -> int:
     """Serve until told to stop. Returns the process's exit code. Raises ConfigError before it listens."""
     os.umask(0o077)
+    _allow_many_files()
     handler = logging.StreamHandler()
     handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
@@ -58,16 +73,22 @@ def serve(settings: Settings, spawner: socket.socket) -> int:
 
 
 async def _serve(settings: Settings, spawner: socket.socket, listener: socket.socket) -> int:
-    async with engine_of(settings, spawner, os.environ) as engine:
+    port = listener.getsockname()[1]
+    async with engine_of(settings, spawner, os.environ, port) as engine:
         edge = application(engine, settings)
-        edge.port = listener.getsockname()[1]
+        edge.port = port
         config = uvicorn.Config(edge, **UVICORN)
         server = _Server(engine, config)
+        with suppress(OSError):  # a hint: a full disk must not keep the server down
+            discovery.write(settings.state, _listening(settings, edge.port))
         _announce(settings, engine, edge.port)
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)  # a full collection costs 10-20 ms in the middle of a request
-        await server.serve([listener])
+        try:
+            await server.serve([listener])
+        finally:
+            discovery.remove(settings.state)
     return 0
 
 
@@ -90,6 +111,17 @@ class _Server(uvicorn.Server):
         finally:
             loop.remove_signal_handler(signal.SIGTERM)
             loop.remove_signal_handler(signal.SIGINT)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look at the connections' deadlines, too."""
+        if counter % round(10 * SWEEP) == 0:  # uvicorn ticks ten times a second
+            sweep(self.server_state.connections, asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let those go that wait for news: they can come back with their cursor."""
+        self._engine.dismiss()
+        await super().shutdown(sockets)
 
     def _stop(self) -> None:
         self.should_exit = True
@@ -121,6 +153,13 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+def _allow_many_files() -> None:
+    """Make room for every connection and the journal that it reads."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard if 0 < hard < FILES else FILES, hard))
+
+
 def _listen(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     # asyncio turns Nagle off only where the protocol is named; with it each answer waits 40 ms for an ACK.
@@ -138,6 +177,17 @@ def _listen(settings: Settings) -> socket.socket:
     return listener
 
 
+def _listening(settings: Settings, port: int) -> discovery.Listening:
+    return discovery.Listening(
+        url=url(settings.host, port),
+        port=port,
+        pid=os.getpid(),
+        version=__version__,
+        started_at=clock.iso(clock.now()) or "",
+        token_file=str(settings.token_file) if settings.token_file else None,
+    )
+
+
 def _announce(settings: Settings, engine: Engine, port: int) -> None:
     home = url(settings.host, port)
     names = ", ".join(agent.name for agent in engine.catalog.all())
@@ -146,6 +196,11 @@ def _announce(settings: Settings, engine: Engine, port: int) -> None:
     say(f"  state   {settings.state}")
     say(f"  agents  {names} ({source})")
     header = "'Content-Type: application/json'"
-    say(f"""  try     curl {home}/api/v1/runs -H {header} -d '{{"prompt": "Hello"}}'""")
+    token = " -H 'Authorization: Bearer TOKEN'" if settings.token else ""
+    say(f"""  try     curl {home}/api/v1/runs -H {header}{token} -d '{{"prompt": "Hello"}}'""")
+    if not settings.local:
+        say("  note    other machines can reach this port; HTTP hides nothing on the way: prefer ssh -L")
+    if settings.inline_agents:
+        say("  note    whoever may submit may run any command (--allow-inline-agents)")
     if os.geteuid() == 0:
         say("  note    running as root: agents will have root's rights")

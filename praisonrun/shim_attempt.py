@@ -38,14 +38,20 @@ class Attempt:
         self._pipes: list[Pipe] = []
         self._watch: Watch | None = None
         self._result = False
+        self._installed = False
 
     def run(self) -> dict[str, Any]:
-        """Run the agent and return the ended frame's payload."""
+        """Run the agent, after its install command where it has one, and return the ended frame's payload."""
         try:
-            watch = self._start()
+            self._prepare()
+            if self._spec.get("install") and (refused := self._install()):
+                self._settle(well=False)
+                return self._end(*refused)
+            watch = self._start(self._spec, {})
         except (shim_agent.SpawnFailed, OSError) as error:
+            self._forget()
             return self._end(reason="spawn_failed", error=str(error))
-        self.clean = watch.run(self._fifo)
+        self.clean = watch.run(self._fifo) and not self._installed
         self._settle(watch.status == 0 and watch.reason == "exited")
         return self._end(reason=watch.reason, error=watch.error)
 
@@ -53,20 +59,49 @@ class Attempt:
         """End an attempt that met a fault of ours."""
         self.clean = False
         if self._watch is None:
+            self._forget()
             return self._end(reason="spawn_failed", error=f"praisonrun failed: {error!r}")
         self._watch.sweep()
         return self._end(reason=self._watch.reason, error=f"praisonrun failed: {error!r}")
 
-    def _start(self) -> Watch:
-        spec = self._spec
+    def _forget(self) -> None:
+        """Remove the folder of an agent that never was, if it is ours."""
+        if self._folder and self._fifo:
+            self._fifo.close()
+            self._folder.remove(keep_scratch=False)
+
+    def _prepare(self) -> None:
         if self._folder:
-            self._fifo = Events(self._folder.make(spec.pop("input")), self._output)
+            self._fifo = Events(self._folder.make(self._spec.pop("input")), self._output)
         self._say_started({})
+
+    def _install(self) -> tuple[str, str | None] | None:
+        """Run the install command. Returns why the agent must not start, None when it may."""
+        spec = {
+            **self._spec,
+            "argv": self._spec["install"],
+            "stdin": "none",
+            "timeout": self._spec["install_timeout"],
+            "idle_timeout": None,
+        }
+        watch = self._start(spec, {"phase": "installing"})
+        watch.run(None)
+        if watch.asked:
+            return "cancelled", None
+        if watch.reason != "exited":
+            return "install_failed", f"install command {watch.error}"
+        if watch.status:
+            how = "exited with" if watch.status > 0 else "was killed by signal"
+            return "install_failed", f"install command {how} {abs(watch.status)}"
+        self._watch, self._installed = None, True
+        return None
+
+    def _start(self, spec: dict[str, Any], more: dict[str, Any]) -> Watch:
         pid, out, err = shim_agent.start(spec)
         make = Text if spec["partial"] else Lines
         self._pipes = [make(out, Kind.STDOUT, self._output), make(err, Kind.STDERR, self._output)]
         self._watch = Watch(pid, spec, self._pipes, self._life, self._wake)
-        self._say_started({"pid": pid})
+        self._say_started({"pid": pid, **more})
         spec["prompt"] = ""
         return self._watch
 
@@ -116,6 +151,7 @@ class Attempt:
             "dropped": sum(output.dropped.values()),
             "swept": watch.swept if watch else 0,
             "result": self._result,
+            "installed": self._installed,
             "ended_at": time.time_ns() // 1000,
         }
         self._journal.append_surely(Kind.ENDED, json.dumps(ended).encode())

@@ -55,6 +55,8 @@ class Watch:
         """Exit code, or minus the signal's number; None while the agent lives."""
         self.alone = False
         """Whether no child is left, dead or alive."""
+        self.asked = False
+        """Whether the agent was to be cancelled, even if it had ended by then."""
         self.cpu, self.rss, self.swept = 0.0, 0, 0
         self._pipes = {pipe.fd: pipe for pipe in pipes}
         self._texts = [pipe for pipe in pipes if isinstance(pipe, Text)]
@@ -115,6 +117,7 @@ class Watch:
     def stop(self, reason: str, error: str | None = None) -> None:
         """Ask the agent to end, for a reason, unless it has ended or was asked before."""
         self.reap()
+        self.asked |= reason == "cancelled"
         if self.status is not None or self.reason != "exited":
             return
         self.reason, self.error = reason, error

@@ -192,7 +192,8 @@ def _as_child(fd: int, main: Callable[[socket.socket], None], top: int | None = 
     `top` is a shim's highest descriptor.
     """
     try:
-        os.dup2(fd, _CONTROL, inheritable=False)
+        if fd != _CONTROL:
+            os.dup2(fd, _CONTROL, inheritable=False)
         os.closerange(_CONTROL + 1, 1 + (top or max(map(int, os.listdir("/dev/fd")))))
         null = os.open(os.devnull, os.O_RDWR)
         for number in (0, 1, 2) if top else (0, 1):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+from collections import deque
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from typing import NamedTuple
@@ -20,10 +21,12 @@ from .rundir import RunDir
 
 WINDOW = 256 * 1024
 """Bytes read at once; a frame that is longer is read whole."""
-HOPS = 4096
-"""Frames looked at in one go: a few milliseconds."""
+HOPS = 512
+"""Frames looked at in one go: a few milliseconds where each has to be read."""
 RESULT_SHOWN = 1024 * 1024
 """Bytes of plain output that a result repeats; of longer output the first and last half of this."""
+WORDS_SHOWN = 1000
+"""Characters of a log that an error repeats."""
 
 
 class Header(NamedTuple):
@@ -68,6 +71,12 @@ class Reader:
         if not found and (longer := self._header(offset)) is not None and longer.end - offset > size:
             found = _whole(os.pread(self._fd, longer.end - offset, offset), offset)
         return found
+
+    def windows(self, offset: int) -> Iterator[list[Frame]]:
+        """Yield the whole frames from `offset` on, as many at once as one read gives."""
+        while frames := self.frames(offset):
+            yield frames
+            offset = frames[-1].end
 
     def headers(self, offset: int) -> Iterator[Header]:
         """Yield the headers of the whole frames from `offset` on, hopping over their payloads."""
@@ -123,6 +132,8 @@ class Progress:
             self._telling.add(Kind.STDOUT)
         self._offset = START
         self._summary = Summary()
+        self.last: int | None = None
+        """The offset of the last frame that was looked at."""
 
     async def look(self) -> Summary:
         """Return the summary as of now. Other tasks get their turn during a long journal."""
@@ -140,7 +151,7 @@ class Progress:
                 if header.kind in self._telling:
                     for event in events(self._format, reader.frame(header)):
                         self._summary.add(event)
-                self._offset = header.end
+                self._offset, self.last = header.end, header.offset
                 if hops == HOPS:
                     return False
         return True
@@ -164,67 +175,78 @@ def result(rundir: RunDir, run_id: str, format_name: str) -> Result:
     except FileNotFoundError:
         return Result(None)
     with reader:
-        attempt = _latest_attempt(reader)
-        left = [header for header in attempt if header.kind is Kind.RESULT]
-        if left:
-            text = reader.payload(left[-1]).decode("utf-8", "replace")
+        start, left = _latest_attempt(reader)
+        if left is not None:
+            text = reader.payload(left).decode("utf-8", "replace")
             found, value = parse_json(text)
             return Result(value if found else text)
         if FORMATS[format_name].structured:
-            return Result(_answer(reader, attempt, format_name))
-        return _printed(reader, [header for header in attempt if header.kind is Kind.STDOUT])
+            return Result(_answer(reader, start, format_name))
+        return _printed(reader, start)
 
 
-def _latest_attempt(reader: Reader) -> list[Header]:
-    attempt: list[Header] = []
+def _latest_attempt(reader: Reader) -> tuple[int, Header | None]:
+    """Return where the latest attempt begins, and what it left as its result."""
+    start, left = START, None
     for header in reader.headers(START):
         if header.kind is Kind.STARTED:
-            attempt.clear()
-        attempt.append(header)
-    return attempt
+            start, left = header.offset, None
+        elif header.kind is Kind.RESULT:
+            left = header
+    return start, left
 
 
-def _answer(reader: Reader, attempt: list[Header], format_name: str) -> Json:
+def _answer(reader: Reader, start: int, format_name: str) -> Json:
     summary = Summary()
-    for header in attempt:
-        if header.kind is Kind.STDOUT:
-            for event in events(format_name, reader.frame(header)):
-                summary.add(event)
+    for frames in reader.windows(start):
+        for frame in frames:
+            if frame.kind is Kind.STDOUT:
+                for event in events(format_name, frame):
+                    summary.add(event)
     return summary.answer
 
 
-def _printed(reader: Reader, printed: list[Header]) -> Result:
-    total = sum(header.length for header in printed)
+def _printed(reader: Reader, start: int) -> Result:
+    half = RESULT_SHOWN // 2
+    total, first, last = 0, bytearray(), bytearray()
+    for frames in reader.windows(start):
+        said = b"".join(frame.data for frame in frames if frame.kind is Kind.STDOUT)
+        total += len(said)
+        first += said[: RESULT_SHOWN - len(first)]
+        last += said
+        del last[:-half]
     if total <= RESULT_SHOWN:
-        return Result(b"".join(map(reader.payload, printed)).decode("utf-8", "replace"))
-    first = _gather(reader, iter(printed), RESULT_SHOWN // 2)[: RESULT_SHOWN // 2]
-    last = _gather(reader, reversed(printed), RESULT_SHOWN // 2)[-RESULT_SHOWN // 2 :]
+        return Result(first.decode("utf-8", "replace"))
+    del first[half:]
     omitted = f"\n… {total - len(first) - len(last)} bytes omitted …\n"
     return Result(first.decode("utf-8", "ignore") + omitted + last.decode("utf-8", "ignore"), complete=False)
 
 
-def _gather(reader: Reader, printed: Iterator[Header], enough: int) -> bytes:
-    parts: list[tuple[int, bytes]] = []
-    size = 0
-    for header in printed:
-        parts.append((header.offset, reader.payload(header)))
-        size += header.length
-        if size >= enough:
-            break
-    return b"".join(part for _, part in sorted(parts))
+def last_words(rundir: RunDir, run_id: str, lines: int) -> str:
+    """Return the last lines that the latest attempt printed, at most WORDS_SHOWN characters of them."""
+    try:
+        reader = Reader(rundir, run_id)
+    except FileNotFoundError:
+        return ""
+    with reader:
+        last = bytearray()
+        for frames in reader.windows(_latest_attempt(reader)[0]):
+            last += b"".join(frame.data for frame in frames if frame.kind in (Kind.STDOUT, Kind.STDERR))
+            del last[: -4 * WORDS_SHOWN]
+    return "\n".join(last.decode("utf-8", "replace").splitlines()[-lines:])[-WORDS_SHOWN:]
 
 
 def last_lines(reader: Reader, kinds: Collection[Kind], count: int) -> tuple[bytes, int]:
     """Return the last `count` lines of some kinds of output, and the offset after all that was read."""
-    headers = list(reader.headers(START))
-    parts: list[bytes] = []
-    lines = 0
-    for header in reversed(headers):
-        if lines > count:
-            break
-        if header.kind in kinds:
-            parts.append(reader.payload(header))
-            lines += parts[-1].count(b"\n")
+    parts: deque[bytes] = deque()
+    lines, end = 0, START
+    for frames in reader.windows(START):
+        end = frames[-1].end
+        parts.append(b"".join(frame.data for frame in frames if frame.kind in kinds))
+        lines += parts[-1].count(b"\n")
+        while (fewer := lines - parts[0].count(b"\n")) > count:
+            lines = fewer
+            parts.popleft()
     # readlines, unlike splitlines, ends no line at a carriage return, which progress bars are full of.
-    kept = io.BytesIO(b"".join(reversed(parts))).readlines()
-    return b"".join(kept[max(len(kept) - count, 0) :]), headers[-1].end if headers else START
+    kept = io.BytesIO(b"".join(parts)).readlines()
+    return b"".join(kept[max(len(kept) - count, 0) :]), end

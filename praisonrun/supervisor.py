@@ -19,13 +19,15 @@ from anyio.abc import TaskGroup
 from . import lifecycle
 from .agents import Catalog
 from .attempt import Attempt, Found, NeverStarted, Spawned, Spawner, look, lose
+from .endings import Endings
 from .errors import DiskFull, NotFound, PraisonrunError, Unavailable
-from .formats import FORMATS, Summary
-from .journal import START
+from .installs import Installs
 from .launch import spec
-from .model import Agent, Exit, Phase, Run, Snapshot
+from .model import Agent, Exit, Mode, Phase, Run, Snapshot
 from .notifier import DELIVERIES, Notifier, of_run
+from .ports import Ports
 from .rundir import RunDir
+from .services import Services
 from .store import Store
 from .story import Progress
 from .watch import Watch
@@ -33,6 +35,8 @@ from .watch import Watch
 log = logging.getLogger("praisonrun")
 STORE_RETRY = 1.0
 """Seconds between two tries to write an end that the store refused (a full disk)."""
+TROUBLE_RETRY = 30.0
+"""Seconds between two tries after a fault of ours, which the log has."""
 TRIES = 2
 """How often a shim that ended before the agent ran is made anew."""
 
@@ -51,7 +55,8 @@ class Live:
     async def snapshot(self) -> Snapshot:
         """Return the run as it is now."""
         summary = await self.progress.look()
-        return Snapshot(self.run, self.phase, self.pid, summary.progress, summary.usage)
+        scratch = self.agent.files and self.pid is not None
+        return Snapshot(self.run, self.phase, self.pid, summary.progress, summary.usage, scratch)
 
 
 class Supervisor:
@@ -65,12 +70,17 @@ class Supervisor:
         bells: Notifier,
         watch: Watch,
         spawner: Spawner,
+        services: Services,
+        ports: Ports,
         environ: Mapping[str, str],
         now: Callable[[], int],
     ) -> None:
         self._store, self._catalog, self._rundir = store, catalog, rundir
         self._bells, self._watch, self._spawner = bells, watch, spawner
         self._environ, self._now = environ, now
+        self.services, self._ports = services, ports
+        self._installs, self._endings = Installs(store, bells, now), Endings(rundir, services)
+        self._tasks: TaskGroup | None = None
         self._envs: dict[str, Mapping[str, str]] = {}
         self._agents: dict[str, Agent] = {}
         self._asked: dict[str, Run] = {}
@@ -85,17 +95,21 @@ class Supervisor:
             self._envs[run.id] = envs
 
     def forget(self, run_id: str) -> None:
-        """Drop the envs of a run that needs them no more."""
+        """Drop the envs of a run that needs them no more, and a service's port."""
         self._envs.pop(run_id, None)
+        self._ports.release(run_id)
 
     async def begin(self, run: Run, tasks: TaskGroup) -> None:
         """Start the attempt of a run that was just claimed."""
+        self._tasks = tasks
         live = self._enter(run, await self.agent_of(run))
         tasks.start_soon(self._see, live, self._start)
 
     async def resume(self, run: Run, boot: str, tasks: TaskGroup) -> None:
         """Pick up a run that an earlier server claimed."""
+        self._tasks = tasks
         live = self._enter(run, await self.agent_of(run))
+        self._installs.found(run, live.agent)
         if run.boot != boot:
             tasks.start_soon(self._see, live, self._after_reboot)
             return
@@ -109,9 +123,11 @@ class Supervisor:
         if live is None:  # claimed, but not here yet
             self._asked[run.id] = run
             return 0.0
-        live.run = run
+        live.run = replace(run, prompt=live.run.prompt, input=live.run.input)
         if live.attempt is not None:
             live.attempt.cancel()
+        elif live.agent.install:
+            self._installs.wake(run)
         return live.agent.grace
 
     def _enter(self, run: Run, agent: Agent) -> Live:
@@ -137,13 +153,22 @@ class Supervisor:
             if live.attempt is not None:
                 live.attempt.cancel()
             ended = Exit(number, "lost", error="lost: internal error, see the server's log")
+        self._installs.over(live.run, well=ended is not None and ended.installed)
         run = await self._insist(live, ended)
+        if run is not None and run.status in lifecycle.FINAL:
+            await self._clear(run, live.agent)
         self.live.pop(run_id, None)
         if run is not None and run.status in lifecycle.FINAL:
             self.forget(run_id)
-            self._bells.ring(DELIVERIES)
+            if run.webhook_url is not None:
+                self._bells.ring(DELIVERIES)
         self._bells.ring(of_run(run_id))
         self.released(run or live.run)
+
+    async def _clear(self, run: Run, agent: Agent) -> None:
+        """Remove the scratch directory of a run that might have kept it and does not."""
+        if run.scratch_until is None and lifecycle.may_keep_scratch(run, agent):
+            await asyncio.to_thread(self._rundir.remove_scratch, run.id)
 
     async def _start(self, live: Live) -> Exit | None:
         number = live.run.attempt
@@ -152,17 +177,18 @@ class Supervisor:
             why = "the server restarted before this run could start, and envs are never stored"
             return Exit(number, "env_lost", error=f"{why}; submit it again with {names}")
         for _ in range(TRIES):
-            if live.run.cancel_requested_at is not None:
-                return Exit(number, "cancelled")
             try:
-                attempt = await self._spawn(live)
+                install = await self._installs.begin(live.run, live.agent, lambda: _given_up(live))
+                if _given_up(live):
+                    return Exit(number, "cancelled")
+                attempt = await self._spawn(live, install=install)
             except (PraisonrunError, OSError) as refused:
                 return Exit(number, "spawn_failed", error=str(refused))
             with suppress(NeverStarted):
-                return await attempt.wait(lambda pid: self._started(live, pid))
+                return await attempt.wait(lambda pid, phase: self._started(live, pid, phase))
         return Exit(number, "spawn_failed", error="the shim ended before the agent started")
 
-    async def _spawn(self, live: Live) -> Spawned:
+    async def _spawn(self, live: Live, *, install: bool) -> Spawned:
         run = live.run
         journal = self._journal(run)
         size = os.fstat(journal).st_size
@@ -170,7 +196,8 @@ class Supervisor:
         live.attempt = attempt
         try:
             agent = replace(live.agent, env=self._catalog.env_of(live.agent))
-            order = spec(run, agent, self._rundir, self._environ, self._envs.get(run.id, {}), size)
+            given = self._envs.get(run.id, {})
+            order = spec(run, agent, self._rundir, self._environ, given, size, install=install)
         except PraisonrunError:
             attempt.close()
             raise
@@ -182,23 +209,35 @@ class Supervisor:
     def _journal(self, run: Run) -> int:
         try:
             journal = self._rundir.create(run.id)
+            self._watch.refresh(run.id, new=True)
         except FileExistsError:
             journal = self._rundir.reopen(run.id)
-        self._watch.refresh(run.id)
+            self._watch.refresh(run.id)
         return journal
 
-    def _started(self, live: Live, pid: int) -> None:
-        live.pid, live.phase = pid, Phase.RUNNING
+    def _started(self, live: Live, pid: int, phase: Phase) -> None:
+        assert self._tasks is not None
+        assert live.attempt is not None
+        live.pid, live.phase = pid, phase
+        if phase is Phase.RUNNING and live.agent.install:
+            self._installs.over(live.run, well=True)
+            self._tasks.start_soon(self._installs.keep, live.run)
+        if phase is Phase.RUNNING and live.run.mode is Mode.SERVICE:
+            self._tasks.start_soon(self.services.tend, live.run, live.agent, live.attempt.cancel)
         self._bells.ring(of_run(live.run.id))
 
     async def _find(self, live: Live) -> Exit | None:
         assert live.attempt is not None
         if live.run.cancel_requested_at is not None:
             live.attempt.cancel()
-        try:
-            return await live.attempt.wait(lambda pid: self._started(live, pid))
-        except NeverStarted:
-            return None
+        while True:
+            try:
+                return await live.attempt.wait(lambda pid, phase: self._started(live, pid, phase))
+            except NeverStarted:
+                return None
+            except OSError as trouble:  # no descriptor left, say: no reason to give up a living agent
+                log.warning("run %s cannot be looked at: %s", live.run.id, trouble)
+                await anyio.sleep(STORE_RETRY)
 
     async def _after_reboot(self, live: Live) -> Exit:
         """A lock proves nothing about another boot, and an unwritten end is a loss."""
@@ -218,26 +257,22 @@ class Supervisor:
                 await anyio.sleep(STORE_RETRY)
             except NotFound:
                 return None
+            except Exception:  # one run's end must not take the server down, now and at every start
+                log.exception("run %s has ended but cannot be settled; trying again", live.run.id)
+                await anyio.sleep(TROUBLE_RETRY)
 
     def journal_end(self, run_id: str) -> int:
         """Return the length of what a run's attempts wrote so far."""
-        try:
-            return self._rundir.tail(run_id).end
-        except FileNotFoundError:
-            return START
+        return self._endings.journal_end(run_id)
 
     async def _settle(self, live: Live, ended: Exit | None) -> Run:
         """Write what the end means; `None` is a claim whose agent never ran, which goes back to the queue."""
         at, run_id = self._now(), live.run.id
         if ended is None:
             return await self._store.change(run_id, lambda run: lifecycle.unclaim(run, at))
-        structured = FORMATS[live.agent.format].structured
-        told = structured or ended.events or ended.reason == "lost"
-        summary = await live.progress.look() if told else Summary()
-        end = ended.end or await asyncio.to_thread(self.journal_end, run_id)
+        ending = await self._endings.read(live.run, live.agent, live.progress, ended)
+        return await self._store.change(run_id, lambda run: ending.settle(run, at))
 
-        def decide(run: Run) -> Run:
-            outcome = lifecycle.judge(run, ended, summary.outcome(), needs_result=structured)
-            return lifecycle.finish(run, ended, outcome, at, journal_end=end, summary=summary.stored())
 
-        return await self._store.change(run_id, decide)
+def _given_up(live: Live) -> bool:
+    return live.run.cancel_requested_at is not None

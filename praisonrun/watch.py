@@ -49,8 +49,9 @@ class Watch:
     def _heard(self, bell: socket.socket) -> None:
         rung = 0
         with suppress(BlockingIOError):
-            for rung in range(1, BURST + 1):
+            while rung < BURST:
                 self._bells.ring(of_run(bell.recv(256).decode("ascii", "replace")))
+                rung += 1
         if rung >= CROWDED:
             self._bells.ring(*map(of_run, self._watchers))
 
@@ -68,9 +69,10 @@ class Watch:
                 del self._watchers[run_id]
                 self._flag(run_id, on=False)
 
-    def refresh(self, run_id: str) -> None:
-        """Set the flag of a journal that was just made or found again."""
-        self._flag(run_id, on=run_id in self._watchers)
+    def refresh(self, run_id: str, *, new: bool = False) -> None:
+        """Set the flag of a journal that was found again, or was just made: then it is off already."""
+        if run_id in self._watchers or not new:
+            self._flag(run_id, on=run_id in self._watchers)
 
     def _flag(self, run_id: str, *, on: bool) -> None:
         with suppress(OSError):

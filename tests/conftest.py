@@ -10,6 +10,7 @@ import pytest
 
 from praisonrun.engine import Engine
 
+from . import canonical_rig
 from .harness import AGENTS, Server, engine_in
 from .wire_rig import Api, house
 
@@ -63,4 +64,17 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def api(shared: Server) -> Iterator[Api]:
     """A client of the shared server that checks every answer against the table of operations."""
     with Api(shared.url) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def canonical(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One real server for all tests of the canonical dialect that only talk to it."""
+    yield from canonical_rig.house(tmp_path_factory.mktemp("canonical"))
+
+
+@pytest.fixture
+def canon(canonical: Server) -> Iterator[Api]:
+    """A client of that server that checks every answer against the table of operations."""
+    with Api(canonical.url) as client:
         yield client

@@ -8,8 +8,8 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,15 @@ from praisonrun.app import engine_of
 from praisonrun.config import Settings
 from praisonrun.engine import Choice, Engine, Submit
 from praisonrun.model import Snapshot
+from praisonrun.rundir import RunDir
 
 Json = Any
+Engines = Callable[..., AbstractAsyncContextManager[Engine]]
+"""Makes engines over one state directory, one after the other, as a restart would."""
 AGENTS = """
 default: echo
 agents:
+  hello: {command: ["{python}", -m, praisonrun.demo], timeout: 60}
   echo:  {command: ["{python}", -c, "import sys; print('got', sys.stdin.read())"], timeout: 60}
   quick: {command: ["/bin/true"], prompt: none, files: false}
   fail:  {command: ["{python}", -c, "import sys; print('no'); sys.exit(7)"], prompt: none}
@@ -70,6 +74,16 @@ async def ran(engine: Engine, agent: str, prompt: str = "x", **more: Any) -> Sna
     return await engine.until_final(await submit(engine, agent, prompt, **more))
 
 
+async def until(engine: Engine, run_id: str, holds: Callable[[Snapshot], bool]) -> Snapshot:
+    """Return a run once something holds for it."""
+    while True:
+        bell = engine.bell(run_id)
+        shown = await engine.get(run_id)
+        if holds(shown):
+            return shown
+        await bell.wait()
+
+
 def alive(pid: int | None) -> bool:
     """Say whether a process does anything yet; one that only waits to be reaped does not."""
     try:
@@ -92,8 +106,8 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
-        for journal in (self.state / "runs").glob("*.journal"):
-            sweep.kill_marked(journal.stem)
+        for run_id in RunDir(self.state).ids_on_disk():
+            sweep.kill_marked(run_id)
 
     @property
     def url(self) -> str:

@@ -17,7 +17,7 @@ agents:
   writer:
     command: ["{python}", -c, "import os\\nd=os.environ['PRAISONRUN_ARTIFACTS']\\nos.mkdir(d+'/sub')\\nopen(d+'/sub/a b.html','w').write('<script>')\\nopen(d+'/data.bin','wb').write(bytes(range(256))*4096)\\nos.symlink('/etc/passwd',d+'/link')\\nos.mkfifo(d+'/fifo')"]
     prompt: none
-"""  # noqa: E501
+"""
 
 
 @pytest.fixture

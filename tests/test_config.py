@@ -58,10 +58,14 @@ def test_another_loopback_address_is_a_host_of_its_own() -> None:
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
-    ({"host": "0.0.0.0"}, "tokens do not exist yet"),
+    ({"host": "0.0.0.0"}, "set a token with --token-file"),
     ({"host": "192.168.1.2"}, "loopback"),
     ({"host": "127.0.0.1.evil.test"}, "loopback"),
-    ({"host": ""}, "loopback"),
+    ({"host": ""}, "--host"),
+    ({"host": "a b", "token": "t" * 16}, "--host a b: must be an address"),
+    ({"token": "t" * 15}, "PRAISONRUN_TOKEN: shorter than 16"),
+    ({"token": "t" * 16 + "é"}, "PRAISONRUN_TOKEN: must be one line of visible ASCII"),
+    ({"token_file": Path("nope")}, "--token-file .*nope: no such file"),
     ({"port": 70_000}, "--port 70000: must be from 0 to 65535"),
     ({"concurrency": 0}, "--concurrency"),
     ({"min_free": -1}, "--min-free"),

@@ -1,4 +1,4 @@
-"""A crew file, run for real: praisonai against a model server on loopback, through praisonrun's own server."""
+"""A crew file, run for real: praisonai against a model server on loopback, through our own server."""
 
 from __future__ import annotations
 

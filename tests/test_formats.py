@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from praisonrun.formats import FORMATS, Summary, events
 from praisonrun.journal import SLOTS, START, Frame, Kind, event_id
-from praisonrun.model import Failure, Status
+from praisonrun.model import Failure, Outcome, Status
 
 
 def said(kind: Kind, line: str, name: str = "text") -> list[tuple[str, dict[str, Any]]]:
@@ -86,7 +86,8 @@ def summed(*lines: str) -> Summary:
 def test_the_agent_s_own_verdict() -> None:
     assert summed('{"type": "delta"}').outcome() is None
     good = summed('{"type": "result", "result": {"a": 1}}')
-    assert good.outcome() == (good.outcome()) and good.answer == {"a": 1}
+    assert good.outcome() == Outcome(Status.SUCCEEDED)
+    assert good.answer == {"a": 1}
     bad = summed('{"type": "result", "is_error": true, "result": "no money"}').outcome()
     assert bad is not None
     assert (bad.status, bad.failure, bad.error) == (Status.FAILED, Failure.AGENT_ERROR, "no money")

@@ -12,7 +12,6 @@ import pytest
 from praisonrun.engine import _snapshot
 from praisonrun.model import Run, Status
 from praisonrun.wire import jobs_show as show
-from praisonrun.wire.edge import BODY_CAP
 
 from .harness import Json, Server
 from .wire_rig import RUNS, Api
@@ -21,7 +20,7 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 STATUS_KEYS = {
     "job_id", "status", "progress", "created_at", "started_at", "completed_at", "agent_id", "run_id",
     "session_id", "error", "retry_after",
-    "agent", "exit_code", "timeout", "attempt", "metadata", "failure", "retry_of",
+    "agent", "exit_code", "timeout", "attempt", "metadata", "failure", "retry_of", "parent", "root",
 }  # fmt: skip
 RESULT_KEYS = {
     "job_id", "status", "result", "result_url", "metrics", "created_at", "started_at", "completed_at",
@@ -132,7 +131,9 @@ def test_what_is_not_json_at_all_is_a_415(api: Api) -> None:
 
 
 def test_a_body_is_at_most_eight_megabytes(api: Api) -> None:
-    answer = api.post(RUNS, content=b" " * (BODY_CAP + 1), headers={"Content-Type": "application/json"})
+    answer = api.post(
+        RUNS, content=b" " * (8 * 1024 * 1024 + 1), headers={"Content-Type": "application/json"}
+    )
     assert answer.status_code == 413
 
 
@@ -255,6 +256,11 @@ def test_a_key_is_visible_ascii(api: Api, key: str) -> None:
     answer = api.post(RUNS, content=b'{"prompt": "x"}', headers=headers)
     assert (answer.status_code, answer.json()["title"]) == (400, "Bad Request")
     assert "Idempotency-Key" in answer.json()["detail"]
+
+
+def test_a_key_is_given_once(api: Api) -> None:
+    headers = [("Idempotency-Key", "a"), ("Idempotency-Key", "b")]
+    assert api.post(RUNS, json={"prompt": "x"}, headers=headers).status_code == 400
 
 
 def test_quotes_belong_to_a_key_unless_they_surround_it(api: Api) -> None:
@@ -599,8 +605,8 @@ def test_a_retry_needs_the_envs_again(api: Api) -> None:
 @pytest.mark.parametrize("run_id", ["run_unknown", "..", "%00", "%ff", "%2e%2e%2fx", "run_" + "x" * 300, "*"])
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", ""), ("DELETE", ""), ("POST", "/cancel"), ("POST", "/retry"), ("GET", "/result"), ("GET", "/stream"),
-     ("GET", "/events"), ("GET", "/logs")],
+    [("GET", ""), ("DELETE", ""), ("POST", "/cancel"), ("POST", "/retry"), ("GET", "/result"),
+     ("GET", "/stream"), ("GET", "/events"), ("GET", "/logs")],
 )  # fmt: skip
 def test_an_unknown_run_is_a_404(shared: Server, method: str, path: str, run_id: str) -> None:
     target = f"{RUNS}/{run_id}{path}".replace("/..", "/%2e%2e")

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 from pathlib import Path
 
 import pytest
 
-
 from praisonrun.model import Failure, Status
 from praisonrun.rundir import RunDir
 
-from .harness import Server, alive, submit
+from .harness import Engines, Server, alive, submit
 from .test_engine import printed, until_printed
 
 
-async def test_a_run_goes_on_without_a_server_and_is_found_again(engines, tmp_path: Path) -> None:
+async def test_a_run_goes_on_without_a_server_and_is_found_again(engines: Engines, tmp_path: Path) -> None:
     async with engines() as engine:
         run_id = await submit(engine, "until", str(tmp_path / "gate"))
         await until_printed(engine, run_id, "up")
@@ -29,15 +29,13 @@ async def test_a_run_goes_on_without_a_server_and_is_found_again(engines, tmp_pa
         assert await printed(engine, run_id) == "up\ndone\n"
 
 
-async def test_a_run_that_ended_meanwhile_is_settled(engines, tmp_path: Path) -> None:
+async def test_a_run_that_ended_meanwhile_is_settled(engines: Engines, tmp_path: Path) -> None:
     async with engines() as engine:
         run_id = await submit(engine, "until", str(tmp_path / "gate"))
         await until_printed(engine, run_id, "up")
     (tmp_path / "gate").touch()
     rundir = RunDir(tmp_path / "state")
     lock = os.open(rundir.journal(run_id), os.O_RDONLY)
-    import fcntl
-
     fcntl.flock(lock, fcntl.LOCK_SH)  # waits until the shim lets go
     os.close(lock)
     async with engines() as engine:
@@ -45,7 +43,7 @@ async def test_a_run_that_ended_meanwhile_is_settled(engines, tmp_path: Path) ->
         assert (shown.run.status, await printed(engine, run_id)) == (Status.SUCCEEDED, "up\ndone\n")
 
 
-async def test_a_run_found_again_can_be_cancelled(engines) -> None:
+async def test_a_run_found_again_can_be_cancelled(engines: Engines) -> None:
     async with engines() as engine:
         run_id = await submit(engine, "wait")
         await until_printed(engine, run_id, "up")
@@ -56,7 +54,7 @@ async def test_a_run_found_again_can_be_cancelled(engines) -> None:
         assert not alive(shown.run.pid)
 
 
-async def test_a_killed_shim_is_a_lost_run_and_leaves_nothing(engines, tmp_path: Path) -> None:
+async def test_a_killed_shim_is_a_lost_run_and_leaves_nothing(engines: Engines, tmp_path: Path) -> None:
     async with engines() as engine:
         run_id = await submit(engine, "stubborn", retries=3)
         await until_printed(engine, run_id, "up")
@@ -68,7 +66,9 @@ async def test_a_killed_shim_is_a_lost_run_and_leaves_nothing(engines, tmp_path:
         assert await printed(engine, run_id) == "up\n"
 
 
-async def test_after_a_reboot_a_claimed_run_is_lost(engines, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_after_a_reboot_a_claimed_run_is_lost(
+    engines: Engines, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with engines() as engine:
         run_id = await submit(engine, "wait")
         await until_printed(engine, run_id, "up")
@@ -78,7 +78,9 @@ async def test_after_a_reboot_a_claimed_run_is_lost(engines, monkeypatch: pytest
         assert (shown.run.failure, shown.run.error) == (Failure.LOST, "lost: the machine restarted")
 
 
-async def test_a_queued_run_starts_after_the_restart_unless_it_needs_envs(engines, tmp_path: Path) -> None:
+async def test_a_queued_run_starts_after_the_restart_unless_it_needs_envs(
+    engines: Engines, tmp_path: Path
+) -> None:
     gate = tmp_path / "gate"
     async with engines(concurrency=1) as engine:
         held = await submit(engine, "until", str(gate))

@@ -197,6 +197,12 @@ def test_an_empty_folder_goes(rig: Rig) -> None:
     assert not rig.runs.folder(live.id).exists()
 
 
+def test_an_agent_that_never_was_leaves_no_folder(rig: Rig) -> None:
+    live = rig.with_files(["/no/such/program"])
+    assert live.ended()["reason"] == "spawn_failed"
+    assert not rig.runs.folder(live.id).exists()
+
+
 def test_scratch_is_kept_after_a_failure_if_asked(rig: Rig) -> None:
     script = 'cd "$PRAISONRUN_SCRATCH"; touch x; ls -l ../input.json ../events | cut -c1-10; exit '
     kept = rig.with_files([SH, "-c", script + "1"], keep_scratch=True)

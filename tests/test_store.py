@@ -18,6 +18,7 @@ from praisonrun import lifecycle
 from praisonrun.errors import Invalid, KeyReused, NotFound, QueueFull, WrongState
 from praisonrun.model import Agent, Exit, Failure, Mode, Outcome, Run, Status
 from praisonrun.store import Find, Key, Store, reads, writes
+from praisonrun.store.outbox import owed
 
 LIMIT = 1_000_000
 KEY = Key("local", "k")
@@ -97,7 +98,7 @@ async def test_every_field_returns_as_it_was(store: Store) -> None:
 
 async def test_a_field_of_run_is_a_column(store: Store) -> None:
     table = await store._reader.run(lambda db: {row[1] for row in db.execute("PRAGMA table_info(runs)")})
-    assert table - {"key_scope", "key", "fingerprint"} == set(Run.__dataclass_fields__)
+    assert table - {"key_scope", "fingerprint"} == set(Run.__dataclass_fields__)
 
 
 async def test_an_unknown_run_is_not_found(store: Store) -> None:
@@ -183,7 +184,7 @@ async def test_the_same_run_writes_nothing(store: Store) -> None:
 
     def written(db: sqlite3.Connection) -> int:
         before = db.total_changes
-        writes.change(db, "run_1", replace, writes.owed)
+        writes.change(db, "run_1", replace, owed)
         return db.total_changes - before
 
     assert await store._writer.run(written) == 0
@@ -194,18 +195,19 @@ async def test_a_final_run_owes_its_webhook_in_the_same_transaction(store: Store
     await store.change("run_1", lambda r: lifecycle.cancel(r, 7))
     await store.change("run_2", lambda r: lifecycle.cancel(r, 7))
     await store.change("run_1", lambda r: replace(r, metadata={"later": 1}))
-    [owed] = await store.deliveries("run_1")
+    [found] = await store.outbox.of_run("run_1")
+    owed = found.delivery
     assert owed.id.startswith("msg_")
     assert (owed.run_id, owed.type, owed.state, owed.due_at) == ("run_1", "run.cancelled", "pending", 7)
     assert (owed.url, owed.attempts, owed.delivered_at) == ("http://127.0.0.1/hook", 0, None)
-    assert await store.deliveries("run_2") == []
+    assert await store.outbox.of_run("run_2") == []
 
 
 async def test_a_delivery_that_cannot_be_kept_takes_the_change_with_it(store: Store) -> None:
     await add(store, run(webhook_url="http://127.0.0.1/hook"))
 
     def broken(found: Run) -> Any:
-        return replace(writes.owed(found), url=None)  # type: ignore[type-var]
+        return replace(owed(found), type=None)  # type: ignore[type-var]
 
     with pytest.raises(sqlite3.IntegrityError):
         await store.change("run_1", lambda r: lifecycle.cancel(r, 7), deliver=broken)
@@ -219,7 +221,7 @@ async def test_delete_takes_key_and_deliveries_along_and_spares_live_runs(store:
     await store.change("run_1", lambda r: lifecycle.cancel(r, 7))
     await store.delete("run_1")
     assert await store.find_key(KEY) is None
-    assert await store.deliveries("run_1") == []
+    assert await store.outbox.of_run("run_1") == []
     assert await store.totals() == dict.fromkeys(Status, 0)
 
 
@@ -350,7 +352,7 @@ async def test_every_word_of_the_model_is_known_to_the_schema(store: Store) -> N
         )
 
 
-DELIVERY = "INSERT INTO deliveries (id, run_seq, url, type, state, due_at, created_at)"
+DELIVERY = "INSERT INTO deliveries (id, run_seq, url, receiver, type, state, due_at, created_at)"
 IMPOSSIBLE = {
     "no such status": "UPDATE runs SET status = 'done'",
     "failed without failure": "UPDATE runs SET status = 'failed', finished_at = 1",
@@ -370,8 +372,8 @@ IMPOSSIBLE = {
     "another id": "UPDATE runs SET id = 'run_2'",
     "another agent": "UPDATE runs SET agent = 'b'",
     "a live run deleted": "DELETE FROM runs",
-    "a delivery of no run": f"{DELIVERY} VALUES ('m', 9, 'u', 't', 'pending', 1, 1)",
-    "a delivery delivered never": f"{DELIVERY} VALUES ('m', 1, 'u', 't', 'delivered', 1, 1)",
+    "a delivery of no run": f"{DELIVERY} VALUES ('m', 9, 'u', 'u', 't', 'pending', 1, 1)",
+    "a delivery delivered never": f"{DELIVERY} VALUES ('m', 1, 'u', 'u', 't', 'delivered', 1, 1)",
     "a count below nothing": "UPDATE counts SET n = -1",
 }
 
@@ -438,7 +440,7 @@ async def plan(store: Store, sql: str, values: Sequence[Any] = ()) -> list[str]:
 
 
 def finish_and_delete(db: sqlite3.Connection) -> None:
-    writes.change(db, "run_1", lambda r: lifecycle.cancel(r, 7), writes.owed)
+    writes.change(db, "run_1", lambda r: lifecycle.cancel(r, 7), owed)
     writes.delete(db, "run_1")
 
 

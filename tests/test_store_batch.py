@@ -87,8 +87,8 @@ async def test_a_commit_that_fails_tells_everybody(store: Store) -> None:
     def owe_nobody(db: sqlite3.Connection) -> None:
         db.execute("PRAGMA defer_foreign_keys = ON")
         db.execute(
-            "INSERT INTO deliveries (id, run_seq, url, type, due_at, created_at) "
-            "VALUES ('m', 9, 'u', 't', 1, 1)"
+            "INSERT INTO deliveries (id, run_seq, url, receiver, type, due_at, created_at) "
+            "VALUES ('m', 9, 'u', 'u', 't', 1, 1)"
         )
 
     answers = await asyncio.gather(

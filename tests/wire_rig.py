@@ -1,4 +1,4 @@
-"""What tests of the wire share: a client that checks every answer against the table, a call without a socket."""
+"""What tests of the wire share: a client that checks every answer, a call without a socket."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Message
 
 from praisonrun.engine import Engine
-from praisonrun.wire import jobs_table
+from praisonrun.wire import canonical_table, deployments_table, jobs_table
 from praisonrun.wire.operations import Operation, routes
 from praisonrun.wire.problems import MEDIA_TYPE, Problem
 from praisonrun.wire.system import System
@@ -25,11 +25,12 @@ FINAL = ("result", "error", "cancelled")
 MORE_AGENTS = """
   cat:   {command: [/bin/cat], files: false}
   said:  {command: [/bin/cat], format: jsonl, files: false}
-  bytes: {command: ["{python}", -u, -c, "import sys; sys.stdout.buffer.write(bytes.fromhex(sys.stdin.read()))"]}
+  bytes: {command: ["{python}", -c, "import sys; sys.stdout.buffer.write(bytes.fromhex(sys.stdin.read()))"]}
   both:  {command: [/bin/sh, -c, "echo out 1; echo err 1 >&2; echo out 2; echo err 2 >&2"], prompt: none}
-  input: {command: [/bin/sh, -c, 'cat "$PRAISONRUN_INPUT_PATH"; printf "%s" "$PRAISONRUN_SESSION_ID"'], prompt: none}
+  input: {command: [/bin/sh, -c, 'cat "$PRAISONRUN_INPUT_PATH"; printf %s "$PRAISONRUN_SESSION_ID"']}
   left:  {command: [/bin/sh, -c, 'cat > "$PRAISONRUN_RESULT_PATH"']}
   told:  {command: [/bin/sh, -c, 'cat > "$PRAISONRUN_EVENTS"']}
+  makes: {command: [/bin/sh, -c, 'cat > "$PRAISONRUN_ARTIFACTS/a.txt"']}
   short: {command: [/bin/sleep, "60"], prompt: none, timeout: 0.2, files: false}
   again: {command: [/bin/sh, -c, 'echo no; exit 3'], prompt: none, retries: 5, backoff: 30, files: false}
 """
@@ -38,8 +39,13 @@ WIRE_AGENTS = AGENTS + MORE_AGENTS
 
 def table() -> list[Operation]:
     """Return every operation of the server."""
-    nobody = cast(Engine, None)
-    return [*jobs_table.operations(nobody), *System(nobody).operations()]
+    nobody = cast("Engine", None)
+    return [
+        *jobs_table.operations(nobody),
+        *System(nobody).operations(),
+        *canonical_table.operations(nobody),
+        *deployments_table.operations(nobody),
+    ]
 
 
 AT_THE_DOOR = frozenset({400, 403, 413, 414, 415, 421, 431})
@@ -78,8 +84,11 @@ def check(answer: httpx2.Response) -> None:
 
 
 def exact(model: type[pydantic.BaseModel], shown: Json) -> None:
-    """Check that JSON is what a model describes: each key there, none too many, all the way down."""
-    again = model.model_validate(shown, strict=True).model_dump(mode="json")
+    """Check that JSON is what a model describes: each key there, none too many, all the way down.
+
+    Only keys that the model has a default for may be missing.
+    """
+    again = model.model_validate(shown, strict=True).model_dump(mode="json", exclude_unset=True)
     assert again.keys() == shown.keys()
     assert again == shown
 
@@ -91,7 +100,10 @@ class Api(httpx2.Client):
         super().__init__(base_url=url, timeout=30, event_hooks={"response": [self._checked]})
 
     def _checked(self, answer: httpx2.Response) -> None:
-        if answer.headers.get("content-type") in ("application/json", MEDIA_TYPE):
+        if answer.request.method == "HEAD" or answer.headers.get("content-type") in (
+            "application/json",
+            MEDIA_TYPE,
+        ):
             answer.read()
         check(answer)
 
@@ -181,7 +193,11 @@ class Call:
     async def to(self, app: ASGIApp) -> AsyncIterator[None]:
         """Make the request; leaving the block waits for its end."""
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(app, self.scope, self.receive, self.send)
+
+            async def asked() -> None:
+                await app(self.scope, self.receive, self.send)
+
+            tasks.start_soon(asked)
             yield
         self._sender.close()
         self._sent.close()

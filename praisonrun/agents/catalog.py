@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..errors import ConfigError, Invalid, PraisonrunError
 from ..model import Agent
-from . import crew, document, files, frameworks, reading
+from . import crew, crewtexts, document, files, frameworks, inline, reading
 from .crewtexts import CrewTexts, remember
 from .document import Document
 from .files import Identity, Place
@@ -39,6 +39,7 @@ class Catalog:
         """Why the last reload failed; None while what is on disk is what is used."""
         self._texts = CrewTexts()
         self._read: OrderedDict[tuple[str, Identity], Document] = OrderedDict()
+        self._inline: OrderedDict[str, Document] = OrderedDict()
         self._identity: Identity | None = None
         self._settled = True
         self._main = self._first(str(roots[0]) if roots else "")
@@ -86,6 +87,14 @@ class Catalog:
         if place is None:
             raise files.bad(agent_file, "does not exist")
         return self._pick(self._document(place, agent_file), agent, framework)
+
+    def from_text(self, text: str, framework: str | None = None, agent: str | None = None) -> Agent:
+        """Return an agent of a file that a submit brings along. Raises Invalid for what stands in it."""
+        digest = crewtexts.digest(text)
+        found = self._inline.get(digest) or inline.read(text, self.roots[0])
+        remember(self._inline, digest, found)  # one object for each text: the store knows agents by object
+        self._keep_crews(found)
+        return self._pick(found, agent, framework)
 
     def env_of(self, agent: Agent) -> Mapping[str, str]:
         """Return the literal env values that the agent's entry has now; empty where it is gone."""
@@ -178,9 +187,12 @@ class Catalog:
 
     def _parsed(self, text: str, file: Path, shown: str) -> Document:
         found = document.read(text, file, shown)
-        if any(agent.crew for agent in found.agents.values()):
-            self._texts.keep(text)
+        self._keep_crews(found)
         return found
+
+    def _keep_crews(self, found: Document) -> None:
+        if any(agent.crew for agent in found.agents.values()):
+            self._texts.keep(found.text)
 
 
 def builtin(folder: str) -> Agent:

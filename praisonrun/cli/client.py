@@ -15,6 +15,7 @@ from ..errors import BadRequest, Forbidden, Invalid, NotFound, PraisonrunError, 
 from ..model import Json
 
 RUNS = "/api/v1/runs"
+DELIVERIES = "/api/v1/deliveries"
 TRIES = 30
 """Attempts in a row, about a minute, before a server is given up."""
 AWAY = 4
@@ -23,6 +24,7 @@ QUIET = 45.0
 """Seconds without a byte after which a stream is dead: three heartbeats of the server."""
 _KINDS: dict[int, type[PraisonrunError]] = {
     400: BadRequest,
+    401: Forbidden,
     403: Forbidden,
     404: NotFound,
     409: WrongState,
@@ -41,6 +43,7 @@ class Client:
         self,
         base: str,
         *,
+        token: str | None = None,
         tries: int = TRIES,
         transport: httpx2.BaseTransport | None = None,
         pause: Pause = time.sleep,
@@ -52,6 +55,7 @@ class Client:
             trust_env=False,
             transport=transport or httpx2.HTTPTransport(verify=False),
             timeout=httpx2.Timeout(30.0, connect=5.0),
+            headers={"Authorization": f"Bearer {token}"} if token else None,
         )
         self.base = base
         self._tries = tries
@@ -67,7 +71,7 @@ class Client:
         self._http.close()
 
     def alive(self) -> bool:
-        """Say whether a praisonrun server answers. Raises Unavailable if something else does."""
+        """Say whether a praisonrun server answers. Raises Unavailable if something else does, Forbidden."""
         try:
             answer = self._http.get("/health", timeout=3.0)
         except httpx2.ConnectError:
@@ -75,6 +79,8 @@ class Client:
         except httpx2.TransportError as error:
             raise Unavailable(f"{self.base} is taken by something that is no praisonrun server") from error
         body = _json(answer)
+        if answer.status_code == HTTPStatus.UNAUTHORIZED:
+            raise Forbidden(f"the server at {self.base} wants another token; set PRAISONRUN_TOKEN to it")
         if answer.status_code in (200, 503) and isinstance(body, dict) and "status" in body:
             return True
         raise Unavailable(f"{self.base} is taken by something that is no praisonrun server; use --port")
@@ -99,6 +105,22 @@ class Client:
     def live(self) -> set[str]:
         """Return the ids of all queued and running runs."""
         return {job["job_id"] for status in ("queued", "running") for job in self._jobs(status)}
+
+    def deliveries(self, state: str | None, count: int) -> dict[str, Any]:
+        """Return the newest `count` deliveries, at most 100, in a page with their `total`."""
+        wanted = {"page_size": count, **({"state": state} if state else {})}
+        return self._call("GET", DELIVERIES, params=wanted)
+
+    def replay(self, run_id: str) -> int:
+        """Send a run's webhooks again; return how many there are."""
+        found = self._call("GET", f"{RUNS}/{run_id}/deliveries")["deliveries"]
+        for delivery in found:
+            self._call("POST", f"{RUNS}/{run_id}/deliveries/{delivery['id']}/replay")
+        return len(found)
+
+    def replay_dead(self) -> int:
+        """Send every dead letter again; return how many there are."""
+        return int(self._call("POST", f"{DELIVERIES}/replay")["replayed"])
 
     def _jobs(self, status: str) -> Iterator[dict[str, Any]]:
         page, found = 1, 100

@@ -5,6 +5,7 @@ Exit codes: 0 well, 1 not, 2 the command line or a file is at fault; `run` adds 
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 from collections.abc import Sequence
@@ -26,8 +27,16 @@ app = typer.Typer(
     help="Run any agent as a durable, cancellable, streamable local job.",
 )
 
-Host = Annotated[str, typer.Option(envvar="PRAISONRUN_HOST", help="Address of the server.")]
-Port = Annotated[int, typer.Option(min=1, max=65535, envvar="PRAISONRUN_PORT", metavar="N", help="Its port.")]
+Host = Annotated[
+    str | None,
+    typer.Option(envvar="PRAISONRUN_HOST", help="Address of the server (default: the state directory's)."),
+]
+Port = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=65535, envvar="PRAISONRUN_PORT", metavar="N", help="Its port (default: likewise)."
+    ),
+]
 State = Annotated[
     Path | None,
     typer.Option(
@@ -70,9 +79,7 @@ def root(
 @app.command()
 def serve(
     context: typer.Context,
-    host: Annotated[
-        str, typer.Option(envvar="PRAISONRUN_HOST", help="Loopback address to listen on.")
-    ] = HOST,
+    host: Annotated[str, typer.Option(envvar="PRAISONRUN_HOST", help="Address to listen on.")] = HOST,
     port: Annotated[int, typer.Option(envvar="PRAISONRUN_PORT", help="Port; 0 takes a free one.")] = PORT,
     state: State = None,
     agents: Agents = None,
@@ -107,6 +114,42 @@ def serve(
     queue_limit: Annotated[
         int | None, typer.Option(envvar="PRAISONRUN_QUEUE_LIMIT", help="Most runs that may wait (10000).")
     ] = None,
+    retain_days: Annotated[
+        int | None,
+        typer.Option(
+            envvar="PRAISONRUN_RETAIN_DAYS", help="Days that ended runs are kept (30; 0: for ever)."
+        ),
+    ] = None,
+    retain_gb: Annotated[
+        float | None,
+        typer.Option(
+            envvar="PRAISONRUN_RETAIN_GB", help="GB beyond which the oldest ended runs go (2; 0: no limit)."
+        ),
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="PRAISONRUN_TOKEN_FILE",
+            metavar="FILE",
+            help="Private file with the token that every request must carry (or PRAISONRUN_TOKEN).",
+        ),
+    ] = None,
+    webhook_secret_file: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="PRAISONRUN_WEBHOOK_SECRET_FILE",
+            metavar="FILE",
+            help="Private file with the whsec_… secret that signs webhooks; two lines: two, while rotated.",
+        ),
+    ] = None,
+    allow_inline_agents: Annotated[
+        bool | None,
+        typer.Option(
+            "--allow-inline-agents",
+            envvar="PRAISONRUN_ALLOW_INLINE_AGENTS",
+            help="Let a submit bring its own agents file, and so any command.",
+        ),
+    ] = None,
 ) -> None:
     """Start the server. Runs outlive it: stop and start it as you like."""
     from ..config import make
@@ -122,6 +165,12 @@ def serve(
         agent_root=tuple(agent_root or ()),
         min_free=min_free,
         queue_limit=queue_limit,
+        retain_days=retain_days,
+        retain_gb=retain_gb,
+        token_file=token_file,
+        webhook_secret_file=webhook_secret_file,
+        token=os.environ.pop("PRAISONRUN_TOKEN", None) or None,
+        inline_agents=allow_inline_agents,
     )
     from ..server import serve as serve_with
 
@@ -141,8 +190,8 @@ def run(
     agents: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Its agents file (default: the server's).")
     ] = None,
-    host: Host = HOST,
-    port: Port = PORT,
+    host: Host = None,
+    port: Port = None,
     state: State = None,
     timeout: Annotated[int | None, typer.Option(min=1, metavar="SECONDS", help="When to stop it.")] = None,
     session: Annotated[str | None, typer.Option(metavar="ID", help="Group of runs it belongs to.")] = None,
@@ -183,8 +232,8 @@ def stop(
     cancel: Annotated[
         bool, typer.Option("--cancel", help="First cancel every run, and wait for their ends.")
     ] = False,
-    host: Host = HOST,
-    port: Port = PORT,
+    host: Host = None,
+    port: Port = None,
     state: State = None,
 ) -> None:
     """Stop the server. Its runs go on, unless --cancel."""
@@ -202,3 +251,34 @@ def check(
     from .check import check as report
 
     raise typer.Exit(report(file, strict=strict))
+
+
+webhooks = typer.Typer(no_args_is_help=True, help="What became of the webhooks, and sending them again.")
+app.add_typer(webhooks, name="webhooks")
+
+
+@webhooks.command("list")
+def list_webhooks(
+    dead: Annotated[bool, typer.Option("--dead", help="Only those that were given up.")] = False,
+    host: Host = None,
+    port: Port = None,
+    state: State = None,
+) -> None:
+    """List the newest webhooks: run, state, attempts, receiver."""
+    from .webhooks import show
+
+    raise typer.Exit(show(state, host, port, dead=dead))
+
+
+@webhooks.command("replay")
+def replay_webhooks(
+    run_id: Annotated[str | None, typer.Argument(metavar="RUN", help="Whose webhook to send.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every webhook that was given up.")] = False,
+    host: Host = None,
+    port: Port = None,
+    state: State = None,
+) -> None:
+    """Send a run's webhook again, whatever became of it, or every one that was given up."""
+    from .webhooks import replay
+
+    raise typer.Exit(replay(state, host, port, run_id, every=every))

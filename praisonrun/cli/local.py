@@ -59,7 +59,7 @@ class Server:
         settings.state.mkdir(0o700, parents=True, exist_ok=True)
         self.log = settings.state / LOG
         self._state = settings.state
-        out = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        out = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             self._process = subprocess.Popen(
                 command(settings, agents),

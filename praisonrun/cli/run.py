@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..config import Settings, make, url
+from ..config import Settings
 from ..errors import Invalid, PraisonrunError, Unavailable
 from ..model import Json
 from .client import Client, Pause
 from .local import Server
 from .screen import Screen, plain
+from .target import target
 
 TIMED_OUT = 124
 INTERRUPTED = 130
@@ -32,8 +33,8 @@ class Wish:
     prompt: str
     agent: str | None = None
     agents: Path | None = None
-    host: str
-    port: int
+    host: str | None = None
+    port: int | None = None
     state: Path | None = None
     timeout: int | None = None
     session: str | None = None
@@ -43,12 +44,12 @@ class Wish:
 
 def run(wish: Wish) -> int:
     """Serve one wish; return the exit code (0, the agent's own, 1, 124 timed out, 130 interrupted)."""
-    settings = make(host=wish.host, port=wish.port, state=wish.state, agents=wish.agents)
+    meant = target(wish.state, wish.host, wish.port, wish.agents)
     screen = Screen(sys.stderr, quiet=wish.as_json)
-    with Client(url(settings.host, settings.port), tell=screen.note) as client:
+    with Client(meant.base, token=meant.token, tell=screen.note) as client:
         server = None
         try:
-            server = _serve(client, settings, wish, screen)
+            server = _serve(client, meant.settings, wish, screen)
             return _one(client, wish, screen, theirs=server is None)
         except KeyboardInterrupt:  # before there was a run, or the second one of its end
             return INTERRUPTED

@@ -5,31 +5,32 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from ..config import make, url
 from ..errors import Unavailable
 from .client import Client, Pause
 from .local import end, holder
+from .target import Target, target
 
 CANCEL_SECONDS = 120.0
 POLL = 0.1
 
 
-def stop(state: Path | None, host: str, port: int, *, cancel: bool = False) -> int:
+def stop(state: Path | None, host: str | None, port: int | None, *, cancel: bool = False) -> int:
     """Stop the server of a state directory; return 0, or 1 when there is none. Prints one line."""
-    settings = make(host=host, port=port, state=state)
-    pid = holder(settings.state)
+    meant = target(state, host, port)
+    place = meant.settings.state
+    pid = holder(place)
     if pid is None:
-        print(f"no server runs on {settings.state}")
+        print(f"no server runs on {place}")
         return 1
-    ended = _cancel(url(settings.host, settings.port)) if cancel else None
-    if not end(settings.state, pid):
+    ended = _cancel(meant) if cancel else None
+    if not end(place, pid):
         raise Unavailable(f"the server (pid {pid}) has not stopped yet")
     print(f"stopped (pid {pid})" + ("" if ended is None else f", {ended} run(s) cancelled"))
     return 0
 
 
-def _cancel(base: str) -> int:
-    with Client(base, tries=3) as client:
+def _cancel(meant: Target) -> int:
+    with Client(meant.base, token=meant.token, tries=3) as client:
         return cancel_all(client)
 
 

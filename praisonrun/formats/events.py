@@ -31,9 +31,9 @@ def of_frame(frame: Frame) -> Iterable[Said]:
             return [log("stderr", frame.data.decode("utf-8", "replace"))]
         case Kind.STARTED:
             started = json.loads(frame.data)
-            return (
-                [("status", {"status": "running", "attempt": started["attempt"]})] if "pid" in started else []
-            )
+            more = {"phase": started["phase"]} if "phase" in started else {}
+            said = ("status", {"status": "running", "attempt": started["attempt"], **more})
+            return [said] if "pid" in started else []
         case Kind.DROPPED:
             lost = json.loads(frame.data)
             return [log("praisonrun", f"output cap reached: {sum(lost.values())} bytes dropped here\n")]

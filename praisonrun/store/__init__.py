@@ -13,15 +13,20 @@ from functools import partial
 from pathlib import Path
 
 from ..model import Agent, Delivery, Run, Status
-from . import migrations, reads, writes
+from . import migrations, reads, versions, writes
 from .batch import Batch
 from .line import Line
 from .migrations import WAL_LIMIT
+from .outbox import Outbox, owed
 from .place import hold
 from .rows import FULL
-from .shapes import Added, Find, Key, Page, Sizes, StoredDelivery, StoredVersion
+from .shapes import Added, DeliveryLog, Find, Key, Page, Sizes, StoredVersion
+from .shelf import Shelf
 
-__all__ = ["Added", "Find", "Key", "Page", "Sizes", "Store", "StoredDelivery", "StoredVersion"]
+__all__ = ["Added", "DeliveryLog", "Find", "Key", "Outbox", "Page", "Sizes", "Store", "StoredVersion"]
+
+SEEN = 1000
+"""Agents that need no look at the disk; edits, crews and inline files make new ones all the time."""
 
 
 class _Reader(Batch):
@@ -38,6 +43,8 @@ class Store:
         self._path = path
         self._writer = writer
         self._reader = reader
+        self.outbox = Outbox(writer, reader)
+        self.shelf = Shelf(writer, reader)
         self._schema = len(migrations.scripts())
         self._seen: dict[int, tuple[Agent, str]] = {}
 
@@ -77,7 +84,18 @@ class Store:
         somebody else. A run that becomes final owes what `deliver` makes of it: by default one delivery to
         its webhook_url. Raises NotFound and what `decide` raises.
         """
-        return await self._writer.run(lambda db: writes.change(db, run_id, decide, deliver or writes.owed))
+        return await self._writer.run(lambda db: writes.change(db, run_id, decide, deliver or owed))
+
+    async def change_tree(self, run_id: str, decide: Callable[[Run], Run]) -> list[Run]:
+        """Apply one decision to a run and to each of its descendants that is not final, in one transaction.
+
+        Returns what it made of them, the run itself first. Raises what `change` does.
+        """
+        return await self._writer.run(lambda db: writes.change_tree(db, run_id, decide, owed))
+
+    async def release(self, run_id: str, decide: Callable[[Run], Run], prompt: str, given: str | None) -> Run:
+        """Apply a decision that lets a held run go, and give it its prompt and input. Raises as `change`."""
+        return await self._writer.run(lambda db: writes.release(db, run_id, decide, prompt, given))
 
     async def claim(self, limit: int, at: int, boot: str, free: Callable[[str, int], bool]) -> list[Run]:
         """Claim up to `limit` runs due at `at`: higher priority first, then the older; with their input.
@@ -97,7 +115,9 @@ class Store:
         if known is not None:
             return known[1]
         digest = agent.version
-        await self._writer.run(lambda db: writes.see_version(db, agent, digest, at))
+        await self._writer.run(lambda db: versions.see(db, agent, digest, at))
+        if len(self._seen) >= SEEN:
+            self._seen.clear()
         # The agent is kept beside its id, so that no other object can take that id.
         self._seen[id(agent)] = (agent, digest)
         return digest
@@ -111,7 +131,7 @@ class Store:
         return await self._reader.run(lambda db: reads.get(db, run_id, FULL))
 
     async def find(self, wanted: Find) -> Page:
-        """Return a page of runs, newest first, without prompt and input."""
+        """Return a page of runs, newest first; without prompt and input unless they are wanted."""
         return await self._reader.run(lambda db: reads.find(db, wanted))
 
     async def find_key(self, key: Key) -> tuple[str, str] | None:
@@ -126,8 +146,12 @@ class Store:
         """Return the first time after `at` at which a queued run is due."""
         return await self._reader.run(lambda db: reads.next_due(db, at))
 
+    async def waiting(self) -> bool:
+        """Say whether runs are queued that are not held."""
+        return await self._reader.run(reads.waiting)
+
     async def queued(self) -> int:
-        """Return how many runs are queued."""
+        """Return how many runs are queued, held ones too."""
         return await self._reader.run(reads.queued)
 
     async def totals(self) -> dict[Status, int]:
@@ -141,11 +165,19 @@ class Store:
 
     async def version(self, digest: str) -> StoredVersion:
         """Return an agent's entry as it was. Raises NotFound."""
-        return await self._reader.run(lambda db: reads.version(db, digest))
+        return await self._reader.run(lambda db: versions.get(db, digest))
 
-    async def deliveries(self, run_id: str) -> list[StoredDelivery]:
-        """Return the webhooks that a run owes or owed, oldest first."""
-        return await self._reader.run(lambda db: reads.deliveries(db, run_id))
+    async def versions(self, agent: str) -> list[StoredVersion]:
+        """Return every entry that an agent had, the latest first."""
+        return await self._reader.run(lambda db: versions.of_agent(db, agent))
+
+    async def agents_seen(self) -> dict[str, tuple[int, int]]:
+        """Return when the first and the latest entry of every agent was seen."""
+        return await self._reader.run(versions.agents)
+
+    async def mark_installed(self, digest: str, at: int) -> None:
+        """Note that the install command of an agent's entry ran well."""
+        await self._writer.run(lambda db: versions.mark_installed(db, digest, at))
 
     async def checkpoint(self) -> bool:
         """Empty the -wal file when it is over 64 MiB; say whether it was. To be called now and then."""

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from itertools import product
 from typing import Any
 
-from ..errors import NotFound, RunNotFound
+from ..errors import RunNotFound
 from ..model import Mode, Run, Status
 from .rows import COLUMNS, FULL, run_of
-from .shapes import Find, Key, Page, StoredDelivery, StoredVersion
+from .shapes import Find, Key, Page
 
-_DELIVERIES = (
-    "SELECT d.id, r.id, d.url, d.type, d.state, d.attempts, d.due_at, d.created_at, d.last_status, "
-    "d.last_error, d.delivered_at FROM runs r JOIN deliveries d ON d.run_seq = r.seq WHERE r.id = ? "
-    "ORDER BY d.created_at, d.id"
-)
 _NEWEST = (1 << 63) - 1
+_WAITING = "FROM runs INDEXED BY runs_due WHERE status = 'queued' AND held = 0"
+_INDEXES = {"owner": "runs_by_owner", "session_id": "runs_by_session", "agent": "runs_by_agent"}
+"""The index for each filter, the narrowest first."""
 
 
 def get(connection: sqlite3.Connection, run_id: str, columns: str = COLUMNS) -> Run:
@@ -43,9 +40,24 @@ def running(connection: sqlite3.Connection) -> list[Run]:
 
 def next_due(connection: sqlite3.Connection, at: int) -> int | None:
     """Return the first time after `at` at which a queued run is due."""
-    sql = "SELECT min(due_at) FROM runs INDEXED BY runs_due WHERE status = 'queued' AND due_at > ?"
-    due: int | None = connection.execute(sql, (at,)).fetchone()[0]
+    due: int | None = connection.execute(f"SELECT min(due_at) {_WAITING} AND due_at > ?", (at,)).fetchone()[0]
     return due
+
+
+def waiting(connection: sqlite3.Connection) -> bool:
+    """Say whether a run is queued that is not held."""
+    return connection.execute(f"SELECT 1 {_WAITING} LIMIT 1").fetchone() is not None
+
+
+def below(connection: sqlite3.Connection, run: Run) -> list[str]:
+    """Return the ids of the descendants of a run that are not final, parents before their children."""
+    sql = "SELECT id, parent, finished_at FROM runs INDEXED BY runs_by_root WHERE root = ? ORDER BY seq"
+    above, found = {run.id}, []
+    for run_id, parent, finished_at in connection.execute(sql, (run.root,)):  # a child is the younger one
+        if parent in above:
+            above.add(run_id)
+            found += [run_id] if finished_at is None else []
+    return found
 
 
 def queued_agents(connection: sqlite3.Connection) -> set[str]:
@@ -69,31 +81,13 @@ def queued(connection: sqlite3.Connection) -> int:
     return int(connection.execute(sql).fetchone()[0])
 
 
-def knows_version(connection: sqlite3.Connection, digest: str) -> bool:
-    """Say whether an agent's version is kept."""
-    return connection.execute("SELECT 1 FROM versions WHERE digest = ?", (digest,)).fetchone() is not None
-
-
-def version(connection: sqlite3.Connection, digest: str) -> StoredVersion:
-    """Return an agent's entry as it was. Raises NotFound."""
-    sql = "SELECT digest, agent, number, definition, seen_at FROM versions WHERE digest = ?"
-    row = connection.execute(sql, (digest,)).fetchone()
-    if row is None:
-        raise NotFound(f"there is no agent version {digest}")
-    return StoredVersion(row[0], row[1], row[2], json.loads(row[3]), row[4])
-
-
-def deliveries(connection: sqlite3.Connection, run_id: str) -> list[StoredDelivery]:
-    """Return a run's deliveries, oldest first."""
-    return [StoredDelivery(*row) for row in connection.execute(_DELIVERIES, (run_id,))]
-
-
 def find(connection: sqlite3.Connection, wanted: Find) -> Page:
     """Return a page of runs, newest first, and the total of what is wanted."""
     if not _statuses(wanted):
         return Page([], 0)
     runs = [run_of(row) for row in connection.execute(*page_query(wanted))]
-    return Page(sorted(runs, key=lambda run: -run.seq), _total(connection, wanted))
+    total = _total(connection, wanted) if wanted.counted else 0
+    return Page(sorted(runs, key=lambda run: -run.seq), total)
 
 
 def page_query(wanted: Find) -> tuple[str, list[Any]]:
@@ -103,31 +97,44 @@ def page_query(wanted: Find) -> tuple[str, list[Any]]:
     """
     legs = list(product(_modes(wanted), _statuses(wanted)))
     index, conditions, values = _narrowed(wanted)
-    leg = f"SELECT seq FROM runs INDEXED BY {index} WHERE mode = ? AND status = ? AND seq < ?{conditions}"  # noqa: S608
+    if wanted.version is not None:
+        conditions, values = f"{conditions} AND version = ?", [*values, wanted.version]
+    if wanted.failure is not None:
+        failures = [failure.value for failure in wanted.failure]
+        conditions, values = f"{conditions} AND failure IN ({_marks(failures)})", [*values, *failures]
+    kind = (
+        "+mode = ? AND +status = ? AND +seq < ?"
+        if wanted.root is not None
+        else "mode = ? AND status = ? AND seq < ?"
+    )
+    leg = f"SELECT seq FROM runs {index} WHERE {kind}{conditions}"  # noqa: S608
     picked = f"{' UNION ALL '.join([leg] * len(legs))} ORDER BY seq DESC LIMIT ? OFFSET ?"
     older_than = _NEWEST if wanted.after_seq is None else wanted.after_seq
     bound = [value for mode, status in legs for value in (mode.value, status.value, older_than, *values)]
     bound += [wanted.page_size, (wanted.page - 1) * wanted.page_size]
-    return f"SELECT {COLUMNS} FROM runs WHERE seq IN ({picked})", bound  # noqa: S608
+    columns = FULL if wanted.full else COLUMNS
+    return f"SELECT {columns} FROM runs WHERE seq IN ({picked})", bound  # noqa: S608
 
 
 def _narrowed(wanted: Find) -> tuple[str, str, list[str]]:
-    """Return the index, the further conditions and their values."""
-    named = {"session_id": wanted.session_id, "agent": wanted.agent}
-    given = {name: value for name, value in named.items() if value is not None}
-    index = {"session_id": "runs_by_session", "agent": "runs_by_agent"}.get(
-        next(iter(given), ""), "runs_by_status"
-    )
-    return index, "".join(f" AND {name} = ?" for name in given), list(given.values())
+    """Return the index to read by, the further conditions and their values."""
+    given = {name: value for name in _INDEXES if (value := getattr(wanted, name)) is not None}
+    conditions, values = "".join(f" AND {name} = ?" for name in given), list(given.values())
+    if wanted.root is not None:
+        # Few rows, by one of two indexes, as a run without relatives has no root; a + bars all others.
+        conditions = "".join(f" AND +{name} = ?" for name in given)
+        return "", f"{conditions} AND (root = ? OR (id = ? AND root IS NULL))", [*values, *[wanted.root] * 2]
+    return f"INDEXED BY {_INDEXES.get(next(iter(given), ''), 'runs_by_status')}", conditions, values
 
 
 def _total(connection: sqlite3.Connection, wanted: Find) -> int:
     modes, statuses = _modes(wanted), _statuses(wanted)
-    _, conditions, values = _narrowed(wanted)
-    counted = (
-        "sum(n) FROM counts" if wanted.session_id is None else "count(*) FROM runs INDEXED BY runs_by_session"
-    )
-    sql = f"SELECT {counted} WHERE mode IN ({_marks(modes)}) AND status IN ({_marks(statuses)}){conditions}"
+    index, conditions, values = _narrowed(wanted)
+    kept = wanted.root is None and wanted.owner is None and wanted.session_id is None
+    counted = "sum(n) FROM counts" if kept else f"count(*) FROM runs {index}"
+    sign = "" if wanted.root is None else "+"
+    kind = f"{sign}mode IN ({_marks(modes)}) AND {sign}status IN ({_marks(statuses)})"
+    sql = f"SELECT {counted} WHERE {kind}{conditions}"
     bound = [*(mode.value for mode in modes), *(status.value for status in statuses), *values]
     return int(connection.execute(sql, bound).fetchone()[0] or 0)
 

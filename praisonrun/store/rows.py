@@ -8,7 +8,7 @@ from dataclasses import fields
 from operator import attrgetter
 from typing import Any
 
-from ..model import Failure, Json, Mode, Run, Status
+from ..model import Failure, Json, Mode, Reach, Run, Status
 
 INPUT = ("prompt", "input")
 """Fields that lists never read."""
@@ -18,7 +18,7 @@ FULL = ", ".join(_ALL)
 """The columns of a whole run, in the order of its fields."""
 COLUMNS = ", ".join({"prompt": "''", "input": "NULL"}.get(name, name) for name in _ALL)
 """The same without its input."""
-FIXED = frozenset({"seq", "id", "agent", "mode", "created_at"})
+FIXED = frozenset({"seq", "id", "agent", "mode", "created_at", "key"})
 _fields_of = attrgetter(*FIELDS)
 
 
@@ -39,7 +39,9 @@ _WRITE: dict[str, Callable[[Any], Any]] = {
     "status": _word,
     "mode": _word,
     "failure": _word,
+    "webhook_reach": _word,
     "env_names": dump,
+    "labels": dump,
     "metadata": dump,
     "summary": dump,
     "metrics": dump,
@@ -48,7 +50,11 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "status": {status.value: status for status in Status}.__getitem__,
     "mode": {mode.value: mode for mode in Mode}.__getitem__,
     "failure": {failure.value: failure for failure in Failure}.__getitem__,
+    "webhook_reach": {reach.value: reach for reach in Reach}.__getitem__,
     "env_names": lambda text: () if text == "[]" else tuple(json.loads(text)),
+    "retain_on_failure": bool,
+    "held": bool,
+    "labels": json.loads,
     "metadata": json.loads,
     "summary": json.loads,
     "metrics": json.loads,

@@ -1,11 +1,11 @@
-"""What the store is asked and answers with, besides Run and Delivery."""
+"""What the store is asked and answers with, besides the nouns of `model`."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from ..model import Json, Mode, Run, Status
+from ..model import Delivery, Failure, Json, Mode, Reply, Run, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +32,28 @@ class Find:
     status: Collection[Status] | None = None
     session_id: str | None = None
     agent: str | None = None
+    owner: str | None = None
+    root: str | None = None
+    """The tree of this run: itself, and all that was submitted on its behalf."""
     mode: Mode | None = Mode.RUN
     page: int = 1
     """From 1. Deep pages are served, but only `after_seq` is fast at any depth."""
     page_size: int = 20
     after_seq: int | None = None
     """The seq of the last run seen: only older ones follow. `page` then counts from there."""
+    version: str | None = None
+    """Only runs of this entry of their agent; not counted in the total."""
+    failure: Collection[Failure] | None = None
+    """Only runs that failed so; not counted in the total."""
+    full: bool = False
+    """Whether the runs come with prompt and input."""
+    counted: bool = True
+    """Whether the total is wanted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some runs, without prompt and input, and how many there are in all."""
+    """Some runs, and how many there are in all (0 where that was not wanted)."""
 
     runs: list[Run]
     total: int
@@ -58,24 +69,16 @@ class StoredVersion:
     """1, 2, ... for each agent."""
     definition: Mapping[str, Json]
     seen_at: int
+    installed_at: int | None = None
+    """When the entry's install command ran well."""
 
 
 @dataclass(frozen=True, slots=True)
-class StoredDelivery:
-    """A webhook owed, and how far it got."""
+class DeliveryLog:
+    """A webhook owed and every attempt at it, oldest first."""
 
-    id: str
-    run_id: str
-    url: str
-    type: str
-    state: str
-    """pending, delivered or dead."""
-    attempts: int
-    due_at: int
-    created_at: int
-    last_status: int | None
-    last_error: str | None
-    delivered_at: int | None
+    delivery: Delivery
+    attempts: list[Reply]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,17 +6,15 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 
-from uuid_utils import uuid7
-
 from .. import lifecycle
 from ..errors import KeyReused, QueueFull, WrongState
-from ..model import Agent, Delivery, Run, Status
-from . import reads, rows
-from .rows import FIELDS, FULL, dump, run_of
+from ..model import Delivery, Run, Status
+from . import outbox, reads, rows
+from .rows import FIELDS, FULL, run_of
 from .shapes import Added, Key
 
 _ROW = [name for name in FIELDS if name != "seq"]
-_KEPT = (*_ROW, "key_scope", "key", "fingerprint", "prompt", "input")
+_KEPT = (*_ROW, "key_scope", "fingerprint", "prompt", "input")
 _ADD = (
     f"INSERT INTO runs ({', '.join(_KEPT)}) SELECT {', '.join('?' * len(_KEPT))} "  # noqa: S608
     "WHERE ? OR (SELECT coalesce(sum(n), 0) FROM counts WHERE status = 'queued') < ?"
@@ -24,15 +22,7 @@ _ADD = (
 _SEQ = FIELDS.index("seq")
 _BEST = (
     "SELECT -priority, seq FROM runs INDEXED BY runs_queued "
-    "WHERE status = 'queued' AND agent = ? AND due_at <= ? ORDER BY priority DESC, seq LIMIT ?"
-)
-_OWE = (
-    "INSERT INTO deliveries (id, run_seq, url, type, due_at, created_at) "
-    "SELECT ?, seq, ?, ?, ?, ? FROM runs WHERE id = ?"
-)
-_SEE = (
-    "INSERT INTO versions SELECT ?1, ?2, 1 + coalesce(max(number), 0), ?3, ?4 FROM versions WHERE agent = ?2 "
-    "ON CONFLICT (digest) DO NOTHING"
+    "WHERE status = 'queued' AND held = 0 AND agent = ? AND due_at <= ? ORDER BY priority DESC, seq LIMIT ?"
 )
 
 
@@ -43,9 +33,14 @@ def add(
 
     One statement does it when nothing stands against it; only then is asked what did.
     """
+    run = replace(run, key=key.key) if key else run
+    if run.parent is not None:
+        if key and (named := reads.find_key(connection, key)):
+            return Added(replay(named, fingerprint, connection), replayed=True)
+        run = _with_root(connection, run, run.parent)
     stored = rows.values(run)
     del stored[_SEQ]
-    stored += [key and key.scope, key and key.key, fingerprint, run.prompt, run.input]
+    stored += [key and key.scope, fingerprint, run.prompt, run.input]
     stored += [run.status is not Status.QUEUED, queue_limit]
     try:
         cursor = connection.execute(_ADD, stored)
@@ -54,6 +49,16 @@ def add(
     if cursor.rowcount:
         return Added(replace(run, seq=cursor.lastrowid or 0), replayed=False)
     return _known(connection, run, key, fingerprint, None)
+
+
+def _with_root(connection: sqlite3.Connection, run: Run, parent_id: str) -> Run:
+    """Put a run into its parent's tree. Raises NotFound, WrongState for a parent that is being cancelled."""
+    parent = reads.get(connection, parent_id)
+    if parent.cancel_requested_at is not None:
+        raise WrongState(f"run {parent_id} was cancelled; it takes no more children")
+    root = parent.root or parent.id
+    connection.execute("UPDATE runs SET root = ? WHERE seq = ?", (root, parent.seq))
+    return replace(run, root=root)
 
 
 def _known(
@@ -92,8 +97,29 @@ def change(
     after = decide(before)
     _write(connection, before, after)
     if after.status in lifecycle.FINAL and before.status not in lifecycle.FINAL:
-        _owe(connection, deliver(after))
+        outbox.owe(connection, deliver(after))
     return after
+
+
+def change_tree(
+    connection: sqlite3.Connection,
+    run_id: str,
+    decide: Callable[[Run], Run],
+    deliver: Callable[[Run], Delivery | None],
+) -> list[Run]:
+    """Change a run and then each of its descendants that is not final."""
+    top = change(connection, run_id, decide, deliver)
+    below = reads.below(connection, top) if top.root else []
+    return [top, *(change(connection, found, decide, deliver) for found in below)]
+
+
+def release(
+    connection: sqlite3.Connection, run_id: str, decide: Callable[[Run], Run], prompt: str, given: str | None
+) -> Run:
+    """Change a run and give it its input."""
+    run = change(connection, run_id, decide, outbox.owed)
+    connection.execute("UPDATE runs SET prompt = ?, input = ? WHERE seq = ?", (prompt, given, run.seq))
+    return replace(run, prompt=prompt, input=given)
 
 
 def _write(connection: sqlite3.Connection, before: Run, after: Run) -> None:
@@ -101,19 +127,6 @@ def _write(connection: sqlite3.Connection, before: Run, after: Run) -> None:
     if changed:
         columns = ", ".join(f"{name} = ?" for name in changed)
         connection.execute(f"UPDATE runs SET {columns} WHERE seq = ?", (*changed.values(), before.seq))  # noqa: S608
-
-
-def owed(run: Run) -> Delivery | None:
-    """Return the webhook that a final run owes, due at once."""
-    if run.webhook_url is None:
-        return None
-    at = run.updated_at
-    return Delivery(f"msg_{uuid7().hex}", run.id, run.webhook_url, f"run.{run.status}", at, at)
-
-
-def _owe(connection: sqlite3.Connection, owes: Delivery | None) -> None:
-    if owes is not None:
-        connection.execute(_OWE, (owes.id, owes.url, owes.type, owes.due_at, owes.created_at, owes.run_id))
 
 
 def claim(
@@ -148,10 +161,3 @@ def delete(connection: sqlite3.Connection, run_id: str) -> None:
     if run.status not in lifecycle.FINAL:
         raise WrongState(f"run {run_id} is {run.status}; cancel it first")
     connection.execute("DELETE FROM runs WHERE seq = ?", (run.seq,))
-
-
-def see_version(connection: sqlite3.Connection, agent: Agent, digest: str, at: int) -> None:
-    """Keep an agent's entry, numbered, unless it is known."""
-    if reads.knows_version(connection, digest):
-        return
-    connection.execute(_SEE, (digest, agent.name, dump(agent.definition()), at))

@@ -1,10 +1,11 @@
-"""The jobs dialect's artifacts: what a run left under PRAISONRUN_ARTIFACTS. Always a download, never a page."""
+"""The jobs dialect's artifacts: what a run left at PRAISONRUN_ARTIFACTS. Always a download, never a page."""
 
 from __future__ import annotations
 
 import mimetypes
 import os
 from collections.abc import AsyncIterator
+from io import FileIO
 from urllib.parse import quote
 
 from anyio.to_thread import run_sync
@@ -16,6 +17,7 @@ from .jobs_show import dumps
 from .streams import base
 
 CHUNK = 256 * 1024
+KIND = "application/octet-stream"
 
 
 class Artifacts:
@@ -43,14 +45,17 @@ class Artifacts:
         """GET …/artifacts/{path}: the file, as an attachment."""
         run = (await self._engine.get(request.path_params["run_id"])).run
         path: str = request.path_params["path"]
-        fd = await self._engine.artifact(run.id, path)
-        size = os.fstat(fd).st_size
+        file = FileIO(await self._engine.artifact(run.id, path))
+        size = os.fstat(file.fileno()).st_size
         name = quote(path.rsplit("/", 1)[-1], safe="")
         headers = {
             "Content-Length": str(size),
             "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
         }
-        return StreamingResponse(_read(fd, size), headers=headers, media_type="application/octet-stream")
+        if request.method == "HEAD":
+            file.close()
+            return Response(headers=headers, media_type=KIND)
+        return StreamingResponse(_read(file, size), headers=headers, media_type=KIND)
 
 
 def content_type(path: str) -> str:
@@ -58,11 +63,9 @@ def content_type(path: str) -> str:
     return mimetypes.guess_type(path)[0] or "application/octet-stream"
 
 
-async def _read(fd: int, left: int) -> AsyncIterator[bytes]:
+async def _read(file: FileIO, left: int) -> AsyncIterator[bytes]:
     """Yield as much as was promised; a file that shrank meanwhile ends the answer early."""
-    try:
-        while left and (chunk := await run_sync(os.read, fd, min(CHUNK, left))):
+    with file:
+        while left and (chunk := await run_sync(file.read, min(CHUNK, left))):
             left -= len(chunk)
             yield chunk
-    finally:
-        os.close(fd)

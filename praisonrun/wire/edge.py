@@ -2,11 +2,13 @@
 
 Pure ASGI, one pass over the headers, no Request object: every request pays for it. The order is the
 argument: Host first, because a DNS-rebound page sends neither Origin nor Sec-Fetch-Site; then Origin,
-because a page of another port is "same-site"; then the form of the body. Nothing is buffered.
+because a page of another port is "same-site"; then the token; then the form of the body. Nothing is
+buffered, so what a stranger sends is refused before it is read.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TypeAlias
 
@@ -15,6 +17,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .problems import problem
+from .token import Token
 
 Refusal: TypeAlias = Callable[[int, str, Mapping[str, str]], Response]
 """Status, detail and headers to an answer in the form of one dialect."""
@@ -22,30 +25,40 @@ Envelope: TypeAlias = Callable[[str], Refusal]
 """A path to the refusal of the dialect that serves it."""
 Head: TypeAlias = dict[bytes, bytes]
 
-BODY_CAP = 8 * 1024 * 1024
+BODY_CAP = 1024 * 1024
+LARGE_CAP = 8 * 1024 * 1024
+"""Bytes of a body on the paths that take large ones."""
 URL_CAP = 8 * 1024
 HEAD_CAP = 32 * 1024
 HEADERS_CAP = 100
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+OPEN = "/healthz"
+"""The one path that needs no token: it says that a server is up, and nothing else."""
 
 _SINGLE = frozenset(
     {b"host", b"origin", b"sec-fetch-site", b"content-type", b"content-length", b"content-encoding"}
 )
-_WATCHED = _SINGLE | {b"transfer-encoding", b"access-control-request-method"}
+_WATCHED = _SINGLE | {b"transfer-encoding", b"access-control-request-method", b"authorization"}
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _OWN_SITE = frozenset({b"same-origin", b"none"})
 _JSON = frozenset(
     {b"application/json", b"application/json;charset=utf-8", b'application/json;charset="utf-8"'}
 )
-_DEFAULTS = (
+HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (
+        b"content-security-policy",
+        b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    ),
 )
-_DEFAULT_NAMES = frozenset(name for name, _ in _DEFAULTS)
+"""What every answer wears unless it has its own."""
+_DEFAULT_NAMES = frozenset(name for name, _ in HEADERS)
+_CHALLENGE = {"WWW-Authenticate": "Bearer"}
+_CLOSE = {"Connection": "close"}
 _VARY = (b"vary", b"Origin")
 _EXPOSED = (b"access-control-expose-headers", b"Location, Retry-After, Idempotency-Replayed")
 _PREFLIGHT = {
@@ -59,8 +72,9 @@ class Edge:
     """ASGI middleware around the whole app.
 
     `hosts` are names served beside the loopback ones, with or without a port; `origins` are foreign
-    origins that may use the API from a page. Refusals (400, 403, 413, 414, 415, 421, 431) are made by
-    `envelope`. Set `port` once the socket is bound.
+    origins that may use the API from a page; `token` is asked of everybody, on every path but OPEN; `large`
+    are the paths, as Starlette templates, whose bodies may have LARGE_CAP bytes. Refusals (400, 401, 403,
+    413, 414, 415, 421, 431) are made by `envelope`. Set `port` once the socket is bound.
     """
 
     def __init__(
@@ -70,13 +84,18 @@ class Edge:
         port: int = 0,
         hosts: Iterable[str] = (),
         origins: Iterable[str] = (),
+        token: str | None = None,
+        large: Iterable[str] = (),
         body_cap: int = BODY_CAP,
+        large_cap: int = LARGE_CAP,
         envelope: Envelope | None = None,
     ) -> None:
         self._app = app
         self._extra = tuple(hosts)
         self._foreign = frozenset(origin.encode() for origin in origins)
-        self._body_cap = body_cap
+        self._token = Token(token) if token is not None else None
+        self._large = re.compile("|".join(map(_pattern, large)) or "(?!)")
+        self._body_cap, self._large_cap = body_cap, large_cap
         self._envelope = envelope or _problems
         self.port = port
 
@@ -98,16 +117,18 @@ class Edge:
             await self._other(scope, receive, send)
             return
         head, fault = _read(scope)
-        refused = fault or self._stranger(head) or self._form(scope["method"], head)
         origin = head.get(b"origin")
         foreign = origin is not None and origin in self._foreign
+        preflight = foreign and scope["method"] == "OPTIONS" and b"access-control-request-method" in head
+        refused = fault or self._stranger(head)
+        if refused is None and not preflight:  # which a browser sends without the page's own headers
+            refused = self._unknown(scope, head) or self._form(scope, head)
         send = self._dressed(send, origin if foreign and not _about_caller(refused) else None)
         if refused is not None:
             status, detail = refused
-            # The rest of a body that nobody will read must not become the next request.
-            headers = {"Connection": "close"} if status == 413 else {}
+            headers = _CHALLENGE if status == 401 else _CLOSE if status == 413 else {}
             await self._envelope(scope["path"])(status, detail, headers)(scope, receive, send)
-        elif foreign and scope["method"] == "OPTIONS" and b"access-control-request-method" in head:
+        elif preflight:
             await Response(status_code=204, headers=_PREFLIGHT)(scope, receive, send)
         elif b"transfer-encoding" in head:
             await self._counted(scope, receive, send)
@@ -130,7 +151,14 @@ class Edge:
             return 403, "a page of another site may not use this server"
         return None
 
-    def _form(self, method: str, head: Head) -> tuple[int, str] | None:
+    def _unknown(self, scope: Scope, head: Head) -> tuple[int, str] | None:
+        if self._token is None or (scope["path"] == OPEN and scope["method"] in ("GET", "HEAD")):
+            return None
+        if self._token.admits(head.get(b"authorization", b"")):
+            return None
+        return 401, "this server wants its token: Authorization: Bearer …"
+
+    def _form(self, scope: Scope, head: Head) -> tuple[int, str] | None:
         if b"content-encoding" in head:
             return 415, "a request body must not be compressed"
         size = head.get(b"content-length", b"0")
@@ -138,14 +166,20 @@ class Edge:
             return None
         if not size.isdigit():
             return 400, "Content-Length is not a number"
-        if len(size) > 15 or int(size) > self._body_cap:
-            return 413, self._too_large()
-        if method in _WITH_BODY and int(size) + (b"transfer-encoding" in head) and not _is_json(head):
+        cap = self._cap(scope) if len(size) > 15 or int(size) > self._body_cap else self._body_cap
+        if len(size) > 15 or int(size) > cap:
+            return 413, _too_large(cap)
+        if (
+            scope["method"] in _WITH_BODY
+            and int(size) + (b"transfer-encoding" in head)
+            and not _is_json(head)
+        ):
             return 415, "Content-Type must be application/json"
         return None
 
-    def _too_large(self) -> str:
-        return f"the request body is over {self._body_cap} bytes"
+    def _cap(self, scope: Scope) -> int:
+        large = scope["method"] == "POST" and self._large.fullmatch(scope["path"])
+        return self._large_cap if large else self._body_cap
 
     def _dressed(self, send: Send, origin: bytes | None) -> Send:
         # Not a coroutine itself: a stream's chunks pass through it without a frame of their own.
@@ -159,7 +193,7 @@ class Edge:
     def _dress(self, message: Message, origin: bytes | None) -> None:
         headers = list(message.get("headers", ()))
         present = _DEFAULT_NAMES.intersection([name for name, _ in headers])
-        headers += [pair for pair in _DEFAULTS if pair[0] not in present] if present else _DEFAULTS
+        headers += [pair for pair in HEADERS if pair[0] not in present] if present else HEADERS
         if self._foreign:
             headers.append(_VARY)
         if origin is not None:
@@ -167,14 +201,14 @@ class Edge:
         message["headers"] = headers
 
     async def _counted(self, scope: Scope, receive: Receive, send: Send) -> None:
-        left = self._body_cap
+        left = cap = self._cap(scope)
 
         async def counted() -> Message:
             nonlocal left
             message = await receive()
             left -= len(message.get("body", b""))
             if left < 0:
-                raise HTTPException(413, self._too_large(), {"Connection": "close"})
+                raise HTTPException(413, _too_large(cap), _CLOSE)
             return message
 
         await self._app(scope, counted, send)
@@ -194,6 +228,10 @@ def allowed_hosts(port: int, extra: Iterable[str] = ()) -> list[str]:
     for name in extra:
         hosts += [name] if _has_port(name) else [name, f"{name}:{port}"]
     return hosts
+
+
+def _pattern(template: str) -> str:
+    return "[^/]+".join(map(re.escape, re.split(r"\{[^}]*\}", template)))
 
 
 def _has_port(name: str) -> bool:
@@ -217,6 +255,10 @@ def _read(scope: Scope) -> tuple[Head, tuple[int, str] | None]:
     elif total > HEAD_CAP or len(pairs) > HEADERS_CAP:
         fault = (431, f"the headers are over {HEAD_CAP} bytes, or more than {HEADERS_CAP}")
     return head, fault
+
+
+def _too_large(cap: int) -> str:
+    return f"the request body is over {cap} bytes"
 
 
 def _about_caller(refused: tuple[int, str] | None) -> bool:

@@ -6,18 +6,18 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from ..engine import Choice, Engine, Submit
-from ..errors import BadRequest, Forbidden, Invalid, QueueFull, WrongState
+from ..errors import BadRequest, Invalid, QueueFull, WrongState
 from ..lifecycle import FINAL
-from ..model import Json, Snapshot, Status, canonical
+from ..model import Json, Mode, Reach, Snapshot, Status, canonical
 from ..store import Find, Key
 from . import jobs_models as models
 from . import jobs_show as show
+from .caller import caller
 from .operations import parse_object, read_body, read_query
 from .streams import base
 
@@ -38,10 +38,10 @@ class Jobs:
         if not isinstance(given.get("prompt"), str) or not given["prompt"]:
             raise BadRequest("prompt must be a non-empty string", field="prompt")
         body = models.Submit.model_validate(given)
-        key = _key(request.headers.get("idempotency-key"), body)
+        key = _key(request.headers.getlist("idempotency-key"), body)
         fingerprint = _fingerprint(given) if key else None
         try:
-            shown, replayed = await self._engine.submit(_parse(body), key, fingerprint)
+            shown, replayed = await self._engine.submit(_parse(body, caller(request)), key, fingerprint)
         except QueueFull as full:
             raise QueueFull("Job queue is full; retry later.", retry_after=full.retry_after or 1) from None
         answer = show.accepted(shown, base(request))
@@ -62,6 +62,8 @@ class Jobs:
             status=None if query.status is None else (Status(query.status),),
             session_id=query.session_id,
             agent=query.agent,
+            root=query.root,
+            mode=Mode(query.mode),
             page=query.page,
             page_size=query.page_size,
         )
@@ -111,14 +113,13 @@ class Jobs:
         return await self._engine.get(request.path_params["run_id"])
 
 
-def _parse(body: models.Submit) -> Submit:
+def _parse(body: models.Submit, reach: Reach) -> Submit:
     if len(body.prompt.encode()) > models.PROMPT_LIMIT:
         raise Invalid(f"prompt is longer than {models.PROMPT_LIMIT} bytes", field="prompt")
-    if body.agent_yaml is not None:
-        raise Forbidden("agent_yaml is off: put the agent into agents.yaml and name it with `agent`")
-    _check_webhook(body.webhook_url)
+    if body.agent_yaml is not None and body.agent_file is not None:
+        raise Invalid("agent_file and agent_yaml both bring an agent; give one", field="agent_yaml")
     return Submit(
-        Choice(_agent_name(body), body.agent_file, body.framework),
+        Choice(_agent_name(body), body.agent_file, body.framework, body.agent_yaml),
         body.prompt,
         input=_input(body),
         session_id=body.session_id,
@@ -128,7 +129,9 @@ def _parse(body: models.Submit) -> Submit:
         envs=body.envs or {},
         metadata=body.metadata,
         webhook_url=body.webhook_url,
+        webhook_reach=reach,
         retention_seconds=body.retention_seconds,
+        parent=body.parent,
     )
 
 
@@ -144,24 +147,11 @@ def _input(body: models.Submit) -> str | None:
     return json.dumps({"prompt": body.prompt, **given}) if given else None
 
 
-def _check_webhook(url: str | None) -> None:
-    """Refuse what is no webhook URL in form; where it leads is looked at when it is used."""
-    if url is None:
-        return
-    try:
-        parts = urlsplit(url)
-        known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        known = False
-    if not known:
-        raise Invalid("webhook_url must be an http or https URL", field="webhook_url")
-    if "@" in parts.netloc or parts.fragment:
-        raise Invalid("webhook_url must not hold a user, a password or a fragment", field="webhook_url")
-
-
-def _key(header: str | None, body: models.Submit) -> Key | None:
+def _key(headers: list[str], body: models.Submit) -> Key | None:
     """Return the key and its scope; the header wins over the body."""
-    given = header if header is not None else body.idempotency_key
+    if len(headers) > 1:
+        raise BadRequest("more than one Idempotency-Key header", field="idempotency_key")
+    given = headers[0] if headers else body.idempotency_key
     if given is None:
         return None
     key = given[1:-1] if len(given) > 1 and given[0] == given[-1] == '"' else given

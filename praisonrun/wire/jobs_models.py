@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from ..model import Json
+from .problems import Shape
 
 PROMPT_LIMIT = 1024 * 1024
 """Bytes of a prompt."""
@@ -32,7 +33,7 @@ Flag = Annotated[bool, BeforeValidator(lambda given: given == "" or given)]
 """A query parameter that may stand without a value: `?follow`."""
 
 
-class Submit(BaseModel):
+class Submit(Shape):
     """A run to be made. Fields that are not named here are ignored."""
 
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
@@ -40,12 +41,12 @@ class Submit(BaseModel):
     prompt: Text = Field(description="What the agent is asked: 1 byte to 1 MiB of text.", min_length=1)
     agent: Name | None = Field(None, description="An entry of agents.yaml; default: the file's default.")
     agent_file: Text | None = Field(None, description="A YAML file inside the agent roots.")
-    agent_yaml: str | None = Field(None, description="An inline file: refused with 403.")
+    agent_yaml: Text | None = Field(None, description="An inline agents file: 403 unless that is allowed.")
     framework: Name | None = Field(None, description="Which framework executes a crew; default praisonai.")
     timeout: Whole | None = Field(
         3600, ge=1, le=10**9, description="Seconds; the entry's own is the upper bound."
     )
-    webhook_url: Text | None = Field(None, max_length=2048, description="Told once when the run is final.")
+    webhook_url: Text | None = Field(None, max_length=2048, description="Told when the run is final.")
     session_id: Name | None = Field(
         None, description="Groups runs; reaches the agent as PRAISONRUN_SESSION_ID."
     )
@@ -59,9 +60,10 @@ class Submit(BaseModel):
     priority: Whole | None = Field(None, ge=-(10**6), le=10**6, description="Higher is sooner.")
     retries: Whole | None = Field(None, ge=0, le=100)
     retention_seconds: Whole | None = Field(None, ge=1, le=10**9)
+    parent: Name | None = Field(None, description="The run on whose behalf this is; its cancel is passed on.")
 
 
-class Retry(BaseModel):
+class Retry(Shape):
     """What a retry needs anew."""
 
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
@@ -69,23 +71,25 @@ class Retry(BaseModel):
     envs: Envs | None = Field(None, description="The origin's envs, which were never stored.")
 
 
-class ListQuery(BaseModel):
+class ListQuery(Shape):
     """Filters and page of a list."""
 
     status: str | None = Field(None, description="queued, running, succeeded, failed or cancelled.")
     session_id: str | None = None
     agent: str | None = None
+    root: str | None = Field(None, description="Only the tree of this run.")
+    mode: Literal["run", "service"] = Field("run", description="Services are listed only when asked for.")
     page: int = Field(1, ge=1, le=10**9)
     page_size: int = Field(20, ge=1, le=100)
 
 
-class CancelQuery(BaseModel):
+class CancelQuery(Shape):
     """How to cancel."""
 
     wait: Flag = Field(True, description="Answer once the process is gone.")
 
 
-class StreamQuery(BaseModel):
+class StreamQuery(Shape):
     """Where a stream begins."""
 
     after: int | None = Field(None, ge=0, lt=2**62, description="An event's id; Last-Event-ID does the same.")
@@ -98,7 +102,7 @@ class EventsQuery(StreamQuery):
     limit: int = Field(1000, ge=1, le=10_000, description="The most events of one answer.")
 
 
-class LogsQuery(BaseModel):
+class LogsQuery(Shape):
     """Which part of the output."""
 
     follow: Flag = Field(False, description="Go on until the run is final.")
@@ -106,7 +110,7 @@ class LogsQuery(BaseModel):
     stream: Literal["stdout", "stderr"] | None = None
 
 
-class Accepted(BaseModel):
+class Accepted(Shape):
     """A run that was taken."""
 
     job_id: str
@@ -116,7 +120,7 @@ class Accepted(BaseModel):
     stream_url: str
 
 
-class ProgressShown(BaseModel):
+class ProgressShown(Shape):
     """How far a run says it is."""
 
     percentage: float
@@ -125,7 +129,7 @@ class ProgressShown(BaseModel):
     steps_total: int | None
 
 
-class JobStatus(BaseModel):
+class JobStatus(Shape):
     """A run as a poll shows it. Every key is always present."""
 
     job_id: str
@@ -146,9 +150,11 @@ class JobStatus(BaseModel):
     failure: str | None
     metadata: dict[str, Json] | None
     retry_of: str | None
+    parent: str | None
+    root: str
 
 
-class JobResult(BaseModel):
+class JobResult(Shape):
     """What a final run answered and used."""
 
     job_id: str
@@ -163,7 +169,7 @@ class JobResult(BaseModel):
     error: str | None
 
 
-class JobList(BaseModel):
+class JobList(Shape):
     """A page of runs, newest first."""
 
     jobs: list[JobStatus]
@@ -172,7 +178,7 @@ class JobList(BaseModel):
     page_size: int
 
 
-class EventPage(BaseModel):
+class EventPage(Shape):
     """Some events, the cursor after them, and whether more can come."""
 
     events: list[dict[str, Json]]
@@ -180,7 +186,7 @@ class EventPage(BaseModel):
     done: bool
 
 
-class ArtifactShown(BaseModel):
+class ArtifactShown(Shape):
     """One file that a run left."""
 
     path: str
@@ -189,7 +195,7 @@ class ArtifactShown(BaseModel):
     url: str
 
 
-class ArtifactList(BaseModel):
+class ArtifactList(Shape):
     """The files that a run left, by path."""
 
     artifacts: list[ArtifactShown]

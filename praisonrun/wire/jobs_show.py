@@ -71,6 +71,8 @@ def status(shown: Snapshot) -> dict[str, Json]:
         "failure": run.failure,
         "metadata": run.metadata,
         "retry_of": run.origin,
+        "parent": run.parent,
+        "root": run.root or run.id,
     }
 
 
@@ -118,6 +120,7 @@ class Told(NamedTuple):
 
 def told(run_id: str, event: Event) -> Told | None:
     """Return a journal's event in the dialect's words; None for what only the final row may tell."""
+    fields: dict[str, Json]
     match event.name:
         case "result":
             return None

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..engine import Engine
+from . import deliveries
 from . import jobs_models as models
 from .artifacts import Artifacts
 from .jobs import RUNS, Jobs
 from .operations import Answer, Operation
+from .slots import Slots
 from .streams import Streams
 
 RUN = RUNS + "/{run_id}"
@@ -16,6 +18,7 @@ _KEY = {"Idempotency-Key": "Makes a repeated submit answer with the first one's 
 _CURSOR = {"Last-Event-ID": "The id of the last event seen; the stream goes on after it."}
 _AGAIN = {"Retry-After": "Seconds until it is worth asking again."}
 _PLACED = {"Location": "The run's poll URL.", **_AGAIN}
+_BUSY = {503: Answer("Too many streams are open.", headers=_AGAIN)}
 _NOT_FOUND = {404: Answer("No such run.")}
 _QUERY = {422: Answer("A query parameter at fault; `errors` names it.")}
 _WRONG = {409: Answer("The run's status does not allow it.")}
@@ -31,15 +34,15 @@ _REFUSED: Mapping[int, Answer] = {
 }
 
 
-def operations(engine: Engine) -> list[Operation]:
-    """Return the dialect's operations over an engine."""
-    jobs, streams, artifacts = Jobs(engine), Streams(engine), Artifacts(engine)
+def operations(engine: Engine, slots: Slots | None = None) -> list[Operation]:
+    """Return the dialect's operations over an engine; `slots` are the places of its streams."""
+    jobs, streams, artifacts = Jobs(engine), Streams(engine, slots=slots), Artifacts(engine)
     status = Answer("The run as it is now.", models.JobStatus, _AGAIN)
     accepted = Answer("The run is on the disk.", models.Accepted, _PLACED)
     return [
         Operation(
             "POST", RUNS, "submit_run", "Submit a run", jobs.submit,
-            body=models.Submit, answers={202: accepted, **_REFUSED}, headers=_KEY,
+            body=models.Submit, answers={202: accepted, **_REFUSED, 404: Answer("No such parent.")}, headers=_KEY, large=True,
         ),
         Operation(
             "GET", RUNS, "list_runs", "List runs, newest first", jobs.find,
@@ -70,7 +73,7 @@ def operations(engine: Engine) -> list[Operation]:
                 200: Answer("Events as they happen.", "text/event-stream"),
                 204: Answer("The client has everything."),
                 400: Answer("The cursor names no event of this run."),
-                **_NOT_FOUND, **_QUERY,
+                **_NOT_FOUND, **_QUERY, **_BUSY,
             },
         ),
         Operation(
@@ -80,7 +83,7 @@ def operations(engine: Engine) -> list[Operation]:
         ),
         Operation(
             "GET", RUN + "/logs", "get_logs", "Read a run's output", streams.logs,
-            query=models.LogsQuery, answers={200: Answer("What it printed.", "text/plain"), **_NOT_FOUND, **_QUERY},
+            query=models.LogsQuery, answers={200: Answer("What it printed.", "text/plain"), **_NOT_FOUND, **_QUERY, **_BUSY},
         ),
         Operation(
             "GET", RUN + "/artifacts", "list_artifacts", "List the files that a run left", artifacts.find,
@@ -90,4 +93,5 @@ def operations(engine: Engine) -> list[Operation]:
             "GET", RUN + "/artifacts/{path:path}", "get_artifact", "Download a file that a run left", artifacts.get,
             answers={200: Answer("The file, as an attachment.", "application/octet-stream"), **_NOT_FOUND},
         ),
+        *deliveries.operations(engine),
     ]  # fmt: skip

@@ -14,7 +14,7 @@ from typing import NoReturn, TypeAlias, TypeVar
 
 import pydantic
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ExceptionHandler
@@ -63,6 +63,8 @@ class Operation:
     tag: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Request headers with a meaning here: name to description."""
+    large: bool = False
+    """Whether a body may have 8 MiB instead of 1."""
 
 
 def routes(operations: Iterable[Operation]) -> list[Route]:
@@ -104,6 +106,7 @@ def exception_handlers() -> dict[type[Exception] | int, ExceptionHandler]:
         PraisonrunError: _on_error,
         pydantic.ValidationError: _on_error,
         HTTPException: _on_http,
+        ClientDisconnect: _on_gone,
         Exception: _on_bug,
     }
 
@@ -115,6 +118,10 @@ def _on_error(_request: Request, error: Exception) -> Response:
 def _on_http(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return problems.problem(error.status_code, error.detail, headers=error.headers)
+
+
+def _on_gone(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=400)  # nobody reads it, and a client that left is no fault to be logged
 
 
 def _on_bug(_request: Request, _error: Exception) -> Response:

@@ -46,10 +46,14 @@ CODES: dict[type[PraisonrunError], int] = {
 """The HTTP status of each error in the jobs dialect; a subclass answers as its parent."""
 
 
-class Problem(pydantic.BaseModel):
-    """The body of every error answer (RFC 9457)."""
+class Shape(pydantic.BaseModel):
+    """What a body or a query looks like. Built when it is first used: most are only described."""
 
-    model_config = pydantic.ConfigDict(defer_build=True)  # only the OpenAPI document needs it
+    model_config = pydantic.ConfigDict(defer_build=True)
+
+
+class Problem(Shape):
+    """The body of every error answer (RFC 9457)."""
 
     type: str
     title: str
@@ -58,10 +62,8 @@ class Problem(pydantic.BaseModel):
     errors: list[Fault] | None = None
 
 
-class Fault(pydantic.BaseModel):
+class Fault(Shape):
     """One field at fault in a 422."""
-
-    model_config = pydantic.ConfigDict(defer_build=True)
 
     loc: list[str | int]
     msg: str

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
-from contextlib import aclosing, nullcontext, suppress
+from contextlib import aclosing, nullcontext
 
 import anyio
-from sse_starlette import EventSourceResponse, ServerSentEvent
-from sse_starlette.sse import SendTimeoutError
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
 
 from .. import journal
 from ..engine import Engine, check_cursor
-from ..errors import BadRequest, NotFound
+from ..errors import NotFound
 from ..feed import Rendering
 from ..formats import events
 from ..journal import START, Frame, Kind
@@ -25,15 +22,10 @@ from ..story import last_lines
 from . import jobs_show as show
 from .jobs_models import EventsQuery, LogsQuery, StreamQuery
 from .operations import read_query
+from .slots import Slots
+from .sse import HEARTBEAT, HELLO, SEND_TIMEOUT, UNBUFFERED, last_event_id
+from .sse import stream as sse_stream
 
-HEARTBEAT = 15.0
-"""Seconds between two comments of a silent stream."""
-SEND_TIMEOUT = 60.0
-"""Seconds that a viewer may take nothing before it is let go; it can resume."""
-HELLO = b"retry: 2000\n: praisonrun\n\n"
-"""Sent at once, so that a client sees an open stream before the first event."""
-UNBUFFERED = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}
-"""Headers that keep proxies from holding a stream back."""
 _OUTPUT = {
     None: frozenset({Kind.STDOUT, Kind.STDERR}),
     "stdout": frozenset({Kind.STDOUT}),
@@ -48,9 +40,15 @@ class Streams:
     """The stream, events and logs endpoints."""
 
     def __init__(
-        self, engine: Engine, *, heartbeat: float = HEARTBEAT, send_timeout: float = SEND_TIMEOUT
+        self,
+        engine: Engine,
+        *,
+        heartbeat: float = HEARTBEAT,
+        send_timeout: float = SEND_TIMEOUT,
+        slots: Slots | None = None,
     ) -> None:
         self._engine, self._heartbeat, self._send_timeout = engine, heartbeat, send_timeout
+        self._slots = slots or Slots()
         self._renderings: dict[tuple[Encode, str], Rendering] = {}
         self._logs = {kinds: Rendering(_printer(kinds)) for kinds in _OUTPUT.values()}
 
@@ -62,30 +60,30 @@ class Streams:
             return await self.events(request)
         shown, after = await self._start(request)
         if "application/x-ndjson" in accept and not sse:
-            told = self._told(shown, after, show.ndjson, base(request))
-            return StreamingResponse(told, headers=UNBUFFERED, media_type="application/x-ndjson")
+            told = self._told(shown, after, show.ndjson, base(request), b"")
+            lines = StreamingResponse(told, headers=UNBUFFERED, media_type="application/x-ndjson")
+            return self._slots.hold(lines, shown.run.id, sse=False)
         if shown.run.status in FINAL and after == show.done_id(shown.run):
             return Response(status_code=204)
-        return _Sse(
-            _framed(self._told(shown, after, show.sse, base(request))),
-            headers={"Content-Type": "text/event-stream; charset=utf-8", **UNBUFFERED},
-            ping=self._heartbeat,
-            ping_message_factory=_heartbeat,
+        told_live = sse_stream(
+            _greeted(self._told(shown, after, show.sse, base(request), show.DONE), after),
+            heartbeat=self._heartbeat,
             send_timeout=self._send_timeout,
         )
+        return self._slots.hold(told_live, shown.run.id, sse=sse)
 
     async def events(self, request: Request) -> Response:
         """GET …/events: one page of events as JSON; `?wait=` seconds for the first of them."""
         query = read_query(request, EventsQuery)
         shown, after = await self._start(request)
-        deadline = anyio.current_time() + query.wait
-        with self._engine.watching(shown.run.id):
+        with self._slots.place(shown.run.id) as held, self._engine.watching(shown.run.id):
+            deadline = anyio.current_time() + (query.wait if held else 0)
             while True:
                 bell = self._engine.bell(shown.run.id)
                 shown = await self._engine.get(shown.run.id)
                 told, done = await self._page(shown, after, query.limit, base(request))
                 left = deadline - anyio.current_time()
-                if told or done or left <= 0:
+                if told or done or left <= 0 or self._engine.dismissed:
                     break
                 with anyio.move_on_after(left):
                     await bell.wait()
@@ -103,12 +101,13 @@ class Streams:
         run_id = (await self._engine.get(request.path_params["run_id"])).run.id
         printed = self._printed(run_id, _OUTPUT[query.stream], query)
         headers = UNBUFFERED if query.follow else None
-        return StreamingResponse(printed, headers=headers, media_type="text/plain; charset=utf-8")
+        text = StreamingResponse(printed, headers=headers, media_type="text/plain; charset=utf-8")
+        return self._slots.hold(text, run_id, sse=False) if query.follow else text
 
     async def _start(self, request: Request) -> tuple[Snapshot, int]:
         """Return the run, looked up before a stream begins so that it can be a 404, and its cursor."""
         shown = await self._engine.get(request.path_params["run_id"])
-        after = _last_event_id(request)  # it wins: a browser repeats the URL, and so ?after=, as it was
+        after = last_event_id(request)  # it wins: a browser repeats the URL, and so ?after=, as it was
         if after is None:
             after = read_query(request, StreamQuery).after or 0
         if after:
@@ -118,9 +117,12 @@ class Streams:
         return shown, after
 
     async def _told(
-        self, shown: Snapshot, after: int, encode: Encode, url: str
+        self, shown: Snapshot, after: int, encode: Encode, url: str, farewell: bytes
     ) -> AsyncGenerator[bytes, None]:
-        """Yield everything after a cursor, to the last event of a final run."""
+        """Yield everything after a cursor, to the last event of a final run and a farewell.
+
+        A stream that ends without these ended early: the run was deleted, or the server stops.
+        """
         run, offset = shown.run, journal.place(after)[0]
         if after < show.QUEUED_ID:
             yield encode([show.first(run)])
@@ -133,10 +135,11 @@ class Streams:
             async with aclosing(self._engine.follow(run.id, offset, self._rendering(encode, name))) as chunks:
                 async for chunk in chunks:
                     yield chunk
-            ending = await self._ending(await self._engine.get(run.id), after, url)
-        except NotFound:  # deleted meanwhile
+            shown = await self._engine.get(run.id)
+        except NotFound:
             return
-        yield encode(ending)
+        if shown.run.status in FINAL:
+            yield encode(await self._ending(shown, after, url)) + farewell
 
     async def _page(self, shown: Snapshot, after: int, limit: int, url: str) -> tuple[list[show.Told], bool]:
         told = [show.first(shown.run)] if after < show.QUEUED_ID else []
@@ -192,7 +195,7 @@ class Streams:
 
 def base(request: Request) -> str:
     """Return the scheme and host that the client used, which the edge has checked."""
-    return f"{request.url.scheme}://{request.headers['host']}"
+    return f"{request.scope['scheme']}://{request.headers['host']}"
 
 
 def _of(run_id: str, name: str, frames: list[Frame]) -> list[show.Told]:
@@ -204,31 +207,8 @@ def _printer(kinds: frozenset[Kind]) -> Callable[[str, list[Frame]], bytes]:
     return lambda _, frames: b"".join(frame.data for frame in frames if frame.kind in kinds)
 
 
-class _Sse(EventSourceResponse):
-    """Lets a viewer go that takes nothing; that is no fault of the server's."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with suppress(SendTimeoutError):
-            await super().__call__(scope, receive, send)
-
-
-async def _framed(told: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
-    """Put the greeting and the farewell of an SSE stream around its events."""
+async def _greeted(told: AsyncGenerator[bytes, None], after: int) -> AsyncIterator[bytes]:
     async with aclosing(told):
-        yield HELLO
+        yield HELLO + (await anext(told) if after < show.QUEUED_ID else b"")  # that event is there at once
         async for chunk in told:
             yield chunk
-        yield show.DONE
-
-
-def _heartbeat() -> ServerSentEvent:
-    return ServerSentEvent(comment="heartbeat", sep="\n")
-
-
-def _last_event_id(request: Request) -> int | None:
-    given = request.headers.get("last-event-id", "")
-    if not given:
-        return None
-    if not (given.isascii() and given.isdigit() and len(given) < 20):
-        raise BadRequest(f"Last-Event-ID {given[:40]!r} is no id of ours; start without one")
-    return int(given)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -12,18 +13,18 @@ from .. import __version__
 from ..engine import Engine
 from ..model import Json, Status
 from .jobs_show import dumps
-from .openapi import document
 from .operations import Answer, Operation
+from .problems import Shape
 from .streams import base
 
 
-class Healthz(BaseModel):
+class Healthz(Shape):
     """The process answers."""
 
     status: Literal["ok"]
 
 
-class Health(BaseModel):
+class Health(Shape):
     """Whether the server can take runs, and what it is made of."""
 
     status: Literal["ok", "degraded"]
@@ -37,7 +38,7 @@ class Health(BaseModel):
     store: dict[str, Json]
 
 
-class Stats(BaseModel):
+class Stats(Shape):
     """How many runs there are."""
 
     total: int
@@ -48,7 +49,7 @@ class Stats(BaseModel):
     queue_limit: int
 
 
-class AgentShown(BaseModel):
+class AgentShown(Shape):
     """One agent that can be run."""
 
     name: str
@@ -62,7 +63,7 @@ class AgentShown(BaseModel):
     env_required: list[str]
 
 
-class Agents(BaseModel):
+class Agents(Shape):
     """What agents.yaml offers."""
 
     agents: list[AgentShown]
@@ -70,11 +71,38 @@ class Agents(BaseModel):
     problem: str | None
 
 
+class Info(Shape):
+    """Which server this is, and what it speaks."""
+
+    name: str
+    version: str
+    api: list[str]
+    pid: int
+    started_at: str
+    features: dict[str, bool]
+
+
 class System:
     """The endpoints."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        api: Sequence[str] = (),
+        started_at: str = "",
+        features: Mapping[str, bool] | None = None,
+    ) -> None:
+        """`api` names the dialects, `features` what the settings turned on."""
         self._engine = engine
+        self._info = {
+            "name": "praisonrun",
+            "version": __version__,
+            "api": list(api),
+            "pid": os.getpid(),
+            "started_at": started_at,
+            "features": dict(features or {}),
+        }
         self.table: list[Operation] = []
         """All operations of the server; set once they are known."""
         self._document: dict[str, bytes] = {}
@@ -83,9 +111,14 @@ class System:
         """GET /healthz: minimal and open."""
         return _json({"status": "ok"})
 
+    async def info(self, _request: Request) -> Response:
+        """GET /api/v1/info: for tools that look what they found."""
+        return _json(self._info)
+
     async def health(self, _request: Request) -> Response:
         """GET /health: counts, limits and the store."""
         engine = self._engine
+        engine.catalog.all()  # looks at the file, so that a problem is known
         free, sizes = engine.free_bytes(), engine.sizes()
         problems = [engine.catalog.problem] if engine.catalog.problem else []
         if free < engine.limits.min_free:
@@ -149,6 +182,8 @@ class System:
         """GET /openapi.json: made from the table that drives the routes."""
         url = base(request)
         if url not in self._document:
+            from .openapi import document  # asked for rarely, if ever
+
             self._document = {url: dumps(document(self.table, __version__, url))}
         return Response(self._document[url], media_type="application/json")
 
@@ -158,6 +193,10 @@ class System:
             Operation("GET", "/healthz", "healthz", "Is it up?", self.healthz, answers={200: Answer("Yes.", Healthz)}),
             Operation("GET", "/health", "health", "How is it?", self.health, answers={200: Answer("So.", Health)}),
             Operation("GET", "/stats", "stats", "Count runs", self.stats, answers={200: Answer("Counts.", Stats)}),
+            Operation(
+                "GET", "/api/v1/info", "info", "What server is this?", self.info,
+                answers={200: Answer("This one.", Info)},
+            ),
             Operation(
                 "GET", "/api/v1/agents", "list_agents", "List agents", self.agents,
                 answers={200: Answer("What can be run.", Agents)},

@@ -30,7 +30,7 @@ BENCHES: dict[str, Callable[[Bench], Awaitable[list[Row]]]] = {
     "idle": starts.idle,
 }
 PEERS = {
-    "task-spooler": "install it so that `tsp` is on PATH: apt install task-spooler, or brew install task-spooler"
+    "task-spooler": "have `tsp` on PATH: apt install task-spooler, or brew install task-spooler",
 }
 
 

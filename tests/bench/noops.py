@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import time
+from collections.abc import Callable, Mapping
 
 from .client import Client, submit, until_final
 from .floors import spawn_and_wait, spawn_many
@@ -106,14 +107,18 @@ async def _spooled(bench: Bench, count: int) -> Figures:
         subprocess.run(["tsp", *arguments], env=environ, check=True, stdout=subprocess.DEVNULL)
 
     tsp("-S", "4")
+    wall = _queued(count, environ, tsp)
+    tsp("-K")
+    return {"each": 1000 * wall / count}
+
+
+def _queued(count: int, environ: Mapping[str, str], tsp: Callable[..., None]) -> float:
     began = time.perf_counter()
     for _ in range(count):
         process = os.posix_spawnp("tsp", ["tsp", "-n", "/bin/true"], environ, file_actions=_QUIET)
         os.waitpid(process, 0)
     tsp("-w")
-    wall = time.perf_counter() - began
-    tsp("-K")
-    return {"each": 1000 * wall / count}
+    return time.perf_counter() - began
 
 
 _QUIET = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]

@@ -48,8 +48,8 @@ async def throughput(bench: Bench) -> list[Row]:
         client.close()
     return [
         Row(
-            "agent output in lines", "MB/s", column(found, "rate"), column(floors, "rate"), "straight to a file",
-            (Goal(">=", 0.9, "ratio"),),
+            "agent output in lines", "MB/s", column(found, "rate"), column(floors, "rate"),
+            "straight to a file", (Goal(">=", 0.9, "ratio"),),
         )
     ]  # fmt: skip
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - agents are one line each
 """Where a benchmark happens: real servers, floors as processes beside them, files that are kept to the end.
 
 Nothing is removed between rounds: a file system may punish whoever reuses what was just deleted.
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..harness import Server
-
+from .client import answers
 
 AGENTS = r"""
 default: noop
@@ -76,11 +77,12 @@ class Bench:
             cancel_live(server)
             server.stop()
 
-    @contextmanager
-    def floor(self) -> Iterator[int]:
+    @asynccontextmanager
+    async def floor(self) -> AsyncIterator[int]:
         """Run the HTTP floor inside this block; yields its port."""
         process, port = self.start_floor()
         try:
+            await answers(port)
             yield port
         finally:
             end(process)
@@ -89,15 +91,20 @@ class Bench:
         """Start the HTTP floor; return its process and port at once."""
         port = free_port()
         command = [sys.executable, "-m", "tests.bench.floors", "http", str(port), str(self.path("floor.db"))]
-        return subprocess.Popen(command), port
+        return subprocess.Popen(command, env=_environ()), port
 
     def start_server(self) -> tuple[subprocess.Popen[bytes], int]:
         """Start the server on a new state directory; return its process and port at once."""
         server, port = self._server(), free_port()
         command = [sys.executable, "-m", "praisonrun", "serve", "--port", str(port)]
         command += ["--state", str(server.state), "--agents", str(server.agents), "--min-free", "0"]
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("PRAISONRUN_")}
-        return subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environ), port
+        return subprocess.Popen(command, stderr=subprocess.DEVNULL, env=_environ()), port
+
+
+def _environ() -> dict[str, str]:
+    """Return an environment in which an installed program starts: with its bytecode compiled."""
+    ours = ("PRAISONRUN_", "PYTHONDONTWRITEBYTECODE")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 
 
 @contextmanager

@@ -86,7 +86,7 @@ def percentiles(seconds: Sequence[float]) -> Figures:
 
 def table(rows: Sequence[Row]) -> str:
     """Return the rows as aligned text."""
-    lines = [("figure", "median", "spread", "floor", "", "ratio", "goal", "holds")]
+    lines: list[tuple[str, ...]] = [("figure", "median", "spread", "floor", "", "ratio", "goal", "holds")]
     lines += [_cells(row) for row in rows]
     widths = [max(len(line[at]) for line in lines) for at in range(len(lines[0]))]
     return "\n".join(

@@ -77,8 +77,7 @@ async def first(bench: Bench) -> list[Row]:
                 [await _first(server.port, f"/api/v1/runs/{run_id}/stream", b"data:") for _ in range(count)]
             )
 
-        with bench.floor() as floor:
-            await _answering(floor)
+        async with bench.floor() as floor:
 
             async def least() -> Figures:
                 return percentiles([await _first(floor, "/healthz", b'"ok"') for _ in range(count)])
@@ -86,8 +85,8 @@ async def first(bench: Bench) -> list[Row]:
             found, floors = await turns(bench.rounds, ours, least)
     return [
         Row(
-            "first event of a stream: p50", "ms", column(found, "p50"), column(floors, "p50"), "starlette GET",
-            (Goal("<=", 2.5),),
+            "first event of a stream: p50", "ms", column(found, "p50"), column(floors, "p50"),
+            "starlette GET", (Goal("<=", 2.5),),
         )
     ]  # fmt: skip
 
@@ -111,12 +110,6 @@ async def _first(port: int, path: str, sign: bytes) -> float:
     return took
 
 
-async def _answering(port: int) -> None:
-    from .client import answers
-
-    await answers(port)
-
-
 async def fan_events(bench: Bench) -> list[Row]:
     """50 viewers, every line an event of its own."""
     count = bench.count(2000)
@@ -129,8 +122,8 @@ async def fan_events(bench: Bench) -> list[Row]:
             )
     return [
         Row(
-            f"SSE to {VIEWERS} clients, single events", "events/s", column(found, "rate"), column(least, "rate"),
-            "bare protocol", (Goal(">=", 150_000),),
+            f"SSE to {VIEWERS} clients, single events", "events/s", column(found, "rate"),
+            column(least, "rate"), "bare protocol", (Goal(">=", 150_000),),
         )
     ]  # fmt: skip
 
@@ -165,7 +158,7 @@ async def _fanned(bench: Bench, port: int, agent: str, prompt: str, sign: bytes,
         asyncio.create_task(viewer.listen(request, parts.append))
         for viewer, parts in zip(clients, heard, strict=True)
     ]
-    while not all(b"running" in b"".join(parts) for parts in heard):
+    while not all(b"running" in b"".join(parts) for parts in heard):  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     await asyncio.sleep(0.1)
     began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Durable submits: a 202 is sent once the run is on the disk. Nothing starts meanwhile: the slots are full."""
+"""Durable submits: a 202 is sent once the run is on the disk. Nothing starts meanwhile: no slot is free."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def _row(bench: Bench, connections: int, **goals: tuple[Goal, ...]) -> lis
     count = bench.count(1500 if connections == 1 else 8000)
     async with bench.server("--concurrency", "1", "--queue-limit", "10000000") as server:
         server.submit("parked")
-        with bench.floor() as floor:
+        async with bench.floor() as floor:
             ours, least = await turns(
                 bench.rounds,
                 lambda: flood(server.port, connections, count),

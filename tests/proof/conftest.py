@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +20,12 @@ def figure(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
             print(f"\nfigure: {text}")
 
     return say
+
+
+@pytest.fixture(autouse=True)
+def _no_alarm() -> None:
+    """A proof takes its time: pytest's dump of a slow test's threads would be noise."""
+    faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture

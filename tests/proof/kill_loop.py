@@ -31,6 +31,8 @@ class Ask:
     count: int
     pause: int
     code: int
+    retries: int = 0
+    cancel: bool = False
 
     @property
     def prompt(self) -> str:
@@ -39,6 +41,10 @@ class Ask:
     @property
     def output(self) -> bytes:
         return b"".join(pieces(self.seed, self.count, "bytes"))
+
+    @property
+    def attempts(self) -> int:
+        return 1 + (self.retries if self.code else 0)
 
 
 @dataclass
@@ -50,7 +56,10 @@ class Figures:
     """Kills before the server listened."""
     acknowledged: int = 0
     retried: int = 0
-    """Submits that were asked more than once."""
+    """Submits that a kill left without an answer, though the run was there."""
+    cancelled: int = 0
+    again: int = 0
+    """Runs that failed and were tried again, as they should be."""
     runs: int = 0
     survivors: int = 0
     """Runs that were alive when the server was killed."""
@@ -59,10 +68,15 @@ class Figures:
 
     def __str__(self) -> str:
         return (
-            f"{self.kills} kills ({self.early} during start-up), {self.acknowledged} acknowledged runs, 0 lost; "
+            f"{self.kills} kills ({self.early} during start-up), {self.acknowledged} acknowledged, 0 lost; "
             f"{self.runs} runs, 0 started twice, 0 unsettled; {self.survivors} in flight at a kill, "
-            f"all with the right code and output; {self.retried} submits retried; {self.seconds:.0f} s"
+            f"all with the right code and output; {self.retried} answers lost and asked for again, "
+            f"{self.cancelled} cancelled, {self.again} tried again on purpose; {self.seconds:.0f} s"
         )
+
+
+class _ClientFault(Exception):
+    """A client gave up."""
 
 
 class KillLoop:
@@ -83,6 +97,8 @@ class KillLoop:
             clients = [pool.submit(self._client, number) for number in range(CLIENTS)]
             try:
                 self._kill(kills)
+            except _ClientFault:
+                pass  # the client says more
             finally:
                 self._end()
             for client in clients:
@@ -112,7 +128,7 @@ class KillLoop:
 
     def _kill_early(self, after: float) -> None:
         """Start the server and kill it before anybody could use it."""
-        timer = threading.Timer(after, lambda: self.world.process and self.world.process.kill())
+        timer = threading.Timer(after, self._kill_now)
         timer.start()
         with suppress(Exception):  # whatever a start comes to that is cut off
             self.world.start()
@@ -120,12 +136,17 @@ class KillLoop:
         self.world.kill()
         self.figures.early += 1
 
+    def _kill_now(self) -> None:
+        if self.world.process is not None:
+            self.world.process.kill()
+
     def _until_acknowledged(self, more: int) -> None:
         with self._news:
             wanted = self.figures.acknowledged + more
             told = self._news.wait_for(lambda: self._over or self.figures.acknowledged >= wanted, PATIENCE)
         assert told, "nothing was acknowledged any more"
-        assert not self._over, "a client met a fault"
+        if self._over:
+            raise _ClientFault
 
     # A client
 
@@ -147,19 +168,24 @@ class KillLoop:
                 chance.randrange(4, 20),
                 chance.randrange(10, 16),
                 chance.choice(CODES),
+                chance.choice((0, 0, 0, 1)),
+                chance.random() < 0.15,
             )
             opened.append(self._submit(ask))
             if chance.random() < 0.1:
                 assert self._submit(ask) == opened[-1], "a key named another run"
+            if ask.cancel:
+                answer = self.world.insist("POST", f"/api/v1/runs/{opened[-1]}/cancel?wait=false")
+                assert answer.status in (200, 409), answer
             if len(opened) > chance.randrange(WINDOW):
                 self._check(opened.popleft())
         for run_id in opened:
             self._check(run_id)
 
     def _submit(self, ask: Ask) -> str:
-        body = {"agent": "worker", "prompt": ask.prompt}
+        body = {"agent": "worker", "prompt": ask.prompt, "retries": ask.retries}
         before = self.figures.kills
-        answer = self.world.insist("POST", "/api/v1/runs", body, Idempotency_Key=ask.key)
+        answer = self.world.insist("POST", "/api/v1/runs", body, key=ask.key)
         assert answer.status == 202, answer
         run_id = str(answer.json["job_id"])
         with self._news:
@@ -171,9 +197,16 @@ class KillLoop:
 
     def _check(self, run_id: str) -> None:
         ask, shown = self.asked[run_id], self.world.final(run_id)
+        printed = self.world.logs(run_id)
+        if ask.cancel and shown["status"] == "cancelled":
+            assert (ask.output * ask.attempts).startswith(printed), (ask, shown)
+            return
+        # One that is asked to stop may end by itself before that; then it is not tried again.
+        attempts = shown["attempt"] if ask.cancel else ask.attempts
         status = "failed" if ask.code else "succeeded"
-        assert (shown["status"], shown["exit_code"], shown["attempt"]) == (status, ask.code, 1), (ask, shown)
-        assert self.world.logs(run_id) == ask.output, (ask, shown)
+        found = (shown["status"], shown["exit_code"], shown["attempt"])
+        assert found == (status, ask.code, attempts), (ask, shown)
+        assert printed == ask.output * attempts, (ask, shown)
 
     # The end
 
@@ -181,16 +214,25 @@ class KillLoop:
         world = self.world
         runs = {run["job_id"]: run for run in world.everything()}
         assert self.asked.keys() == runs.keys(), "every submit was repeated until it was acknowledged"
-        assert {run["status"] for run in runs.values()} <= {"succeeded", "failed"}, "a run is unsettled"
+        assert {run["status"] for run in runs.values()} <= {"succeeded", "failed", "cancelled"}, "unsettled"
         starts = world.starts()
-        assert starts.keys() == runs.keys()
-        assert set(starts.values()) == {1}, f"started twice: {[i for i, n in starts.items() if n > 1]}"
+        assert set(starts.values()) <= {1}, (
+            f"started twice: {[which for which, n in starts.items() if n > 1]}"
+        )
+        attempts: dict[str, list[int]] = {run_id: [] for run_id in runs}
+        for run_id, attempt in starts:
+            attempts[run_id].append(attempt)
+        for run_id, run in runs.items():
+            begun = sorted(attempts[run_id])
+            assert begun == list(range(1, 1 + run["attempt"])) or run["status"] == "cancelled", (run, begun)
         assert not world.marked(), "a process was left behind"
         assert not world.holders(), "a shim was left behind"
         world.slots_are_free(world.ask("GET", "/health").json["concurrency"])
         assert world.ask("GET", "/health").json["status"] == "ok"
         assert world.integrity() == "ok"
         self.figures.runs = len(runs)
+        self.figures.cancelled = sum(run["status"] == "cancelled" for run in runs.values())
+        self.figures.again = sum(run["attempt"] > 1 for run in runs.values())
         self.figures.survivors = len(self._survivors())
 
     def _survivors(self) -> set[str]:

@@ -26,7 +26,13 @@ from ..harness import Server, alive
 Json = Any
 HERE = Path(__file__).parent
 HOSTILE = HERE.parent / "agents"
-PATIENCE = 20.0
+ASKED = {"worker": "worker", "gated": "gated", "flood": "flooder", "lines": "flooder"}
+"""Agents that their prompt tells what to do."""
+DEAF = ("daemon", "sitter", "stubborn", "forker", "stopped")
+"""Forked twice, a session of its own, deaf, a storm of 400, stopped."""
+GRACE = 0.5
+"""Seconds that these are given."""
+PATIENCE = 30.0
 """Seconds after which something that is waited for is held to hang."""
 
 
@@ -39,24 +45,20 @@ def seed() -> int:
 
 def agents(home: Path) -> Path:
     """Write an agents.yaml with everything that the proofs run."""
-    python = '"{python}", -I, -S, -u'
+    python = ["{python}", "-I", "-S", "-u"]
+    entries: dict[str, dict[str, Json]] = {
+        name: {"command": [*python, f"{HERE}/{file}.py"]} for name, file in ASKED.items()
+    }
+    for name in (*DEAF, "leaver", "slow"):
+        command = [*python, f"{HOSTILE}/{name}.py", "stay"]
+        entries[name] = {"command": command, "prompt": "none", "grace": GRACE}
+    entries["true"] = {"command": ["/bin/true"], "prompt": "none"}
+    entries["worker"] |= {"env": {"STARTS": f"{home}/starts"}, "backoff": 0.02, "grace": GRACE}
+    entries["lines"] |= {"format": "jsonl"}
+    for entry in entries.values():
+        entry["files"] = False
     file = home / "agents.yaml"
-    file.write_text(f"""
-default: worker
-agents:
-  worker:   {{command: [{python}, {HERE / "worker.py"}], env: {{STARTS: {home / "starts"}}}, files: false}}
-  gated:    {{command: [{python}, {HERE / "gated.py"}], files: false, timeout: 600}}
-  true:     {{command: [/bin/true], prompt: none, files: false}}
-  flood:    {{command: [{python}, {HERE / "flooder.py"}], files: false, timeout: 1200}}
-  lines:    {{command: [{python}, {HERE / "flooder.py"}], files: false, timeout: 1200, format: jsonl}}
-  slow:     {{command: [{python}, {HOSTILE / "slow.py"}], prompt: none, files: false, grace: 0.5}}
-  leaver:   {{command: [{python}, {HOSTILE / "leaver.py"}], prompt: none, files: false, grace: 0.5}}
-  daemon:   {{command: [{python}, {HOSTILE / "daemon.py"}, stay], prompt: none, files: false, grace: 0.5}}
-  stubborn: {{command: [{python}, {HOSTILE / "stubborn.py"}], prompt: none, files: false, grace: 0.5}}
-  sitter:   {{command: [{python}, {HERE / "sitter.py"}], prompt: none, files: false, grace: 0.5}}
-  forker:   {{command: [{python}, {HOSTILE / "forker.py"}], prompt: none, files: false, grace: 0.5}}
-  stopped:  {{command: [{python}, {HOSTILE / "stopped.py"}], prompt: none, files: false, grace: 0.5}}
-""")
+    file.write_text(json.dumps({"default": "worker", "agents": entries}))
     return file
 
 
@@ -80,6 +82,10 @@ class World(Server):
         super().__init__(home, agents(home), *flags)
         self.up = threading.Event()
         """Set while the server is meant to answer."""
+        self.patience = PATIENCE
+
+    def __enter__(self) -> World:
+        return self
 
     def __exit__(self, *_: object) -> None:
         Server.kill(self)
@@ -95,25 +101,22 @@ class World(Server):
         self.up.clear()
         return super().stop(number)
 
-    def ask(self, method: str, path: str, body: Json = None, **headers: str) -> Answer:
-        """Return the answer to one request. Raises OSError or HTTPException when the server goes meanwhile."""
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)) as line:
-            line.request(
-                method,
-                path,
-                None if body is None else json.dumps(body),
-                {"Content-Type": "application/json", **named},
-            )
+    def ask(self, method: str, path: str, body: Json = None, *, key: str = "", after: int = 0) -> Answer:
+        """Return the answer to one request. OSError, HTTPException: the server went."""
+        headers = {"Content-Type": "application/json"}
+        headers |= {"Idempotency-Key": key} if key else {}
+        headers |= {"Last-Event-ID": str(after)} if after else {}
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=self.patience)) as line:
+            line.request(method, path, None if body is None else json.dumps(body), headers)
             got = line.getresponse()
             return Answer(got.status, {n.lower(): v for n, v in got.getheaders()}, got.read())
 
-    def insist(self, method: str, path: str, body: Json = None, **headers: str) -> Answer:
+    def insist(self, method: str, path: str, body: Json = None, *, key: str = "") -> Answer:
         """Return the answer to a request, asked again for as long as the server is killed meanwhile."""
         while True:
             assert self.up.wait(PATIENCE)
             try:
-                return self.ask(method, path, body, **headers)
+                return self.ask(method, path, body, key=key)
             except TimeoutError:
                 raise  # it hangs, and was not killed
             except (OSError, http.client.HTTPException):
@@ -122,15 +125,20 @@ class World(Server):
     def submitted(self, agent: str, prompt: str = "x", **more: Json) -> str:
         """Submit a run, surely once, and return its id."""
         key = f"k{random.SystemRandom().getrandbits(64):x}"
-        answer = self.insist(
-            "POST", "/api/v1/runs", {"agent": agent, "prompt": prompt, **more}, Idempotency_Key=key
-        )
+        answer = self.insist("POST", "/api/v1/runs", {"agent": agent, "prompt": prompt, **more}, key=key)
         assert answer.status == 202, answer
         return str(answer.json["job_id"])
 
     def final(self, run_id: str) -> Json:
         """Return the status object of a run once it is final: its stream ends then."""
         assert self.insist("GET", f"/api/v1/runs/{run_id}/stream").status in (200, 204)
+        return self.insist("GET", f"/api/v1/runs/{run_id}").json
+
+    def over(self, run_id: str) -> Json:
+        """Return the status object of a run once it is final, without having its output sent."""
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=self.patience)) as line:
+            line.request("GET", f"/api/v1/runs/{run_id}/logs?follow=1&stream=stderr")
+            line.getresponse().read()
         return self.insist("GET", f"/api/v1/runs/{run_id}").json
 
     def logs(self, run_id: str) -> bytes:
@@ -140,7 +148,7 @@ class World(Server):
     def until_printed(self, run_id: str, wanted: bytes) -> None:
         """Return when a run has printed something."""
         seen = b""
-        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)) as line:
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=self.patience)) as line:
             line.request("GET", f"/api/v1/runs/{run_id}/logs?follow=1")
             answer = line.getresponse()
             while wanted not in seen:
@@ -158,10 +166,11 @@ class World(Server):
             if len(jobs) < 100:
                 return found
 
-    def starts(self) -> Counter[str]:
-        """Return how often the agent of each run was started."""
+    def starts(self) -> Counter[tuple[str, int]]:
+        """Return how often the agent of each attempt of each run was started."""
         file = self.home / "starts"
-        return Counter(line.split()[0] for line in file.read_text().splitlines()) if file.exists() else Counter()
+        lines = file.read_text().splitlines() if file.exists() else []
+        return Counter((line.split()[0], int(line.split()[1])) for line in lines)
 
     def tail(self, run_id: str) -> Json:
         """Return what the latest started frame of a run says."""
@@ -211,7 +220,9 @@ class World(Server):
 
     def memory(self, what: str = "VmHWM", pid: int | None = None) -> int:
         """Return bytes of the server's memory, or another process's: its peak so far."""
-        for line in Path(f"/proc/{pid or (self.process and self.process.pid)}/status").read_text().splitlines():
+        for line in (
+            Path(f"/proc/{pid or (self.process and self.process.pid)}/status").read_text().splitlines()
+        ):
             if line.startswith(f"{what}:"):
                 return int(line.split()[1]) << 10
         raise LookupError(what)

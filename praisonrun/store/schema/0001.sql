@@ -14,7 +14,9 @@ CREATE TABLE runs (
     started_at          INTEGER,
     finished_at         INTEGER,
     priority            INTEGER NOT NULL,
+    ready_at            INTEGER,
     timeout             REAL    CHECK (timeout >= 0),
+    port                INTEGER CHECK (port BETWEEN 1 AND 65535),
     retries             INTEGER NOT NULL CHECK (retries >= 0),
     backoff             REAL    NOT NULL CHECK (backoff >= 0),
     attempt             INTEGER NOT NULL CHECK (attempt >= 0),
@@ -22,15 +24,26 @@ CREATE TABLE runs (
     cancel_requested_at INTEGER,
     cancel_reason       TEXT,
     failure             TEXT    CHECK (failure IN ('exit_nonzero', 'timed_out', 'idle_timed_out', 'spawn_failed',
-                                                   'agent_error', 'no_result', 'env_lost', 'lost')),
+                                                   'agent_error', 'no_result', 'env_lost', 'install_failed',
+                                                   'readiness_failed', 'exited', 'lost')),
     error               TEXT,
     exit_code           INTEGER,
     signal              INTEGER,
     pid                 INTEGER,
     boot                TEXT,
     webhook_url         TEXT,
+    webhook_reach       TEXT    NOT NULL CHECK (webhook_reach IN ('loopback', 'private', 'public')),
     origin              TEXT,
+    parent              TEXT,
+    root                TEXT,
+    held                INTEGER NOT NULL CHECK (held IN (0, 1)),
+    owner               TEXT,
+    labels              TEXT    CHECK (labels GLOB '{*}'),
     retention_seconds   INTEGER,
+    retain_on_failure   INTEGER CHECK (retain_on_failure IN (0, 1)),
+    scratch_until       INTEGER,
+    input_env           TEXT,
+    result_env          TEXT,
     journal_end         INTEGER CHECK (journal_end >= 0),
     env_names           TEXT    NOT NULL CHECK (env_names GLOB '[[]*]'),
     metadata            TEXT    CHECK (metadata GLOB '{*}'),
@@ -47,7 +60,11 @@ CREATE TABLE runs (
     CHECK ((failure IS NOT NULL) = (status = 'failed')),
     CHECK ((finished_at IS NOT NULL) = (status IN ('succeeded', 'failed', 'cancelled'))),
     CHECK (status <> 'running' OR (boot IS NOT NULL AND started_at IS NOT NULL AND attempt > 0)),
-    CHECK (journal_end IS NULL OR finished_at IS NOT NULL),
+    CHECK (journal_end IS NULL OR finished_at IS NOT NULL OR attempt > 0),
+    CHECK (status <> 'running' OR held = 0),
+    CHECK (parent IS NULL OR root IS NOT NULL),
+    CHECK (scratch_until IS NULL OR finished_at IS NOT NULL),
+    CHECK (mode = 'service' OR (port IS NULL AND ready_at IS NULL)),
     CHECK (cancel_reason IS NULL OR cancel_requested_at IS NOT NULL),
     CHECK ((key IS NULL) = (key_scope IS NULL) AND (key IS NULL) = (fingerprint IS NULL))
 ) STRICT;
@@ -56,14 +73,20 @@ CREATE TABLE runs (
 CREATE INDEX runs_by_status ON runs (mode, status);
 CREATE INDEX runs_by_agent ON runs (agent, mode, status);
 CREATE INDEX runs_by_session ON runs (session_id, mode, status) WHERE session_id IS NOT NULL;
+CREATE INDEX runs_by_owner ON runs (owner, mode, status) WHERE owner IS NOT NULL;
+CREATE INDEX runs_by_root ON runs (root) WHERE root IS NOT NULL;
 CREATE UNIQUE INDEX runs_by_key ON runs (key, key_scope) WHERE key IS NOT NULL;
 -- Claims: the best of each agent's queue; due_at is there to be seen without the row.
-CREATE INDEX runs_queued ON runs (agent, priority DESC, seq, due_at) WHERE status = 'queued';
-CREATE INDEX runs_due ON runs (due_at) WHERE status = 'queued';
+CREATE INDEX runs_queued ON runs (agent, priority DESC, seq, due_at) WHERE status = 'queued' AND held = 0;
+CREATE INDEX runs_due ON runs (due_at) WHERE status = 'queued' AND held = 0;
 CREATE INDEX runs_running ON runs (status) WHERE status = 'running';
+-- Two services never get one port.
+CREATE UNIQUE INDEX runs_by_port ON runs (port) WHERE port IS NOT NULL AND finished_at IS NULL;
+CREATE INDEX runs_by_scratch ON runs (scratch_until) WHERE scratch_until IS NOT NULL;
 
+-- Only a service may be started again under its id.
 CREATE TRIGGER runs_final_stay BEFORE UPDATE OF status ON runs
-WHEN old.finished_at IS NOT NULL AND new.status <> old.status
+WHEN old.finished_at IS NOT NULL AND new.status <> old.status AND old.mode <> 'service'
 BEGIN
     SELECT RAISE(ABORT, 'a final run keeps its status');
 END;
@@ -112,24 +135,40 @@ CREATE TABLE versions (
     number     INTEGER NOT NULL CHECK (number > 0),
     definition TEXT    NOT NULL CHECK (definition GLOB '{*}'),
     seen_at    INTEGER NOT NULL,
+    installed_at INTEGER,
     UNIQUE (agent, number)
 ) STRICT, WITHOUT ROWID;
 
--- Webhooks owed.
+-- Webhooks owed. A receiver is the host and port of the url.
 CREATE TABLE deliveries (
     id           TEXT    NOT NULL PRIMARY KEY,
     run_seq      INTEGER NOT NULL REFERENCES runs (seq) ON DELETE CASCADE,
     url          TEXT    NOT NULL,
+    receiver     TEXT    NOT NULL,
     type         TEXT    NOT NULL,
     state        TEXT    NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'delivered', 'dead')),
     attempts     INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
     due_at       INTEGER NOT NULL,
     created_at   INTEGER NOT NULL,
-    last_status  INTEGER,
-    last_error   TEXT,
     delivered_at INTEGER,
     CHECK ((delivered_at IS NOT NULL) = (state = 'delivered'))
 ) STRICT;
 
 CREATE INDEX deliveries_by_run ON deliveries (run_seq);
+CREATE INDEX deliveries_by_state ON deliveries (state);
+-- What is due, by receiver: thousands of rows of a dead one are passed over in one step.
+CREATE INDEX deliveries_owed ON deliveries (receiver, due_at) WHERE state = 'pending';
 CREATE INDEX deliveries_due ON deliveries (due_at) WHERE state = 'pending';
+
+CREATE TABLE delivery_attempts (
+    seq      INTEGER PRIMARY KEY,
+    delivery TEXT    NOT NULL REFERENCES deliveries (id) ON DELETE CASCADE,
+    at       INTEGER NOT NULL,
+    duration REAL    NOT NULL CHECK (duration >= 0),
+    status   INTEGER CHECK (status BETWEEN 100 AND 999),
+    error    TEXT,
+    text     TEXT,
+    CHECK (status IS NOT NULL OR error IS NOT NULL)
+) STRICT;
+
+CREATE INDEX delivery_attempts_by_delivery ON delivery_attempts (delivery);

@@ -1,0 +1,56 @@
+"""Files that hold one secret: read once, and refused when others of this machine could read them too."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from .errors import ConfigError
+
+MAX_BYTES = 4096
+MIN_CHARACTERS = 16
+
+
+def read(path: Path, flag: str) -> str:
+    """Return the one line of a secret's file; `flag` is what an error names.
+
+    Raises ConfigError for anything but a private regular file with 16 or more visible characters.
+    """
+    return checked(text(path, flag).strip(), f"{flag} {path}")
+
+
+def text(path: Path, flag: str) -> str:
+    """Return what a secret's file holds. Raises ConfigError for anything but a private regular file."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError as error:
+        raise ConfigError(f"{flag} {path}: {(error.strerror or 'error').lower()}") from None
+    try:
+        _refuse_shared(os.fstat(descriptor), path, flag)
+        data = os.read(descriptor, MAX_BYTES + 1)
+    finally:
+        os.close(descriptor)
+    if len(data) > MAX_BYTES:
+        raise ConfigError(f"{flag} {path}: larger than {MAX_BYTES} bytes; it must hold the secret alone")
+    return data.decode("latin-1")
+
+
+def checked(secret: str, where: str) -> str:
+    """Return a secret that can stand in a header. Raises ConfigError, which never repeats it."""
+    if not all("!" <= char <= "~" for char in secret):
+        raise ConfigError(f"{where}: must be one line of visible ASCII characters without spaces")
+    if len(secret) < MIN_CHARACTERS:
+        raise ConfigError(
+            f"{where}: shorter than {MIN_CHARACTERS} characters; make one with: openssl rand -hex 32"
+        )
+    return secret
+
+
+def _refuse_shared(found: os.stat_result, path: Path, flag: str) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise ConfigError(f"{flag} {path}: not a regular file")
+    if found.st_uid not in (os.geteuid(), 0):
+        raise ConfigError(f"{flag} {path}: belongs to another user")
+    if found.st_mode & 0o077:
+        raise ConfigError(f"{flag} {path}: others can read it; run: chmod 600 {path}")

@@ -1,0 +1,186 @@
+"""The outbox: every webhook owed, and every attempt at it.
+
+A delivery is written in the transaction that makes its run final (`writes.change`); an attempt once it is
+over. A crash in between makes the attempt happen again, under the same id: at least once.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from uuid_utils import uuid7
+
+from ..errors import NotFound
+from ..model import Delivery, DeliveryState, Reach, Reply, Run
+from .line import Line
+from .shapes import DeliveryLog
+
+_COLUMNS = (
+    "d.id, r.id, d.url, d.type, d.created_at, d.due_at, r.webhook_reach, d.state, d.attempts, d.delivered_at"
+)
+_FROM = f"SELECT {_COLUMNS} FROM deliveries d JOIN runs r ON r.seq = d.run_seq"  # noqa: S608
+_OWE = (
+    "INSERT INTO deliveries (id, run_seq, url, receiver, type, due_at, created_at) "
+    "SELECT ?, seq, ?, ?, ?, ?, ? FROM runs WHERE id = ?"
+)
+# One step from each receiver to the next, however many rows a receiver has.
+_RECEIVERS = (
+    "WITH RECURSIVE found (receiver) AS ("
+    "SELECT min(receiver) FROM deliveries INDEXED BY deliveries_owed WHERE state = 'pending' "
+    "UNION ALL SELECT (SELECT min(receiver) FROM deliveries INDEXED BY deliveries_owed "
+    "WHERE state = 'pending' AND receiver > found.receiver) FROM found WHERE receiver IS NOT NULL) "
+    "SELECT receiver FROM found WHERE receiver IS NOT NULL AND EXISTS ("
+    "SELECT 1 FROM deliveries d INDEXED BY deliveries_owed "
+    "WHERE d.state = 'pending' AND d.receiver = found.receiver AND d.due_at <= ?)"
+)
+_LONGEST = (
+    "SELECT id FROM deliveries INDEXED BY deliveries_owed "
+    "WHERE state = 'pending' AND receiver = ? AND due_at <= ? ORDER BY due_at LIMIT ?"
+)
+_DUE = f"{_FROM} WHERE d.id IN ({_LONGEST}) ORDER BY d.due_at"
+_ATTEMPT = (
+    "INSERT INTO delivery_attempts (delivery, at, duration, status, error, text) VALUES (?, ?, ?, ?, ?, ?)"
+)
+
+
+class Outbox:
+    """The deliveries of a store. Every method may raise Unavailable; every write also DiskFull."""
+
+    def __init__(self, writer: Line, reader: Line) -> None:
+        self._writer, self._reader = writer, reader
+
+    async def of_run(self, run_id: str) -> list[DeliveryLog]:
+        """Return the webhooks that a run owes or owed, oldest first."""
+        return await self._reader.run(
+            lambda db: _logs(db, f"{_FROM} WHERE r.id = ? ORDER BY d.rowid", run_id)
+        )
+
+    async def find(
+        self, state: DeliveryState | None, page: int, page_size: int
+    ) -> tuple[list[DeliveryLog], int]:
+        """Return a page of all deliveries, newest first, and how many there are; None does not filter."""
+        return await self._reader.run(lambda db: _find(db, state, page, page_size))
+
+    async def due(self, at: int, each: int) -> list[Delivery]:
+        """Return what is due at `at`: of every receiver the `each` that are due longest."""
+        return await self._reader.run(lambda db: _due(db, at, each))
+
+    async def next_due(self, at: int) -> int | None:
+        """Return the first time after `at` at which a delivery is due."""
+        return await self._reader.run(lambda db: _next_due(db, at))
+
+    async def record(self, delivery: str, reply: Reply, decide: Callable[[Delivery], Delivery]) -> Delivery:
+        """Keep an attempt, and what `decide` makes of the delivery for it; return that. Raises NotFound."""
+        return await self._writer.run(lambda db: _record(db, delivery, reply, decide))
+
+    async def replay(self, run_id: str, delivery: str, decide: Callable[[Delivery], Delivery]) -> Delivery:
+        """Write what `decide` makes of one delivery of a run; return that. Raises NotFound."""
+        return await self._writer.run(lambda db: _change(db, _get(db, delivery, run_id), decide))
+
+    async def replay_dead(self, at: int) -> int:
+        """Make every dead letter due at `at`, from the schedule's start; return how many there were."""
+        sql = "UPDATE deliveries SET state = 'pending', attempts = 0, due_at = ? WHERE state = 'dead'"
+        return await self._writer.run(lambda db: db.execute(sql, (at,)).rowcount)
+
+
+def owed(run: Run) -> Delivery | None:
+    """Return the webhook that a final run owes, due at once."""
+    if run.webhook_url is None:
+        return None
+    at = run.updated_at
+    kind = f"run.{run.status}"
+    return Delivery(f"msg_{uuid7().hex}", run.id, run.webhook_url, kind, at, at, run.webhook_reach)
+
+
+def owe(connection: sqlite3.Connection, owes: Delivery | None) -> None:
+    """Keep what a run owes, if anything, within the transaction that makes it final."""
+    if owes is not None:
+        row = (owes.id, owes.url, owes.receiver, owes.type, owes.due_at, owes.created_at, owes.run_id)
+        connection.execute(_OWE, row)
+
+
+def _due(connection: sqlite3.Connection, at: int, each: int) -> list[Delivery]:
+    receivers = connection.execute(_RECEIVERS, (at,)).fetchall()
+    return [
+        _delivery(row) for (receiver,) in receivers for row in connection.execute(_DUE, (receiver, at, each))
+    ]
+
+
+def _next_due(connection: sqlite3.Connection, at: int) -> int | None:
+    sql = (
+        "SELECT min(due_at) FROM deliveries INDEXED BY deliveries_due WHERE state = 'pending' AND due_at > ?"
+    )
+    due: int | None = connection.execute(sql, (at,)).fetchone()[0]
+    return due
+
+
+def _get(connection: sqlite3.Connection, delivery: str, run_id: str | None = None) -> Delivery:
+    row = connection.execute(f"{_FROM} WHERE d.id = ?", (delivery,)).fetchone()
+    if row is None or run_id not in (None, row[1]):
+        raise NotFound(f"there is no delivery {delivery}")
+    return _delivery(row)
+
+
+def _record(
+    connection: sqlite3.Connection, delivery: str, reply: Reply, decide: Callable[[Delivery], Delivery]
+) -> Delivery:
+    after = _change(connection, _get(connection, delivery), decide)
+    row = (delivery, reply.at, reply.duration, reply.status, reply.error, reply.text)
+    connection.execute(_ATTEMPT, row)
+    return after
+
+
+def _change(
+    connection: sqlite3.Connection, before: Delivery, decide: Callable[[Delivery], Delivery]
+) -> Delivery:
+    after = decide(before)
+    connection.execute(
+        "UPDATE deliveries SET state = ?, attempts = ?, due_at = ?, delivered_at = ? WHERE id = ?",
+        (after.state.value, after.attempts, after.due_at, after.delivered_at, before.id),
+    )
+    return after
+
+
+def _find(
+    connection: sqlite3.Connection, state: DeliveryState | None, page: int, page_size: int
+) -> tuple[list[DeliveryLog], int]:
+    where, values = ("", ()) if state is None else ("WHERE d.state = ?", (state.value,))
+    total = connection.execute(f"SELECT count(*) FROM deliveries d {where}", values).fetchone()[0]  # noqa: S608
+    sql = f"{_FROM} {where} ORDER BY d.rowid DESC LIMIT ? OFFSET ?"
+    return _logs(connection, sql, *values, page_size, (page - 1) * page_size), total
+
+
+def _logs(connection: sqlite3.Connection, sql: str, *values: str | int) -> list[DeliveryLog]:
+    found = [_delivery(row) for row in connection.execute(sql, values)]
+    attempts = _attempts(connection, [delivery.id for delivery in found])
+    return [DeliveryLog(delivery, attempts[delivery.id]) for delivery in found]
+
+
+def _attempts(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, list[Reply]]:
+    marks = ", ".join("?" * len(ids))
+    sql = (
+        "SELECT delivery, at, duration, status, error, text FROM delivery_attempts "  # noqa: S608
+        f"WHERE delivery IN ({marks}) ORDER BY seq"
+    )
+    found: dict[str, list[Reply]] = {name: [] for name in ids}
+    for name, *row in connection.execute(sql, ids):
+        found[name].append(Reply(*row))
+    return found
+
+
+def _delivery(row: Sequence[Any]) -> Delivery:
+    name, run_id, url, kind, created_at, due_at, reach, state, attempts, delivered_at = row
+    return Delivery(
+        name,
+        run_id,
+        url,
+        kind,
+        created_at,
+        due_at,
+        Reach(reach),
+        DeliveryState(state),
+        attempts,
+        delivered_at,
+    )

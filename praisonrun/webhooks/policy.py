@@ -1,0 +1,190 @@
+"""Which receivers a webhook may have. Pure: no look-up, no clock.
+
+The law: a receiver may not be nearer than the caller who named it. A caller of this machine may use
+receivers of this machine, of its networks and beyond; a caller from outside none but public ones. Some
+places nobody may use: link-local and metadata services, and this server itself. What is judged is the
+address that will be connected to, never the text of the url.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import TypeAlias
+from urllib.parse import urlsplit
+
+from ..errors import Invalid
+from ..model import Reach
+
+Address: TypeAlias = IPv4Address | IPv6Address
+
+URL_LIMIT = 2048
+"""Characters of a webhook url."""
+_PORTS = {"http": 80, "https": 443}
+_RANK = list(Reach)
+_NEVER = [
+    ip_network(text)
+    for text in (
+        "0.0.0.0/8",  # "this network": 0.0.0.0 connects to this machine
+        "169.254.0.0/16",
+        "224.0.0.0/4",
+        "240.0.0.0/4",
+        "fe80::/10",
+        "fec0::/10",
+        "ff00::/8",
+        "64:ff9b:1::/48",  # a network's own NAT64: what it leads to cannot be told
+        # Metadata services outside link-local.
+        "100.100.100.200/32",
+        "168.63.129.16/32",
+        "192.0.0.192/32",
+        "fd00:ec2::/32",
+        "fd20:ce::254/128",
+    )
+]
+_NEVER_NAMES = frozenset(
+    {
+        "metadata",
+        "metadata.google.internal",
+        "metadata.goog",
+        "instance-data",
+        "instance-data.ec2.internal",
+        "metadata.tencentyun.com",
+        "metadata.platformequinix.com",
+    }
+)
+_LOOPBACK = (ip_address("127.0.0.1"), ip_address("::1"))
+_NAT64, _COMPATIBLE = ip_network("64:ff9b::/96"), ip_network("::/96")
+
+
+class Refused(Invalid):
+    """A receiver that may not be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """Where this server listens: no webhook goes there."""
+
+    port: int = 0
+    addresses: Collection[Address] = ()
+
+    def holds(self, address: Address, port: int) -> bool:
+        """Say whether an address and port are this server's own, by any of its names."""
+        plain = unwrapped(address)
+        return port == self.port and (plain.is_loopback or plain in self.addresses)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A webhook url taken apart."""
+
+    scheme: str
+    host: str
+    """In ASCII, lower case, an IPv6 address without brackets."""
+    port: int
+    path: str
+    """Path and query, as given."""
+    authority: str
+    """What the Host header says."""
+
+    @property
+    def addresses(self) -> list[Address]:
+        """Return what the host is without asking anybody; empty for a name that must be looked up.
+
+        It may be written in any form that a resolver takes for an address: 2130706433, 0x7f.1, 127.1.
+        """
+        with suppress(ValueError):
+            return [ip_address(self.host)]
+        with suppress(OSError):
+            return [IPv4Address(socket.inet_aton(self.host))]
+        return list(_LOOPBACK) if f".{self.host.rstrip('.')}".endswith(".localhost") else []
+
+
+def parse(url: str) -> Target:
+    """Take a url apart. Raises Refused for what is no webhook url in form."""
+    if len(url) > URL_LIMIT:
+        raise _no(f"must not be longer than {URL_LIMIT} characters")
+    # urlsplit drops tabs and newlines, and programs differ over backslashes: neither may stand.
+    if any(char <= " " or char in "\x7f\\" for char in url):
+        raise _no("must not hold spaces, control characters or backslashes")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise _no("must be an http or https URL with a port from 1 to 65535") from None
+    if parts.scheme not in _PORTS or not parts.hostname or port == 0:
+        raise _no("must be an http or https URL with a port from 1 to 65535")
+    if "@" in parts.netloc or "#" in url:
+        raise _no("must not hold a user, a password or a fragment")
+    host = _ascii(parts.hostname)
+    named = f"[{host}]" if ":" in host else host
+    path = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
+    number = port or _PORTS[parts.scheme]
+    return Target(parts.scheme, host, number, path, named if port is None else f"{named}:{port}")
+
+
+def _ascii(host: str) -> str:
+    if "%" in host:
+        raise _no("must not hold escapes or a zone in its host")
+    if host.isascii():
+        return host.lower()
+    try:
+        return host.encode("idna").decode().lower()
+    except UnicodeError:
+        raise _no("must have a host name that exists in IDNA") from None
+
+
+def check(url: str, reach: Reach, own: Own) -> None:
+    """Refuse at submit what can be told without a resolver; the rest is told on every attempt.
+
+    Raises Refused (`webhook_url`).
+    """
+    target = parse(url)
+    check_name(target)
+    for address in target.addresses:
+        check_address(address, target.port, reach, own)
+
+
+def check_name(target: Target) -> None:
+    """Refuse the names of metadata services. Raises Refused."""
+    if target.host.rstrip(".") in _NEVER_NAMES:
+        raise _no("must not lead to a metadata service")
+
+
+def check_address(address: Address, port: int, reach: Reach, own: Own) -> None:
+    """Refuse an address that a caller so far away may not use. Raises Refused."""
+    found = reach_of(address)
+    if found is None:
+        raise _no("must not lead to a link-local, multicast, reserved or metadata address")
+    if own.holds(address, port):
+        raise _no("must not lead to this server itself")
+    if _RANK.index(found) < _RANK.index(reach):
+        raise _no(f"must not lead to a {found} address, because its caller is {reach}")
+
+
+def reach_of(address: Address) -> Reach | None:
+    """Return how far away an address is; None for one that nobody may use."""
+    plain = unwrapped(address)
+    if any(address in network or plain in network for network in _NEVER) or plain.is_unspecified:
+        return None
+    if plain.is_loopback:
+        return Reach.LOOPBACK
+    return Reach.PUBLIC if plain.is_global and not plain.is_multicast else Reach.PRIVATE
+
+
+def unwrapped(address: Address) -> Address:
+    """Return the IPv4 address that an IPv6 one carries: mapped, compatible, 6to4, Teredo, NAT64."""
+    if isinstance(address, IPv4Address):
+        return address
+    if address.ipv4_mapped or address.sixtofour:
+        return address.ipv4_mapped or address.sixtofour or address
+    if address.teredo:
+        return address.teredo[1]
+    wrapped = address in _NAT64 or (address in _COMPATIBLE and int(address) > 1)
+    return IPv4Address(int(address) & 0xFFFFFFFF) if wrapped else address
+
+
+def _no(why: str) -> Refused:
+    return Refused(f"webhook_url {why}", field="webhook_url")

@@ -1,0 +1,102 @@
+"""Names to addresses, on threads of their own: a name server that hangs must hold up nobody else.
+
+A look-up cannot be cancelled, so its thread is a daemon that nobody waits for longer than SECONDS; those who
+ask for a name that is being looked up share the look-up, and there are never more than LOOKUPS at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from ipaddress import ip_address
+from typing import Any, TypeAlias
+
+from .policy import Address
+
+SECONDS = 5.0
+LOOKUPS = 16
+
+Resolve: TypeAlias = Callable[[str, int], Awaitable[list[Address]]]
+"""A host and a port to all addresses. Raises Unresolved."""
+
+
+class Unresolved(Exception):
+    """A name that has no address now. The message says why."""
+
+
+class Resolver:
+    """The system's resolver, bounded. Call it with a host and a port."""
+
+    def __init__(
+        self, lookup: Callable[..., Sequence[Any]] = socket.getaddrinfo, seconds: float = SECONDS
+    ) -> None:
+        self._lookup, self._seconds = lookup, seconds
+        self._asked: dict[str, asyncio.Future[list[Address]]] = {}
+
+    async def __call__(self, host: str, port: int) -> list[Address]:
+        """Return every address of a host, in the system's order. Raises Unresolved."""
+        found = self._asked.get(host) or self._ask(host, port)
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await asyncio.shield(found)
+        except TimeoutError:
+            raise Unresolved("the name server did not answer in time") from None
+        except (OSError, UnicodeError, ValueError) as error:
+            why = getattr(error, "strerror", None) or "no such name"
+            raise Unresolved(f"the name cannot be resolved: {why}") from None
+
+    def _ask(self, host: str, port: int) -> asyncio.Future[list[Address]]:
+        if len(self._asked) >= LOOKUPS:
+            raise Unresolved("too many names are being looked up")
+        loop = asyncio.get_running_loop()
+        found = self._asked[host] = loop.create_future()
+        found.add_done_callback(lambda done: (self._asked.pop(host, None), done.exception()))
+
+        def look() -> None:
+            try:
+                answer: object = self._addresses(host, port)
+            except Exception as error:
+                answer = error
+            with suppress(RuntimeError):  # the loop is closed: the server has stopped meanwhile
+                loop.call_soon_threadsafe(_settle, found, answer)
+
+        threading.Thread(target=look, name="webhook name look-up", daemon=True).start()
+        return found
+
+    def _addresses(self, host: str, port: int) -> list[Address]:
+        answers = self._lookup(host, port, type=socket.SOCK_STREAM)
+        texts = [answer[4][0] for answer in answers]
+        return [ip_address(text) for text in dict.fromkeys(texts)]
+
+
+def _settle(found: asyncio.Future[list[Address]], answer: object) -> None:
+    if found.done():
+        return
+    if isinstance(answer, Exception):
+        found.set_exception(answer)
+    else:
+        found.set_result(answer)  # type: ignore[arg-type]
+
+
+def addresses_of(host: str) -> frozenset[Address]:
+    """Return the addresses at which a server that listens on `host` is reached, loopback apart."""
+    own = _address(host)
+    if own is None:
+        with suppress(OSError):
+            return frozenset(ip_address(answer[4][0]) for answer in socket.getaddrinfo(host, None))
+        return frozenset()
+    if not own.is_unspecified:
+        return frozenset({own})
+    import psutil
+
+    texts = [given.address for each in psutil.net_if_addrs().values() for given in each]
+    return frozenset(address for text in texts if (address := _address(text)) is not None)
+
+
+def _address(text: str) -> Address | None:
+    with suppress(ValueError):  # a hardware address
+        return ip_address(text.split("%")[0])
+    return None

@@ -1,0 +1,31 @@
+"""How far away whoever asks is, as far as this server can tell."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from ipaddress import ip_address
+
+from starlette.requests import Request
+
+from ..model import Reach
+from ..webhooks import reach_of
+
+FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
+"""Headers of a proxy, whose own address says nothing about its clients."""
+
+
+def caller(request: Request) -> Reach:
+    """Return where a request comes from; what cannot be told is public, which allows least."""
+    if request.client is None or any(name in request.headers for name in FORWARDED):
+        return Reach.PUBLIC
+    return _reach(request.client.host)
+
+
+@lru_cache(1024)
+def _reach(host: str) -> Reach:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return Reach.PUBLIC
+    # None: a link-local client, which is on a network of this machine.
+    return reach_of(address) or Reach.PRIVATE

@@ -1,0 +1,189 @@
+"""A run's events in the words of AG-UI: a pure mapping, so a live stream and a replay are the same.
+
+An event's id is 16 x its frame's offset + its place among the frame's events, of which there may be 256:
+as many as the frame's header has ids. Text that an attempt prints is one message; a message that a
+structured agent gives whole is one of its own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import NamedTuple
+
+from .. import journal
+from ..chapters import Chapters
+from ..formats import FORMATS, Event, events
+from ..journal import HEAD_SIZE, SLOTS, START, Frame, Kind
+from ..model import Json, Mode, Run, Snapshot, Status
+from ..story import Reader, Result
+from . import canonical_show as show
+from .jobs_show import dumps
+
+Said = tuple[str, dict[str, Json]]
+PER_FRAME = HEAD_SIZE * SLOTS
+"""Ids that one frame may use."""
+_TOKENS = {
+    "inputTokens": ("input_tokens",),
+    "outputTokens": ("output_tokens",),
+    "totalTokens": ("total_tokens",),
+    "cachedInputTokens": ("cached_input_tokens", "cache_read_input_tokens"),
+}
+
+
+class Told(NamedTuple):
+    """One event."""
+
+    id: int
+    type: str
+    """RUN_STARTED, TEXT_MESSAGE_CONTENT, …"""
+    payload: dict[str, Json]
+    time: int
+    """Microseconds since the epoch."""
+
+
+class Teller:
+    """Tells the events of one run."""
+
+    def __init__(self, run: Run, format_name: str, reader: Callable[[], Reader | None]) -> None:
+        self._run, self._format, self._reader = run, format_name, reader
+        self._plain = not FORMATS[format_name].structured
+        self._message = show.message_id(run.id)
+        self._chapters = Chapters(many=run.retries > 0 or run.mode is Mode.SERVICE)
+
+    def told(self, frames: list[Frame]) -> list[Told]:
+        """Return the events of some frames that follow each other, in order."""
+        reader = self._reader() if frames else None
+        if reader is not None:
+            with reader:
+                self._chapters.learn(reader, frames[-1].end)
+        return [event for frame in frames for event in self._of(frame)]
+
+    def last(self, shown: Snapshot, answer: Result) -> Told:
+        """Return the event that ends the stream of a final run."""
+        run = shown.run
+        error = show.error_of(run) or {}
+        if run.status is Status.SUCCEEDED:
+            usage = _tokens(shown.usage)
+            said: Said = (
+                "RUN_FINISHED",
+                {**self._names(), "result": answer.value, **({"metadata": usage} if usage else {})},
+            )
+        else:
+            code = "CANCELLED" if run.status is Status.CANCELLED else error.get("code", "failed")
+            said = "RUN_ERROR", {"code": code, "message": error.get("message", "")}
+        return Told(last_id(run), said[0], {**said[1], "attempt": run.attempt}, run.finished_at or 0)
+
+    def _of(self, frame: Frame) -> list[Told]:
+        attempt = self._chapters.number(frame.offset)
+        first = journal.event_id(frame.offset, 0)
+        return [
+            Told(first + place, kind, {**payload, "attempt": attempt}, frame.time)
+            for place, (kind, payload) in enumerate(islice(self._said(frame, attempt), PER_FRAME))
+        ]
+
+    def _said(self, frame: Frame, attempt: int) -> Iterator[Said]:
+        text = self._text(attempt)
+        if frame.kind is Kind.ENDED:
+            if json.loads(frame.data).get("pid") is not None:
+                yield "TEXT_MESSAGE_END", text
+            return
+        opens = self._chapters.opens(frame.offset)
+        if opens and attempt == 1:
+            yield "RUN_STARTED", self._names()
+        for event in events(self._format, frame):
+            if event.name != "status" or not opens or attempt > 1 or "phase" in event.data:
+                yield from self._mapped(event, text)
+        if opens:
+            yield "TEXT_MESSAGE_START", {**text, "role": "assistant"}
+
+    def _mapped(self, event: Event, text: dict[str, Json]) -> Iterable[Said]:
+        match event.name:
+            case "log" if self._plain and event.data["stream"] == "stdout":
+                return [("TEXT_MESSAGE_CONTENT", {**text, "delta": event.data["text"]})]
+            case "message" if event.data.get("delta"):
+                return [("TEXT_MESSAGE_CONTENT", {**text, "delta": event.data["text"]})]
+            case "message":
+                return _message(f"{self._message}:{event.id}", event.data["text"])
+            case "tool_call":
+                return _tool_call(f"{self._message}:{event.id}", event.data)
+            case "result":
+                return []  # only the final row may tell how the run ended
+        return [("CUSTOM", {"name": event.name, "value": event.data})]
+
+    def _text(self, attempt: int) -> dict[str, Json]:
+        """Return the names of the message that an attempt prints: the run's own message is the first's."""
+        name = self._message if attempt == 1 else f"{self._message}:{attempt}"
+        return {"messageId": name, "contentId": f"{name}:text"}
+
+    def _names(self) -> dict[str, Json]:
+        thread = next(iter(show.conversations(self._run)), self._run.id)
+        return {"runId": self._run.id, "threadId": thread, "agentId": self._run.agent}
+
+
+def _message(name: str, text: str) -> list[Said]:
+    names = {"messageId": name, "contentId": f"{name}:text"}
+    return [
+        ("TEXT_MESSAGE_START", {**names, "role": "assistant"}),
+        ("TEXT_MESSAGE_CONTENT", {**names, "delta": text}),
+        ("TEXT_MESSAGE_END", names),
+    ]
+
+
+def _tool_call(name: str, data: dict[str, Json]) -> list[Said]:
+    """A call with its input, its output, or both: an agent may tell of them one after the other."""
+    call = {"toolCallId": str(data.get("id") or name)}
+    said: list[Said] = []
+    if "input" in data or "output" not in data:
+        said.append(("TOOL_CALL_START", {**call, "toolCallName": str(data.get("name") or "tool")}))
+        if "input" in data:
+            said.append(("TOOL_CALL_ARGS", {**call, "delta": _text_of(data["input"])}))
+        said.append(("TOOL_CALL_END", call))
+    if "output" in data:
+        failed = {"isError": True} if data.get("status") in ("error", "failed") else {}
+        content = _text_of(data["output"])
+        said.append(
+            ("TOOL_CALL_RESULT", {**call, "messageId": name, "content": content, "role": "tool", **failed})
+        )
+    return said
+
+
+def _text_of(value: Json) -> str:
+    return value if isinstance(value, str) else dumps(value).decode()
+
+
+def _tokens(usage: Json) -> dict[str, int]:
+    found = {}
+    for name, ours in _TOKENS.items():
+        number = next((usage[key] for key in ours if key in usage), None)
+        if isinstance(number, int) and 0 <= number < 2**53:
+            found[name] = number
+    return found
+
+
+def last_id(run: Run) -> int:
+    """Return the id of a final run's last event."""
+    assert run.journal_end is not None
+    return journal.event_id(run.journal_end, SLOTS - 1)
+
+
+def frame_of(reader: Reader, event: int) -> int | None:
+    """Return the offset of the frame that an event's id names, None where there is no such frame."""
+    at = journal.place(event)[0]
+    return next(
+        (offset for offset in range(at, max(at - HEAD_SIZE, START - 1), -1) if reader.is_place(offset)), None
+    )
+
+
+def sse(told: Iterable[Told]) -> bytes:
+    """Return events as one chunk of Server-Sent Events, whose names are in camel case here."""
+    return b"".join(
+        b"id: %d\nevent: %s\ndata: %s\n\n" % (event.id, camel(event.type).encode(), dumps(event.payload))
+        for event in told
+    )
+
+
+def camel(name: str) -> str:
+    """Return RUN_STARTED as RunStarted."""
+    return "".join(part.capitalize() for part in name.split("_"))

@@ -1,0 +1,247 @@
+"""The canonical dialect's bodies and queries: what is taken, what is shown. Field names are the wire's."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
+
+from ..model import Json
+from .jobs_models import Text, Whole
+from .problems import Shape
+
+
+def _reachable(public_id: str) -> str:
+    if public_id in (".", ".."):
+        raise ValueError("must not be '.' or '..', which no URL can name")
+    return public_id
+
+
+Uuid = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
+    ),
+]
+PublicId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,128}$"), AfterValidator(_reachable)]
+Word = Annotated[Text, StringConstraints(min_length=1, max_length=256)]
+Target = Literal["main_branch", "environment", "preview_branch"]
+
+
+class Owner(Shape):
+    """Whose run it is."""
+
+    kind: Literal["conversation", "project"]
+    id: Uuid
+
+
+class Trigger(Shape):
+    """What made the caller ask."""
+
+    conversation_id: Uuid | None = None
+    message_id: Uuid | None = None
+    tool_call_id: Word | None = None
+
+
+class Request(Shape):
+    """What to run. Fields that are not named here are ignored."""
+
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    agent_id: Word | None = Field(None, description="Kind agent: an entry of agents.yaml.")
+    input: Json = Field(None, description="Kind agent: {messages} or {prompt}; reaches the agent verbatim.")
+    initial_status: Literal["pending", "running"] | None = Field(
+        None, description="pending without input holds the run until the same public_id brings it."
+    )
+    target: Word | None = Field(None, description="Kind task: task:NAME, an entry of agents.yaml.")
+    name: Text | None = None
+    config: Json = Field(None, description="Kind task: config.prompt is the prompt, else all of it.")
+    timeout_seconds: Whole | None = Field(
+        None, ge=1, le=10**9, description="The entry's own is the upper bound; each attempt has it."
+    )
+    backoff_limit: Whole | None = Field(None, ge=0, le=100, description="How often a failed run is retried.")
+    batch_id: Word | None = None
+    start_mode: Word | None = None
+    metadata: dict[str, Json] | None = None
+    implementation_kind: Text | None = None
+    worker_key: Text | None = None
+    source_target_kind: Text | None = None
+    source_target_environment_id: Text | None = None
+    source_target_branch_id: Text | None = None
+    source_target_release_version: Text | None = None
+    runtime_target_kind: Target | None = None
+    runtime_target_environment_id: Word | None = None
+    runtime_target_branch_id: Word | None = None
+
+
+class Create(Shape):
+    """A run to be made. Fields that are not named here are ignored."""
+
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    kind: Literal["agent", "task", "workflow", "eval"] = Field(description="agent or task.")
+    owner: Owner
+    request: Request
+    public_id: PublicId | None = Field(None, description="The run's own id, and its idempotency key.")
+    parent_run_id: Annotated[Text, StringConstraints(min_length=1, max_length=128)] | None = None
+    trigger: Trigger | None = None
+    conversation_mode: Literal["create_new", "existing", "none"] | None = None
+    conversation_id: Uuid | None = None
+
+
+class ProjectRunsQuery(Shape):
+    """Which page of a list."""
+
+    cursor: str | None = Field(None, description="The `next` of the page before.")
+    limit: int = Field(50, ge=1, le=200)
+    root_run_id: str | None = Field(None, description="Only the tree of this run.")
+
+
+class RunEventsQuery(Shape):
+    """Which page of events."""
+
+    after_event_id: int | None = Field(None, ge=0, lt=2**62, description="The id of the last event seen.")
+    limit: int = Field(100, ge=1, le=1000)
+
+
+class Failed(Shape):
+    """Why a run ended badly."""
+
+    message: str
+    code: str | None = None
+    detail: Json = None
+
+
+class RunArtifact(Shape):
+    """One file that a run left."""
+
+    kind: Literal["file", "output"]
+    path: str
+    contentType: str  # noqa: N815 - the wire's
+    size: int
+
+
+class RunShown(Shape):
+    """A run. What has no default is always there, be it null."""
+
+    run_id: str
+    kind: Literal["agent", "workflow", "task", "eval"]
+    status: Literal["pending", "running", "waiting", "completed", "failed", "cancelled"]
+    owner: Owner
+    parent_run_id: str | None
+    root_run_id: str
+    waiting_reason: Literal["tool", "approval", "event", "input"] | None
+    metadata: Json = None
+    target: str | None
+    workflow_id: str | None
+    schedule_id: str | None
+    batch_id: str | None
+    runtime_target_kind: Target | None
+    runtime_target_environment_id: str | None
+    runtime_target_branch_id: str | None
+    input: Json = None
+    config: Json = None
+    output: Json = None
+    error: Failed | None
+    logs: str | None
+    artifacts: list[RunArtifact]
+    duration_ms: int | None
+    exit_code: int | None
+    start_mode: str | None
+    timeout_seconds: int | None
+    backoff_limit: int | None
+    trigger_kind: Literal["manual", "schedule", "webhook", "api"] | None
+    trigger_id: str | None
+    created_by: str | None
+    created_at: str
+    updated_at: str
+    started_at: str | None
+    completed_at: str | None
+
+
+class RunAccepted(Shape):
+    """A run that was taken, or was there already."""
+
+    accepted: bool
+    run: RunShown
+    duplicate: bool | None = None
+    conversation_id: str | None
+    message_id: str | None
+
+
+class Cancelled(Shape):
+    """Whether a run is, or will be, cancelled."""
+
+    cancelled: bool
+    run: RunShown
+
+
+class PageInfo(Shape):
+    """The cursors around a page."""
+
+    self: str | None
+    first: None
+    next: str | None
+    prev: None
+
+
+class RunPage(Shape):
+    """Runs, newest first."""
+
+    data: list[RunShown]
+    page_info: PageInfo
+
+
+class EventShown(Shape):
+    """One event."""
+
+    event_id: int
+    event_type: str
+    payload: Json
+    created_at: str
+
+
+class RunEventPage(Shape):
+    """Events, oldest first."""
+
+    data: list[EventShown]
+    page_info: PageInfo
+
+
+class Told(Shape):
+    """One event as a conversation reads it."""
+
+    event_id: int
+    event: dict[str, Json]
+
+
+class ToldPage(Shape):
+    """Events of a conversation's run, oldest first."""
+
+    data: list[Told]
+    page_info: PageInfo
+
+
+class Projection(Shape):
+    """A run as its conversation sees it."""
+
+    run_id: str
+    conversation_id: str
+    message_id: str
+    agent_id: str
+    status: Literal["pending", "running", "waiting_for_tool", "completed", "failed", "cancelled"]
+    latest_event_id: int
+    latest_external_event_sequence: int
+    waiting_tool_call_id: str | None
+    waiting_tool_name: str | None
+    terminal_error_code: str | None
+    terminal_error_message: str | None
+    started_at: str | None
+    finished_at: str | None
+
+
+class Refused(Shape):
+    """The body of every error answer."""
+
+    error: str
+    detail: str

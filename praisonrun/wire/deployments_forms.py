@@ -1,0 +1,104 @@
+"""What the deployments dialect's endpoints share: keys of creates, pages, answers."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ..engine import Engine
+from ..errors import BadRequest
+from ..model import Json, Snapshot, canonical
+from ..store import Find, Key
+from . import deployments_models as models
+from .deployments_errors import REQUEST_ID, new_request_id
+from .deployments_logs import Log
+from .jobs_show import dumps
+from .operations import read_query
+
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+def key_of(request: Request, operation: str, name: str) -> Key:
+    """Return the key of a create, which it must have; its scope is the operation and the agent."""
+    given = request.headers.get("idempotency-key")
+    if given is None:
+        raise BadRequest("the header Idempotency-Key is required", field="idempotency_key")
+    if not _KEY.fullmatch(given):
+        raise BadRequest("Idempotency-Key must be 1 to 255 visible ASCII characters", field="idempotency_key")
+    return Key(f"deployments:{operation}:{name}", given)
+
+
+def fingerprint_of(given: Mapping[str, Json]) -> str:
+    """Return what tells payloads apart: all but the values of envs, and what is null."""
+    payload = {name: value for name, value in given.items() if value is not None}
+    if isinstance(payload.get("envs"), dict):
+        payload["envs"] = sorted(payload["envs"])
+    return hashlib.sha256(canonical(payload).encode()).hexdigest()
+
+
+async def listed(
+    engine: Engine, wanted: Find, query: models.PageQuery, keep: Callable[[Snapshot], bool]
+) -> tuple[list[Snapshot], str | None]:
+    """Return a page of runs that `keep` takes, and the cursor after it."""
+    found: list[Snapshot] = []
+    after = _after(query.cursor)
+    while len(found) <= query.limit:
+        page, _ = await engine.find(
+            Find(
+                status=wanted.status,
+                agent=wanted.agent,
+                mode=wanted.mode,
+                version=wanted.version,
+                failure=wanted.failure,
+                page_size=query.limit + 1,
+                after_seq=after,
+                full=True,
+                counted=False,
+            )
+        )
+        found += filter(keep, page)
+        if len(page) <= query.limit:
+            break
+        after = page[-1].run.seq
+    items = found[: query.limit]
+    return items, str(items[-1].run.seq) if len(found) > query.limit else None
+
+
+async def log_page(engine: Engine, shown: Snapshot, request: Request) -> Response:
+    """Return a page of the log of a run or service."""
+    query = read_query(request, models.LogsQuery)
+    with engine.reader(shown.run.id) or nullcontext() as reader:
+        return answer(await asyncio.to_thread(Log(shown, reader).page, query))
+
+
+def page_of(items: list[dict[str, Json]], query: models.PageQuery) -> dict[str, Json]:
+    """Return a page of a short list. Its cursor is the id of the last item shown."""
+    start = 0
+    if query.cursor is not None:
+        ids = [item["id"] for item in items]
+        if query.cursor not in ids:
+            raise BadRequest(f"cursor {query.cursor[:40]!r} is no place of this list; start without one")
+        start = ids.index(query.cursor) + 1
+    page = items[start : start + query.limit]
+    more = start + query.limit < len(items)
+    return {"items": page, "next_cursor": page[-1]["id"] if more else None}
+
+
+def answer(body: Json, status: int = 200, *, replayed: bool = False) -> Response:
+    """Return a JSON answer."""
+    headers = {REQUEST_ID: new_request_id(), **({"Idempotency-Replayed": "true"} if replayed else {})}
+    return Response(dumps(body), status, headers, media_type="application/json")
+
+
+def _after(cursor: str | None) -> int | None:
+    if cursor is None:
+        return None
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
+        raise BadRequest(f"cursor {cursor[:40]!r} is no place of this list; start without one")
+    return int(cursor)

@@ -1,0 +1,101 @@
+"""The deployments dialect's services: start, watch, stop and restart what is not expected to end."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ..engine import Engine, Submit
+from ..errors import WrongState
+from ..model import Mode, Snapshot, Status
+from ..store import Find
+from . import deployments_models as models
+from . import deployments_show as show
+from .deployments_agents import Agents, chosen, lookup, version_wanted
+from .deployments_forms import answer, fingerprint_of, key_of, listed, log_page
+from .operations import parse_object, read_body, read_query
+
+_LIVE = (Status.QUEUED, Status.RUNNING)
+_STATUS: Mapping[str, Collection[Status]] = {
+    "starting": _LIVE,
+    "ready": _LIVE,
+    "unhealthy": _LIVE,
+    "stopping": _LIVE,
+    "stopped": (Status.CANCELLED,),
+    "failed": (Status.FAILED,),
+}
+
+
+class Services:
+    """The endpoints of services."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self._agents = engine, Agents(engine)
+
+    async def start(self, request: Request) -> Response:
+        """POST …/services: 201 once the service is on the disk; it is not ready yet."""
+        given = parse_object(await request.body() or b"{}")
+        body = models.ServiceCreate.model_validate(given)
+        name, choice = await chosen(self._agents, request, body.version_id)
+        ask = Submit(choice, "", mode=Mode.SERVICE, envs=body.envs or {})
+        key = key_of(request, "services", name)
+        shown, replayed = await self._engine.submit(ask, key, fingerprint_of(given))
+        return await self._answer(shown, 201, replayed=replayed)
+
+    async def find(self, request: Request) -> Response:
+        """GET …/services: newest first."""
+        query = read_query(request, models.ServicesQuery)
+        found = await self._agents.of(request)
+        wanted = Find(
+            agent=found.agent.name,
+            mode=Mode.SERVICE,
+            status=_STATUS[query.status] if query.status else None,
+            version=await version_wanted(self._agents, found, query.version_id),
+        )
+        page, onward = await listed(
+            self._engine, wanted, query, lambda shown: query.status in (None, show.service_word(shown))
+        )
+        items = [show.service(shown, await self._engine.agent_of(shown.run)) for shown in page]
+        return answer({"items": items, "next_cursor": onward})
+
+    async def get(self, request: Request) -> Response:
+        """GET …/services/{service}."""
+        return await self._answer(await self._service(request))
+
+    async def stop(self, request: Request) -> Response:
+        """POST …/stop: the service once its process is gone; a stopped one as it is."""
+        body = await read_body(request, models.Stop)
+        shown = await self._service(request)
+        if shown.run.status is not Status.CANCELLED:
+            try:
+                await self._engine.cancel(
+                    shown.run.id, body.reason, keep_scratch=body.retain_sandbox or False
+                )
+            except WrongState:
+                word = show.service_word(await self._service(request))
+                raise WrongState(f"service {request.path_params['service']} has {word} already") from None
+        return await self._answer(await self._service(request))
+
+    async def restart(self, request: Request) -> Response:
+        """POST …/restart: the same service, starting, with fresh envs."""
+        body = await read_body(request, models.Restart)
+        shown = await self._service(request)
+        return await self._answer(await self._engine.restart(shown.run.id, body.envs or {}, body.reason))
+
+    async def logs(self, request: Request) -> Response:
+        """GET …/services/{service}/logs."""
+        return await log_page(self._engine, await self._service(request), request)
+
+    async def url(self, request: Request) -> Response:
+        """GET …/services/{service}/url."""
+        shown = await self._service(request)
+        return answer(show.url(shown, await self._engine.agent_of(shown.run)))
+
+    async def _service(self, request: Request) -> Snapshot:
+        return await lookup(self._engine, await self._agents.of(request), request, Mode.SERVICE)
+
+    async def _answer(self, shown: Snapshot, status: int = 200, *, replayed: bool = False) -> Response:
+        agent = await self._engine.agent_of(shown.run)
+        return answer(show.service(shown, agent), status, replayed=replayed)

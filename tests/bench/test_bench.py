@@ -1,0 +1,40 @@
+"""The benchmarks work, and nothing is out of all proportion to its floor. Ratios only: machines differ."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from . import noops, starts, streams, submits
+from .place import Bench
+from .rows import Row
+
+pytestmark = pytest.mark.proof
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path, rounds=3, scale=0.1)
+
+
+def _ratios(rows: list[Row]) -> dict[str, float]:
+    return {row.name: row.ratio for row in rows if row.ratio is not None}
+
+
+async def test_submits_keep_up_with_the_least_durable_server(bench: Bench) -> None:
+    assert _ratios(await submits.many(bench))["submit, 32 connections: rate"] >= 0.3
+    assert _ratios(await submits.one(bench))["submit, 1 connection: rate"] >= 0.3
+
+
+async def test_a_run_costs_a_few_processes(bench: Bench) -> None:
+    assert _ratios(await noops.unloaded(bench))["submit to final: p50"] <= 20
+    assert all(row.ratio is not None and row.ratio <= 20 for row in await noops.sustained(bench))
+
+
+async def test_a_stream_begins_soon(bench: Bench) -> None:
+    assert _ratios(await streams.first(bench))["first event of a stream: p50"] <= 15
+
+
+async def test_the_server_starts_about_as_fast_as_its_libraries(bench: Bench) -> None:
+    assert all(ratio <= 6 for ratio in _ratios(await starts.start(bench)).values())

@@ -1,0 +1,380 @@
+"""The guarded protocol: what a stranger may make grow, how long he may take, what he is told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import Any, cast
+
+import anyio
+import pytest
+import uvicorn
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from praisonrun.server import UVICORN
+from praisonrun.wire.edge import HEADERS, Edge
+from praisonrun.wire.guard import LEFTOVER, PIECE, Guard, Limits, sweep
+
+pytestmark = pytest.mark.anyio
+QUICK = Limits(head=0.3, body=0.5, stalled=0.4, connections=8, pipelined=4)
+HOST = b"Host: 127.0.0.1:8005\r\n"
+GET = b"GET / HTTP/1.1\r\n" + HOST + b"\r\n"
+
+
+class App:
+    """Answers with the body's length; /hold waits for `gate`, /flood never ends, /early reads nothing."""
+
+    def __init__(self) -> None:
+        self.gate = anyio.Event()
+        self.calls = 0
+        self.called = asyncio.Semaphore(0)
+        self.left = anyio.Event()
+        """Set when a client left before its request was whole, or its answer."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.calls += 1
+        self.called.release()
+        size, more = 0, scope["path"] != "/early"
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                self.left.set()
+                return
+            size, more = size + len(message.get("body", b"")), message.get("more_body", False)
+        if scope["path"] == "/hold":
+            await self.gate.wait()
+        if scope["path"] == "/flood":
+            try:
+                await StreamingResponse(_flood())(scope, receive, send)
+            finally:
+                self.left.set()
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": str(size).encode()})
+
+
+async def _flood() -> AsyncIterator[bytes]:
+    while True:
+        yield b"x" * 65536
+        await asyncio.sleep(0)
+
+
+class Quick(uvicorn.Server):
+    """Looks at the deadlines at every tick."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = anyio.Event()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[int]:
+        """Serve inside this block; give the port."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._all)
+            await self.up.wait()
+            try:
+                yield self.servers[0].sockets[0].getsockname()[1]
+            finally:
+                self.should_exit = True
+
+    async def _all(self) -> None:
+        with anyio.CancelScope(shield=True):
+            await self._serve()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.up.set()
+
+    async def on_tick(self, counter: int) -> bool:
+        sweep(self.server_state.connections, asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
+
+
+@asynccontextmanager
+async def served(app: App, limits: Limits = QUICK) -> AsyncIterator[int]:
+    edge = Edge(app, port=8005)
+    config = uvicorn.Config(
+        edge, port=0, **{**UVICORN, "http": partial(Guard, limits=limits), "timeout_graceful_shutdown": 0}
+    )
+    async with Quick(config).running() as port:
+        yield port
+
+
+class Wire:
+    """One connection, by bytes."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    def __enter__(self) -> Wire:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.writer.transport.abort()
+
+    @classmethod
+    async def to(cls, port: int, data: bytes = b"") -> Wire:
+        wire = cls(*await asyncio.open_connection("127.0.0.1", port, limit=2**20))
+        wire.writer.write(data)
+        return wire
+
+    async def answer(self) -> tuple[int, dict[bytes, bytes], bytes]:
+        """Return status, headers and body of one answer; (0, …) where the connection just ends."""
+        try:
+            head = await self.reader.readuntil(b"\r\n\r\n")
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return 0, {}, b""
+        first, *lines = head.rstrip().split(b"\r\n")
+        headers = dict(line.split(b": ", 1) for line in lines)
+        if headers.get(b"transfer-encoding") == b"chunked":
+            body = b""
+            while size := int(await self.reader.readline(), 16):
+                body += (await self.reader.readexactly(size + 2))[:-2]
+            await self.reader.readline()
+        else:
+            body = await self.reader.readexactly(int(headers[b"content-length"]))
+        return int(first.split()[1]), headers, body
+
+    async def drip(self, parts: Sequence[bytes], every: float) -> None:
+        """Send parts slowly. Raises ConnectionError once the server has closed."""
+        for part in parts:
+            self.writer.write(part)
+            await self.writer.drain()
+            await asyncio.sleep(every)
+
+    async def ended(self) -> bool:
+        """Return once the server has closed; whatever it sent is dropped."""
+        try:
+            while await self.reader.read(2**16):
+                pass
+        except ConnectionError:
+            pass
+        return True
+
+
+async def ask(port: int, *parts: bytes) -> tuple[int, dict[bytes, bytes], bytes]:
+    """Return the answer to what may never be read to its end: a blocking client gets it all the same."""
+    received = await asyncio.to_thread(_asked, port, parts)
+    reader = asyncio.StreamReader()
+    reader.feed_data(received)
+    reader.feed_eof()
+    return await Wire(reader, cast("asyncio.StreamWriter", None)).answer()
+
+
+def _asked(port: int, parts: Sequence[bytes]) -> bytes:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as wire:
+        with suppress(ConnectionError):
+            for part in parts:
+                wire.sendall(part)
+        received = b""
+        with suppress(ConnectionError):
+            while (b"\r\n\r\n" not in received or not _whole(received)) and (data := wire.recv(65536)):
+                received += data
+        return received
+
+
+def _whole(received: bytes) -> bool:
+    head, body = received.split(b"\r\n\r\n", 1)
+    length = re.search(rb"content-length: (\d+)", head)
+    return len(body) >= int(length[1]) if length else body.endswith(b"0\r\n\r\n")
+
+
+POST = b"POST / HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\n"
+CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
+REFUSED: dict[str, tuple[list[bytes], int]] = {
+    "a header without end": ([b"GET / HTTP/1.1\r\nX: ", *[b"y" * 2**16] * 100], 431),
+    "a header just too long": ([b"GET / HTTP/1.1\r\n" + HOST + b"X: " + b"y" * 32768 + b"\r\n\r\n"], 431),
+    "headers without end": ([b"GET / HTTP/1.1\r\n", *[b"X: y\r\n" * 1000] * 100], 431),
+    "one header too many": ([b"GET / HTTP/1.1\r\n" + HOST + b"X: y\r\n" * 100 + b"\r\n"], 431),
+    "a URL without end": ([b"GET /", *[b"y" * 2**16] * 100], 414),
+    "a URL just too long": ([b"GET /" + b"y" * 8192 + b" HTTP/1.1\r\n" + HOST + b"\r\n"], 414),
+    "a method without end": ([b"G" * 2**16] * 3, 400),
+    "newlines without end": ([b"\r\n" * 2**15] * 3, 431),
+    "another protocol": ([b"\x16\x03\x01\x02\x00\x01\x00"], 400),
+    "a folded header": ([b"GET / HTTP/1.1\r\n" + HOST + b"X: y\r\n z\r\n\r\n"], 400),
+    "a bare CR": ([b"GET / HTTP/1.1\r\n" + HOST + b"X: y\rZ: z\r\n\r\n"], 400),
+    "an absolute target": ([b"GET http://127.0.0.1:8005/ HTTP/1.1\r\n" + HOST + b"\r\n"], 400),
+    "a tunnel": ([b"CONNECT 127.0.0.1:22 HTTP/1.1\r\n" + HOST + b"\r\n"], 400),
+    "a target of no path": ([b"OPTIONS * HTTP/1.1\r\n" + HOST + b"\r\n"], 400),
+    "bytes in the path": ([b"GET /\xff HTTP/1.1\r\n" + HOST + b"\r\n"], 400),
+    "two lengths": ([POST + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nxx"], 400),
+    "length and chunks": ([POST + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"], 400),
+    "no number": ([POST + b"Content-Length: 1e3\r\n\r\n"], 400),
+    "chunks of no size": ([CHUNKED, b"xyz\r\n"], 400),
+    "trailers without end": ([CHUNKED, b"1\r\n1\r\n0\r\nX: ", *[b"y" * 2**16] * 100], 431),
+    "trailers beyond number": ([CHUNKED, b"1\r\n1\r\n0\r\n", *[b"X: y\r\n" * 100] * 9], 431),
+    "a chunk's extension without end": ([CHUNKED, b"1;", *[b"y" * 2**16] * 100], 431),
+    "two Hosts": ([b"GET / HTTP/1.1\r\n" + HOST + HOST + b"\r\n"], 400),
+    "no Host": ([b"GET / HTTP/1.0\r\n\r\n"], 400),
+    "a big body": ([POST + b"Content-Length: 300000000\r\n\r\n", *[b"y" * 2**16] * 100], 413),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+async def test_what_is_too_much_or_wrong_is_refused_as_a_problem(what: str) -> None:
+    parts, expected = REFUSED[what]
+    app = App()
+    async with served(app, Limits()) as port:
+        status, headers, body = await ask(port, *parts)
+        assert status == expected
+        assert headers[b"content-type"] == b"application/problem+json"
+        for name, value in HEADERS:
+            assert headers[name] == value
+        shown = json.loads(body)
+        assert (shown["status"], shown.keys()) == (expected, {"type", "title", "status", "detail"})
+        assert "httptools" not in shown["detail"].lower()
+        assert (await ask(port, GET))[0] == 200  # and the server is well
+
+
+async def test_whole_requests_are_served_however_they_are_cut() -> None:
+    body = b"x" * 700_000
+    whole = POST + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    chunks = CHUNKED + b"".join(b"%x\r\n%b\r\n" % (size, b"x" * size) for size in (1, 5, 70_000))
+    async with served(App(), Limits()) as port:
+        assert (await ask(port, whole))[2] == b"700000"
+        assert (await ask(port, *[whole[at : at + 1] for at in range(200)], whole[200:]))[2] == b"700000"
+        assert (await ask(port, chunks + b"0\r\nX: trailer\r\nHost: evil\r\n\r\n"))[2] == b"70006"
+        assert (await ask(port, b"\r\n\r\n" + GET))[0] == 200
+        assert (await ask(port, GET[:-2] + b"X: " + b"y" * 30_000 + b"\r\n\r\n"))[0] == 200
+        with await Wire.to(port, GET * 10) as wire:  # pipelined in one piece
+            assert [(await wire.answer())[0] for _ in range(10)] == [200] * 10
+
+
+async def test_a_pipeline_has_an_end() -> None:
+    app = App()
+    async with served(app) as port:
+        with await Wire.to(port, (GET + b"\r\n") * 5000) as wire:
+            assert await wire.ended()
+        assert app.calls <= QUICK.pipelined + 1
+
+
+async def test_an_upgrade_is_a_request_and_the_last_of_its_connection() -> None:
+    async with served(App()) as port:
+        upgrade = GET[:-2] + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+        with await Wire.to(port, upgrade + b"\x81\x05hello") as wire:
+            assert (await wire.answer())[0] == 200
+            assert await wire.ended()
+
+
+async def test_the_body_of_an_answered_request_is_read_for_a_while_only() -> None:
+    async with served(App(), Limits(body=60)) as port:
+        for path in (b"/early", b"/"):  # the app answers first; the edge refuses first
+            refused = b"" if path == b"/early" else b"Origin: null\r\n"
+            head = POST.replace(b"/", path, 1) + refused + b"Content-Length: 1000000\r\n\r\n"
+            with await Wire.to(port, head) as wire:
+                assert (await wire.answer())[0] == (403 if refused else 200)
+                with pytest.raises(ConnectionError):
+                    await wire.drip([b"y" * PIECE] * 200, 0.001)
+    assert LEFTOVER < 1_000_000
+
+
+SLOW: dict[str, list[bytes]] = {
+    "nothing": [],
+    "newlines": [b"\r\n"],
+    "half a line": [b"GET / HT"],
+    "half a head": [b"GET / HTTP/1.1\r\n" + HOST],
+    "half a body": [POST + b"Content-Length: 100\r\n\r\nhalf"],
+    "half a chunk": [CHUNKED + b"10\r\nhalf"],
+    "no end of chunks": [CHUNKED + b"1\r\nx\r\n"],
+    "half of the second": [GET, b"GET / HTTP/1.1\r\n"],
+    "newlines after the first": [GET, b"\r\n"],
+}
+
+
+@pytest.mark.parametrize("what", SLOW)
+async def test_the_slow_are_closed_in_time(what: str) -> None:
+    app = App()
+    async with served(app) as port:
+        started = asyncio.get_running_loop().time()
+        with await Wire.to(port) as wire:
+            for part in SLOW[what]:
+                wire.writer.write(part)
+                await asyncio.sleep(0.02)
+            assert await wire.ended()
+        took = asyncio.get_running_loop().time() - started
+        assert 0.25 < took < 1.5
+        if what.startswith(("half a body", "half a chunk", "no end")):
+            await app.left.wait()
+
+
+async def test_a_byte_now_and_then_buys_no_time() -> None:
+    async with served(App()) as port:
+        for drip in (
+            b"GET / HTTP/1.1\r\n" + HOST + b"X" * 999,
+            POST + b"Content-Length: 999\r\n\r\n" + b"y" * 900,
+        ):
+            with await Wire.to(port) as wire, pytest.raises(ConnectionError):
+                await wire.drip([drip[at : at + 1] for at in range(len(drip))], 0.01)
+
+
+async def test_those_who_wait_for_us_are_not_closed() -> None:
+    app = App()
+    async with served(app) as port:
+        with await Wire.to(port, GET) as idle, await Wire.to(port, GET.replace(b"/", b"/hold", 1)) as held:
+            assert (await idle.answer())[0] == 200
+            await asyncio.sleep(1.0)  # three times what a head may take
+            idle.writer.write(GET)
+            assert (await idle.answer())[0] == 200  # kept alive
+            app.gate.set()
+            assert (await held.answer())[0] == 200
+
+
+async def test_one_who_takes_nothing_is_let_go() -> None:
+    app = App()
+    async with served(app) as port:
+        with await Wire.to(port, GET.replace(b"/", b"/flood", 1)) as wire:
+            wire.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            with anyio.fail_after(5):
+                await app.left.wait()
+
+
+async def test_the_idle_make_room_for_the_new() -> None:
+    app = App()
+    async with served(app, Limits(connections=8)) as port:
+        idle = [await Wire.to(port, GET if at % 2 else b"") for at in range(8)]
+        for at in range(1, 8, 2):
+            assert (await idle[at].answer())[0] == 200
+        for _ in range(20):
+            assert (await ask(port, GET))[0] == 200
+        assert await idle[0].ended()  # which never asked for anything
+        idle[7].writer.write(GET)
+        assert (await idle[7].answer())[0] == 200
+        for wire in idle:
+            wire.__exit__()
+
+
+async def test_where_all_are_busy_a_new_one_is_told_to_come_again() -> None:
+    app = App()
+    async with served(app, Limits(connections=4)) as port:
+        held = [await Wire.to(port, GET.replace(b"/", b"/hold", 1)) for _ in range(4)]
+        for _ in held:
+            await app.called.acquire()
+        status, headers, _ = await ask(port, GET)
+        assert (status, headers[b"retry-after"], headers[b"connection"]) == (503, b"1", b"close")
+        app.gate.set()
+        assert [(await wire.answer())[0] for wire in held] == [200] * 4
+        assert (await ask(port, GET))[0] == 200
+        for wire in held:
+            wire.__exit__()
+
+
+def test_what_is_said_by_bytes_is_said_once() -> None:
+    from praisonrun.wire.guard import written
+
+    said = written(431, "too long", (("Retry-After", "1"),))
+    assert said is written(431, "too long", (("Retry-After", "1"),))
+    head, body = said.split(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
+    assert b"retry-after: 1" in head
+    assert f"content-length: {len(body)}".encode() in head
+
+
+def test_limits_are_what_the_readme_says() -> None:
+    limits: Any = Limits()
+    assert (limits.head + 1, limits.body + 1, limits.connections) == (10, 30, 1024)
