@@ -22,8 +22,8 @@ from pathlib import Path
 from praisonrun import journal
 from praisonrun.journal import Kind
 from praisonrun.model import Json
-from praisonrun.shim_files import remove_tree
-from praisonrun.shim_journal import hop
+from praisonrun.shim.files import remove_tree
+from praisonrun.shim.journal import hop
 
 _OPEN = os.O_NOFOLLOW | os.O_CLOEXEC
 _SUFFIX = ".journal"

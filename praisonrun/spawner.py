@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
-from praisonrun import shim
+from praisonrun.shim import main as shim
 
 IDLE_SECONDS = 1.0
 """How long an idle shim is kept."""

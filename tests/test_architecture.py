@@ -32,8 +32,7 @@ FLOORS = {name: level for level, names in enumerate(table("Floors").values()) fo
 
 def room(module: str) -> str:
     """Return the part of the house that a module below the package belongs to."""
-    first = module.split(".")[0]
-    return "shim" if first.startswith("shim_") else first
+    return module.split(".")[0]
 
 
 def imports() -> Iterator[tuple[str, str]]:

@@ -19,7 +19,7 @@ from typing import Any
 
 from praisonrun import journal, sweep
 from praisonrun.rundir import RunDir
-from praisonrun.shim_journal import hop
+from praisonrun.shim.journal import hop
 
 from ..harness import Server, alive
 

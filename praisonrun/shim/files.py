@@ -3,7 +3,6 @@
 What an agent leaves there is a stranger's: no link is followed and nothing is opened that could block.
 Standard library only, and no pathlib: every shim would pay for it.
 """
-# ruff: noqa: PTH101, PTH102, PTH106, PTH108, PTH208
 
 from __future__ import annotations
 

@@ -14,9 +14,9 @@ import socket
 import sys
 from typing import Any
 
-from praisonrun.shim_attempt import Attempt, tell
-from praisonrun.shim_journal import Journal
-from praisonrun.shim_watch import Wake
+from praisonrun.shim.attempt import Attempt, tell
+from praisonrun.shim.journal import Journal
+from praisonrun.shim.watch import Wake
 
 IDLE = b"i"
 """What a shim says on its pool socket when it may be given another run."""

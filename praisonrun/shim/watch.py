@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from praisonrun import sweep
-from praisonrun.shim_stream import END, Pipe, Text
+from praisonrun.shim.stream import END, Pipe, Text
 
 LEAVER = 1.0
 """Seconds that the pipes are read on after the agent ended, because a descendant holds them."""

@@ -13,13 +13,13 @@ import socket
 import time
 from typing import Any
 
-from praisonrun import shim_agent
 from praisonrun.journal import MAX_PAYLOAD, Kind
-from praisonrun.shim_files import Folder
-from praisonrun.shim_journal import Journal
-from praisonrun.shim_output import Output
-from praisonrun.shim_stream import Events, Lines, Pipe, Text
-from praisonrun.shim_watch import Wake, Watch
+from praisonrun.shim import agent as child
+from praisonrun.shim.files import Folder
+from praisonrun.shim.journal import Journal
+from praisonrun.shim.output import Output
+from praisonrun.shim.stream import Events, Lines, Pipe, Text
+from praisonrun.shim.watch import Wake, Watch
 
 _WORTH_A_SYNC = 1.0
 """Seconds of an agent's work beyond which its end is written through to the disk."""
@@ -48,7 +48,7 @@ class Attempt:
                 self._settle(well=False)
                 return self._end(*refused)
             watch = self._start(self._spec, {})
-        except (shim_agent.SpawnFailed, OSError) as error:
+        except (child.SpawnFailed, OSError) as error:
             self._forget()
             return self._end(reason="spawn_failed", error=str(error))
         self.clean = watch.run(self._fifo) and not self._installed
@@ -97,7 +97,7 @@ class Attempt:
         return None
 
     def _start(self, spec: dict[str, Any], more: dict[str, Any]) -> Watch:
-        pid, out, err = shim_agent.start(spec)
+        pid, out, err = child.start(spec)
         make = Text if spec["partial"] else Lines
         self._pipes = [make(out, Kind.STDOUT, self._output), make(err, Kind.STDERR, self._output)]
         self._watch = Watch(pid, spec, self._pipes, self._life, self._wake)
@@ -110,7 +110,7 @@ class Attempt:
         said = {"attempt": self._spec["attempt"], "shim": os.getpid(), **more, "time": time.time_ns() // 1000}
         written = self._journal.append(Kind.STARTED, json.dumps(said).encode())
         if not more and not written:
-            raise shim_agent.SpawnFailed("the journal cannot be written: is the disk full?")
+            raise child.SpawnFailed("the journal cannot be written: is the disk full?")
         if more:
             tell(self._life, {"started": said})
 
