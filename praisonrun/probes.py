@@ -25,6 +25,8 @@ class Probe:
     ok: bool
     status_code: int | None = None
     error: str | None = None
+    cut_short: bool = False
+    """Whether it was given less time than a look takes at most, and found nothing in it."""
 
 
 async def probe(readiness: Readiness, port: int, seconds: float = LONGEST) -> Probe:
@@ -33,7 +35,7 @@ async def probe(readiness: Readiness, port: int, seconds: float = LONGEST) -> Pr
         async with asyncio.timeout(seconds):
             return await _http(port, readiness.path) if readiness.type == "http" else await _tcp(port)
     except TimeoutError:
-        return Probe(ok=False, error=f"no answer within {seconds:.3g} s")
+        return Probe(ok=False, error=f"no answer within {seconds:.3g} s", cut_short=seconds < LONGEST)
     except OSError as error:
         return Probe(ok=False, error=_words(error))
 

@@ -114,13 +114,15 @@ class Scheduler:
                 await self._supervisor.resume(run, self.boot, tasks)
             self._tasks = tasks
             try:
-                task_status.started()
+                bell = self._bells.bell(QUEUE)
+                pause = await self._turn()
+                task_status.started()  # from here on a submit may find a free slot and nobody waiting
                 while True:
-                    bell = self._bells.bell(QUEUE)
-                    pause = await self._turn()
                     with anyio.move_on_after(pause) as patience:
                         await bell.wait()
                     self._waiting |= patience.cancelled_caught
+                    bell = self._bells.bell(QUEUE)
+                    pause = await self._turn()
             finally:
                 self._tasks = None
 

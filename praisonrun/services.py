@@ -137,6 +137,8 @@ class Services:
         assert run.port is not None
         found = await probe(readiness, run.port, seconds)
         before, was_ready = tended.standing, was_ready or run.ready_at is not None
+        if found.cut_short and before.error is not None:  # the look before had time to see what is wrong
+            found = replace(found, error=before.error)
         tended.standing = seen(before, found, self._now(), was_ready=was_ready)
         self._bells.ring(of_run(run.id))
 

@@ -34,7 +34,7 @@ class Figures:
 
 
 class StreamLoop:
-    """One run and its viewer."""
+    """A viewer, and one run after the other until it was cut off often enough."""
 
     def __init__(self, world: World, seed: int) -> None:
         self.world, self.seed = world, seed
@@ -43,19 +43,25 @@ class StreamLoop:
         self.seen: list[Event] = []
 
     def run(self, cuts: int, kills: int) -> Figures:
-        """Be cut off so often, `kills` of them with the server, then read to the end."""
-        count = 16 * cuts
-        run_id = self.world.submitted("worker", f"{self.seed} {count} 3 0 text")
+        """Be cut off so often, `kills` of them with the server; each run is read to its end."""
         how = [True] * kills + [False] * (cuts - kills)
         self.chance.shuffle(how)
-        for kill in how:
-            assert not self._leg(run_id, self.chance.randrange(1, 5000), kill), "the run was too short"
+        while how:
+            self._view(how, 16 * cuts)
+        return self.figures
+
+    def _view(self, how: list[bool], count: int) -> None:
+        """Follow one run, with as many of these cuts as it lasts for: a slow machine needs another run."""
+        run_id = self.world.submitted("worker", f"{self.seed} {count} 3 0 text")
+        self.seen, done = [], False
+        while how and not done:
+            kill = how.pop()
+            done = self._leg(run_id, self.chance.randrange(1, 5000), kill)
             self.figures.cuts += 1
             self.figures.kills += kill
-        while not self._leg(run_id, None, False):
-            pass
+        while not done:
+            done = self._leg(run_id, None, False)
         self._check(run_id, b"".join(pieces(self.seed, count, "text")))
-        return self.figures
 
     def _leg(self, run_id: str, most: int | None, kill: bool) -> bool:
         """Read so many bytes on, be cut off; say whether the stream had come to its end."""
@@ -97,7 +103,8 @@ class StreamLoop:
         assert again == self.seen, "a replay differs from what was seen live"
         answer = self.world.ask("GET", f"/api/v1/runs/{run_id}/stream", after=ids[-1])
         assert (answer.status, answer.body) == (204, b"")
-        self.figures.events, self.figures.bytes = len(ids), len(printed)
+        self.figures.events += len(ids)
+        self.figures.bytes += len(printed)
 
 
 def parsed(read: bytes) -> tuple[list[Event], bool]:
