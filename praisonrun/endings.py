@@ -57,10 +57,12 @@ class Endings:
 
     async def read(self, run: Run, agent: Agent, progress: Progress, ended: Exit) -> Ending:
         """Return what an attempt's end is judged by; of most runs nothing has to be read."""
-        told = FORMATS[agent.format].structured or ended.events or ended.reason == "lost"
+        structured = FORMATS[agent.format].structured
+        told = structured or ended.events or ended.reason == "lost"
         summary = await progress.look() if told else Summary()
         manifest, tail = None, ""
-        if agent.outputs or ended.result:
+        outcome = lifecycle.judge(run, ended, summary.outcome(), needs_result=structured)
+        if (agent.outputs or ended.result) and not lifecycle.retriable(run, outcome):
             manifest = await asyncio.to_thread(self._manifest, run, agent, ended)
         probed = self._services.ended(run.id)
         if run.mode is Mode.SERVICE:

@@ -193,7 +193,7 @@ def finish(
         metrics=_metrics(ended),
         journal_end=journal_end,
     )
-    if _retriable(run, outcome):
+    if retriable(run, outcome):
         return _move(settled, Status.QUEUED, at, due_at=at + round(pause(run) * 1e6), error=outcome.error)
     return _move(
         settled,
@@ -212,7 +212,8 @@ def pause(run: Run) -> float:
     return float(min(run.backoff * 2 ** min(run.attempt - 1, 30), MAX_BACKOFF))
 
 
-def _retriable(run: Run, outcome: Outcome) -> bool:
+def retriable(run: Run, outcome: Outcome) -> bool:
+    """Say whether an attempt that came to this is followed by another."""
     return (
         outcome.status is Status.FAILED
         and run.mode is Mode.RUN

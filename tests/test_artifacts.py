@@ -85,3 +85,49 @@ def test_over_the_wire(server: Server) -> None:
         client.delete(f"/api/v1/runs/{run_id}")
         assert client.get(shown[0]["url"]).status_code == 404
     assert list((server.state / "runs").iterdir()) == []
+
+
+DECLARED = """
+agents:
+  maker:
+    command: ["{python}", -c, "import os\\nos.makedirs('out', exist_ok=True)\\nopen('out/report.txt','w').write('done')\\nos.symlink('/etc/passwd','out/link')"]
+    prompt: none
+    outputs: [out/report.txt, out/link, missing.txt]
+"""
+
+
+def test_a_declared_output_of_the_working_directory_stays_with_the_run(server: Server) -> None:
+    server.agents.write_text(DECLARED)
+    run_id = server.submit("maker")
+    assert server.ended(run_id)["status"] == "succeeded"
+    (server.agents.parent / "out" / "report.txt").write_text("changed later")
+    with server.client() as client:
+        shown = client.get(f"/api/v1/runs/{run_id}/artifacts").json()["artifacts"]
+        assert [each["path"] for each in shown] == ["out/report.txt"]
+        assert client.get(shown[0]["url"]).text == "done"
+        there = client.get(f"/runs/{run_id}").json()["artifacts"]
+        assert [(each["kind"], each["size"]) for each in there] == [("output", 4)]
+        outputs = client.get(f"/v1/agent-deployments/maker/runs/ad{run_id}/outputs").json()["outputs"]
+        assert [each["status"] for each in outputs] == ["available", "missing", "missing"]
+        assert client.delete(f"/api/v1/runs/{run_id}").status_code == 204
+    assert list((server.state / "runs").iterdir()) == []
+
+
+RETRIED = """
+agents:
+  maker:
+    command: ["{python}", -c, "import os,sys\\nn=os.environ['PRAISONRUN_ATTEMPT']\\nopen('report.txt','w').write('try '+n)\\nsys.exit(n!='2')"]
+    prompt: none
+    outputs: [report.txt]
+    retries: 1
+    backoff: 0.01
+"""
+
+
+def test_what_is_kept_is_the_last_attempt_s(server: Server) -> None:
+    server.agents.write_text(RETRIED)
+    run_id = server.submit("maker")
+    assert server.ended(run_id)["attempt"] == 2
+    with server.client() as client:
+        (shown,) = client.get(f"/api/v1/runs/{run_id}/artifacts").json()["artifacts"]
+        assert client.get(shown["url"]).text == "try 2"
