@@ -106,11 +106,6 @@ def keeps_scratch(run: Run, agent: Agent, outcome: Outcome) -> int | None:
     return run.retention_seconds or agent.retain.seconds
 
 
-def fail(run: Run, failure: Failure, error: str, at: int) -> Run:
-    """End a run that cannot be started or was lost; never tried again unasked."""
-    return _move(run, Status.FAILED, at, failure=failure, error=error, finished_at=at)
-
-
 def judge(run: Run, ended: Exit, result: Outcome | None, needs_result: bool) -> Outcome:
     """Say what an attempt's end means.
 

@@ -115,11 +115,6 @@ class RunDir:
             os.close(fd)
         return False
 
-    @staticmethod
-    def read(fd: int, offset: int, size: int) -> bytes:
-        """Return up to `size` bytes of an open journal."""
-        return os.pread(fd, size, offset)
-
     def watch(self, run_id: str, on: bool) -> None:
         """Say whether somebody watches: only then does the shim ring. A run without a journal is fine."""
         try:

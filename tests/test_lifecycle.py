@@ -52,7 +52,7 @@ def test_what_is_final_stays_so(status: Status) -> None:
     with pytest.raises(WrongState):
         lifecycle.claim(final, 5, "boot")
     with pytest.raises(WrongState):
-        lifecycle.fail(final, Failure.LOST, "x", 5)
+        finished(final, replace(ENDED, reason="lost"))
 
 
 BAD = Outcome(Status.FAILED, Failure.AGENT_ERROR, "the agent said so")

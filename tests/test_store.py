@@ -160,7 +160,10 @@ async def test_half_a_character_is_refused_at_submit_and_replaced_at_the_end(sto
     with pytest.raises(Invalid):
         await add(store, run(prompt="\ud83d"))
     await add(store, run("run_2"))
-    failed = await store.change("run_2", lambda r: lifecycle.fail(r, Failure.LOST, "half \ud83d", 5))
+    lost = Outcome(Status.FAILED, Failure.LOST, "half \ud83d")
+    failed = await store.change(
+        "run_2", lambda r: lifecycle.finish(r, Exit(1, "lost"), lost, 5, journal_end=64, summary=None)
+    )
     assert failed.status is Status.FAILED
     assert (await store.get("run_2")).error == "half ?"
 
