@@ -119,8 +119,8 @@ async def submit(client: Client, port: int, agent: str, prompt: str = "x") -> st
     return str(json.loads(answer.body)["job_id"])
 
 
-async def until_final(client: Client, port: int, run_id: str) -> None:
-    """Return when the run is final: its stream ends then."""
+async def until_final(client: Client, port: int, run_id: str, sign: bytes = b"[DONE]") -> None:
+    """Return when the run is final: its stream ends then, with a sign."""
     last = b""
 
     def heard(data: bytes) -> None:
@@ -128,12 +128,12 @@ async def until_final(client: Client, port: int, run_id: str) -> None:
         last = (last + data)[-64:]
 
     await client.listen(get(port, f"/api/v1/runs/{run_id}/stream"), heard)
-    assert b"[DONE]" in last, last
+    assert sign in last, last
 
 
-async def answers(port: int) -> None:
+async def answers(port: int, path: str = "/healthz") -> None:
     """Return when a server answers 200."""
-    request = get(port, "/healthz")
+    request = get(port, path)
     while True:
         with suppress(OSError):
             client = await Client.connect(port)

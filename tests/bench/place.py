@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ..harness import Server
 from .client import answers
+from .peers import Peers
 
 AGENTS = r"""
 default: noop
@@ -40,6 +41,10 @@ agents:
 """
 
 
+Process = tuple["subprocess.Popen[bytes]", int]
+"""A program that was started, and the port on which it will answer."""
+
+
 @dataclass(slots=True)
 class Bench:
     """How much is measured, and where."""
@@ -48,6 +53,7 @@ class Bench:
     rounds: int = 5
     scale: float = 1.0
     """Of every count: small for a quick look."""
+    peers: Peers = field(default_factory=Peers)
     _made: int = field(default=0)
 
     def count(self, full: int) -> int:
@@ -59,7 +65,8 @@ class Bench:
         self._made += 1
         return self.home / f"{self._made}-{name}"
 
-    def _server(self, *flags: str) -> Server:
+    def new_server(self, *flags: str) -> Server:
+        """Return a server that was not started yet, with a state directory of its own."""
         agents = self.home / "agents.yaml"
         agents.write_text(AGENTS)
         home = self.path("server")
@@ -68,14 +75,9 @@ class Bench:
 
     @asynccontextmanager
     async def server(self, *flags: str) -> AsyncIterator[Server]:
-        """Run `praisonrun serve` inside this block; what it runs ends with it."""
-        server = self._server(*flags)
-        server.start()
-        try:
+        """Run `praisonrun serve` on a new state directory inside this block; what it runs ends with it."""
+        async with running(self.new_server(*flags)) as server:
             yield server
-        finally:
-            cancel_live(server)
-            server.stop()
 
     @asynccontextmanager
     async def floor(self) -> AsyncIterator[int]:
@@ -87,21 +89,34 @@ class Bench:
         finally:
             end(process)
 
-    def start_floor(self) -> tuple[subprocess.Popen[bytes], int]:
+    def start_floor(self) -> Process:
         """Start the HTTP floor; return its process and port at once."""
         port = free_port()
         command = [sys.executable, "-m", "tests.bench.floors", "http", str(port), str(self.path("floor.db"))]
-        return subprocess.Popen(command, env=_environ()), port
+        return subprocess.Popen(command, env=installed_environ()), port
 
-    def start_server(self) -> tuple[subprocess.Popen[bytes], int]:
-        """Start the server on a new state directory; return its process and port at once."""
-        server, port = self._server(), free_port()
+    def start_server(self, server: Server | None = None) -> Process:
+        """Start a server, by default on a new state directory; return its process and port at once."""
+        server, port = server or self.new_server(), free_port()
         command = [sys.executable, "-m", "praisonrun", "serve", "--port", str(port)]
         command += ["--state", str(server.state), "--agents", str(server.agents), "--min-free", "0"]
-        return subprocess.Popen(command, stderr=subprocess.DEVNULL, env=_environ()), port
+        return subprocess.Popen(
+            [*command, *server.flags], stderr=subprocess.DEVNULL, env=installed_environ()
+        ), port
 
 
-def _environ() -> dict[str, str]:
+@asynccontextmanager
+async def running(server: Server) -> AsyncIterator[Server]:
+    """Run a server inside this block; what it runs ends with it."""
+    server.start()
+    try:
+        yield server
+    finally:
+        cancel_live(server)
+        server.stop()
+
+
+def installed_environ() -> dict[str, str]:
     """Return an environment in which an installed program starts: with its bytecode compiled."""
     ours = ("PRAISONRUN_", "PYTHONDONTWRITEBYTECODE")
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
@@ -121,11 +136,22 @@ def fan_floor(viewers: int, events: int, size: int) -> Iterator[int]:
 
 
 def cancel_live(server: Server) -> None:
-    """Cancel what still runs or waits, running last: a freed slot would start the next."""
+    """Cancel what runs now; what waits is left to a server that is about to stop."""
     with server.client() as http:
-        running = http.get("/api/v1/runs?status=running").json()["jobs"]
-        for job in running:
-            http.post(f"/api/v1/runs/{job['job_id']}/cancel")
+        for run_id in running_ids(server):
+            http.post(f"/api/v1/runs/{run_id}/cancel")
+
+
+def running_ids(server: Server) -> list[str]:
+    """Return the runs that are live."""
+    found: list[str] = []
+    with server.client() as http:
+        while True:
+            page = f"page_size=100&page={len(found) // 100 + 1}"
+            jobs = http.get(f"/api/v1/runs?status=running&{page}").json()["jobs"]
+            found += [job["job_id"] for job in jobs]
+            if len(jobs) < 100:
+                return found
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

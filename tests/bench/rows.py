@@ -1,9 +1,9 @@
-"""What a benchmark reports: a figure and its floor, in turns, and whether the goal holds."""
+"""What a benchmark reports: a figure, its floor and its peers, in turns, and whether the goal holds."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -14,14 +14,19 @@ Measure = Callable[[], Awaitable[Figures]]
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """A limit on the figure, or on its ratio to the floor."""
+    """A limit on the figure, on its ratio to the floor, or on its ratio to the peer that `of` names."""
 
     kind: Literal["<=", ">="]
     limit: float
-    of: Literal["figure", "ratio"] = "figure"
+    of: str = "figure"
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.limit:g}{' of floor' if self.of == 'ratio' else ''}"
+        of = {"figure": "", "ratio": " of floor"}.get(self.of, f" of {self.of}")
+        return f"{self.kind} {self.limit:g}{of}"
+
+    def holds(self, value: float) -> bool:
+        """Say whether a value is within the limit."""
+        return value <= self.limit if self.kind == "<=" else value >= self.limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,8 @@ class Row:
     """The same rounds' floor; empty where there is none."""
     floor_name: str = ""
     goals: Sequence[Goal] = field(default=())
+    peers: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """The same rounds of others, by their names."""
 
     @property
     def figure(self) -> float:
@@ -45,18 +52,31 @@ class Row:
     @property
     def ratio(self) -> float | None:
         """The median of each round's ratio to its own floor."""
-        pairs = [ours / floor for ours, floor in zip(self.ours, self.floor, strict=bool(self.floor)) if floor]
-        return statistics.median(pairs) if pairs else None
+        return self._ratio(self.floor)
+
+    def against(self, peer: str) -> float | None:
+        """Return the median of each round's ratio to a peer's; None when it was not measured."""
+        return self._ratio(self.peers.get(peer, ()))
 
     @property
     def holds(self) -> bool | None:
-        """Whether every goal holds; None without one."""
-        return all(self._holds(goal) for goal in self.goals) if self.goals else None
+        """Whether every goal that was measured holds; None without one."""
+        known = [goal.holds(value) for goal in self.goals if (value := self._value(goal)) is not None]
+        return all(known) if known else None
 
-    def _holds(self, goal: Goal) -> bool:
-        value = self.figure if goal.of == "figure" else self.ratio
-        assert value is not None
-        return value <= goal.limit if goal.kind == "<=" else value >= goal.limit
+    @property
+    def unmeasured(self) -> list[Goal]:
+        """The goals whose peer was not measured."""
+        return [goal for goal in self.goals if self._value(goal) is None]
+
+    def _value(self, goal: Goal) -> float | None:
+        if goal.of == "figure":
+            return self.figure
+        return self.ratio if goal.of == "ratio" else self.against(goal.of)
+
+    def _ratio(self, others: Sequence[float]) -> float | None:
+        pairs = [ours / other for ours, other in zip(self.ours, others, strict=bool(others)) if other]
+        return statistics.median(pairs) if pairs else None
 
 
 async def turns(rounds: int, *measures: Measure) -> list[list[Figures]]:
@@ -75,54 +95,15 @@ def column(rounds: Sequence[Figures], name: str) -> list[float]:
     return [figures[name] for figures in rounds]
 
 
+def columns(peers: Mapping[str, Sequence[Figures]], name: str) -> dict[str, list[float]]:
+    """Return one figure of each round of each peer."""
+    return {peer: column(rounds, name) for peer, rounds in peers.items()}
+
+
 def percentiles(seconds: Sequence[float]) -> Figures:
     """Return p50 and p99 in milliseconds."""
     ranked = sorted(seconds)
     return {
         "p50": 1000 * ranked[len(ranked) // 2],
         "p99": 1000 * ranked[min(len(ranked) - 1, int(len(ranked) * 0.99))],
-    }
-
-
-def table(rows: Sequence[Row]) -> str:
-    """Return the rows as aligned text."""
-    lines: list[tuple[str, ...]] = [("figure", "median", "spread", "floor", "", "ratio", "goal", "holds")]
-    lines += [_cells(row) for row in rows]
-    widths = [max(len(line[at]) for line in lines) for at in range(len(lines[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
-
-
-def _cells(row: Row) -> tuple[str, ...]:
-    ratio, holds = row.ratio, row.holds
-    return (
-        row.name,
-        f"{_short(row.figure)} {row.unit}",
-        f"{_short(min(row.ours))}..{_short(max(row.ours))}",
-        _short(statistics.median(row.floor)) if row.floor else "-",
-        row.floor_name,
-        f"{ratio:.2f}" if ratio is not None else "-",
-        ", ".join(map(str, row.goals)) or "-",
-        {True: "yes", False: "NO", None: "-"}[holds],
-    )
-
-
-def _short(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-
-
-def as_json(row: Row) -> dict[str, object]:
-    """Return a row as plain values."""
-    return {
-        "name": row.name,
-        "unit": row.unit,
-        "median": row.figure,
-        "rounds": list(row.ours),
-        "floor_name": row.floor_name or None,
-        "floor_rounds": list(row.floor),
-        "ratio": row.ratio,
-        "goals": [str(goal) for goal in row.goals],
-        "holds": row.holds,
     }

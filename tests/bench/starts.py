@@ -6,46 +6,50 @@ import asyncio
 import subprocess
 import time
 from collections.abc import Callable
+from functools import partial
 
 import psutil
 
+from .beside import MEMORY, SQLITE, all_turns, start_praisonai
 from .client import answers
-from .place import Bench, cpu_seconds, end
-from .rows import Figures, Goal, Row, column, turns
+from .place import Bench, Process, cpu_seconds, end
+from .rows import Figures, Goal, Row, column, columns, turns
 
 IDLE = 3.0
 """Seconds of idleness that are looked at."""
-Start = Callable[[], tuple["subprocess.Popen[bytes]", int]]
+Popen = subprocess.Popen[bytes]
+Start = Callable[[], Process]
 
 
 async def start(bench: Bench) -> list[Row]:
     """From the start of the process to its first 200, and its memory then."""
-    found, least = await turns(
-        bench.rounds, lambda: _started(bench.start_server), lambda: _started(bench.start_floor)
+    stores = (MEMORY, SQLITE) if "praisonai" in bench.peers.pythons else ()
+    peers = {
+        store: partial(started, partial(start_praisonai, bench, store, 1), "/health") for store in stores
+    }
+    found, floors, others = await all_turns(
+        bench, lambda: started(bench.start_server), [lambda: started(bench.start_floor)], peers
     )
-    floor = "starlette app"
+    goals = {"took": (Goal("<=", 250), Goal("<=", 0.67, SQLITE)), "rss": (Goal("<=", 42),)}
     return [
         Row(
-            "start to first 200",
-            "ms",
-            column(found, "took"),
-            column(least, "took"),
-            floor,
-            (Goal("<=", 250),),
-        ),
-        Row("idle memory", "MB", column(found, "rss"), column(least, "rss"), floor, (Goal("<=", 42),)),
-    ]
+            name, unit, column(found, key), column(floors[0], key), "starlette app", goals[key],
+            columns(others, key),
+        )
+        for name, unit, key in (("start to first 200", "ms", "took"), ("idle memory", "MB", "rss"))
+    ]  # fmt: skip
 
 
-async def _started(begin: Start) -> Figures:
+async def started(begin: Start, path: str = "/healthz", stop: Callable[[Popen], None] = end) -> Figures:
+    """Start something, time it to its first 200, look at its memory, and stop it."""
     began = time.perf_counter()
     process, port = begin()
     try:
-        await answers(port)
+        await answers(port, path)
         took = time.perf_counter() - began
         return {"took": 1000 * took, "rss": psutil.Process(process.pid).memory_info().rss / 1e6}
     finally:
-        end(process)
+        stop(process)
 
 
 async def idle(bench: Bench) -> list[Row]:

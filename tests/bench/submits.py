@@ -1,13 +1,18 @@
-"""Durable submits: a 202 is sent once the run is on the disk. Nothing starts meanwhile: no slot is free."""
+"""Durable submits: a 202 is sent once the run is on the disk. Nothing starts meanwhile: no slot is free.
+
+The same holds for the peer: its one slot is taken, too, so it only has to keep what it was given.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 
-from .client import Client, post
+from .beside import SQLITE, all_turns, same_api
+from .client import Client, post, submit
 from .place import Bench
-from .rows import Figures, Goal, Row, column, percentiles, turns
+from .rows import Figures, Goal, Row, column, columns, percentiles
 
 SUBMIT = {"agent": "noop", "prompt": "x"}
 
@@ -17,7 +22,7 @@ async def many(bench: Bench) -> list[Row]:
     return await _row(
         bench,
         32,
-        rate=(Goal(">=", 9000), Goal(">=", 1.0, "ratio")),
+        rate=(Goal(">=", 9000), Goal(">=", 1.0, "ratio"), Goal(">=", 18, SQLITE)),
         p99=(Goal("<=", 8),),
     )
 
@@ -31,11 +36,16 @@ async def _row(bench: Bench, connections: int, **goals: tuple[Goal, ...]) -> lis
     count = bench.count(1500 if connections == 1 else 8000)
     async with bench.server("--concurrency", "1", "--queue-limit", "10000000") as server:
         server.submit("parked")
-        async with bench.floor() as floor:
-            ours, least = await turns(
-                bench.rounds,
+        async with bench.floor() as floor, same_api(bench, 1) as ports:
+            for port in ports.values():
+                client = await Client.connect(port)
+                await submit(client, port, "noop", "park")
+                client.close()
+            ours, floors, peers = await all_turns(
+                bench,
                 lambda: flood(server.port, connections, count),
-                lambda: flood(floor, connections, count),
+                [lambda: flood(floor, connections, count)],
+                {name: partial(flood, port, connections, count // 4) for name, port in ports.items()},
             )
     return [
         Row(
@@ -44,9 +54,10 @@ async def _row(bench: Bench, connections: int, **goals: tuple[Goal, ...]) -> lis
             else f"submit, 1 connection: {name}",
             unit,
             column(ours, name),
-            column(least, name),
+            column(floors[0], name),
             "starlette + group commit",
             goals.get(name, ()),
+            columns(peers, name),
         )
         for name, unit in (("rate", "/s"), ("p50", "ms"), ("p99", "ms"))
     ]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from . import noops, starts, streams, submits
+from . import fans, live, noops, reads, stalls, starts, stored, streams, submits
 from .place import Bench
 from .rows import Row
 
@@ -34,6 +34,32 @@ async def test_a_run_costs_a_few_processes(bench: Bench) -> None:
 
 async def test_a_stream_begins_soon(bench: Bench) -> None:
     assert _ratios(await streams.first(bench))["first event of a stream: p50"] <= 15
+
+
+async def test_looking_costs_a_few_times_the_least(bench: Bench) -> None:
+    rates = {
+        name: ratio for name, ratio in _ratios(await reads.reads(bench)).items() if name.endswith("rate")
+    }
+    assert all(ratio >= 0.02 for ratio in rates.values())
+
+
+async def test_what_is_over_costs_next_to_nothing(bench: Bench) -> None:
+    assert all(ratio <= 3 for ratio in _ratios(await stored.stored(bench)).values())
+
+
+@pytest.mark.timeout(120)
+async def test_many_live_runs_survive_the_server_and_end(bench: Bench) -> None:
+    rows = {row.name.partition(": ")[2]: row for row in await live.live(bench)}
+    assert rows["lost, or left over"].figure == 0
+    assert rows["private memory of each"].figure <= 4
+    ratio = rows["no-op, submit to final: p50"].ratio
+    assert ratio is not None
+    assert ratio <= 4
+
+
+async def test_a_fat_output_and_deaf_viewers_hold_nobody_up(bench: Bench) -> None:
+    assert _ratios(await stalls.stall(bench))["answer while fat output is watched: p50"] <= 30
+    assert all(ratio >= 0.4 for ratio in _ratios(await fans.stalled(bench)).values())
 
 
 async def test_the_server_starts_about_as_fast_as_its_libraries(bench: Bench) -> None:
