@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Sequence
 
@@ -13,6 +14,7 @@ def main() -> int:
         from praisonrun import spawner as small  # standard library only: a fork costs by the megabyte
 
         spawner = small.start()
+        gc.disable()  # imports make no garbage worth looking for; the server enables it once it is up
     from praisonrun import cli
 
     return cli.main(spawner)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_right
 from collections import deque
 
-from .journal import START, Frame, Kind
+from .journal import START, Frame, Kind, said
 from .model import Json
 from .story import Reader
 
@@ -34,7 +33,7 @@ class Chapters:
                 return
             self._known = header.end
             if header.kind is Kind.STARTED:
-                self._note(header.offset, json.loads(reader.payload(header)))
+                self._note(header.offset, said(reader.payload(header)))
 
     def _note(self, offset: int, started: Json) -> None:
         """An attempt begins where a process of it is first known: its agent's, or its install command's."""

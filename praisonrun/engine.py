@@ -14,7 +14,7 @@ from . import artifacts, journal, lifecycle
 from .agents import Catalog
 from .artifacts import Artifact
 from .chapters import last_frame, last_output
-from .errors import BadRequest, NotFound, WrongState
+from .errors import BadRequest, NotFound, Unavailable, WrongState
 from .feed import Feed, Rendering
 from .intake import Choice, Intake, Submit
 from .model import Agent, Mode, Phase, Run, Snapshot, Status
@@ -56,6 +56,7 @@ class Engine:
         self._store, self._rundir, self._bells, self._watch = store, rundir, bells, watch
         self._supervisor, self._scheduler, self._intake, self._now = supervisor, scheduler, intake, now
         self._feed = Feed(rundir, bells, watch, self._is_final)
+        self._reading: dict[tuple[str, int | None], asyncio.Future[Result]] = {}
 
     async def submit(
         self, ask: Submit, key: Key | None = None, fingerprint: str | None = None
@@ -168,23 +169,35 @@ class Engine:
             await self.cancel(run_id, "the server was asked to stop")
 
     async def delete(self, run_id: str) -> None:
-        """Remove a final run and every trace of it. Raises NotFound, WrongState for a live one.
+        """Remove a final run and every trace of it. Raises NotFound, WrongState for a live one,
+        Unavailable where its files cannot be removed.
 
         The files go first: a crash in between leaves a row that can be deleted again, not an orphan.
         """
         run = (await self.get(run_id)).run
         if run.status not in lifecycle.FINAL:
             raise WrongState(f"run {run_id} is {run.status}; cancel it first")
-        await asyncio.to_thread(self._rundir.remove, run_id)
+        try:
+            await asyncio.to_thread(self._rundir.remove, run_id)
+        except OSError as error:
+            why = (error.strerror or "error").lower()
+            raise Unavailable(f"the files of run {run_id} cannot be removed: {why}; try again") from error
         await self._store.delete(run_id)
+        self._watch.forget(run_id)
         self._bells.ring(of_run(run_id))
 
     async def result(self, run: Run) -> Result:
-        """Return what a final run answered."""
+        """Return what a final run answered. Who asks while a long journal is being read shares the answer."""
         agent = await self._supervisor.agent_of(run)
         if run.journal_end is not None and run.journal_end <= SHORT:
             return result(self._rundir, run.id, agent.format)
-        return await asyncio.to_thread(result, self._rundir, run.id, agent.format)
+        key = (run.id, run.journal_end)
+        reading = self._reading.get(key)
+        if reading is None:
+            reading = asyncio.ensure_future(asyncio.to_thread(result, self._rundir, run.id, agent.format))
+            self._reading[key] = reading
+            reading.add_done_callback(lambda _: self._reading.pop(key))
+        return await asyncio.shield(reading)
 
     async def see_version(self, agent: Agent) -> str:
         """Keep an agent's entry as it is now, once, and return its digest."""
@@ -235,6 +248,11 @@ class Engine:
         """See Feed.follow."""
         return self._feed.follow(run_id, offset, rendering)
 
+    async def followed(self, run_id: str) -> Snapshot:
+        """Return a run that was followed; unread while it is still watched. Raises NotFound."""
+        ended = self._watch.end_of(run_id)
+        return _snapshot(ended) if ended is not None else await self.get(run_id)
+
     def dismiss(self) -> None:
         """Let all who follow go: the server stops."""
         self._feed.close()
@@ -267,6 +285,11 @@ class Engine:
         """Return how many runs each agent has of each status that it has."""
         return await self._store.totals_by_agent()
 
+    @property
+    def lost(self) -> bool:
+        """See Store.lost."""
+        return self._store.lost
+
     def sizes(self) -> Sizes:
         """Return what the store weighs."""
         return self._store.sizes()
@@ -288,6 +311,8 @@ class Engine:
     async def _is_final(self, run_id: str) -> bool:
         if run_id in self._supervisor.live:
             return False
+        if self._watch.end_of(run_id) is not None:
+            return True
         return (await self._store.get(run_id)).status in lifecycle.FINAL
 
 

@@ -11,7 +11,7 @@ import anyio
 import uuid_utils
 
 from . import lifecycle
-from .agents import Catalog, preflight
+from .agents import Catalog, preflight, program
 from .errors import DiskFull, Forbidden, Invalid, KeyReused, PraisonrunError, WrongMode, WrongState
 from .launch import crew_files
 from .model import Agent, Json, Mode, Reach, Run
@@ -20,6 +20,7 @@ from .rundir import RunDir
 from .scheduler import Scheduler
 from .store import Added, Key, Store
 from .supervisor import Supervisor
+from .turn import Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,7 @@ class Intake:
         self._store, self._catalog, self._rundir, self._now = store, catalog, rundir, now
         self._supervisor, self._scheduler, self._ports = supervisor, scheduler, ports
         self._restarting: set[str] = set()
+        self._turn = Turn()
         self._environ, self.limits, self._check_webhook = environ, limits, check_webhook
 
     async def submit(self, ask: Submit, key: Key | None, fingerprint: str | None) -> Added:
@@ -232,7 +234,7 @@ class Intake:
         self._supervisor.keep(run, agent, envs)
 
         def decide(final: Run) -> Run:
-            return lifecycle.claim(replace(lifecycle.restart(final, at, names), port=port), at, boot)
+            return lifecycle.claim(lifecycle.restart(final, at, names)._replace(port=port), at, boot)
 
         with anyio.CancelScope(shield=True):  # what is on the disk must also be let go
             try:
@@ -241,7 +243,7 @@ class Intake:
                 self._ports.release(run.id)
                 self._supervisor.forget(run.id)
                 raise
-            again = replace(again, prompt=run.prompt, input=run.input)
+            again = again._replace(prompt=run.prompt, input=run.input)
             await self._scheduler.launch(again)
         return again
 
@@ -250,7 +252,7 @@ class Intake:
         if run.mode is not Mode.SERVICE:
             return run
         self._scheduler.check_serving()
-        return replace(run, port=self._ports.reserve(run.id, agent))
+        return run._replace(port=self._ports.reserve(run.id, agent))
 
     async def _choose(self, ask: Submit) -> Agent:
         choice = ask.choice
@@ -277,17 +279,20 @@ class Intake:
                 f"agent {agent.name!r} is a {is_one}; it cannot be submitted as a {wanted}", field="agent"
             )
         if agent.crew is None:
-            preflight(agent, prompt, self._environ, envs)
+            preflight(agent, prompt, self._environ, envs, self._found)
         else:  # a first look at a framework's interpreter starts it
             await asyncio.to_thread(preflight, agent, prompt, self._environ, envs)
             self._catalog.crew_copy(agent, crew_files(self._rundir))
-        free = self._rundir.free_bytes()
+        free = self._turn.once("free", self._rundir.free_bytes)
         if free < self.limits.min_free:
             raise DiskFull(
                 f"{free >> 20} MB free on the disk of the state directory, "
                 f"less than --min-free {self.limits.min_free >> 20}",
                 retry_after=60,
             )
+
+    def _found(self, agent: Agent, environ: Mapping[str, str]) -> str | None:
+        return self._turn.once(agent.version, lambda: program(agent, environ))
 
     async def _mint(self, ask: Submit, agent: Agent) -> Run:
         at = self._now()

@@ -13,11 +13,12 @@ recognised and never read as data. Shim and spawner import this module: standard
 
 from __future__ import annotations
 
+import json
 import struct
 import zlib
 from collections.abc import Iterator
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 MAGIC = b"praisonrun journal 1\n"
 START = 64
@@ -113,6 +114,15 @@ def decode(buffer: bytes, offset: int) -> Iterator[Frame]:
             return
         yield Frame(kind, time, offset + at, bytes(buffer[at + HEAD_SIZE : end]))
         at = end
+
+
+def said(data: bytes) -> dict[str, Any]:
+    """Return what a frame of JSON says; nothing where a power cut left no more of it than its header."""
+    try:
+        found = json.loads(data)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def event_id(offset: int, slot: int) -> int:

@@ -6,7 +6,6 @@ No clock, no I/O, no await: the time is an argument. All changes of status happe
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from .errors import WrongState
 from .journal import START
@@ -41,7 +40,7 @@ def release(run: Run, at: int) -> Run:
     """Let a held run be claimed. Raises WrongState for any other."""
     if run.status is not Status.QUEUED or not run.held:
         raise WrongState(f"run {run.id} is {run.status}, and not held")
-    return replace(run, held=False, due_at=at, updated_at=at)
+    return run._replace(held=False, due_at=at, updated_at=at)
 
 
 def cancel(run: Run, at: int, reason: str | None = None, *, keep_scratch: bool = False) -> Run:
@@ -51,8 +50,7 @@ def cancel(run: Run, at: int, reason: str | None = None, *, keep_scratch: bool =
     """
     if run.status in FINAL:
         raise WrongState(f"run {run.id} is already {run.status}")
-    asked = replace(
-        run,
+    asked = run._replace(
         cancel_requested_at=run.cancel_requested_at or at,
         cancel_reason=run.cancel_reason or reason,
         retain_on_failure=keep_scratch or run.retain_on_failure,
@@ -73,8 +71,8 @@ def restart(run: Run, at: int, env_names: tuple[str, ...] = ()) -> Run:
         raise WrongState(f"run {run.id} is no service; retry it as a new run")
     if Status.QUEUED not in RESTARTS.get(run.status, ()):
         raise WrongState(f"service {run.id} is {run.status}; it must end before it is started again")
-    return replace(
-        run, status=Status.QUEUED, updated_at=at, due_at=at, env_names=env_names, started_at=None,
+    return run._replace(
+        status=Status.QUEUED, updated_at=at, due_at=at, env_names=env_names, started_at=None,
         finished_at=None, ready_at=None, cancel_requested_at=None, cancel_reason=None, failure=None,
         error=None, exit_code=None, signal=None, pid=None, scratch_until=None, summary=None, metrics=None,
     )  # fmt: skip
@@ -82,7 +80,7 @@ def restart(run: Run, at: int, env_names: tuple[str, ...] = ()) -> Run:
 
 def ready(run: Run, at: int) -> Run:
     """Note that a service answers for the first time in this attempt."""
-    return run if run.ready_at is not None else replace(run, ready_at=at, updated_at=at)
+    return run if run.ready_at is not None else run._replace(ready_at=at, updated_at=at)
 
 
 def may_keep_scratch(run: Run, agent: Agent) -> bool:
@@ -180,8 +178,7 @@ def finish(
     Lost runs, runs that could not be spawned, cancelled runs and services are never tried again. `keep` is
     for how many seconds the scratch directory stays.
     """
-    settled = replace(
-        run,
+    settled = run._replace(
         exit_code=ended.code,
         signal=ended.signal,
         pid=ended.pid,
@@ -237,4 +234,4 @@ def _metrics(ended: Exit) -> dict[str, Json]:
 def _move(run: Run, to: Status, at: int, **changes: Json) -> Run:
     if to not in TRANSITIONS[run.status]:
         raise WrongState(f"run {run.id} is {run.status}; it cannot become {to}")
-    return replace(run, status=to, updated_at=at, **changes)
+    return run._replace(status=to, updated_at=at, **changes)

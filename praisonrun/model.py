@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 Json = Any
 """Whatever `json.loads` may give."""
@@ -172,9 +172,12 @@ class Agent:
         return cls(**values)
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One durable execution of an agent."""
+class Run(NamedTuple):
+    """One durable execution of an agent.
+
+    A tuple, changed with `_replace`: a frozen dataclass of fifty fields takes ten times as long to make,
+    and several are made for every run.
+    """
 
     id: str
     agent: str
@@ -187,10 +190,6 @@ class Run:
     mode: Mode = Mode.RUN
     seq: int = 0
     """Order of submission, given by the store."""
-    prompt: str = ""
-    """Empty where the store was asked for runs without their input."""
-    input: str | None = None
-    """JSON text for the input file; None stands for {"prompt": prompt}."""
     input_env: str | None = None
     """The name of an environment variable that holds the input too, while it fits one."""
     result_env: str | None = None
@@ -247,6 +246,10 @@ class Run:
     summary: Mapping[str, Json] | None = None
     """What the run came to: progress and usage (see `formats.Summary`), and `outputs`, its manifest."""
     metrics: Mapping[str, Json] | None = None
+    prompt: str = ""
+    """Empty where the store was asked for runs without their input."""
+    input: str | None = None
+    """JSON text for the input file; None stands for {"prompt": prompt}."""
 
 
 class Condition(StrEnum):
@@ -393,4 +396,7 @@ def _children(node: Json) -> list[Json]:
 
 def canonical(value: Json) -> str:
     """Return JSON text that is the same for equal values, whatever their key order."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _CANONICAL.encode(value)
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -9,7 +9,6 @@ import base64
 import binascii
 import fcntl
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -239,4 +238,5 @@ def _tail(fd: int) -> Tail:
             started, ended = payload, None
         elif kind == Kind.ENDED:
             ended = payload
-    return Tail(end, started and json.loads(os.pread(*started)), ended and json.loads(os.pread(*ended)))
+    said = [journal.said(os.pread(*payload)) if payload else None for payload in (started, ended)]
+    return Tail(end, said[0] or None, said[1] or None)

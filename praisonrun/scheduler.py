@@ -20,6 +20,9 @@ from .supervisor import Supervisor
 log = logging.getLogger("praisonrun")
 BATCH = 64
 """Runs claimed in one transaction at most."""
+LOOK = 30.0
+"""Seconds between two looks at what waits for its time: a laptop's sleep stops the clock that a pause is
+measured by."""
 STORE_RETRY = 1.0
 """Seconds until the next try after the store refused a claim."""
 
@@ -157,7 +160,7 @@ class Scheduler:
             return None
         # Not from now: what became due since the claim was not claimed.
         due = await self._store.next_due(self._looked_at)
-        return None if due is None else (due - self._now()) / 1e6
+        return None if due is None else min((due - self._now()) / 1e6, LOOK)
 
     def _fits(self, agent: str, more: int) -> bool:
         """Asked by the store, inside the claim, on its thread: it only reads."""

@@ -82,9 +82,9 @@ async def _serve(settings: Settings, spawner: socket.socket, listener: socket.so
         with suppress(OSError):  # a hint: a full disk must not keep the server down
             discovery.write(settings.state, _listening(settings, edge.port))
         _announce(settings, engine, edge.port)
-        gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)  # a full collection costs 10-20 ms in the middle of a request
+        gc.enable()
         try:
             await server.serve([listener])
         finally:

@@ -127,9 +127,8 @@ class Progress:
 
     def __init__(self, rundir: RunDir, run_id: str, format_name: str) -> None:
         self._rundir, self._run_id, self._format = rundir, run_id, format_name
-        self._telling = {Kind.EVENT, Kind.STARTED}
-        if FORMATS[format_name].structured:
-            self._telling.add(Kind.STDOUT)
+        self._structured = FORMATS[format_name].structured
+        self._telling = {Kind.EVENT, Kind.STARTED} | ({Kind.STDOUT} if self._structured else set())
         self._offset = START
         self._summary = Summary()
         self.last: int | None = None
@@ -147,14 +146,21 @@ class Progress:
         except FileNotFoundError:
             return True
         with reader:
-            for hops, header in enumerate(reader.headers(self._offset), 1):
-                if header.kind in self._telling:
-                    for event in events(self._format, reader.frame(header)):
+            for hops, found in enumerate(self._new(reader), 1):
+                if found.kind in self._telling:
+                    frame = found if isinstance(found, Frame) else reader.frame(found)
+                    for event in events(self._format, frame):
                         self._summary.add(event)
-                self._offset, self.last = header.end, header.offset
+                self._offset, self.last = found.end, found.offset
                 if hops == HOPS:
                     return False
         return True
+
+    def _new(self, reader: Reader) -> Iterator[Frame | Header]:
+        """Yield what was not looked at yet: whole where most of it tells, else hopping over what does not."""
+        if self._structured:
+            return (frame for window in reader.windows(self._offset) for frame in window)
+        return reader.headers(self._offset)
 
 
 class Result(NamedTuple):
@@ -197,10 +203,10 @@ def _latest_attempt(reader: Reader) -> tuple[int, Header | None]:
 
 
 def _answer(reader: Reader, start: int, format_name: str) -> Json:
-    summary = Summary()
+    summary, may_answer = Summary(), FORMATS[format_name].may_answer
     for frames in reader.windows(start):
         for frame in frames:
-            if frame.kind is Kind.STDOUT:
+            if frame.kind is Kind.STDOUT and may_answer(frame.data):
                 for event in events(format_name, frame):
                     summary.add(event)
     return summary.answer

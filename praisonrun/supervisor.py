@@ -123,7 +123,7 @@ class Supervisor:
         if live is None:  # claimed, but not here yet
             self._asked[run.id] = run
             return 0.0
-        live.run = replace(run, prompt=live.run.prompt, input=live.run.input)
+        live.run = run._replace(prompt=live.run.prompt, input=live.run.input)
         if live.attempt is not None:
             live.attempt.cancel()
         elif live.agent.install:
@@ -134,6 +134,7 @@ class Supervisor:
         run = self._asked.pop(run.id, run)
         live = Live(run, agent, Progress(self._rundir, run.id, agent.format))
         self.live[run.id] = live
+        self._watch.forget(run.id)
         return live
 
     async def agent_of(self, run: Run) -> Agent:
@@ -160,6 +161,7 @@ class Supervisor:
         self.live.pop(run_id, None)
         if run is not None and run.status in lifecycle.FINAL:
             self.forget(run_id)
+            self._watch.ended(run)
             if run.webhook_url is not None:
                 self._bells.ring(DELIVERIES)
         self._bells.ring(of_run(run_id))
@@ -182,8 +184,11 @@ class Supervisor:
                 if _given_up(live):
                     return Exit(number, "cancelled")
                 attempt = await self._spawn(live, install=install)
-            except (PraisonrunError, OSError) as refused:
-                return Exit(number, "spawn_failed", error=str(refused))
+            except PraisonrunError as refused:
+                return Exit(number, "spawn_failed", error=refused.message)
+            except OSError as error:
+                why = (error.strerror or "error").lower()
+                return Exit(number, "spawn_failed", error=f"cannot make the run's files: {why}")
             with suppress(NeverStarted):
                 return await attempt.wait(lambda pid, phase: self._started(live, pid, phase))
         return Exit(number, "spawn_failed", error="the shim ended before the agent started")

@@ -1,4 +1,5 @@
-"""Who watches which run, and the socket on which shims say that a watched journal grew.
+"""Who watches which run, and how they hear of it: the socket on which shims say that a watched journal grew,
+and the end of a watched run, which need not be read again by those who waited for it.
 
 A shim rings only while the journal's watch byte is set, so unwatched output costs the server nothing.
 """
@@ -12,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from .model import Run
 from .notifier import Notifier, of_run
 from .rundir import RunDir
 
@@ -27,6 +29,7 @@ class Watch:
     def __init__(self, rundir: RunDir, bells: Notifier) -> None:
         self._rundir, self._bells = rundir, bells
         self._watchers: Counter[str] = Counter()
+        self._ends: dict[str, Run] = {}
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -67,12 +70,26 @@ class Watch:
             self._watchers[run_id] -= 1
             if not self._watchers[run_id]:
                 del self._watchers[run_id]
-                self._flag(run_id, on=False)
+                if self._ends.pop(run_id, None) is None:  # nobody rings for a run that is over
+                    self._flag(run_id, on=False)
 
     def refresh(self, run_id: str, *, new: bool = False) -> None:
         """Set the flag of a journal that was found again, or was just made: then it is off already."""
         if run_id in self._watchers or not new:
             self._flag(run_id, on=run_id in self._watchers)
+
+    def ended(self, run: Run) -> None:
+        """Keep a run that became final, as it then was, for those who watch it."""
+        if run.id in self._watchers:
+            self._ends[run.id] = run
+
+    def forget(self, run_id: str) -> None:
+        """Drop an end that is none any more: the run was started again, or deleted."""
+        self._ends.pop(run_id, None)
+
+    def end_of(self, run_id: str) -> Run | None:
+        """Return the run as it became final, if that happened while it was watched without a break."""
+        return self._ends.get(run_id)
 
     def _flag(self, run_id: str, *, on: bool) -> None:
         with suppress(OSError):

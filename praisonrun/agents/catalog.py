@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..errors import ConfigError, Invalid, PraisonrunError
 from ..model import Agent
+from ..turn import Turn
 from . import crew, crewtexts, document, files, frameworks, inline, reading
 from .crewtexts import CrewTexts, remember
 from .document import Document
@@ -42,6 +43,9 @@ class Catalog:
         self._inline: OrderedDict[str, Document] = OrderedDict()
         self._identity: Identity | None = None
         self._settled = True
+        self._broken = ""
+        """The text that `problem` is about."""
+        self._turn = Turn()
         self._main = self._first(str(roots[0]) if roots else "")
 
     @property
@@ -64,11 +68,15 @@ class Catalog:
 
     def reload(self) -> None:
         """Read the main file again if it changed. A broken one leaves the last good version in use."""
-        if self.file is None:
-            return
+        if self.file is not None:
+            self._turn.once("main", self._look)
+
+    def _look(self) -> None:
+        assert self.file is not None
         try:
-            found = Identity.of(os.stat(self.file))  # noqa: PTH116 - a microsecond, at every use
+            found = Identity.of(os.stat(self.file))  # noqa: PTH116 - microseconds, in every turn
         except OSError as error:
+            self._broken = ""
             self._keep_last(f"{self.shown}: {(error.strerror or 'error').lower()}", None)
             return
         if found != self._identity or not self._settled:
@@ -129,9 +137,13 @@ class Catalog:
 
     def _reread(self, found: Identity) -> None:
         assert self.file is not None
+        broken, self._broken = self._broken, ""
         try:
             text, self._identity = files.read(self.file, self.shown)
             self._settle(self._identity)
+            self._broken = text
+            if self.problem and text == broken:
+                return
             if text != self._main.text or self.problem:
                 self._main = self._parsed(text, self.file, self.shown)
         except ConfigError as error:

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fnmatch import translate
 from functools import lru_cache
 from pathlib import Path
@@ -111,10 +111,16 @@ def install_argv(agent: Agent, environ: Mapping[str, str]) -> list[str]:
     return [_installed(agent, agent.install[0], environ), *placeholders.fill(agent.install[1:], values)]
 
 
-def preflight(agent: Agent, prompt: str, environ: Mapping[str, str], given: Mapping[str, str]) -> None:
+def preflight(
+    agent: Agent,
+    prompt: str,
+    environ: Mapping[str, str],
+    given: Mapping[str, str],
+    find: Callable[[Agent, Mapping[str, str]], str | None] = program,
+) -> None:
     """Raise Invalid for what would keep a run from starting: program, framework, prompt size, env."""
     _refuse_prompt(agent, prompt)
-    if program(agent, environ) is None:
+    if find(agent, environ) is None:
         raise _not_installed(agent, agent.command[0])
     missing = missing_env(agent, environ, given)
     if missing:
@@ -154,7 +160,11 @@ def _found(agent: Agent, name: str, environ: Mapping[str, str]) -> str | None:
         found = shutil.which(name, path=agent.env.get("PATH") or environ.get("PATH") or os.defpath)
         return os.path.abspath(found) if found else None  # noqa: PTH100
     places = (os.path.join(folder, name) for folder in (agent.cwd, os.path.dirname(agent.file)))  # noqa: PTH118, PTH120
-    return next((os.path.normpath(place) for place in places if shutil.which(place)), None)
+    return next((os.path.normpath(place) for place in places if _runs(place)), None)
+
+
+def _runs(place: str) -> bool:
+    return os.access(place, os.X_OK) and os.path.isfile(place)  # noqa: PTH113
 
 
 def _installed(agent: Agent, name: str, environ: Mapping[str, str]) -> str:

@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..agents import AgentReport, Report
-from ..agents import check as look
+from ..agents.check import AgentReport, Report
+from ..agents.check import check as look
 from ..config import default_agents
 from .screen import plain
 

@@ -24,11 +24,13 @@ class Format:
     """What one stdout frame says."""
     structured: bool
     """True: one line a frame, and a run owes a result event. False: partial lines are shown as they come."""
+    may_answer: Callable[[bytes], bool] = lambda _: False
+    """Whether a stdout frame could hold the result event: cheap to ask, and never wrong with no."""
 
 
 FORMATS = {
     "text": Format(text.read, structured=False),
-    "jsonl": Format(jsonl.read, structured=True),
+    "jsonl": Format(jsonl.read, structured=True, may_answer=jsonl.may_answer),
 }
 
 

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 
-from ..journal import Frame, Kind
+from ..journal import Frame, Kind, said
 from ..model import Json, deeper
 
 Said = tuple[str, dict[str, Json]]
@@ -30,12 +30,12 @@ def of_frame(frame: Frame) -> Iterable[Said]:
         case Kind.STDERR:
             return [log("stderr", frame.data.decode("utf-8", "replace"))]
         case Kind.STARTED:
-            started = json.loads(frame.data)
+            started = said(frame.data)
             more = {"phase": started["phase"]} if "phase" in started else {}
-            said = ("status", {"status": "running", "attempt": started["attempt"], **more})
-            return [said] if "pid" in started else []
+            if "pid" in started:
+                return [("status", {"status": "running", "attempt": started["attempt"], **more})]
         case Kind.DROPPED:
-            lost = json.loads(frame.data)
+            lost = said(frame.data)
             return [log("praisonrun", f"output cap reached: {sum(lost.values())} bytes dropped here\n")]
     return []
 
@@ -63,7 +63,7 @@ def parse_object(line: str) -> dict[str, Json] | None:
 def parse_json(text: str) -> tuple[bool, Json]:
     """Return whether an agent's text is JSON that can also be shown again, and its value."""
     try:
-        value = json.loads(text, parse_constant=_refuse)
+        value = _DECODER.decode(text)
     except (ValueError, RecursionError):
         return False, None
     if text.count("{") + text.count("[") > DEPTH and deeper(value, DEPTH):
@@ -116,3 +116,6 @@ def _number(value: Json) -> float | None:
 
 def _refuse(constant: str) -> Json:
     raise ValueError(f"{constant} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)

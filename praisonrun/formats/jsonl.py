@@ -33,6 +33,11 @@ def read(printed: str) -> list[Said]:
     return found or [log("stdout", printed)]
 
 
+def may_answer(printed: bytes) -> bool:
+    """Say whether a line could be a result: one that spells the word, or hides it in an escape."""
+    return b"result" in printed or b"\\u" in printed
+
+
 def _result(said: dict[str, Json]) -> Said:
     answer = said.get("result", said.get("text"))
     error = said.get("error")

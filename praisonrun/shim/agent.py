@@ -55,18 +55,19 @@ def _spawn(spec: Mapping[str, Any], actions: list[Any]) -> int:
     try:
         os.chdir(spec["cwd"])
     except (OSError, ValueError) as error:
-        raise SpawnFailed(f"cannot enter {spec['cwd']}: {_reason(error)}") from None
+        raise SpawnFailed(f"cannot enter {spec['cwd']}: {reason(error)}") from None
     try:
         return os.posix_spawn(
             argv[0], argv, spec["env"], file_actions=actions, setpgroup=0, setsigmask=[], setsigdef=_DEFAULTS
         )
     except (OSError, ValueError) as error:
-        raise SpawnFailed(f"cannot start {argv[0]}: {_reason(error)}") from None
+        raise SpawnFailed(f"cannot start {argv[0]}: {reason(error)}") from None
     finally:
         os.chdir("/")
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """Return what the system says of an error, without the path that it was about."""
     return error.strerror or str(error) if isinstance(error, OSError) else str(error)
 
 

@@ -48,9 +48,14 @@ class Attempt:
                 self._settle(well=False)
                 return self._end(*refused)
             watch = self._start(self._spec, {})
-        except (child.SpawnFailed, OSError) as error:
+        except child.SpawnFailed as refused:
             self._forget()
-            return self._end(reason="spawn_failed", error=str(error))
+            return self._end(reason="spawn_failed", error=str(refused))
+        except OSError as error:
+            self._forget()
+            return self._end(
+                reason="spawn_failed", error=f"cannot make the run's folder: {child.reason(error)}"
+            )
         self.clean = watch.run(self._fifo) and not self._installed
         self._settle(watch.status == 0 and watch.reason == "exited")
         return self._end(reason=watch.reason, error=watch.error)

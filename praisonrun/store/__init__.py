@@ -186,6 +186,11 @@ class Store:
         await self._writer.checkpoint()
         return True
 
+    @property
+    def lost(self) -> bool:
+        """Whether the disk failed to keep what it was given: only a restart tells what is there."""
+        return self._writer.lost
+
     def sizes(self) -> Sizes:
         """Return the bytes of the files and the versions behind them."""
         wal = self._path.with_name(f"{self._path.name}-wal")

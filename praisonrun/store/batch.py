@@ -10,6 +10,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 from ..errors import DiskFull, Invalid, PraisonrunError, Unavailable
@@ -23,6 +24,8 @@ class Job(NamedTuple):
 
     answer: asyncio.Future[Any]
     work: Callable[[sqlite3.Connection], Any]
+    alone: bool = False
+    """Whether it wants no transaction around it."""
 
 
 class Answer(NamedTuple):
@@ -41,19 +44,31 @@ class _Shared(Exception):
 
 
 class Batch(sqlite3.Connection):
-    """A connection whose commit() runs what waits, on the connection's own thread."""
+    """A connection whose commit() serves what waits, on the connection's own thread, until told to stop.
+
+    One call for all its life: through aiosqlite each call costs two wake-ups of the loop and three turns.
+    """
 
     begin = "BEGIN IMMEDIATE"
     waiting: deque[Job]
+    bell: SimpleQueue[bool]
+    """True: something waits. False: stop."""
     settled: Callable[[list[Answer]], None]
     """Takes the answers of a batch to the loop."""
+    stopped = False
     lost = False
     """An fsync failed: what is on the disk is unknown until the next start."""
 
     def commit(self) -> None:
-        """Run the waiting jobs in one transaction and hand over their answers."""
-        jobs = [self.waiting.popleft() for _ in range(min(len(self.waiting), LARGEST))]
-        self.settled(self._settle(jobs) if jobs else [])
+        """Whenever the bell rings, run the waiting jobs in one transaction and hand over their answers."""
+        while not self.stopped:
+            if self.bell.get():
+                jobs = [self.waiting.popleft() for _ in range(min(len(self.waiting), LARGEST))]
+                together = [job for job in jobs if not job.alone]
+                answers = self._settle(together) if together else []
+                self.settled(answers + [self._alone(job) for job in jobs if job.alone])
+            else:
+                self.stopped = True
 
     def _settle(self, jobs: Sequence[Job]) -> list[Answer]:
         """Run jobs together; after a failure that is not everybody's, one by one."""
@@ -76,6 +91,13 @@ class Batch(sqlite3.Connection):
         self._share("COMMIT")
         return answers
 
+    def _alone(self, job: Job) -> Answer:
+        try:
+            return Answer(job, job.work(self), None)
+        except BaseException as error:
+            self.lost = self.lost or failed_sync(error)
+            return Answer(job, None, told(error))
+
     def _attempt(self, job: Job) -> Answer:
         before = self.total_changes
         try:
@@ -89,7 +111,7 @@ class Batch(sqlite3.Connection):
         try:
             self.execute(sql)
         except sqlite3.Error as error:
-            self.lost = self.lost or (sql == "COMMIT" and failed_io(error))
+            self.lost = self.lost or failed_sync(error)
             raise _Shared(error) from error
 
     def _undo(self) -> None:
@@ -103,18 +125,20 @@ def told(error: BaseException) -> BaseException:
     """Return the error as a user should meet it."""
     if isinstance(error, (UnicodeEncodeError, OverflowError)):
         return Invalid(f"a value cannot be stored: {error}")
-    if not isinstance(error, sqlite3.OperationalError):
+    # DatabaseError itself is "malformed", to which a read comes that the disk refused.
+    if not isinstance(error, sqlite3.OperationalError) and type(error) is not sqlite3.DatabaseError:
         return error
     if _is(error, sqlite3.SQLITE_FULL):
         return DiskFull(f"the store cannot grow: {error}; free some space", retry_after=30)
     return Unavailable(f"the store failed: {error}", retry_after=5)
 
 
-def failed_io(error: sqlite3.Error) -> bool:
-    """Say whether the disk failed."""
-    return _is(error, sqlite3.SQLITE_IOERR)
+def failed_sync(error: BaseException) -> bool:
+    """Say whether an fsync failed. A write that failed is undone, and what was synced before it stands."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    return code in (sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC)
 
 
-def _is(error: sqlite3.Error, code: int) -> bool:
+def _is(error: BaseException, code: int) -> bool:
     # The low byte is the kind; errors of Python's own module have none.
     return getattr(error, "sqlite_errorcode", 0) & 0xFF == code

@@ -1,7 +1,7 @@
 """Group commit, the loop's side: a line in which functions of a connection wait for the next transaction.
 
-aiosqlite owns the thread. `await db.commit()` is one hop to it and back, and `Batch.commit` runs all
-that waits in between, so a batch costs one hop and one fsync, however many functions it has.
+aiosqlite owns the thread, on which `Batch.commit` serves all that waits at a ring of its bell: a batch
+costs one hop there and back and one fsync, however many functions it has.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import sqlite3
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 import aiosqlite
 import anyio
 
 from ..errors import PraisonrunError, Unavailable
-from .batch import Answer, Batch, Job, failed_io, told
+from .batch import Answer, Batch, Job
 
 T = TypeVar("T")
 
@@ -28,6 +29,7 @@ class Line:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[Job] = deque()
+        self._bell: SimpleQueue[bool] = SimpleQueue()
         self._busy = False
         self._closed = False
         self._fault: Exception | None = None
@@ -48,6 +50,7 @@ class Line:
         try:
             if line._fault is not None:
                 raise line._fault
+            line._serve()
             yield line
         finally:
             with anyio.CancelScope(shield=True):
@@ -56,7 +59,7 @@ class Line:
     def _connector(self, kind: type[Batch], prepare: Callable[[Batch], None]) -> Callable[..., Batch]:
         def connected(*args: Any, **kwargs: Any) -> Batch:
             batch = self._batch = kind(*args, **kwargs)
-            batch.waiting = self._waiting
+            batch.waiting, batch.bell = self._waiting, self._bell
             batch.settled = self._from_thread
             try:
                 prepare(batch)
@@ -76,35 +79,33 @@ class Line:
             raise Unavailable("the store is closed")
         return await self._put(work)
 
-    def _put(self, work: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
+    def _put(self, work: Callable[[sqlite3.Connection], T], *, alone: bool = False) -> asyncio.Future[T]:
         answer: asyncio.Future[T] = self._loop.create_future()
-        self._waiting.append(Job(answer, work))
+        self._waiting.append(Job(answer, work, alone))
         if not self._busy:
-            self._start()
+            self._busy = True
+            self._loop.call_soon(self._bell.put, True)  # so that all who come in this turn go together
         return answer
+
+    @property
+    def lost(self) -> bool:
+        """Whether an fsync failed: nothing is written any more."""
+        return self._batch.lost
 
     async def checkpoint(self) -> None:
         """Move the whole -wal into the database and empty it, between two transactions."""
         if self._closed:
             raise Unavailable("the store is closed")
-        try:
-            await self._db.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
-        except sqlite3.Error as error:
-            self._batch.lost = self._batch.lost or failed_io(error)
-            raise told(error) from error
+        await self._put(_checkpoint, alone=True)
 
-    def _start(self) -> None:
-        self._busy = True
+    def _serve(self) -> None:
         self._commit = self._loop.create_task(self._db.commit())
         self._commit.add_done_callback(self._ended)
 
     def _ended(self, commit: asyncio.Task[None]) -> None:
-        """See to it that nobody waits for a commit that never came to the thread: answers come from there."""
-        if commit.cancelled():
-            self._start()
-        elif commit.exception() is not None:
-            gone = Unavailable("the store is closed")
-            self._settled([Answer(self._waiting.popleft(), None, gone) for _ in range(len(self._waiting))])
+        """See to it that the thread serves: a task that is cancelled early may never have come to it."""
+        if commit.cancelled() and not self._closed:
+            self._serve()
 
     def _from_thread(self, answers: list[Answer]) -> None:
         self._loop.call_soon_threadsafe(self._settled, answers)
@@ -112,7 +113,8 @@ class Line:
     def _settled(self, answers: list[Answer]) -> None:
         self._busy = False
         if self._waiting:  # before the answers are handed out: the disk is to be busy while the loop is
-            self._start()
+            self._busy = True
+            self._bell.put(True)
         for answer in answers:
             _hand_out(answer)
 
@@ -122,7 +124,12 @@ class Line:
             self._closed = True
             with suppress(PraisonrunError):
                 await self._put(lambda _: None)
+            self._bell.put(False)
         await self._db.close()
+
+
+def _checkpoint(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
 def _hand_out(answer: Answer) -> None:

@@ -57,7 +57,10 @@ def prepare_reader(connection: sqlite3.Connection) -> None:
 def _migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[str]) -> None:
     version = _ours(connection, path)
     if version > len(steps):
-        raise ConfigError(f"{path} was made by a newer praisonrun (schema {version}, known {len(steps)})")
+        raise ConfigError(
+            f"{path} was made by a newer praisonrun (schema {version}, known {len(steps)}); "
+            "upgrade praisonrun, or use --state DIR"
+        )
     if _value(connection, "PRAGMA journal_mode = WAL") != "wal":
         raise ConfigError(f"{path} is on a file system without shared memory; use --state DIR")
     for number, step in enumerate(steps[version:], start=version + 1):

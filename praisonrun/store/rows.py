@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import fields
-from operator import attrgetter
 from typing import Any
 
 from ..model import Failure, Json, Mode, Reach, Run, Status
 
-INPUT = ("prompt", "input")
-"""Fields that lists never read."""
-_ALL = tuple(field.name for field in fields(Run))
-FIELDS = tuple(name for name in _ALL if name not in INPUT)
-FULL = ", ".join(_ALL)
-"""The columns of a whole run, in the order of its fields."""
-COLUMNS = ", ".join({"prompt": "''", "input": "NULL"}.get(name, name) for name in _ALL)
-"""The same without its input."""
-FIXED = frozenset({"seq", "id", "agent", "mode", "created_at", "key"})
-_fields_of = attrgetter(*FIELDS)
+ALL = Run._fields
+"""The columns of a whole run."""
+FULL = ", ".join(ALL)
+COLUMNS = ", ".join({"prompt": "''", "input": "NULL"}.get(name, name) for name in ALL)
+"""The same without its input, which lists never read."""
+FIXED = frozenset({"seq", "id", "agent", "mode", "created_at", "key", "prompt", "input"})
+"""Columns that no decision changes."""
+_dump = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
 
 def dump(value: Json) -> str:
     """Return JSON text that SQLite and UTF-8 can hold: NaN and the infinities become null."""
     try:
-        return json.dumps(value, allow_nan=False, separators=(",", ":"))
+        return _dump(value)
     except ValueError:
         loose = json.loads(json.dumps(value), parse_constant=lambda _: None)
         return json.dumps(loose, separators=(",", ":"))
@@ -35,12 +31,16 @@ def _word(value: Any) -> str:
     return str(value.value)
 
 
+def _names(value: tuple[str, ...]) -> str:
+    return dump(value) if value else "[]"
+
+
 _WRITE: dict[str, Callable[[Any], Any]] = {
     "status": _word,
     "mode": _word,
     "failure": _word,
     "webhook_reach": _word,
-    "env_names": dump,
+    "env_names": _names,
     "labels": dump,
     "metadata": dump,
     "summary": dump,
@@ -59,13 +59,13 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "summary": json.loads,
     "metrics": json.loads,
 }
-_WRITE_AT = tuple((FIELDS.index(name), write) for name, write in _WRITE.items())
-_READ_AT = tuple((_ALL.index(name), read) for name, read in _READ.items())
+_WRITE_AT = tuple((ALL.index(name), write) for name, write in _WRITE.items())
+_READ_AT = tuple((ALL.index(name), read) for name, read in _READ.items())
 
 
 def values(run: Run) -> list[Any]:
-    """Return what the columns FIELDS hold for a run."""
-    stored = list(_fields_of(run))
+    """Return what the columns ALL hold for a run."""
+    stored = list(run)
     for at, write in _WRITE_AT:
         if stored[at] is not None:
             stored[at] = write(stored[at])
@@ -78,12 +78,12 @@ def run_of(row: Sequence[Any]) -> Run:
     for at, read in _READ_AT:
         if found[at] is not None:
             found[at] = read(found[at])
-    return Run(*found)
+    return Run._make(found)
 
 
 def changes(before: Run, after: Run) -> dict[str, Any]:
     """Return the columns that differ and what they are to hold."""
-    pairs = zip(FIELDS, _fields_of(before), _fields_of(after), strict=True)
+    pairs = zip(ALL, before, after, strict=True)
     changed = {name: new for name, old, new in pairs if new is not old and new != old}
     assert not FIXED & changed.keys(), f"a run keeps its {FIXED & changed.keys()}"
     return {name: _stored(name, value) for name, value in changed.items()}

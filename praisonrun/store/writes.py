@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from dataclasses import replace
 
 from .. import lifecycle
 from ..errors import KeyReused, QueueFull, WrongState
 from ..model import Delivery, Run, Status
 from . import outbox, reads, rows
-from .rows import FIELDS, FULL, run_of
+from .rows import ALL, FULL, run_of
 from .shapes import Added, Key
 
-_ROW = [name for name in FIELDS if name != "seq"]
-_KEPT = (*_ROW, "key_scope", "fingerprint", "prompt", "input")
+_KEPT = (*(name for name in ALL if name != "seq"), "key_scope", "fingerprint")
 _ADD = (
     f"INSERT INTO runs ({', '.join(_KEPT)}) SELECT {', '.join('?' * len(_KEPT))} "  # noqa: S608
     "WHERE ? OR (SELECT coalesce(sum(n), 0) FROM counts WHERE status = 'queued') < ?"
 )
-_SEQ = FIELDS.index("seq")
+_KEY, _SEQ = ALL.index("key"), ALL.index("seq")
 _BEST = (
     "SELECT -priority, seq FROM runs INDEXED BY runs_queued "
     "WHERE status = 'queued' AND held = 0 AND agent = ? AND due_at <= ? ORDER BY priority DESC, seq LIMIT ?"
@@ -33,21 +31,21 @@ def add(
 
     One statement does it when nothing stands against it; only then is asked what did.
     """
-    run = replace(run, key=key.key) if key else run
     if run.parent is not None:
         if key and (named := reads.find_key(connection, key)):
             return Added(replay(named, fingerprint, connection), replayed=True)
         run = _with_root(connection, run, run.parent)
+    name = key.key if key else None
     stored = rows.values(run)
+    stored[_KEY] = name
     del stored[_SEQ]
-    stored += [key and key.scope, fingerprint, run.prompt, run.input]
-    stored += [run.status is not Status.QUEUED, queue_limit]
+    stored += [key and key.scope, fingerprint, run.status is not Status.QUEUED, queue_limit]
     try:
         cursor = connection.execute(_ADD, stored)
     except sqlite3.IntegrityError as error:
         return _known(connection, run, key, fingerprint, error)
     if cursor.rowcount:
-        return Added(replace(run, seq=cursor.lastrowid or 0), replayed=False)
+        return Added(run._replace(seq=cursor.lastrowid or 0, key=name), replayed=False)
     return _known(connection, run, key, fingerprint, None)
 
 
@@ -58,7 +56,7 @@ def _with_root(connection: sqlite3.Connection, run: Run, parent_id: str) -> Run:
         raise WrongState(f"run {parent_id} was cancelled; it takes no more children")
     root = parent.root or parent.id
     connection.execute("UPDATE runs SET root = ? WHERE seq = ?", (root, parent.seq))
-    return replace(run, root=root)
+    return run._replace(root=root)
 
 
 def _known(
@@ -119,7 +117,7 @@ def release(
     """Change a run and give it its input."""
     run = change(connection, run_id, decide, outbox.owed)
     connection.execute("UPDATE runs SET prompt = ?, input = ? WHERE seq = ?", (prompt, given, run.seq))
-    return replace(run, prompt=prompt, input=given)
+    return run._replace(prompt=prompt, input=given)
 
 
 def _write(connection: sqlite3.Connection, before: Run, after: Run) -> None:

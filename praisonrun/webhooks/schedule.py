@@ -55,10 +55,10 @@ def retry_after(status: int, header: str | None, now: int) -> float | None:
         return min(float(text[:9]), LONGEST)
     try:
         date = parsedate_to_datetime(text)
-    except ValueError:
+        at = date if date.tzinfo else date.replace(tzinfo=UTC)
+        return min(max(at.timestamp() - now / 1e6, 0.0), LONGEST)
+    except (ValueError, OverflowError):  # a year or a zone of hundreds of digits
         return None
-    at = date if date.tzinfo else date.replace(tzinfo=UTC)
-    return min(max(at.timestamp() - now / 1e6, 0.0), LONGEST)
 
 
 def _pause(failures: int, chance: float, schedule: Sequence[float]) -> float | None:

@@ -10,15 +10,16 @@ from starlette.requests import Request
 from ..model import Reach
 from ..webhooks import reach_of
 
-FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
+FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via"})
 """Headers of a proxy, whose own address says nothing about its clients."""
 
 
 def caller(request: Request) -> Reach:
     """Return where a request comes from; what cannot be told is public, which allows least."""
-    if request.client is None or any(name in request.headers for name in FORWARDED):
+    client = request.scope["client"]
+    if client is None or not FORWARDED.isdisjoint([name for name, _ in request.scope["headers"]]):
         return Reach.PUBLIC
-    return _reach(request.client.host)
+    return _reach(client[0])
 
 
 @lru_cache(1024)

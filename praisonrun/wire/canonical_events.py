@@ -7,7 +7,6 @@ structured agent gives whole is one of its own.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
@@ -86,7 +85,7 @@ class Teller:
     def _said(self, frame: Frame, attempt: int) -> Iterator[Said]:
         text = self._text(attempt)
         if frame.kind is Kind.ENDED:
-            if json.loads(frame.data).get("pid") is not None:
+            if journal.said(frame.data).get("pid") is not None:
                 yield "TEXT_MESSAGE_END", text
             return
         opens = self._chapters.opens(frame.offset)

@@ -92,7 +92,9 @@ class Create(Shape):
 class ProjectRunsQuery(Shape):
     """Which page of a list."""
 
-    cursor: str | None = Field(None, description="The `next` of the page before.")
+    cursor: str | None = Field(
+        None, description="The `next` of the page before.", json_schema_extra={"pattern": "^[0-9]{1,18}$"}
+    )
     limit: int = Field(50, ge=1, le=200)
     root_run_id: str | None = Field(None, description="Only the tree of this run.")
 

@@ -46,10 +46,9 @@ class Events:
         engine: Engine,
         *,
         heartbeat: float = sse.HEARTBEAT,
-        send_timeout: float = sse.SEND_TIMEOUT,
         slots: Slots | None = None,
     ) -> None:
-        self._engine, self._heartbeat, self._send_timeout = engine, heartbeat, send_timeout
+        self._engine, self._heartbeat = engine, heartbeat
         self._slots = slots or Slots()
         self._tellings: WeakValueDictionary[str, Telling] = WeakValueDictionary()
 
@@ -65,14 +64,14 @@ class Events:
     async def stream(self, request: Request) -> Response:
         """GET /conversations/{cid}/runs/{run_id}/stream: everything after Last-Event-ID, to the end."""
         shown = await in_conversation(self._engine, request)
-        after = sse.last_event_id(request)
+        query, after = read_query(request, RunEventsQuery), sse.last_event_id(request)
         if after is None:
-            after = read_query(request, RunEventsQuery).after_event_id or 0
+            after = query.after_event_id or 0
         if shown.run.status in FINAL and after == last_id(shown.run):
             return Response(status_code=204)
         telling = await self._telling(shown.run)
         chunks = self._chunks(shown, telling, after, self._place(shown.run, after))
-        answer = sse.stream(chunks, heartbeat=self._heartbeat, send_timeout=self._send_timeout)
+        answer = sse.stream(chunks, heartbeat=self._heartbeat)
         return self._slots.hold(answer, shown.run.id, sse=True)
 
     async def latest(self, run: Run) -> int:
@@ -94,17 +93,18 @@ class Events:
             rest, offset = self._rest(telling, run, after, offset)
             if rest:
                 yield encode(rest)
-        async with aclosing(self._engine.follow(run.id, offset, telling)) as chunks:
-            async for chunk in chunks:
-                yield chunk
-        async for last in self._last(telling, run):
-            if last.id > after:
-                yield encode([last])
+        with self._engine.watching(run.id):
+            async with aclosing(self._engine.follow(run.id, offset, telling)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+            async for last in self._last(telling, run):
+                if last.id > after:
+                    yield encode([last])
 
     async def _last(self, telling: Telling, run: Run) -> AsyncGenerator[Told, None]:
         """Give the terminal event; none of a run that was deleted, or goes on while the server stops."""
         try:
-            shown = await self._engine.get(run.id)
+            shown = await self._engine.followed(run.id)
         except NotFound:
             return
         if shown.run.status in FINAL:

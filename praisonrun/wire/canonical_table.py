@@ -10,6 +10,7 @@ from .canonical import Canonical
 from .canonical_streams import Events
 from .operations import Answer, Operation
 from .slots import Slots
+from .sse import CURSOR
 
 ROOTS = ("runs", "projects", "conversations")
 """The first parts of this dialect's paths."""
@@ -17,7 +18,6 @@ RUN = "/runs/{run_id}"
 SPOKEN = "/conversations/{conversation_id}/runs/{run_id}"
 _TAG = "canonical runs"
 _AGAIN = {"Retry-After": "Seconds until it is worth asking again."}
-_CURSOR = {"Last-Event-ID": "The id of the last event seen; the stream goes on after it."}
 
 
 def _refused(description: str, headers: Mapping[str, str] | None = None) -> Answer:
@@ -79,7 +79,7 @@ def operations(engine: Engine, slots: Slots | None = None) -> list[Operation]:
         ),
         Operation(
             "GET", SPOKEN + "/stream", "stream_canonical_run", "Follow a run (SSE)", events.stream,
-            query=models.RunEventsQuery, headers=_CURSOR, tag=_TAG,
+            query=models.RunEventsQuery, headers=CURSOR, tag=_TAG,
             answers={
                 200: Answer("Events as they happen.", "text/event-stream"),
                 204: Answer("The client has everything."),

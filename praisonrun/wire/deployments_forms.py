@@ -18,10 +18,11 @@ from ..store import Find, Key
 from . import deployments_models as models
 from .deployments_errors import REQUEST_ID, new_request_id
 from .deployments_logs import Log
+from .jobs import KEY
 from .jobs_show import dumps
 from .operations import read_query
 
-_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_KEY = re.compile(KEY)
 
 
 def key_of(request: Request, operation: str, name: str) -> Key:

@@ -9,7 +9,8 @@ from ..engine import Engine
 from . import deployments_models as models
 from .deployments import Deployments
 from .deployments_services import Services
-from .operations import Answer, Endpoint, Operation
+from .jobs import KEY
+from .operations import Answer, Endpoint, Header, Operation
 
 ROOTS = ("v1",)
 """The first part of this dialect's paths."""
@@ -22,7 +23,9 @@ RUN = RUNS + "/{run}"
 SERVICES = DEPLOYMENT + "/services"
 SERVICE = SERVICES + "/{service}"
 TAG = "agent deployments"
-_KEY = {"Idempotency-Key": "Required. A repeated create answers with the first one's record."}
+_KEY = {
+    "Idempotency-Key": Header("A repeated create answers with the first one's record.", KEY, required=True)
+}
 _AGAIN = {"Retry-After": "Seconds until it is worth asking again."}
 
 
@@ -35,7 +38,7 @@ def operations(engine: Engine) -> list[Operation]:
         Answer("A page of a log.", models.LogPage),
     )
     return [
-        _row("GET", PREFIX, "list_deployments", "List agents", all_.find, {200: Answer("A page.", models.DeploymentPage)}, query=models.DeploymentsQuery),
+        _row("GET", PREFIX, "list_deployments", "List agents", all_.find, {200: Answer("A page.", models.DeploymentPage), **_FAULT}, query=models.DeploymentsQuery),
         _row("GET", DEPLOYMENT, "get_deployment", "Get an agent", all_.get, {200: Answer("The agent.", models.Deployment), **_ABSENT}),
         _row("GET", VERSIONS, "list_versions", "List an agent's versions, the latest first", all_.versions, {200: Answer("A page.", models.VersionPage), **_ABSENT}, query=models.VersionsQuery),
         _row("GET", VERSION, "get_version", "Get a version", all_.version, {200: Answer("The version.", models.Version), **_ABSENT}),
@@ -63,7 +66,8 @@ def _refused(description: str, headers: Mapping[str, str] | None = None) -> Answ
     return Answer(description, models.DeploymentError, headers or {})
 
 
-_ABSENT = {400: _refused("A value at fault."), 404: _refused("No such thing.")}
+_FAULT = {400: _refused("A value at fault.")}
+_ABSENT = {**_FAULT, 404: _refused("No such thing.")}
 _WRONG = {409: _refused("Its state does not allow it.")}
 _CREATE = {
     409: _refused("The key was used for another payload, or the state does not allow it."),

@@ -22,7 +22,9 @@ from .operations import parse_object, read_body, read_query
 from .streams import base
 
 RUNS = "/api/v1/runs"
-_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+KEY = "^[!-~]{1,255}$"
+"""What an Idempotency-Key looks like: visible ASCII."""
+_KEY = re.compile(KEY)
 _NOT_PAYLOAD = ("idempotency_key", "idempotency_scope")
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from ..model import Json
+from ..model import Json, Status
 from .problems import Shape
 
 PROMPT_LIMIT = 1024 * 1024
@@ -25,9 +25,13 @@ def _env_name(name: str) -> str:
     return name
 
 
-Text = Annotated[str, AfterValidator(_no_nul)]
+Text = Annotated[str, AfterValidator(_no_nul), Field(json_schema_extra={"pattern": "^[^\\u0000]*$"})]
 Name = Annotated[Text, StringConstraints(min_length=1, max_length=128)]
-Envs = dict[Annotated[str, AfterValidator(_env_name)], Annotated[Text, Field(strict=True)]]
+_NAMED: dict[str, Json] = {"propertyNames": {"pattern": "^(?!PRAISONRUN_)[^=\\u0000]+$"}}
+Envs = Annotated[
+    dict[Annotated[str, AfterValidator(_env_name)], Annotated[Text, Field(strict=True)]],
+    Field(json_schema_extra=_NAMED),
+]
 Whole = Annotated[int, Field(strict=True)]
 Flag = Annotated[bool, BeforeValidator(lambda given: given == "" or given)]
 """A query parameter that may stand without a value: `?follow`."""
@@ -74,7 +78,7 @@ class Retry(Shape):
 class ListQuery(Shape):
     """Filters and page of a list."""
 
-    status: str | None = Field(None, description="queued, running, succeeded, failed or cancelled.")
+    status: str | None = Field(None, json_schema_extra={"enum": [status.value for status in Status]})
     session_id: str | None = None
     agent: str | None = None
     root: str | None = Field(None, description="Only the tree of this run.")
@@ -89,15 +93,10 @@ class CancelQuery(Shape):
     wait: Flag = Field(True, description="Answer once the process is gone.")
 
 
-class StreamQuery(Shape):
-    """Where a stream begins."""
+class EventsQuery(Shape):
+    """Where a stream begins, and which page of events it answers to `Accept: application/json`."""
 
     after: int | None = Field(None, ge=0, lt=2**62, description="An event's id; Last-Event-ID does the same.")
-
-
-class EventsQuery(StreamQuery):
-    """Which page of events; a stream answers so to `Accept: application/json`."""
-
     wait: float = Field(0.0, ge=0, le=300, description="Seconds to wait for something new.")
     limit: int = Field(1000, ge=1, le=10_000, description="The most events of one answer.")
 

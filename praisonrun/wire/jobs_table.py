@@ -8,14 +8,14 @@ from ..engine import Engine
 from . import deliveries
 from . import jobs_models as models
 from .artifacts import Artifacts
-from .jobs import RUNS, Jobs
-from .operations import Answer, Operation
+from .jobs import KEY, RUNS, Jobs
+from .operations import Answer, Header, Operation
 from .slots import Slots
+from .sse import CURSOR
 from .streams import Streams
 
 RUN = RUNS + "/{run_id}"
-_KEY = {"Idempotency-Key": "Makes a repeated submit answer with the first one's run."}
-_CURSOR = {"Last-Event-ID": "The id of the last event seen; the stream goes on after it."}
+_KEY = {"Idempotency-Key": Header("Makes a repeated submit answer with the first one's run.", KEY)}
 _AGAIN = {"Retry-After": "Seconds until it is worth asking again."}
 _PLACED = {"Location": "The run's poll URL.", **_AGAIN}
 _BUSY = {503: Answer("Too many streams are open.", headers=_AGAIN)}
@@ -68,7 +68,7 @@ def operations(engine: Engine, slots: Slots | None = None) -> list[Operation]:
         ),
         Operation(
             "GET", RUN + "/stream", "stream_run", "Follow a run (SSE, NDJSON or JSON by Accept)", streams.stream,
-            query=models.EventsQuery, headers=_CURSOR,
+            query=models.EventsQuery, headers=CURSOR,
             answers={
                 200: Answer("Events as they happen.", "text/event-stream"),
                 204: Answer("The client has everything."),
@@ -78,7 +78,7 @@ def operations(engine: Engine, slots: Slots | None = None) -> list[Operation]:
         ),
         Operation(
             "GET", RUN + "/events", "list_events", "Page through a run's events", streams.events,
-            query=models.EventsQuery, headers=_CURSOR,
+            query=models.EventsQuery, headers=CURSOR,
             answers={200: Answer("Some events.", models.EventPage), 400: Answer("A bad cursor."), **_NOT_FOUND, **_QUERY},
         ),
         Operation(

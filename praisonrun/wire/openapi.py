@@ -10,7 +10,7 @@ import pydantic
 from pydantic.json_schema import models_json_schema
 
 from ..model import Json
-from .operations import Answer, Operation
+from .operations import Answer, Header, Operation
 from .problems import MEDIA_TYPE, Problem, title
 
 _PARAMETER = re.compile(r"{(\w+)(?::(\w+))?}")
@@ -108,10 +108,16 @@ def _given(schema: Mapping[str, Json]) -> dict[str, Json]:
     return {**{key: value for key, value in schema.items() if key not in ("anyOf", "default")}, **kinds[0]}
 
 
-def _headers(headers: Mapping[str, str]) -> list[dict[str, Json]]:
+def _headers(headers: Mapping[str, Header]) -> list[dict[str, Json]]:
     return [
-        {"name": name, "in": "header", "required": False, "description": text, "schema": {"type": "string"}}
-        for name, text in headers.items()
+        {
+            "name": name,
+            "in": "header",
+            "required": header.required,
+            "description": header.description,
+            "schema": {"type": "string", "pattern": header.pattern},
+        }
+        for name, header in headers.items()
     ]
 
 
@@ -143,6 +149,8 @@ def _content(status: int, answer: Answer, schemas: Schemas) -> dict[str, Json]:
             return {}
         case None:
             return {MEDIA_TYPE: {"schema": schemas[Problem, "serialization"]}}
+        case "application/json":
+            return {"application/json": {"schema": {"type": "object"}}}
         case str() as media_type:
             return {media_type: {"schema": {"type": "string"}}}
         case model:

@@ -48,6 +48,15 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Header:
+    """One request header with a meaning."""
+
+    description: str
+    pattern: str
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """One row of the table: a method on a path, what it takes and what it answers."""
 
@@ -61,8 +70,8 @@ class Operation:
     body: type[pydantic.BaseModel] | None = None
     answers: Mapping[int, Answer] = field(default_factory=dict)
     tag: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    """Request headers with a meaning here: name to description."""
+    headers: Mapping[str, Header] = field(default_factory=dict)
+    """Request headers with a meaning here."""
     large: bool = False
     """Whether a body may have 8 MiB instead of 1."""
 

@@ -20,10 +20,10 @@ from ..lifecycle import FINAL
 from ..model import Snapshot
 from ..story import last_lines
 from . import jobs_show as show
-from .jobs_models import EventsQuery, LogsQuery, StreamQuery
+from .jobs_models import EventsQuery, LogsQuery
 from .operations import read_query
 from .slots import Slots
-from .sse import HEARTBEAT, HELLO, SEND_TIMEOUT, UNBUFFERED, last_event_id
+from .sse import HEARTBEAT, HELLO, UNBUFFERED, last_event_id
 from .sse import stream as sse_stream
 
 _OUTPUT = {
@@ -44,10 +44,9 @@ class Streams:
         engine: Engine,
         *,
         heartbeat: float = HEARTBEAT,
-        send_timeout: float = SEND_TIMEOUT,
         slots: Slots | None = None,
     ) -> None:
-        self._engine, self._heartbeat, self._send_timeout = engine, heartbeat, send_timeout
+        self._engine, self._heartbeat = engine, heartbeat
         self._slots = slots or Slots()
         self._renderings: dict[tuple[Encode, str], Rendering] = {}
         self._logs = {kinds: Rendering(_printer(kinds)) for kinds in _OUTPUT.values()}
@@ -68,7 +67,6 @@ class Streams:
         told_live = sse_stream(
             _greeted(self._told(shown, after, show.sse, base(request), show.DONE), after),
             heartbeat=self._heartbeat,
-            send_timeout=self._send_timeout,
         )
         return self._slots.hold(told_live, shown.run.id, sse=sse)
 
@@ -107,9 +105,9 @@ class Streams:
     async def _start(self, request: Request) -> tuple[Snapshot, int]:
         """Return the run, looked up before a stream begins so that it can be a 404, and its cursor."""
         shown = await self._engine.get(request.path_params["run_id"])
-        after = last_event_id(request)  # it wins: a browser repeats the URL, and so ?after=, as it was
-        if after is None:
-            after = read_query(request, StreamQuery).after or 0
+        query, after = read_query(request, EventsQuery), last_event_id(request)
+        if after is None:  # else the header wins: a browser repeats the URL, and so ?after=, as it was
+            after = query.after or 0
         if after:
             reader = self._engine.reader(shown.run.id)
             with reader or nullcontext():
@@ -131,11 +129,13 @@ class Streams:
             rest, offset = self._rest(run.id, name, after)
             if rest:
                 yield encode(rest)
+        following = self._engine.follow(run.id, offset, self._rendering(encode, name))
         try:
-            async with aclosing(self._engine.follow(run.id, offset, self._rendering(encode, name))) as chunks:
-                async for chunk in chunks:
-                    yield chunk
-            shown = await self._engine.get(run.id)
+            with self._engine.watching(run.id):
+                async with aclosing(following) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+                shown = await self._engine.followed(run.id)
         except NotFound:
             return
         if shown.run.status in FINAL:

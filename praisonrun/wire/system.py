@@ -123,6 +123,8 @@ class System:
         problems = [engine.catalog.problem] if engine.catalog.problem else []
         if free < engine.limits.min_free:
             problems.append("the disk is nearly full: new runs are refused")
+        if engine.lost:
+            problems.append("the disk failed and nothing more is written: restart the server")
         shown = {
             "status": "degraded" if problems else "ok",
             "version": __version__,

@@ -1,0 +1,34 @@
+"""What was looked at in this turn of the event loop: a crowd of requests asks the disk once, not each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Turn:
+    """Remembers answers until the loop's next turn, and so never longer than other requests have to wait."""
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, Any] = {}
+
+    def once(self, key: Hashable, look: Callable[[], T]) -> T:
+        """Return what `look` gives, or gave in this turn. Without a running loop it is always asked."""
+        try:
+            answer: T = self._known[key]
+        except KeyError:
+            answer = look()
+            self._keep(key, answer)
+        return answer
+
+    def _keep(self, key: Hashable, answer: Any) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        if not self._known:
+            loop.call_soon(self._known.clear)
+        self._known[key] = answer
