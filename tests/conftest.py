@@ -14,6 +14,8 @@ from . import canonical_rig
 from .harness import AGENTS, Server, engine_in
 from .wire_rig import Api, house
 
+pytest_plugins = ("tests.scorecard",)
+
 
 @pytest.fixture
 def anyio_backend() -> str:

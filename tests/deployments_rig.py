@@ -83,13 +83,7 @@ class Client(Api):
     def told(self, made: Json, text: str) -> None:
         """Return once a run or service said something, praisonrun's own words included."""
         run_id = made["id"].replace("adrun_", "run_").replace("adsvc_", "run_")
-        with self.stream("GET", f"/api/v1/runs/{run_id}/stream") as answer:
-            seen = ""
-            for chunk in answer.iter_text():
-                seen += chunk
-                if text in seen:
-                    return
-        raise AssertionError(f"{text!r} is not in {seen!r}")
+        self.until(run_id, text, "stream")
 
 
 def house(home: Path, agents: str = AGENTS) -> Iterator[Server]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from praisonrun.agents import Catalog, crewtexts
+from praisonrun.agents import Catalog, crewtexts, document
 from praisonrun.errors import BadRequest, ConfigError, Invalid
 
 CREW = """\
@@ -78,6 +78,29 @@ def test_a_broken_edit_keeps_the_last_good_version_and_warns_once(
     assert len(caplog.records) == 1
     write(file, "agents: {c: {command: [x]}}")
     assert (names(catalog), catalog.problem or "") == (["c"], "")
+
+
+def test_a_broken_edit_is_parsed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = write(tmp_path / "agents.yaml", "agents: {a: {command: [x]}}")
+    catalog = Catalog(file, [tmp_path], {})
+    parsed: list[str] = []
+    read = document.read
+
+    def counted(text: str, place: Path, shown: str) -> document.Document:
+        parsed.append(text)
+        return read(text, place, shown)
+
+    monkeypatch.setattr(document, "read", counted)
+    broken = ("agents: [", "agents: {")
+    for text in (*broken, broken[0]):
+        write(file, text)
+        assert [names(catalog) for _ in range(3)] == [["a"]] * 3
+    file.unlink()
+    assert names(catalog) == ["a"]
+    write(file, broken[0])
+    assert names(catalog) == ["a"]
+    assert "no such file" not in str(catalog.problem)
+    assert parsed == [*broken, broken[0], broken[0]]
 
 
 def test_a_broken_edit_that_is_taken_back_is_forgotten(tmp_path: Path) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from praisonrun.agents import Catalog, files
 from praisonrun.errors import BadRequest, Invalid
+
+pytestmark = pytest.mark.scorecard(28)
 
 GOOD = "agents: {inner: {command: [ls]}}"
 
@@ -144,6 +147,18 @@ def test_what_is_no_agents_file_is_a_bad_request(place: Path, name: str, says: s
     assert caught.value.field == "agent_file"
     assert says in caught.value.message
     caught.value.message.encode()
+
+
+def test_no_path_of_the_corpus_is_read_and_none_hangs(place: Path, figure: Callable[[str], None]) -> None:
+    corpus, slowest = [*OUTSIDE, *(name for name, _ in REFUSED)], 0.0
+    assert len(set(corpus)) >= 40
+    for name in corpus:
+        begun = time.monotonic()
+        with pytest.raises(BadRequest):
+            catalog(place).from_file(name.format(root=place, tmp=place.parent))
+        slowest = max(slowest, time.monotonic() - begun)
+    figure(f"{len(corpus)} paths of agent_file: 0 read, the slowest refused after {slowest * 1000:.0f} ms")
+    assert slowest < 1
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from praisonrun.agents import Catalog, argv, check, child_env, install_argv, missing_env, preflight, program
+from praisonrun.agents import Catalog, argv, child_env, install_argv, missing_env, preflight, program
+from praisonrun.agents.check import check
 from praisonrun.agents.frameworks import resolve
 from praisonrun.agents.launch import ARGUMENT_LIMIT
 from praisonrun.errors import ConfigError, Invalid

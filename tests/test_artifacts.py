@@ -36,6 +36,7 @@ def folder(tmp_path: Path) -> Path:
     return root
 
 
+@pytest.mark.scorecard(28)
 def test_only_regular_files_are_listed(folder: Path) -> None:
     assert [(each.path, each.size) for each in artifacts.listed(folder)] == [("a.txt", 1), ("deep/b.txt", 2)]
     assert artifacts.listed(folder / "none") == []
@@ -47,6 +48,7 @@ def test_a_listed_file_opens(folder: Path) -> None:
     os.close(fd)
 
 
+@pytest.mark.scorecard(28)
 @pytest.mark.parametrize(
     "path",
     ["", ".", "..", "/", "/etc/passwd", "../a.txt", "../../outside/secret", "deep/../a.txt", "deep/..", "deep",
@@ -60,6 +62,7 @@ def test_nothing_else_does(folder: Path, path: str) -> None:
     assert len(os.listdir("/dev/fd")) == before
 
 
+@pytest.mark.scorecard(28)
 def test_a_folder_that_is_a_link_is_no_folder(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "alias").symlink_to(folder)
     assert artifacts.listed(tmp_path / "alias") == []

@@ -174,6 +174,7 @@ def test_the_three_forms_tell_the_same(canon: Api) -> None:
     assert latest == ids[-1]
 
 
+@pytest.mark.scorecard(21)
 def test_resume_from_every_event(canon: Api) -> None:
     run_id = ran(canon, agent("twice", "x", backoff_limit=1))["run_id"]
     told = streamed(canon, run_id)
@@ -213,6 +214,7 @@ def test_the_latest_event_of_a_live_run(canon: Api) -> None:
     canon.post(f"/runs/{slow}/cancel")
 
 
+@pytest.mark.scorecard(21)
 def test_a_stream_goes_on_across_a_restart_of_the_server(tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     for server in house(tmp_path):

@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from praisonrun import __main__, __version__, cli
-from praisonrun.agents import AgentReport, Report
+from praisonrun.agents.check import AgentReport, Report
 from praisonrun.cli import check, local, run, stop
 from praisonrun.cli.client import RUNS, TRIES, Client
 from praisonrun.cli.screen import Screen, plain

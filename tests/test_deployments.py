@@ -182,6 +182,7 @@ def test_what_is_no_prompt_is_given_as_json(client: Client) -> None:
         assert said == [printed]
 
 
+@pytest.mark.scorecard(29)
 def test_values_of_envs_are_written_nowhere(client: Client, home: Server) -> None:
     secret = f"secret-{uuid.uuid4()}"
     run = client.did("needy", envs={"SECRET": secret})

@@ -23,6 +23,7 @@ TOKEN = "correct-horse-battery-staple"
 HERE = Listening("http://127.0.0.1:4711", 4711, os.getpid(), "0.1.0", "2026-01-01T00:00:00.000Z")
 
 
+@pytest.mark.scorecard(29)
 def test_it_is_written_whole_and_private(tmp_path: Path) -> None:
     (tmp_path / FILE).symlink_to(tmp_path / "elsewhere")  # a link is replaced, not followed
     discovery.write(tmp_path, HERE)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 from pathlib import Path
 
 import pytest
 
-from praisonrun.engine import Choice, Engine, Submit
-from praisonrun.errors import DiskFull, Invalid, KeyReused, NotFound, QueueFull, WrongState
+from praisonrun.engine import SHORT, Choice, Engine, Submit
+from praisonrun.errors import DiskFull, Invalid, KeyReused, NotFound, QueueFull, Unavailable, WrongState
 from praisonrun.feed import Rendering
 from praisonrun.journal import START, Kind
 from praisonrun.model import Failure, Snapshot, Status
+from praisonrun.rundir import RunDir
 from praisonrun.store import Find, Key
+from praisonrun.story import Result, result
 
 from .harness import Engines, alive, ran, submit
 
@@ -261,3 +264,47 @@ async def test_limits_refuse_before_any_row_exists(engines: Engines, tmp_path: P
         with pytest.raises(DiskFull, match="--min-free"):
             await submit(engine, "quick")
         assert (await engine.get(held)).run.status is Status.SUCCEEDED
+
+
+async def test_all_who_ask_for_a_long_answer_at_once_share_one_reading(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[str] = []
+
+    def counted(rundir: RunDir, run_id: str, name: str) -> Result:
+        reads.append(run_id)
+        return result(rundir, run_id, name)
+
+    run = (await ran(engine, "count", "40000")).run
+    assert run.journal_end is not None
+    assert run.journal_end > SHORT
+    monkeypatch.setattr("praisonrun.engine.result", counted)
+    answers = await asyncio.gather(*(engine.result(run) for _ in range(20)))
+    assert reads == [run.id]
+    assert {answer.value for answer in answers} == {"".join(f"line {n}\n" for n in range(40000))}
+
+
+async def test_a_run_whose_files_cannot_be_removed_stays_whole(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = (await ran(engine, "echo", "hi")).run.id
+
+    def failing(self: RunDir, run_id: str) -> None:
+        raise OSError(errno.EIO, "Input/output error", "/secret/place")
+
+    monkeypatch.setattr(RunDir, "remove", failing)
+    with pytest.raises(Unavailable, match="cannot be removed: input/output error; try again"):
+        await engine.delete(run_id)
+    assert (await engine.result((await engine.get(run_id)).run)).value == "got hi\n"
+
+
+async def test_a_run_whose_journal_cannot_be_made_says_so_without_a_path(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(self: RunDir, run_id: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device", "/secret/place")
+
+    monkeypatch.setattr(RunDir, "create", failing)
+    run = (await ran(engine, "echo", "hi")).run
+    assert run.failure is Failure.SPAWN_FAILED
+    assert run.error == "cannot make the run's files: no space left on device"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from praisonrun.formats import FORMATS, Summary, events
+from praisonrun.formats import FORMATS, Summary, events, jsonl
 from praisonrun.journal import SLOTS, START, Frame, Kind, event_id
 from praisonrun.model import Failure, Outcome, Status
 
@@ -97,3 +97,11 @@ def test_a_new_attempt_starts_afresh() -> None:
     summary = summed('{"type": "result", "result": 1}', '{"attempt": 2, "pid": 5}')
     assert summary.outcome() is None
     assert summary.stored() is None
+
+
+def test_a_result_is_found_where_its_word_is_escaped_and_lines_that_cannot_be_one_are_not_parsed() -> None:
+    escaped = rb'{"type": "re\u0073ult", "result": 7}'
+    assert [name for name, _ in jsonl.read(escaped.decode())] == ["result"]
+    assert jsonl.may_answer(escaped)
+    assert jsonl.may_answer(b'{"type":"result"}')
+    assert not jsonl.may_answer(b'{"type":"message","text":"hi"}')

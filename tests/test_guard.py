@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from praisonrun.server import UVICORN
 from praisonrun.wire.edge import HEADERS, Edge
-from praisonrun.wire.guard import LEFTOVER, PIECE, Guard, Limits, sweep
+from praisonrun.wire.guard import LARGE, LEFTOVER, PIECE, Guard, Joined, Limits, sweep
 
 pytestmark = pytest.mark.anyio
 QUICK = Limits(head=0.3, body=0.5, stalled=0.4, connections=8, pipelined=4)
@@ -216,6 +216,7 @@ REFUSED: dict[str, tuple[list[bytes], int]] = {
 }
 
 
+@pytest.mark.scorecard(24)
 @pytest.mark.parametrize("what", REFUSED)
 async def test_what_is_too_much_or_wrong_is_refused_as_a_problem(what: str) -> None:
     parts, expected = REFUSED[what]
@@ -287,6 +288,7 @@ SLOW: dict[str, list[bytes]] = {
 }
 
 
+@pytest.mark.scorecard(23)
 @pytest.mark.parametrize("what", SLOW)
 async def test_the_slow_are_closed_in_time(what: str) -> None:
     app = App()
@@ -303,6 +305,7 @@ async def test_the_slow_are_closed_in_time(what: str) -> None:
             await app.left.wait()
 
 
+@pytest.mark.scorecard(23)
 async def test_a_byte_now_and_then_buys_no_time() -> None:
     async with served(App()) as port:
         for drip in (
@@ -378,3 +381,38 @@ def test_what_is_said_by_bytes_is_said_once() -> None:
 def test_limits_are_what_the_readme_says() -> None:
     limits: Any = Limits()
     assert (limits.head + 1, limits.body + 1, limits.connections) == (10, 30, 1024)
+
+
+class Sent:
+    """A transport that only remembers."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        self.pieces.append(data)
+
+    def close(self) -> None:
+        self.pieces.append(b"(closed)")
+
+
+async def test_a_head_leaves_with_its_body_and_not_after_the_close() -> None:
+    sent = Sent()
+    joined = Joined(cast("asyncio.Transport", sent), asyncio.get_running_loop())
+    joined.write(b"head")
+    joined.write(b" body")
+    assert sent.pieces == []
+    await asyncio.sleep(0)
+    assert sent.pieces == [b"head body"]
+    joined.write(b"last")
+    joined.close()
+    await asyncio.sleep(0)
+    assert sent.pieces == [b"head body", b"last", b"(closed)"]
+
+
+async def test_small_pieces_do_not_pile_up_where_nobody_can_pause_their_writer() -> None:
+    sent = Sent()
+    joined = Joined(cast("asyncio.Transport", sent), asyncio.get_running_loop())
+    for _ in range(100):
+        joined.write(b"x" * 1024)
+    assert 100 * 1024 - sum(map(len, sent.pieces)) <= LARGE

@@ -284,6 +284,7 @@ def test_a_key_lives_as_long_as_its_run(api: Api) -> None:
     assert "idempotency-replayed" not in again.headers
 
 
+@pytest.mark.scorecard(17)
 async def test_fifty_at_once_are_one_run(shared: Server) -> None:
     async with httpx2.AsyncClient(base_url=shared.url, timeout=30) as client:
         body, headers = {"prompt": "x", "agent": "quick"}, {"Idempotency-Key": "fifty"}
@@ -293,6 +294,7 @@ async def test_fifty_at_once_are_one_run(shared: Server) -> None:
     assert [answer.headers.get("idempotency-replayed") for answer in answers].count("true") == 49
 
 
+@pytest.mark.scorecard(17)
 def test_a_key_outlives_a_killed_server(server: Server) -> None:
     body, headers = {"prompt": "x", "agent": "quick"}, {"Idempotency-Key": "durable"}
     with server.client() as client:
@@ -645,6 +647,7 @@ def test_a_full_queue_is_a_503_before_any_row(server: Server, tmp_path: Path) ->
         assert [api.ended(each)["status"] for each in (held, queued)] == ["succeeded"] * 2
 
 
+@pytest.mark.scorecard(10)
 def test_a_full_disk_is_a_507_before_any_row(server: Server) -> None:
     server.stop()
     server.start("--min-free", "1000000000")

@@ -28,12 +28,12 @@ def test_final_states_lead_nowhere() -> None:
 
 def test_a_claim_counts_an_attempt_and_keeps_the_first_start() -> None:
     assert (RUNNING.attempt, RUNNING.started_at, RUNNING.boot) == (1, 2, "boot")
-    again = lifecycle.claim(replace(RUNNING, status=Status.QUEUED), 5, "boot")
+    again = lifecycle.claim(RUNNING._replace(status=Status.QUEUED), 5, "boot")
     assert (again.attempt, again.started_at) == (2, 2)
 
 
 def test_taking_back_a_claim_leaves_no_trace_of_it() -> None:
-    assert lifecycle.unclaim(RUNNING, 3) == replace(QUEUED, updated_at=3, boot="boot")
+    assert lifecycle.unclaim(RUNNING, 3) == QUEUED._replace(updated_at=3, boot="boot")
 
 
 def test_cancel_ends_a_queued_run_and_marks_a_running_one() -> None:
@@ -41,12 +41,12 @@ def test_cancel_ends_a_queued_run_and_marks_a_running_one() -> None:
     assert lifecycle.cancel(QUEUED, 5, "why").error == "cancelled: why"
     marked = lifecycle.cancel(RUNNING, 5, "why")
     assert (marked.status, marked.cancel_requested_at) == (Status.RUNNING, 5)
-    assert lifecycle.cancel(marked, 6, "later") == replace(marked, updated_at=6)
+    assert lifecycle.cancel(marked, 6, "later") == marked._replace(updated_at=6)
 
 
 @pytest.mark.parametrize("status", sorted(FINAL))
 def test_what_is_final_stays_so(status: Status) -> None:
-    final = replace(QUEUED, status=status)
+    final = QUEUED._replace(status=status)
     with pytest.raises(WrongState):
         lifecycle.cancel(final, 5)
     with pytest.raises(WrongState):
@@ -87,7 +87,7 @@ def test_how_an_end_is_judged(
 
 
 def test_a_failure_goes_back_to_the_queue_while_retries_are_left() -> None:
-    run = replace(RUNNING, retries=1, backoff=2.0)
+    run = RUNNING._replace(retries=1, backoff=2.0)
     once = finished(run, replace(ENDED, code=1))
     assert (once.status, once.due_at) == (Status.QUEUED, 9 + 2_000_000)
     twice = finished(lifecycle.claim(once, 20, "boot"), replace(ENDED, attempt=2, code=1))
@@ -96,15 +96,15 @@ def test_a_failure_goes_back_to_the_queue_while_retries_are_left() -> None:
 
 @pytest.mark.parametrize("reason", ["lost", "spawn_failed", "env_lost", "cancelled"])
 def test_some_ends_are_never_tried_again(reason: str) -> None:
-    run = replace(RUNNING, retries=5)
+    run = RUNNING._replace(retries=5)
     assert finished(run, replace(ENDED, reason=reason)).status in FINAL
 
 
 def test_a_run_asked_to_cancel_is_not_tried_again() -> None:
-    run = lifecycle.cancel(replace(RUNNING, retries=5), 3)
+    run = lifecycle.cancel(RUNNING._replace(retries=5), 3)
     assert finished(run, replace(ENDED, code=1)).status is Status.FAILED
 
 
 def test_back_off_doubles_up_to_five_minutes() -> None:
-    pauses = [lifecycle.pause(replace(RUNNING, attempt=n)) for n in (1, 2, 3, 9, 10, 60)]
+    pauses = [lifecycle.pause(RUNNING._replace(attempt=n)) for n in (1, 2, 3, 9, 10, 60)]
     assert pauses == [1, 2, 4, 256, 300, 300]

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
 
 from .harness import Server
 from .wire_rig import RUNS, Api, table
+
+pytestmark = pytest.mark.scorecard(26)
 
 Headers = tuple[tuple[str, str], ...]
 TOO_MUCH = 8 * 1024 * 1024 + 1
@@ -122,8 +124,10 @@ def test_a_body_is_json_or_refused(house: House, method: str, path: str) -> None
     assert house.state() == before
 
 
-def test_the_matrix_is_not_empty_and_friends_are_let_in(house: House) -> None:
+def test_the_matrix_is_not_empty_and_friends_are_let_in(house: House, figure: Callable[[str], None]) -> None:
     assert len(ROUTES) > 30
+    cases = len(ROUTES) * len(STRANGERS) * 2
+    figure(f"{len(ROUTES)} routes x {len(STRANGERS)} strangers x 2 runs: {cases} cases, none let in")
     friends: tuple[Headers, ...] = (
         HOST,
         (("Host", "localhost:{port}"),),

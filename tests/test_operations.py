@@ -16,6 +16,7 @@ from praisonrun.wire import problems
 from praisonrun.wire.openapi import document
 from praisonrun.wire.operations import (
     Answer,
+    Header,
     NotJson,
     Operation,
     exception_handlers,
@@ -79,7 +80,7 @@ TABLE = [
         body=Order,
         answers={202: Answer("Accepted", Shown, {"Location": "the run"}), 409: Answer("Key reused")},
         tag="runs",
-        headers={"Idempotency-Key": "one run a key"},
+        headers={"Idempotency-Key": Header("one run a key", "^.+$")},
     ),
     Operation(
         "GET", "/runs", "find", "Find runs.", find, query=Page, answers={200: Answer("", Shown)}, tag="runs"

@@ -54,6 +54,7 @@ async def test_a_run_found_again_can_be_cancelled(engines: Engines) -> None:
         assert not alive(shown.run.pid)
 
 
+@pytest.mark.scorecard(12)
 async def test_a_killed_shim_is_a_lost_run_and_leaves_nothing(engines: Engines, tmp_path: Path) -> None:
     async with engines() as engine:
         run_id = await submit(engine, "stubborn", retries=3)
@@ -96,6 +97,7 @@ async def test_a_queued_run_starts_after_the_restart_unless_it_needs_envs(
         assert "SECRET" in shown.run.error
 
 
+@pytest.mark.scorecard(3)
 def test_kill_minus_nine_of_the_server(server: Server, tmp_path: Path) -> None:
     run_id = server.submit("until", str(tmp_path / "gate"))
     with server.client() as client, client.stream("GET", f"/api/v1/runs/{run_id}/logs?follow=1") as logs:

@@ -65,6 +65,7 @@ def test_reopen_keeps_frames(runs: RunDir) -> None:
     assert runs.journal("r").read_bytes() == before
 
 
+@pytest.mark.scorecard(28)
 def test_a_link_is_no_journal(runs: RunDir, tmp_path: Path) -> None:
     (tmp_path / "other").write_text("precious")
     runs.journal("r").symlink_to(tmp_path / "other")
@@ -109,6 +110,7 @@ def test_watch_is_a_byte_of_the_header(runs: RunDir) -> None:
     os.close(fd)
 
 
+@pytest.mark.scorecard(28)
 def test_remove_follows_no_link(runs: RunDir, tmp_path: Path) -> None:
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "precious").write_text("x")
@@ -126,6 +128,7 @@ def test_remove_follows_no_link(runs: RunDir, tmp_path: Path) -> None:
     assert (tmp_path / "outside" / "precious").exists()
 
 
+@pytest.mark.scorecard(28)
 def test_remove_knows_no_depth(runs: RunDir) -> None:
     fd = os.open(runs.folder("r").parent, os.O_RDONLY)
     name = "r"

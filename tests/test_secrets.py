@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from praisonrun.rundir import RunDir
 from .harness import Server
 from .test_token import TOKEN
 from .wire_rig import RUNS, table
+
+pytestmark = pytest.mark.scorecard(29)
 
 LITERAL, GIVEN, AGAIN, PASSED = (
     f"canary-{name}-7f3a91c2" for name in ("literal", "given", "again", "passed")
@@ -107,25 +109,36 @@ def busy(house: House) -> str:
     return live
 
 
-def test_secrets_are_found_nowhere(house: House) -> None:
+def test_secrets_are_found_nowhere(house: House, figure: Callable[[str], None]) -> None:
     live = busy(house)
     crash(house)
-    found = [(canary, line) for canary in CANARIES for line in processes() if canary.encode() in line]
-    assert found == []
+    lines = list(processes())
+    assert [(canary, line) for canary in CANARIES for line in lines if canary.encode() in line] == []
+    written = files(house)
+    assert any(name.endswith("praisonrun.db-wal") for name in written)
     house.ask("POST", f"{RUNS}/{live}/cancel")
     for operation in table():
         if operation.method == "GET":
             path = operation.path.replace("{run_id}", live).replace("{path:path}", "a")
             house.ask("GET", path, params={"after": 0}, headers={"Accept": "application/json"})
     house.server.stop()
-    kept = {str(file): file.read_bytes() for file in house.server.state.rglob("*") if file.is_file()}
+    kept = files(house)
     said = "".join(house.server.said).encode()
     assert any(name.endswith("praisonrun.db") for name in kept)
     assert b"Traceback" in said  # the crash was told
     for canary in map(str.encode, CANARIES):
-        assert [name for name, data in kept.items() if canary in data] == []
+        assert [name for name, data in [*written.items(), *kept.items()] if canary in data] == []
         assert [data for data in house.heard if canary in data] == []
         assert canary not in said
+    figure(
+        f"{len(CANARIES)} canaries: 0 in {len(written)} files of a live server (-wal too), {len(kept)} of a "
+        f"stopped one, {len(house.heard)} answers and heads, its log with a crash, {len(lines)} command lines"
+    )
+
+
+def files(house: House) -> dict[str, bytes]:
+    """Return every file of the state directory."""
+    return {str(file): file.read_bytes() for file in house.server.state.rglob("*") if file.is_file()}
 
 
 def crash(house: House) -> None:
@@ -151,10 +164,11 @@ def processes() -> Iterator[bytes]:
             continue
 
 
-def test_what_is_kept_is_ours_alone(house: House) -> None:
+def test_what_is_kept_is_ours_alone(house: House, figure: Callable[[str], None]) -> None:
     live = busy(house)
     seen = set()
-    for path in [house.server.state, *house.server.state.rglob("*")]:
+    paths = [house.server.state, *house.server.state.rglob("*")]
+    for path in paths:
         mode = path.lstat().st_mode
         kind = "d" if stat.S_ISDIR(mode) else "f" if stat.S_ISREG(mode) else "other"
         seen.add(kind)
@@ -162,6 +176,7 @@ def test_what_is_kept_is_ours_alone(house: House) -> None:
         assert stat.S_IMODE(mode) in wanted, (path, oct(mode))
         assert path.lstat().st_uid == os.geteuid()
     assert {"d", "f"} <= seen
+    figure(f"modes of {len(paths)} files and directories: all 0600 or 0700, and ours")
     house.ask("POST", f"{RUNS}/{live}/cancel")
 
 

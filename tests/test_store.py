@@ -91,14 +91,14 @@ FULLEST = run(
 
 async def test_every_field_returns_as_it_was(store: Store) -> None:
     [added] = await add(store, FULLEST)
-    assert added == replace(FULLEST, seq=1)
+    assert added == FULLEST._replace(seq=1)
     assert await store.get_full("run_1") == added
-    assert await store.get("run_1") == replace(added, prompt="", input=None)
+    assert await store.get("run_1") == added._replace(prompt="", input=None)
 
 
 async def test_a_field_of_run_is_a_column(store: Store) -> None:
     table = await store._reader.run(lambda db: {row[1] for row in db.execute("PRAGMA table_info(runs)")})
-    assert table - {"key_scope", "fingerprint"} == set(Run.__dataclass_fields__)
+    assert table - {"key_scope", "fingerprint"} == set(Run._fields)
 
 
 async def test_an_unknown_run_is_not_found(store: Store) -> None:
@@ -187,7 +187,7 @@ async def test_the_same_run_writes_nothing(store: Store) -> None:
 
     def written(db: sqlite3.Connection) -> int:
         before = db.total_changes
-        writes.change(db, "run_1", replace, owed)
+        writes.change(db, "run_1", Run._replace, owed)
         return db.total_changes - before
 
     assert await store._writer.run(written) == 0
@@ -197,7 +197,7 @@ async def test_a_final_run_owes_its_webhook_in_the_same_transaction(store: Store
     await add(store, run(webhook_url="http://127.0.0.1/hook"), run("run_2"))
     await store.change("run_1", lambda r: lifecycle.cancel(r, 7))
     await store.change("run_2", lambda r: lifecycle.cancel(r, 7))
-    await store.change("run_1", lambda r: replace(r, metadata={"later": 1}))
+    await store.change("run_1", lambda r: r._replace(metadata={"later": 1}))
     [found] = await store.outbox.of_run("run_1")
     owed = found.delivery
     assert owed.id.startswith("msg_")
@@ -318,7 +318,7 @@ async def random_history(store: Store, dice: random.Random, length: int) -> list
             await store.delete(chosen)
             del known[chosen]
     return [
-        replace(found, prompt="", input=None) for found in sorted(known.values(), key=lambda each: each.seq)
+        found._replace(prompt="", input=None) for found in sorted(known.values(), key=lambda each: each.seq)
     ]
 
 

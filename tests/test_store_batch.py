@@ -99,6 +99,7 @@ async def test_a_commit_that_fails_tells_everybody(store: Store) -> None:
     assert await add(store, "run_1") == "run_1"
 
 
+@pytest.mark.scorecard(10)
 async def test_a_full_disk_refuses_and_recovers(store: Store) -> None:
     await add(store, "run_0")
     pages = await store._writer.run(lambda db: db.execute("PRAGMA page_count").fetchone()[0])
@@ -112,6 +113,7 @@ async def test_a_full_disk_refuses_and_recovers(store: Store) -> None:
     assert await add(store, "run_big", "x" * 100_000) == "run_big"
 
 
+@pytest.mark.scorecard(11)
 async def test_after_a_failed_fsync_nothing_more_is_written(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,6 +129,7 @@ async def test_after_a_failed_fsync_nothing_more_is_written(
     monkeypatch.setattr(Batch, "execute", failing)
     answers = await asyncio.gather(add(store, "run_1"), add(store, "run_2"), return_exceptions=True)
     assert [type(answer) for answer in answers] == [Unavailable, Unavailable]
+    assert store.lost
     monkeypatch.undo()
     with pytest.raises(Unavailable, match="restart"):
         await add(store, "run_3")

@@ -61,6 +61,7 @@ PRAGMAS = {
 }
 
 
+@pytest.mark.scorecard(29)
 async def test_everything_is_private_and_set_up(place: Path) -> None:
     def pragmas(db: sqlite3.Connection) -> dict[str, Any]:
         return {name: db.execute(f"PRAGMA {name}").fetchone()[0] for name in PRAGMAS}
@@ -136,6 +137,7 @@ async def test_a_file_of_the_present_schema_is_taken_as_it_is(place: Path) -> No
         assert (await store.find(Find())).total == 1
 
 
+@pytest.mark.scorecard(32)
 async def test_later_steps_are_taken_once_each_in_one_transaction(place: Path) -> None:
     async with Store.open(place) as store:
         await add(store, "run_1")
@@ -235,6 +237,7 @@ def killed(place: Path, after: int) -> set[str]:
     return {line.decode().strip() for line in lines if line.endswith(b"\n")}
 
 
+@pytest.mark.scorecard(1)
 async def test_kill_9_loses_nothing_that_was_acknowledged(place: Path) -> None:
     acknowledged: set[str] = set().union(*(killed(place, 5 + 3 * loop) for loop in range(20)))
     async with Store.open(place) as store:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+from starlette.requests import Request
+
 from praisonrun import __version__
+from praisonrun.engine import Engine
 from praisonrun.wire.jobs_models import JobStatus
-from praisonrun.wire.system import AgentShown, Health, Stats
+from praisonrun.wire.system import AgentShown, Health, Stats, System
 
 from .harness import Json, Server
 from .wire_rig import RUNS, Api, exact
@@ -106,3 +110,13 @@ def test_head_is_get_without_its_body(api: Api) -> None:
         assert api.head(f"{RUNS}/{live}/{path}").status_code == 200
     api.post(f"{RUNS}/{live}/cancel")
     JobStatus.model_validate(api.status(live))
+
+
+async def test_a_lost_store_shows_in_health(engine: Engine) -> None:
+    asked = Request({"type": "http", "headers": []})
+    assert json.loads(bytes((await System(engine).health(asked)).body))["status"] == "ok"
+    engine._store._writer._batch.lost = True
+    shown = json.loads(bytes((await System(engine).health(asked)).body))
+    assert shown["status"] == "degraded"
+    assert shown["problems"] == ["the disk failed and nothing more is written: restart the server"]
+    engine._store._writer._batch.lost = False

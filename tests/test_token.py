@@ -58,6 +58,7 @@ def run_id(guarded: Server) -> str:
     return str(answer.json()["job_id"])
 
 
+@pytest.mark.scorecard(26)
 @pytest.mark.parametrize(("method", "path"), ROUTES, ids=lambda part: part)
 def test_every_route_wants_it(guarded: Server, run_id: str, method: str, path: str) -> None:
     target = path.replace("{run_id}", run_id).replace("{path:path}", "x")

@@ -200,6 +200,7 @@ def test_every_id_has_a_file_name_of_its_own(one: str, other: str) -> None:
         assert "." not in name
 
 
+@pytest.mark.scorecard(28)
 def test_dangerous_ids_stay_inside(tmp_path: Path) -> None:
     runs = RunDir(tmp_path)
     wanted = {"..", ".", "a", "A", "a.journal", "run_1", "Z" * 128, "=mfqq"}

@@ -14,7 +14,7 @@ import socket
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ from praisonrun.wire.jobs_webhook import RESULT_LIMIT, body
 
 from . import zoo
 from .harness import AGENTS, Server, ran, submit
+from .proof.world import seed
 from .wire_rig import Api
 from .zoo import Got, Receiver
 
@@ -162,6 +163,7 @@ async def test_who_may_be_told_is_checked_behind_every_dialect(engine: Engine) -
         await submit(engine, "echo", webhook_url=own, webhook_reach=Reach.LOOPBACK)
 
 
+@pytest.mark.scorecard(27)
 @pytest.mark.parametrize(
     "url",
     [
@@ -185,10 +187,11 @@ def test_what_is_refused_at_submit(server: Server, api: Api, url: str) -> None:
     assert "u:p" not in answer.text
 
 
+@pytest.mark.scorecard(27)
 def test_a_proxy_s_client_may_not_use_receivers_of_this_machine(api: Api, receiver: Receiver) -> None:
     asked = {"agent": "echo", "prompt": "x", "webhook_url": receiver.url}
     for name in FORWARDED:
-        assert api.post("/api/v1/runs", json=asked, headers={name: "127.0.0.1"}).status_code == 422
+        assert api.post("/api/v1/runs", json=asked, headers={name.decode(): "127.0.0.1"}).status_code == 422
 
 
 def test_how_far_away_a_caller_is() -> None:
@@ -272,6 +275,7 @@ def test_dead_letters_over_http_and_on_the_command_line(
 # --- kill -9 --------------------------------------------------------------------------------------
 
 
+@pytest.mark.scorecard(5)
 def test_a_kill_between_the_answer_and_the_record_repeats_the_same_webhook(server: Server) -> None:
     def kills(receiver: Receiver, connection: socket.socket, got: Got) -> None:
         if len(receiver.got) == 1:
@@ -308,6 +312,7 @@ def test_a_stop_waits_for_no_receiver_and_repeats_what_it_broke_off(server: Serv
         assert receiver.next().headers["webhook-id"] == first.headers["webhook-id"]
 
 
+@pytest.mark.scorecard(4)
 def test_a_kill_before_the_end_loses_no_webhook(server: Server, receiver: Receiver, tmp_path: Path) -> None:
     with Api(server.url) as api:
         run_id = api.submit("until", str(tmp_path / "gate"), webhook_url=receiver.url)
@@ -318,9 +323,9 @@ def test_a_kill_before_the_end_loses_no_webhook(server: Server, receiver: Receiv
     assert told(receiver)[1]["status"] == "succeeded"
 
 
-def loop(server: Server, kills: int, seed: int) -> tuple[int, int]:
+def loop(server: Server, kills: int) -> tuple[int, int]:
     """Kill the server at random moments of its deliveries; return how many runs were told, and repeats."""
-    chance, ids = random.Random(seed), defaultdict[str, set[str]](set)
+    chance, ids = random.Random(f"{seed()} webhooks"), defaultdict[str, set[str]](set)
     with Receiver(zoo.answer()) as good, Receiver(zoo.answer(500)) as bad:
         runs: dict[str, Receiver] = {}
         for _ in range(kills):
@@ -343,25 +348,26 @@ def loop(server: Server, kills: int, seed: int) -> tuple[int, int]:
         return len(runs), len(good.got) - sum(receiver is good for receiver in runs.values())
 
 
+@pytest.mark.scorecard(4, 5)
 def test_every_run_is_told_across_kills(server: Server) -> None:
-    loop(server, 4, 1)
+    loop(server, 4)
 
 
+@pytest.mark.scorecard(4, 5)
 @pytest.mark.proof
 @pytest.mark.timeout(1800)
-def test_every_run_is_told_across_many_kills(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
-    seed = random.randrange(1 << 32)
-    runs, repeats = loop(server, 200, seed)
-    with capsys.disabled():
-        print(
-            f"\nfigure: webhooks, seed {seed}: 200 kills, {runs} runs, 0 never told; "
-            f"{repeats} told twice, 0 of them under another webhook-id"
-        )
+def test_every_run_is_told_across_many_kills(server: Server, figure: Callable[[str], None]) -> None:
+    runs, repeats = loop(server, 200)
+    figure(
+        f"webhooks: 200 kills, {runs} runs, 0 never told; "
+        f"{repeats} told twice, 0 of them under another webhook-id"
+    )
 
 
 # --- secrets --------------------------------------------------------------------------------------
 
 
+@pytest.mark.scorecard(29)
 def test_the_secret_signs_and_is_nowhere(server: Server, tmp_path: Path) -> None:
     server.kill()
     file = tmp_path / "outside" / "secret"

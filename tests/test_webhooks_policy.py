@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from ipaddress import ip_address
 
@@ -14,6 +15,8 @@ from praisonrun.webhooks import Own, Sender, Signer, reach_of
 from praisonrun.webhooks.policy import Address, check
 from praisonrun.webhooks.resolver import Unresolved
 from praisonrun.webhooks.sender import UNREACHABLE
+
+pytestmark = pytest.mark.scorecard(27)
 
 OWN = Own(8005, frozenset({ip_address("127.0.0.1"), ip_address("192.168.7.7"), ip_address("203.0.114.9")}))
 NAMES = {
@@ -254,8 +257,9 @@ def far_enough(address: Address, reach: Reach) -> bool:
 
 
 @pytest.mark.parametrize("reach", list(Reach))
-async def test_no_forbidden_connection_whoever_asks(reach: Reach) -> None:
+async def test_no_forbidden_connection_whoever_asks(reach: Reach, figure: Callable[[str], None]) -> None:
     assert len(set(EVERY)) >= 120
+    tried = 0
     for literal, named, allowed in RULES:
         for url in literal:
             assert may(url, reach) is (reach in allowed), url
@@ -263,6 +267,8 @@ async def test_no_forbidden_connection_whoever_asks(reach: Reach) -> None:
             connector, error = await attempt(url, reach)
             assert (error is None) is (reach in allowed), (url, error)
             assert all(far_enough(address, reach) for address in connector.addresses), url
+            tried += 1
+    figure(f"{tried} urls of a {reach} caller: 0 forbidden connects")
 
 
 @pytest.mark.parametrize("url", NEVER_BY_NAME + LOOPBACK_BY_NAME + PRIVATE_BY_NAME)
@@ -283,6 +289,7 @@ async def test_the_checked_address_is_the_one_that_is_asked_and_the_name_stays()
     )
 
 
+@pytest.mark.scorecard(20)
 async def test_a_name_that_changes_its_mind_is_judged_every_time() -> None:
     """DNS rebinding: public when looked at first, then this machine."""
     answers = iter([["93.184.216.34"], ["127.0.0.1"], ["169.254.169.254"], ["93.184.216.34"]])

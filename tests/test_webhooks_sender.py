@@ -89,6 +89,7 @@ ZOO: dict[str, tuple[Behave, int | None, str | None]] = {
 }
 
 
+@pytest.mark.scorecard(20)
 @pytest.mark.parametrize("kind", ZOO)
 async def test_what_each_kind_comes_to(kind: str) -> None:
     behave, status, error = ZOO[kind]
@@ -101,6 +102,7 @@ async def test_what_each_kind_comes_to(kind: str) -> None:
     assert psutil.Process().memory_info().rss - before < 16 << 20
 
 
+@pytest.mark.scorecard(20)
 @pytest.mark.parametrize("behave", [zoo.hang, zoo.drip], ids=["hangs", "a head byte by byte"])
 async def test_a_receiver_that_does_not_answer_is_left(behave: Behave) -> None:
     with Receiver(behave) as receiver:
@@ -109,6 +111,7 @@ async def test_a_receiver_that_does_not_answer_is_left(behave: Behave) -> None:
     assert 0.3 <= reply.duration < 5
 
 
+@pytest.mark.scorecard(20)
 async def test_a_closed_port() -> None:
     with zoo.Closed() as closed:
         reply = await attempt(closed.url)
@@ -117,6 +120,7 @@ async def test_a_closed_port() -> None:
     assert reply.error.startswith("cannot connect")
 
 
+@pytest.mark.scorecard(20)
 async def test_a_redirect_leads_nowhere() -> None:
     with Receiver(zoo.answer(200)) as other:
         with Receiver(zoo.answer(302, f"Location: {other.url}\r\n")) as receiver:
@@ -124,6 +128,7 @@ async def test_a_redirect_leads_nowhere() -> None:
         assert (reply.status, other.got) == (302, [])
 
 
+@pytest.mark.scorecard(20)
 async def test_a_busy_receiver_is_heard() -> None:
     with Receiver(zoo.answer(429, "Retry-After: 17\r\n")) as receiver:
         assert (await attempt(receiver.url)).retry_after == 17
@@ -179,6 +184,7 @@ async def elsewhere(receiver: Receiver, reach: Reach) -> Reply:
         await real.aclose()
 
 
+@pytest.mark.scorecard(20)
 async def test_a_certificate_must_be_the_name_s() -> None:
     trusts = ssl.create_default_context(cafile=str(zoo.PEM))
     options: dict[str, Any] = {"resolve": here, "transports": lambda scheme: transport(scheme, trusts)}

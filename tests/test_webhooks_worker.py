@@ -233,6 +233,7 @@ BAD: list[Behave] = [
 ]
 
 
+@pytest.mark.scorecard(20)
 async def test_a_good_receiver_waits_for_none_of_the_zoo(rig: Rig) -> None:
     """Nothing but the good receiver's own answers is waited for: what hangs hangs until all is over."""
     zoos = [Receiver(behave) for behave in BAD] + [Receiver(zoo.answer(), tls=True)]
@@ -253,6 +254,7 @@ async def test_a_good_receiver_waits_for_none_of_the_zoo(rig: Rig) -> None:
                 each.__exit__()
 
 
+@pytest.mark.scorecard(20)
 async def test_eight_that_hang_hold_the_first_turn_only(rig: Rig) -> None:
     """Once they failed, receivers that hang share half of the slots, however many they are."""
     zoos = [Receiver(zoo.hang) for _ in range(8)]
@@ -273,6 +275,7 @@ async def test_eight_that_hang_hold_the_first_turn_only(rig: Rig) -> None:
             each.__exit__()
 
 
+@pytest.mark.scorecard(20)
 async def test_ten_thousand_rows_of_a_dead_receiver_starve_nobody(rig: Rig) -> None:
     with Receiver(zoo.hang) as dead, Receiver(zoo.answer()) as good:
         run_id = await rig.owe(dead.url)

@@ -135,9 +135,9 @@ class Api(httpx2.Client):
             assert answer.status_code == 200
             return list(Sse(answer.iter_lines()))
 
-    def until(self, run_id: str, text: str) -> None:
-        """Return when a run has printed something."""
-        with self.stream("GET", f"{RUNS}/{run_id}/logs?follow") as answer:
+    def until(self, run_id: str, text: str, where: str = "logs?follow") -> None:
+        """Return when a run has printed something; in its `stream` praisonrun's own words count too."""
+        with self.stream("GET", f"{RUNS}/{run_id}/{where}") as answer:
             seen = ""
             for chunk in answer.iter_text():
                 seen += chunk
@@ -165,8 +165,6 @@ class Call:
         }
         self.left = anyio.Event()
         """Set it, and the client is gone."""
-        self.takes = True
-        """Whether the client reads what it is sent."""
         self._asked = False
         self._sender, self._sent = anyio.create_memory_object_stream[Message](1000)
 
@@ -178,8 +176,6 @@ class Call:
         return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
-        if not self.takes:
-            await anyio.sleep_forever()
         await self._sender.send(message)
 
     async def until(self, text: bytes) -> bytes:

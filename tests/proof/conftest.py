@@ -1,25 +1,14 @@
-"""Fixtures of the proofs: a world, and a line that says what was shown."""
+"""Fixtures of the proofs: a world, and time."""
 
 from __future__ import annotations
 
 import faulthandler
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from .world import World
-
-
-@pytest.fixture
-def figure(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
-    """Print what a proof came to, past pytest's capture."""
-
-    def say(text: str) -> None:
-        with capsys.disabled():
-            print(f"\nfigure: {text}")
-
-    return say
 
 
 @pytest.fixture(autouse=True)

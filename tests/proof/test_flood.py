@@ -25,6 +25,7 @@ FLOODS = {
 """The agent, its line, how much it prints, and how much of that in one go."""
 
 
+@pytest.mark.scorecard(16)
 @pytest.mark.proof
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("kind", FLOODS)

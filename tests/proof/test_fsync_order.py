@@ -72,6 +72,7 @@ def acknowledged(lines: list[str]) -> tuple[set[str], set[str]]:
     return sent, safe
 
 
+@pytest.mark.scorecard(7)
 @pytest.mark.proof
 @pytest.mark.parametrize("clients", [1, 8])
 def test_a_202_follows_its_fsync(

@@ -25,6 +25,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         yield made
 
 
+@pytest.mark.scorecard(8, 10)
 @pytest.mark.proof
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("left", [0, 4096, 40_000, 200_000])
@@ -84,6 +85,7 @@ def submit(world: World) -> Answer:
     return world.ask("POST", "/api/v1/runs", {"agent": "true", "prompt": "x" * 5000})
 
 
+@pytest.mark.scorecard(10)
 @pytest.mark.proof
 @pytest.mark.timeout(120)
 def test_a_restart_on_a_full_disk(world: World, figure: Callable[[str], None]) -> None:
@@ -107,6 +109,7 @@ def test_a_restart_on_a_full_disk(world: World, figure: Callable[[str], None]) -
     figure("a restart on a full disk: reads work, submits 507, a live run is settled once there is space")
 
 
+@pytest.mark.scorecard(10)
 @pytest.mark.proof
 @pytest.mark.timeout(120)
 def test_output_beyond_the_disk(world: World, figure: Callable[[str], None]) -> None:

@@ -15,6 +15,7 @@ from .world import DEAF, World
 TIMES = 20
 
 
+@pytest.mark.scorecard(13)
 @pytest.mark.proof
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", DEAF)
@@ -26,6 +27,7 @@ def test_cancelled(world: World, figure: Callable[[str], None], kind: str) -> No
     figure(f"cancel x {TIMES}, {kind}: {spread}")
 
 
+@pytest.mark.scorecard(13)
 @pytest.mark.proof
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", DEAF)
@@ -37,6 +39,7 @@ def test_timed_out(world: World, figure: Callable[[str], None], kind: str) -> No
     figure(f"timeout x {TIMES}, {kind}: {spread}")
 
 
+@pytest.mark.scorecard(13)
 @pytest.mark.proof
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", DEAF)
@@ -48,6 +51,7 @@ def test_timed_out_without_a_server(world: World, figure: Callable[[str], None],
     figure(f"timeout without a server x {TIMES // 4}, {kind}: {spread}")
 
 
+@pytest.mark.scorecard(14)
 @pytest.mark.proof
 @pytest.mark.timeout(600)
 def test_fifty_timeouts_are_on_time(world: World, figure: Callable[[str], None]) -> None:
@@ -64,6 +68,7 @@ def test_fifty_timeouts_are_on_time(world: World, figure: Callable[[str], None])
     assert max(late) <= 0.5
 
 
+@pytest.mark.scorecard(15)
 @pytest.mark.proof
 @pytest.mark.timeout(600)
 def test_a_grandchild_that_holds_stdout(world: World, figure: Callable[[str], None]) -> None:

@@ -47,6 +47,7 @@ async def _one(store: Store, runs: RunDir, run_id: str) -> None:
     runs.journal(run_id).touch(0o600)
 
 
+@pytest.mark.scorecard(9)
 @pytest.mark.proof
 @pytest.mark.timeout(300)
 def test_a_restart_with_much_behind_it(world: World, figure: Callable[[str], None]) -> None:

@@ -6,7 +6,7 @@ import selectors
 import socket
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import cast
@@ -70,9 +70,12 @@ def connected(server: Server, data: bytes, stack: ExitStack) -> socket.socket:
     return wire
 
 
+@pytest.mark.scorecard(23)
 @pytest.mark.timeout(150)
 @pytest.mark.parametrize(("count", "_streams"), SIZES)
-def test_slow_clients_are_closed_and_cost_nothing(server: Server, count: int, _streams: int) -> None:
+def test_slow_clients_are_closed_and_cost_nothing(
+    server: Server, figure: Callable[[str], None], count: int, _streams: int
+) -> None:
     p99(server, 1.0)  # warm
     before = memory(server)
     with ExitStack() as stack:
@@ -95,9 +98,10 @@ def test_slow_clients_are_closed_and_cost_nothing(server: Server, count: int, _s
                 waits.unregister(key.fileobj)
                 ends[key.data].append(time.monotonic() - started)
         waits.close()
-    print(
-        f"{count} slow: p99 {worst:.1f} ms, memory {grown:+.1f} MB, last",
-        [max(of, default=0) for of in ends.values()],
+    idle, head, body = (max(of, default=0) for of in ends.values())
+    figure(
+        f"{count} slow clients: a good one's p99 {worst:.1f} ms, memory {grown:+.1f} MB; "
+        f"last closed: idle {idle:.1f} s, half a head {head:.1f} s, half a body {body:.1f} s"
     )
     assert worst < 100
     assert grown < 60
@@ -107,9 +111,12 @@ def test_slow_clients_are_closed_and_cost_nothing(server: Server, count: int, _s
         assert max(ends[2]) <= 31.5
 
 
+@pytest.mark.scorecard(22)
 @pytest.mark.timeout(150)
 @pytest.mark.parametrize(("_slow", "count"), SIZES)
-def test_stalled_streams_cost_nothing(server: Server, _slow: int, count: int) -> None:
+def test_stalled_streams_cost_nothing(
+    server: Server, figure: Callable[[str], None], _slow: int, count: int
+) -> None:
     runs = [server.submit("flood") for _ in range(4)]
     with server.client() as client:
         for run_id in runs:  # 40 MB each are in the journal
@@ -126,13 +133,14 @@ def test_stalled_streams_cost_nothing(server: Server, _slow: int, count: int) ->
             assert connected(server, ask, stack).recv(12) == b"HTTP/1.1 200"
         worst = p99(server, 5.0)
         grown = memory(server) - before
-    print(f"{count} stalled: p99 {worst:.1f} ms, memory {grown:+.1f} MB")
+    figure(f"{count} stalled streams: p99 {worst:.1f} ms, memory {grown:+.1f} MB")
     assert worst < 100
     assert grown < 60
 
 
+@pytest.mark.scorecard(24)
 @pytest.mark.timeout(100)
-def test_floods_of_one_request_do_not_grow_the_server(server: Server) -> None:
+def test_floods_of_one_request_do_not_grow_the_server(server: Server, figure: Callable[[str], None]) -> None:
     chunk = b"y" * 2**16
     floods = {
         "a header of 200 MB": [b"GET / HTTP/1.1\r\nX: ", *[chunk] * 3200],
@@ -156,7 +164,7 @@ def test_floods_of_one_request_do_not_grow_the_server(server: Server) -> None:
             status = wire.recv(12)
         assert status[:10] == b"HTTP/1.1 4", (what, status)
         grown, took = memory(server) - before, sum(process.cpu_times()[:2]) - cpu
-        print(f"{what}: {status.decode()}, memory {grown:+.1f} MB, CPU {took * 1000:.0f} ms")
+        figure(f"{what}: {status[9:].decode()}, memory {grown:+.1f} MB, CPU {took * 1000:.0f} ms")
         assert grown < 12, what
         assert took < 0.2, what
     assert httpx2.get(f"{server.url}/healthz").status_code == 200

@@ -37,9 +37,9 @@ PATIENCE = 30.0
 
 
 def seed() -> int:
-    """Return the seed of this run, from PRAISONRUN_SEED or by chance, and print it."""
+    """Return the seed of this run, from PRAISONRUN_SEED or by chance; tests/scorecard.py prints it."""
     chosen = int(os.environ.get("PRAISONRUN_SEED") or random.SystemRandom().getrandbits(32))
-    print(f"seed: {chosen} (again: PRAISONRUN_SEED={chosen})")
+    os.environ["PRAISONRUN_SEED"] = str(chosen)
     return chosen
 
 

@@ -1,0 +1,221 @@
+"""What clients do, and what they must be told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule
+
+from praisonrun.engine import Submit
+from praisonrun.errors import KeyReused, PraisonrunError, QueueFull, WrongState
+from praisonrun.model import Mode, Status
+from praisonrun.store import Find, Key
+
+from .engine_base import AGENTS, ANY, CRASH, Base, Viewer
+from .engine_checks import Row
+from .engine_world import QUEUE
+from .fake_shims import SECRET
+
+
+class Clients(Base):
+    """The rules of clients."""
+
+    # What clients do.
+
+    @precondition(lambda self: self.world.up)
+    @rule(
+        agent=AGENTS, count=st.sampled_from([1, 1, 1, 2, 4]), priority=st.sampled_from([None, None, 0, 5, 9]),
+        retries=st.sampled_from([None, 0, 1]), held=st.sampled_from([False] * 5 + [True]), hook=st.booleans(),
+        session=st.sampled_from([None, "s1", "s2"]), at_an_end=st.none() | st.integers(0, 12), crash=CRASH,
+    )  # fmt: skip
+    def submit(
+        self,
+        agent: str,
+        count: int,
+        hook: bool,
+        session: str | None,
+        at_an_end: int | None,
+        crash: int | None,
+        **more: Any,
+    ) -> None:
+        """Submit some at once; `at_an_end`, so many turns after an agent ends and its slot becomes free."""
+        asks = [self._ask(agent, hook, session_id=session, **more) for _ in range(count)]
+        if at_an_end is not None and self.world.shims.alive():
+            self._shim(0).end("exited", 0)
+        room = QUEUE - sum(row.status == "queued" for row in self.checks.rows.values())
+        works = [self._submit(ask, turns=at_an_end or 0) for ask in asks]
+        answers = self._do(self._all(works), crash)
+        for ask, answer in zip(asks, answers or [None] * count, strict=True):
+            assert ask.id is not None
+            if answer is None:
+                self.told.unsure.add(ask.id)
+            elif isinstance(answer, QueueFull):
+                assert room < count, "the queue was not full"
+            else:
+                assert not isinstance(answer, Exception), answer
+                self.told.sure.add(ask.id)
+
+    @precondition(lambda self: self.world.up)
+    @rule(
+        name=st.sampled_from("abc"),
+        payload=st.sampled_from("xxxy"),
+        count=st.sampled_from([1, 2]),
+        crash=CRASH,
+    )
+    def submit_with_key(self, name: str, payload: str, count: int, crash: int | None) -> None:
+        asks = [self._ask("plain", hook=False) for _ in range(count)]
+        answers = self._do(self._all([self._submit(ask, Key("all", name), payload) for ask in asks]), crash)
+        for ask, answer in zip(asks, answers or [None] * count, strict=True):
+            self._answered(ask, answer, name, payload)
+
+    def _answered(self, ask: Submit, answer: Any, name: str, payload: str) -> None:
+        """The first has the key; who comes after it gets its run, or is refused for another payload."""
+        assert ask.id is not None
+        if answer is None:
+            self.told.unsure.add(ask.id)
+            if row := self.checks.rows.get(ask.id):
+                self.told.keys[name] = (payload, row.id)
+        elif isinstance(answer, KeyReused):
+            assert self.told.keys[name][0] != payload
+        elif isinstance(answer, QueueFull):
+            assert name not in self.told.keys
+        else:
+            shown, replayed = answer
+            if replayed:
+                assert self.told.keys[name] == (payload, shown.run.id)
+            else:
+                assert shown.run.id == ask.id
+                assert name not in self.told.keys
+                self.told.keys[name] = (payload, ask.id)
+            self.told.sure.add(shown.run.id)
+
+    @precondition(lambda self: self.world.up and self.checks.rows)
+    @rule(which=ANY, count=st.sampled_from([1, 2, 3]), crash=CRASH)
+    def submit_children(self, which: int, count: int, crash: int | None) -> None:
+        parent = self._pick(which, self._lively(which))
+        asks = [self._ask("again", hook=True, parent=parent.id) for _ in range(count)]
+        answers = self._do(self._all(map(self._submit, asks)), crash)
+        for ask, answer in zip(asks, answers or [None] * count, strict=True):
+            assert ask.id is not None
+            if answer is None:
+                self.told.unsure.add(ask.id)
+            elif isinstance(answer, WrongState):
+                assert parent.cancel_requested_at is not None
+            elif not isinstance(answer, QueueFull):
+                assert parent.cancel_requested_at is None
+                assert answer[0].run.root == (parent.root or parent.id)
+                self.told.sure.add(ask.id)
+
+    @precondition(lambda self: self.world.up and self.checks.rows)
+    @rule(which=ANY, wait=st.booleans(), crash=CRASH)
+    def cancel(self, which: int, wait: bool, crash: int | None) -> None:
+        top = self._pick(which, self._lively(which))
+        live = {row.id for row in self._tree(top) if not row.final}
+        self.told.asked |= live
+        answer = self._do(self._told_no(self.world.serving.cancel(top.id, wait=wait)), crash)
+        if isinstance(answer, WrongState):
+            assert top.final
+        elif answer is not None:
+            assert not top.final
+            self.told.cancelled |= live
+
+    @precondition(lambda self: self.world.up and self.checks.rows)
+    @rule(which=ANY, what=st.sampled_from(["delete", "retry", "release", "restart"]), crash=CRASH)
+    def manage(self, which: int, what: str, crash: int | None) -> None:
+        """Do something with a run that it can be done with, or delete any."""
+        fit = {
+            "retry": self._finals(),
+            "release": [row for row in self.checks.rows.values() if row.held],
+            "restart": [row for row in self.checks.rows.values() if row.mode == "service"],
+        }.get(what) or list(self.checks.rows.values())
+        row = self._pick(which, fit)
+        match what if fit else "delete":
+            case "retry":
+                self._retry(row)
+            case "release":
+                self._release(row, crash)
+            case "restart" if row.mode == "service":
+                self.told.asked |= {below.id for below in self._tree(row)}
+                answer = self._do(self._told_no(self.world.serving.restart(row.id, {})), crash)
+                hindered = self.world.shims.slow or self.world.shims.deaf
+                assert not isinstance(answer, PraisonrunError) or hindered, answer
+            case _:
+                self._delete(row, crash)
+
+    def _delete(self, row: Row, crash: int | None) -> None:
+        if row.final:
+            self.told.gone.add(row.id)
+        answer = self._do(self._told_no(self.world.serving.delete(row.id)), crash)
+        if answer is not None:
+            assert isinstance(answer, WrongState) != row.final
+            assert (row.id in self.checks.rows) != row.final
+
+    def _retry(self, row: Row) -> None:
+        envs = {SECRET: "s"} if row.agent == "needy" else {}
+        shown = self._do(self._told_no(self.world.serving.retry(row.id, envs)))
+        if isinstance(shown, PraisonrunError):
+            assert isinstance(shown, QueueFull) or not row.final or row.mode == "service"
+        else:
+            self.checks.envs[shown.run.id] = self.world.starts
+            self.told.sure.add(shown.run.id)
+
+    def _release(self, row: Row, crash: int | None) -> None:
+        answer = self._do(self._told_no(self.world.serving.release(row.id, "now")), crash)
+        if row.status != "queued" or not row.held:
+            assert isinstance(answer, PraisonrunError | None)
+        elif answer is not None and row.agent != "needy":
+            assert not self.checks.rows[row.id].held
+
+    @precondition(lambda self: self.world.up)
+    @rule(crash=CRASH)
+    def serve(self, crash: int | None) -> None:
+        ask = self._ask("web", hook=False, mode=Mode.SERVICE)
+        answers = self._do(self._all([self._submit(ask)]), crash)
+        assert ask.id is not None
+        (self.told.unsure if answers is None else self.told.sure).add(ask.id)
+
+    @precondition(lambda self: self.world.up and self.checks.rows)
+    @rule(which=ANY)
+    def watch(self, which: int) -> None:
+        viewer = Viewer(self._pick(which).id)
+        self.viewers.append(viewer)
+        viewer.task = self.world.spawn(self._follow(viewer))
+
+    @precondition(lambda self: self.world.up)
+    @rule(
+        status=st.none() | st.sampled_from(Status), agent=st.none() | AGENTS,
+        session=st.none() | st.just("s1"), size=st.integers(1, 7),
+        mode=st.none() | st.sampled_from(Mode),
+    )  # fmt: skip
+    def look(
+        self, status: Status | None, agent: str | None, session: str | None, size: int, mode: Mode | None
+    ) -> None:
+        wanted = [
+            row.id
+            for row in sorted(self.checks.rows.values(), key=lambda row: -row.seq)
+            if (status is None or row.status == status)
+            and (agent is None or row.agent == agent)
+            and (session is None or row.session_id == session)
+            and (mode is None or row.mode == mode)
+        ]
+        found: list[str] = []
+        after = None
+        while True:
+            find = Find(
+                status=[status] if status else None,
+                session_id=session,
+                agent=agent,
+                mode=mode,
+                page_size=size,
+                after_seq=after,
+            )
+            shown, total = self._do(self.world.serving.find(find))
+            assert total == len(wanted)
+            if not shown:
+                break
+            found += [snapshot.run.id for snapshot in shown]
+            after = shown[-1].run.seq
+        assert found == wanted
+        totals = self._do(self.world.serving.totals())
+        assert totals == {s: sum(row.status == s for row in self.checks.rows.values()) for s in Status}

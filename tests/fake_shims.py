@@ -1,0 +1,271 @@
+"""Shims without processes: real journals, real locks, real lifelines; what the agent does is told.
+
+They outlive the server of the test as real ones do, and do one thing at each turn of its loop.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import socket
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from praisonrun.journal import Kind
+from praisonrun.shim.journal import Journal
+
+Json = Any
+NO_PID = 1 << 30
+"""Above every pid that a system gives out."""
+NEVER = 1 << 60
+SECRET = "MODEL_SECRET"
+
+
+class Shim:
+    """One attempt."""
+
+    def __init__(self, number: int, journal: int, lifeline: int, log: Callable[[], int]) -> None:
+        self.pid = NO_PID + number
+        self.made_at, self.begun_at, self.over_at = log(), NEVER, NEVER
+        """How long the log of changes was then."""
+        self._log = log
+        self.spec: dict[str, Json] = {}
+        self.begun = self.running = self.over = False
+        self.ended: dict[str, Json] | None = None
+        """The payload of its ended frame."""
+        self.lost = False
+        """Whether a power cut took that frame."""
+        self.installed = False
+        self.said: bool | None = None
+        """Whether its result event, if it gave one, says that all is well."""
+        self.printed = b""
+        self._journal, self._life = journal, socket.socket(fileno=lifeline)
+        self._life.setblocking(False)
+        self._heard, self._deaf = b"", False
+        self._asked = False
+        self._writes: Journal | None = None
+        self.gone, self._alive = os.pipe()
+        """Readable at its end, as a pidfd is."""
+
+    @property
+    def attempt(self) -> tuple[str, int]:
+        """Whose attempt it is, once it was told."""
+        return self.spec["run_id"], self.spec["attempt"]
+
+    @property
+    def installing(self) -> bool:
+        return self.begun and not self.running and not self.over and bool(self.spec["install"])
+
+    def hear(self) -> None:
+        """Take what the server said."""
+        while not self._deaf:
+            try:
+                heard = self._life.recv(65536)
+            except BlockingIOError:
+                break
+            except OSError:
+                heard = b""
+            self._deaf = not heard
+            self._heard += heard
+        size = int.from_bytes(self._heard[:4], "little")
+        if not self.spec and len(self._heard) >= 4 + size > 4:
+            self.spec = json.loads(self._heard[4 : 4 + size])
+            self._heard = self._heard[4 + size :]
+        if self.spec and b"C" in self._heard:
+            self._asked = True
+
+    def server_is_gone(self) -> None:
+        """Hear the last of the server."""
+        self.hear()
+        self._deaf = True
+        self._life.close()
+
+    def step(self, *, deaf: bool) -> bool:
+        """Do the next thing that needs nobody. Returns whether there was one."""
+        if self.over:
+            return False
+        self.hear()
+        if not self.spec:
+            if self._deaf:
+                self.die()
+            return self._deaf
+        if not self.begun:
+            self._begin()
+        elif self._asked and not deaf and (self.running or self.spec["install"]):
+            self.end("cancelled", signal=15)
+        elif not self.running and (self.installed or not self.spec["install"]):
+            self.running = True
+            self._say({"pid": self.pid})
+        else:
+            return False
+        return True
+
+    def _begin(self) -> None:
+        self.begun, self.begun_at = True, self._log()
+        self._writes = Journal(self._journal)
+        self._writes.ring_at(self.spec["bell"], self.spec["run_id"])
+        self._say({})
+        if self.spec["install"]:
+            self._say({"pid": self.pid, "phase": "installing"})
+
+    def _say(self, more: dict[str, Json]) -> None:
+        said = {"attempt": self.spec["attempt"], "shim": self.pid, **more, "time": 0}
+        self._append(Kind.STARTED, json.dumps(said).encode())
+        if more:
+            self._tell({"started": said})
+
+    def _append(self, kind: Kind, data: bytes) -> None:
+        assert self._writes is not None
+        assert self._writes.append(kind, data)
+
+    def _tell(self, said: dict[str, Json]) -> None:
+        with suppress(OSError):
+            self._life.send(json.dumps(said).encode() + b"\n")
+
+    def print(self, data: bytes) -> None:
+        """Have the agent print something."""
+        self.printed += data
+        self._append(Kind.STDOUT, data)
+
+    def result(self, *, well: bool) -> None:
+        """Have an agent that prints JSON say how it went."""
+        self.said = well
+        self.print(json.dumps({"type": "result", "result": 1, "is_error": not well}).encode() + b"\n")
+
+    def end(self, reason: str, code: int | None = None, signal: int | None = None) -> None:
+        """Write how the agent ended, tell it, and let go."""
+        ended = {
+            "attempt": self.spec["attempt"],
+            "reason": reason,
+            "code": code,
+            "signal": signal,
+            "pid": self.pid,
+            "installed": bool(self.spec["install"]) and self.running,
+            "stdout": len(self.printed),
+        }
+        self._append(Kind.ENDED, json.dumps(ended).encode())
+        self.ended = ended
+        assert self._writes is not None
+        self._tell({"ended": {**ended, "end": self._writes.end}})
+        self.die()
+
+    def die(self, torn: bytes = b"") -> None:
+        """Let go of everything, as a killed process does; `torn` is a frame that it was at."""
+        if self.over:
+            return
+        self.over, self.over_at = True, self._log()
+        if torn and self.begun:
+            os.write(self._journal, torn)
+        if self._writes is not None and self._writes._socket is not None:
+            self._writes._socket.close()
+        os.close(self._journal)
+        self._life.close()
+        os.close(self._alive)
+
+    def ask(self) -> None:
+        """SIGTERM."""
+        self._asked = True
+
+    def close(self) -> None:
+        """Leave no descriptor behind."""
+        self.die()
+        os.close(self.gone)
+
+
+class Shims:
+    """All of them, and what stands for the spawner and for the system's calls about processes."""
+
+    def __init__(self) -> None:
+        self.all: list[Shim] = []
+        self.begins: Counter[tuple[str, int]] = Counter()
+        self.slow = False
+        """Whether they wait before they start an agent."""
+        self.deaf = False
+        """Whether they have not heard yet that an agent is to be cancelled."""
+        self.doomed = 0
+        """How many of the next die before their agent starts."""
+        self.pidfds: dict[int, Shim] | None = {}
+        """None where the system has no pidfds."""
+        self.log: Callable[[], int] = lambda: 0
+        self._numbers = itertools.count(1)
+
+    def request(self, journal: int, lifeline: int) -> None:
+        """Stand for the spawner."""
+        self.all.append(Shim(next(self._numbers), os.dup(journal), os.dup(lifeline), self.log))
+
+    def step(self) -> None:
+        """Have each do the next thing that it can do by itself."""
+        for shim in self.all:
+            if shim.over or (self.slow and not shim.running and shim.spec):
+                continue
+            was = shim.begun
+            if shim.spec and not was and self.doomed:
+                self.doomed -= 1
+                shim.die()
+            elif shim.step(deaf=self.deaf) and shim.begun and not was:
+                self.begins[shim.attempt] += 1
+
+    def alive(self) -> list[Shim]:
+        """Those whose agent runs."""
+        return [shim for shim in self.all if shim.running and not shim.over]
+
+    def of(self, run_id: str, attempt: int) -> list[Shim]:
+        """Those that were told to make an attempt, in order."""
+        return [shim for shim in self.all if shim.spec and shim.attempt == (run_id, attempt)]
+
+    def printed(self, run_id: str) -> bytes:
+        """What all attempts of a run printed."""
+        return b"".join(shim.printed for shim in self.all if shim.spec and shim.spec["run_id"] == run_id)
+
+    def server_is_gone(self) -> None:
+        for shim in self.all:
+            if not shim.over:
+                shim.server_is_gone()
+
+    def close(self) -> None:
+        for fd in self.pidfds or ():
+            os.close(fd)
+        for shim in self.all:
+            shim.close()
+
+    def _by_pid(self, pid: int) -> Shim:
+        found = [shim for shim in self.all if shim.pid == pid and not shim.over]
+        if not found:
+            raise ProcessLookupError(pid)
+        return found[0]
+
+
+class System:
+    """Stands for `os` and `signal` where the server asks about processes: only ours are ever meant."""
+
+    def __init__(self, shims: Shims, module: Any) -> None:
+        self._shims, self._module = shims, module
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._module, name)
+
+    def kill(self, pid: int, _: int) -> None:
+        self._shims._by_pid(pid).ask()
+
+    def pidfd_open(self, pid: int) -> int:
+        if self._shims.pidfds is None:
+            raise OSError("no pidfds here")
+        shim = self._shims._by_pid(pid)
+        fd = os.dup(shim.gone)
+        self._shims.pidfds[fd] = shim
+        return fd
+
+    def pidfd_send_signal(self, fd: int, _: int) -> None:
+        assert self._shims.pidfds is not None
+        shim = self._shims.pidfds[fd]
+        if shim.over:
+            raise ProcessLookupError(shim.pid)
+        shim.ask()
+
+    def close(self, fd: int) -> None:
+        if self._shims.pidfds:
+            self._shims.pidfds.pop(fd, None)
+        os.close(fd)

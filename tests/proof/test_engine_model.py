@@ -1,0 +1,33 @@
+"""Scorecard 18, 19: the engine against its model for minutes; see `tests/engine_model.py`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from ..engine_model import Engine
+from ..test_engine_model import explore
+from .world import seed
+
+SECONDS = 180
+CASES, STEPS = 100, 100
+"""Of one round; each round has a seed of its own."""
+
+
+@pytest.mark.proof
+@pytest.mark.scorecard(18, 19)
+@pytest.mark.timeout(3 * SECONDS)
+def test_the_engine_does_what_its_model_says_for_long(figure: Callable[[str], None]) -> None:
+    class Long(Engine):
+        pass
+
+    give_up, rounds = time.monotonic() + SECONDS, 0
+    while time.monotonic() < give_up:
+        explore(Long, CASES, STEPS, seed() + rounds)
+        rounds += 1
+    figure(
+        f"engine against its model: {Long.cases} cases, {Long.steps} steps, {Long.changes} changes, "
+        f"0 divergences, seeds {seed()} to {seed() + rounds - 1}"
+    )

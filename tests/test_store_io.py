@@ -1,0 +1,84 @@
+"""A disk that fails under the store: what is undone, what is unknown, and how each is told."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from praisonrun.errors import Unavailable
+from praisonrun.model import Run
+from praisonrun.store import Find, Store
+from praisonrun.store.batch import Batch
+
+pytestmark = pytest.mark.scorecard(11)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    async with Store.open(tmp_path / "state") as opened:
+        yield opened
+
+
+async def add(store: Store, name: str) -> None:
+    await store.add(Run(name, "hello", "v", 1, 1, 1), key=None, fingerprint=None, queue_limit=100)
+
+
+def failing_commit(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """Have every COMMIT fail as SQLite would say it."""
+
+    def execute(self: Batch, sql: str, values: Any = ()) -> sqlite3.Cursor:
+        if sql == "COMMIT" and self.begin == "BEGIN IMMEDIATE":
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorcode = code
+            raise error
+        return sqlite3.Connection.execute(self, sql, values)
+
+    monkeypatch.setattr(Batch, "execute", execute)
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMMAP])
+async def test_a_commit_whose_write_fails_is_undone_and_no_more(
+    store: Store, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    failing_commit(monkeypatch, code)
+    with pytest.raises(Unavailable, match="the store failed"):
+        await add(store, "run_1")
+    monkeypatch.undo()
+    await add(store, "run_2")
+    assert [run.id for run in (await store.find(Find())).runs] == ["run_2"]
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC])
+async def test_a_commit_whose_fsync_fails_is_the_last(
+    store: Store, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    failing_commit(monkeypatch, code)
+    with pytest.raises(Unavailable, match="the store failed"):
+        await add(store, "run_1")
+    monkeypatch.undo()
+    with pytest.raises(Unavailable, match="restart the server"):
+        await add(store, "run_2")
+    assert (await store.find(Find())).total == 0
+
+
+async def test_a_file_that_cannot_be_read_is_the_stores_trouble(store: Store, tmp_path: Path) -> None:
+    """SQLite calls a read that failed "malformed", which Python does not raise as an OperationalError."""
+    (tmp_path / "damaged").write_bytes(b"x" * 8192)
+
+    def read(_: sqlite3.Connection) -> None:
+        with closing(sqlite3.connect(tmp_path / "damaged")) as damaged:
+            damaged.execute("SELECT * FROM runs")
+
+    with pytest.raises(Unavailable, match="the store failed"):
+        await store._reader.run(read)
+    await add(store, "run_1")
