@@ -248,7 +248,7 @@ class Base(RuleBasedStateMachine):
     def _tree(self, top: Row) -> list[Row]:
         found = {top.id: top}
         for row in sorted(self.checks.rows.values(), key=lambda row: row.seq):
-            if row.parent in found:
+            if row.parent in found or row.root == top.id:
                 found[row.id] = row
         return list(found.values())
 

@@ -19,7 +19,8 @@ from starlette.types import Receive, Scope, Send
 
 from praisonrun.server import UVICORN
 from praisonrun.wire.edge import HEADERS, Edge
-from praisonrun.wire.guard import LARGE, LEFTOVER, PIECE, Guard, Joined, Limits, sweep
+from praisonrun.wire.guard import LEFTOVER, PIECE, Guard, Limits, sweep
+from praisonrun.wire.joined import LARGE, Joined
 
 pytestmark = pytest.mark.anyio
 QUICK = Limits(head=0.3, body=0.5, stalled=0.4, connections=8, pipelined=4)

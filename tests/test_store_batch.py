@@ -180,6 +180,23 @@ async def test_a_cancelled_commit_task_still_answers(store: Store) -> None:
     assert await add(store, "run_2") == "run_2"
 
 
+async def test_nobody_waits_for_a_thread_that_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Store.open(tmp_path / "s") as store:
+        await add(store, "run_1")
+
+        def failing(self: Batch, jobs: Any) -> None:
+            self.waiting.appendleft(jobs[0])
+            raise MemoryError
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Batch, "_settle", failing)
+            with pytest.raises(Unavailable, match="restart the server"):
+                await add(store, "run_2")
+        with pytest.raises(Unavailable):
+            await add(store, "run_3")
+        assert (await store.get("run_1")).id == "run_1"
+
+
 async def test_closing_answers_what_waits_and_refuses_what_comes(tmp_path: Path) -> None:
     async with Store.open(tmp_path / "s") as store:
         waiting = [asyncio.create_task(add(store, f"run_{n}")) for n in range(1200)]

@@ -226,3 +226,13 @@ def test_trees_over_the_jobs_api(api: Api) -> None:
     refused = api.post(RUNS, json={"agent": "quick", "prompt": "x", "parent": top})
     assert refused.status_code == 409
     assert api.post(RUNS, json={"agent": "quick", "prompt": "x", "parent": "nobody"}).status_code == 404
+
+
+def test_a_deleted_run_in_the_middle_does_not_save_what_is_below_it(api: Api) -> None:
+    top = api.submit("wait")
+    middle = api.submit("quick", parent=top)
+    below = api.submit("wait", parent=middle)
+    assert api.ended(middle)["status"] == "succeeded"
+    assert api.delete(f"{RUNS}/{middle}").status_code == 204
+    assert api.post(f"{RUNS}/{top}/cancel").json()["status"] == "cancelled"
+    assert api.status(below)["status"] == "cancelled"

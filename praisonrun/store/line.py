@@ -103,9 +103,20 @@ class Line:
         self._commit.add_done_callback(self._ended)
 
     def _ended(self, commit: asyncio.Task[None]) -> None:
-        """See to it that the thread serves: a task that is cancelled early may never have come to it."""
-        if commit.cancelled() and not self._closed:
+        """See to it that the thread serves, or that nobody waits for it.
+
+        A task that is cancelled early may never have come to the thread.
+        """
+        if self._closed:
+            return
+        if commit.cancelled():
             self._serve()
+            return
+        self._closed = True
+        while self._waiting:
+            _hand_out(
+                Answer(self._waiting.popleft(), None, Unavailable("the store stopped; restart the server"))
+            )
 
     def _from_thread(self, answers: list[Answer]) -> None:
         self._loop.call_soon_threadsafe(self._settled, answers)
@@ -120,7 +131,7 @@ class Line:
 
     async def _close(self) -> None:
         """Answer all that waits, then close: what comes last has everything before it behind it."""
-        if self._fault is None:
+        if self._fault is None and not self._closed:
             self._closed = True
             with suppress(PraisonrunError):
                 await self._put(lambda _: None)

@@ -50,11 +50,14 @@ def waiting(connection: sqlite3.Connection) -> bool:
 
 
 def below(connection: sqlite3.Connection, run: Run) -> list[str]:
-    """Return the ids of the descendants of a run that are not final, parents before their children."""
+    """Return the ids of the descendants of a run that are not final, parents before their children.
+
+    Of the top that is the whole tree, also what a deleted run in its middle cuts off from it.
+    """
     sql = "SELECT id, parent, finished_at FROM runs INDEXED BY runs_by_root WHERE root = ? ORDER BY seq"
     above, found = {run.id}, []
     for run_id, parent, finished_at in connection.execute(sql, (run.root,)):  # a child is the younger one
-        if parent in above:
+        if parent in above or (run.id == run.root != run_id):
             above.add(run_id)
             found += [run_id] if finished_at is None else []
     return found
