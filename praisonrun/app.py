@@ -54,6 +54,7 @@ async def engine_of(
 
     `port` is the one that the server listens on, where it is not the settings'.
     """
+    environ = dict(environ)  # os.environ decodes each value each time
     own = Own(port or settings.port, addresses_of(settings.host))
     sender = Sender(Signer.read(settings.webhook_secret_file), own, clock.now)
     catalog = Catalog(settings.agents, settings.agent_root, environ)

@@ -99,6 +99,11 @@ class Engine:
             return await self._of_live(live)
         return _snapshot(await (self._store.get_full(run_id) if full else self._store.get(run_id)))
 
+    async def row(self, run_id: str) -> Run:
+        """Return a run without what only its process or its journal can tell. Raises NotFound."""
+        live = self._supervisor.live.get(run_id)
+        return live.run if live is not None else await self._store.get(run_id)
+
     async def _of_live(self, live: Live) -> Snapshot:
         shown = await live.snapshot()
         if shown.run.mode is not Mode.SERVICE:
@@ -316,16 +321,16 @@ class Engine:
         return (await self._store.get(run_id)).status in lifecycle.FINAL
 
 
-def check_cursor(snapshot: Snapshot, after: int, reader: Reader | None) -> None:
+def check_cursor(run: Run, after: int, reader: Reader | None) -> None:
     """Raise BadRequest for a cursor that names no place of this run's stream.
 
     Saying so beats skipping: a cursor of another run would otherwise show a part as the whole.
     """
     offset, slot = journal.place(after)
-    if (offset == 0 and slot <= 1) or (offset == snapshot.run.journal_end and slot in (0, journal.SLOTS - 1)):
+    if (offset == 0 and slot <= 1) or (offset == run.journal_end and slot in (0, journal.SLOTS - 1)):
         return
     if after < 0 or reader is None or not reader.is_place(offset):
-        raise BadRequest(f"cursor {after} names no event of run {snapshot.run.id}; start without one")
+        raise BadRequest(f"cursor {after} names no event of run {run.id}; start without one")
 
 
 def _snapshot(run: Run) -> Snapshot:

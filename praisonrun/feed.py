@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 from .errors import NotFound
 from .journal import START, Frame
@@ -15,31 +17,47 @@ from .watch import Watch
 CHUNK = 64 * 1024
 """Bytes of journal that are rendered at once, and so what a viewer who takes nothing holds on to."""
 SHARED_BYTES = 8 * 1024 * 1024
-"""Bytes of rendered chunks that one rendering keeps for other viewers."""
+"""Bytes of rendered chunks beyond which the eldest of a run are no longer kept for other viewers."""
 
 
 class Rendering:
-    """One way to show frames, with a small memory of what it showed last."""
+    """One way to show frames, which remembers what it showed of a run for as long as somebody views that."""
 
     def __init__(self, render: Callable[[str, list[Frame]], bytes]) -> None:
         """`render` is given the run's id and some of its frames."""
         self._render = render
-        self._shown: OrderedDict[tuple[str, int], tuple[bytes, int]] = OrderedDict()
+        self._shown: dict[str, dict[int, tuple[bytes, int]]] = {}
+        self._viewers: Counter[str] = Counter()
         self._bytes = 0
 
+    @contextmanager
+    def viewed(self, run_id: str) -> Iterator[None]:
+        """Share what is shown of a run inside this block."""
+        self._viewers[run_id] += 1
+        try:
+            yield
+        finally:
+            self._viewers[run_id] -= 1
+            if not self._viewers[run_id]:
+                del self._viewers[run_id]
+                self._bytes -= sum(len(text) for text, _ in self._shown.pop(run_id, {}).values())
+
     def chunk(self, run_id: str, offset: int, reader: Reader) -> tuple[bytes, int]:
-        """Return what stands at an offset, rendered, and the offset after it: the same when nothing does."""
-        known = self._shown.get((run_id, offset))
+        """Return what stands at an offset, rendered, and the offset after it: the same when nothing does.
+
+        To be called where the run is `viewed`.
+        """
+        shown = self._shown.setdefault(run_id, {})
+        known = shown.get(offset)
         if known is not None:
             return known
         frames = reader.frames(offset, CHUNK)
         if not frames:
             return b"", offset
-        chunk = self._render(run_id, frames), frames[-1].end
-        self._shown[run_id, offset] = chunk
+        chunk = shown[offset] = self._render(run_id, frames), frames[-1].end
         self._bytes += len(chunk[0])
-        while self._bytes > SHARED_BYTES and len(self._shown) > 1:
-            self._bytes -= len(self._shown.popitem(last=False)[1][0])
+        while self._bytes > SHARED_BYTES and len(shown) > 1:
+            self._bytes -= len(shown.pop(next(iter(shown)))[0])
         return chunk
 
 
@@ -61,7 +79,7 @@ class Feed:
         """Yield chunks from `offset` on until the run is final and read to its end, deleted, or `close`."""
         reader: Reader | None = None
         offset = max(offset, START)
-        with self._watch.watching(run_id):
+        with self._watch.watching(run_id), rendering.viewed(run_id):
             try:
                 while True:
                     bell = self._bells.bell(of_run(run_id))
@@ -72,6 +90,7 @@ class Feed:
                         offset = onward
                         if chunk:
                             yield chunk
+                        await asyncio.sleep(0)  # who catches up, or writes to a client that left, gives way
                     elif final or self.closed:
                         return
                     else:

@@ -57,7 +57,10 @@ class RunDir:
 
     def journal(self, run_id: str) -> Path:
         """Return the path of a run's journal."""
-        return self._runs / f"{_name(run_id)}{_SUFFIX}"
+        return Path(self._file(run_id))
+
+    def _file(self, run_id: str) -> str:
+        return f"{self._runs}/{_name(run_id)}{_SUFFIX}"
 
     def folder(self, run_id: str) -> Path:
         """Return the path of a run's folder: input, events, result, artifacts, scratch."""
@@ -73,7 +76,7 @@ class RunDir:
 
     def create(self, run_id: str) -> int:
         """Create and lock a journal; return it open. Raises FileExistsError."""
-        fd = os.open(self.journal(run_id), os.O_RDWR | os.O_CREAT | os.O_EXCL | _OPEN, 0o600)
+        fd = os.open(self._file(run_id), os.O_RDWR | os.O_CREAT | os.O_EXCL | _OPEN, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.write(fd, journal.FILE_HEADER)
@@ -85,7 +88,7 @@ class RunDir:
     def reopen(self, run_id: str) -> int:
         """Lock a journal for the next attempt; return it open. Raises BlockingIOError while a shim has it."""
         try:
-            fd = os.open(self.journal(run_id), os.O_RDWR | _OPEN)
+            fd = os.open(self._file(run_id), os.O_RDWR | _OPEN)
         except FileNotFoundError:
             return self.create(run_id)
         try:
@@ -98,7 +101,7 @@ class RunDir:
 
     def open_read(self, run_id: str) -> int:
         """Return a journal open for reading. Raises FileNotFoundError."""
-        return os.open(self.journal(run_id), os.O_RDONLY | _OPEN)
+        return os.open(self._file(run_id), os.O_RDONLY | _OPEN)
 
     def held(self, run_id: str) -> bool | None:
         """Say whether a shim lives for this run; None without a journal."""
@@ -117,7 +120,7 @@ class RunDir:
     def watch(self, run_id: str, on: bool) -> None:
         """Say whether somebody watches: only then does the shim ring. A run without a journal is fine."""
         try:
-            fd = os.open(self.journal(run_id), os.O_WRONLY | _OPEN)
+            fd = os.open(self._file(run_id), os.O_WRONLY | _OPEN)
         except FileNotFoundError:
             return
         try:

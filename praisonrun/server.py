@@ -67,6 +67,7 @@ def serve(settings: Settings, spawner: socket.socket) -> int:
     handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # which warns of each client that left
     listener = _listen(settings)
     with asyncio.Runner() as runner:
         return runner.run(_serve(settings, spawner, listener))
@@ -83,7 +84,7 @@ async def _serve(settings: Settings, spawner: socket.socket, listener: socket.so
             discovery.write(settings.state, _listening(settings, edge.port))
         _announce(settings, engine, edge.port)
         gc.freeze()
-        gc.set_threshold(50_000, 20, 100)  # a full collection costs 10-20 ms in the middle of a request
+        gc.set_threshold(10_000, 20, 50)  # streams leave cycles; a look at more holds a request up
         gc.enable()
         try:
             await server.serve([listener])

@@ -9,7 +9,7 @@ import asyncio
 import io
 import os
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -21,6 +21,8 @@ from .rundir import RunDir
 
 WINDOW = 256 * 1024
 """Bytes read at once; a frame that is longer is read whole."""
+GLANCE = 16 * 1024
+"""Bytes read at once by who soon gives way to others: no more than they will look at."""
 HOPS = 512
 """Frames looked at in one go: a few milliseconds where each has to be read."""
 RESULT_SHOWN = 1024 * 1024
@@ -72,9 +74,9 @@ class Reader:
             found = _whole(os.pread(self._fd, longer.end - offset, offset), offset)
         return found
 
-    def windows(self, offset: int) -> Iterator[list[Frame]]:
-        """Yield the whole frames from `offset` on, as many at once as one read gives."""
-        while frames := self.frames(offset):
+    def windows(self, offset: int, size: int = WINDOW) -> Iterator[list[Frame]]:
+        """Yield the whole frames from `offset` on, as many at once as a read of about `size` bytes gives."""
+        while frames := self.frames(offset, size):
             yield frames
             offset = frames[-1].end
 
@@ -84,7 +86,7 @@ class Reader:
         window, base = b"", offset
         while True:
             if not 0 <= offset - base <= len(window) - HEAD_SIZE:
-                window, base = os.pread(self._fd, 16 * 1024, offset), offset
+                window, base = os.pread(self._fd, GLANCE, offset), offset
             found = _peek(window, offset - base, offset)
             if found is None or (header := Header(found[0], found[2], offset, found[1])).end > size:
                 return
@@ -146,21 +148,25 @@ class Progress:
         except FileNotFoundError:
             return True
         with reader:
-            for hops, found in enumerate(self._new(reader), 1):
-                if found.kind in self._telling:
-                    frame = found if isinstance(found, Frame) else reader.frame(found)
-                    for event in events(self._format, frame):
-                        self._summary.add(event)
-                self._offset, self.last = found.end, found.offset
-                if hops == HOPS:
+            hops = 0
+            for some in self._new(reader):
+                for found in some:
+                    if found.kind in self._telling:
+                        frame = found if isinstance(found, Frame) else reader.frame(found)
+                        for event in events(self._format, frame):
+                            self._summary.add(event)
+                    self._offset, self.last = found.end, found.offset
+                hops += len(some)
+                if hops >= HOPS:
                     return False
         return True
 
-    def _new(self, reader: Reader) -> Iterator[Frame | Header]:
+    def _new(self, reader: Reader) -> Iterator[Sequence[Frame | Header]]:
         """Yield what was not looked at yet: whole where most of it tells, else hopping over what does not."""
         if self._structured:
-            return (frame for window in reader.windows(self._offset) for frame in window)
-        return reader.headers(self._offset)
+            yield from reader.windows(self._offset, GLANCE)
+        else:
+            yield from ([header] for header in reader.headers(self._offset))
 
 
 class Result(NamedTuple):

@@ -320,7 +320,7 @@ def _reads(rundir: RunDir, sound: list[int], places: list[int]) -> None:
         for offset in (0, 1, START, *read, tail.end, 1 << 40):
             for slot in (0, 1, 15):
                 with suppress(BadRequest):
-                    check_cursor(SNAPSHOT, journal.event_id(offset, slot), reader)
+                    check_cursor(SNAPSHOT.run, journal.event_id(offset, slot), reader)
                     assert offset in (0, *places)
         last_lines(reader, {Kind.STDOUT}, 3)
     assert len(last_words(rundir, "r", 5)) <= 1000

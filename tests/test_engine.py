@@ -12,7 +12,7 @@ import pytest
 from praisonrun.engine import SHORT, Choice, Engine, Submit
 from praisonrun.errors import DiskFull, Invalid, KeyReused, NotFound, QueueFull, Unavailable, WrongState
 from praisonrun.feed import Rendering
-from praisonrun.journal import START, Kind
+from praisonrun.journal import START, Frame, Kind
 from praisonrun.model import Failure, Snapshot, Status
 from praisonrun.rundir import RunDir
 from praisonrun.store import Find, Key
@@ -308,3 +308,39 @@ async def test_a_run_whose_journal_cannot_be_made_says_so_without_a_path(
     run = (await ran(engine, "echo", "hi")).run
     assert run.failure is Failure.SPAWN_FAILED
     assert run.error == "cannot make the run's files: no space left on device"
+
+
+async def test_what_was_shown_is_shared_by_viewers_and_forgotten_with_the_last(engine: Engine) -> None:
+    shown: list[str] = []
+
+    def render(run_id: str, frames: list[Frame]) -> bytes:
+        shown.append(run_id)
+        return b"x" * len(frames)
+
+    run_id = (await ran(engine, "count", "3")).run.id
+    rendering = Rendering(render)
+    one, two = (engine.follow(run_id, START, rendering) for _ in range(2))
+    assert await anext(one) == await anext(two)
+    assert shown == [run_id]
+    await one.aclose()
+    assert [len(chunk) async for chunk in two] == []
+    assert (rendering._shown, rendering._bytes) == ({}, 0)
+
+
+async def test_who_catches_up_gives_way_to_others(engine: Engine) -> None:
+    run_id = await submit(engine, "count", "40000")
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    with engine.watching(run_id):  # so that its end is known without a look at the store
+        await engine.until_final(run_id)
+        beside = asyncio.create_task(others())
+        chunks = [chunk async for chunk in engine.follow(run_id, START, Rendering(OUTPUT._render))]
+    beside.cancel()
+    assert len(chunks) > 5
+    assert turns >= len(chunks)

@@ -311,7 +311,7 @@ async def test_a_deleted_run_s_stream_ends_quietly(engine: Engine) -> None:
     run_id = await submit(engine, "echo", "hi")
     shown = await engine.until_final(run_id)
     streams = Streams(engine)
-    told = streams._told(shown, 0, show.sse, "", show.DONE)
+    told = streams._told(shown.run, 0, show.sse, "", show.DONE)
     assert b"queued" in await anext(told)  # a slow viewer, who has seen no more when the run goes
     await engine.delete(run_id)
     assert [chunk async for chunk in told] == []

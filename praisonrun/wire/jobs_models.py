@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from ..model import Json, Status
 from .problems import Shape
@@ -33,8 +33,13 @@ Envs = Annotated[
     Field(json_schema_extra=_NAMED),
 ]
 Whole = Annotated[int, Field(strict=True)]
-Flag = Annotated[bool, BeforeValidator(lambda given: given == "" or given)]
-"""A query parameter that may stand without a value: `?follow`."""
+_FLAGS = {"": True, "true": True, "True": True, "1": True, "false": False, "False": False, "0": False}
+Flag = Annotated[
+    bool,
+    BeforeValidator(lambda given: _FLAGS.get(given, "neither") if isinstance(given, str) else given),
+    WithJsonSchema({"enum": [True, False, 1, 0, "", "True", "False"]}),
+]
+"""A query parameter that may stand without a value: `?follow`. Python's own words are understood, too."""
 
 
 class Submit(Shape):

@@ -14,7 +14,12 @@ from .operations import Answer, Header, Operation
 from .problems import MEDIA_TYPE, Problem, title
 
 _PARAMETER = re.compile(r"{(\w+)(?::(\w+))?}")
-_KINDS = {"int": "integer", "float": "number"}
+_KINDS: dict[str, dict[str, Json]] = {
+    "": {"type": "string", "pattern": "^[^/?#]+$"},
+    "int": {"type": "integer"},
+    "float": {"type": "number"},
+}
+_TEXT: dict[str, Json] = {"type": "string"}
 _REF = "#/components/schemas/{model}"
 
 Use: TypeAlias = tuple[type[pydantic.BaseModel], Literal["validation", "serialization"]]
@@ -77,7 +82,7 @@ def _required(body: type[pydantic.BaseModel]) -> bool:
 
 def _path(template: str) -> list[dict[str, Json]]:
     return [
-        {"name": name, "in": "path", "required": True, "schema": {"type": _KINDS.get(kind, "string")}}
+        {"name": name, "in": "path", "required": True, "schema": _KINDS.get(kind, _TEXT)}
         for name, kind in _PARAMETER.findall(template)
     ]
 

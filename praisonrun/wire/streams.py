@@ -17,7 +17,7 @@ from ..feed import Rendering
 from ..formats import events
 from ..journal import START, Frame, Kind
 from ..lifecycle import FINAL
-from ..model import Snapshot
+from ..model import Run, Snapshot
 from ..story import last_lines
 from . import jobs_show as show
 from .jobs_models import EventsQuery, LogsQuery
@@ -57,28 +57,28 @@ class Streams:
         sse = "text/event-stream" in accept
         if "application/json" in accept and not sse:
             return await self.events(request)
-        shown, after = await self._start(request)
+        run, after = await self._start(request)
         if "application/x-ndjson" in accept and not sse:
-            told = self._told(shown, after, show.ndjson, base(request), b"")
+            told = self._told(run, after, show.ndjson, base(request), b"")
             lines = StreamingResponse(told, headers=UNBUFFERED, media_type="application/x-ndjson")
-            return self._slots.hold(lines, shown.run.id, sse=False)
-        if shown.run.status in FINAL and after == show.done_id(shown.run):
+            return self._slots.hold(lines, run.id, sse=False)
+        if run.status in FINAL and after == show.done_id(run):
             return Response(status_code=204)
         told_live = sse_stream(
-            _greeted(self._told(shown, after, show.sse, base(request), show.DONE), after),
+            _greeted(self._told(run, after, show.sse, base(request), show.DONE), after),
             heartbeat=self._heartbeat,
         )
-        return self._slots.hold(told_live, shown.run.id, sse=sse)
+        return self._slots.hold(told_live, run.id, sse=sse)
 
     async def events(self, request: Request) -> Response:
         """GET …/events: one page of events as JSON; `?wait=` seconds for the first of them."""
         query = read_query(request, EventsQuery)
-        shown, after = await self._start(request)
-        with self._slots.place(shown.run.id) as held, self._engine.watching(shown.run.id):
+        run, after = await self._start(request)
+        with self._slots.place(run.id) as held, self._engine.watching(run.id):
             deadline = anyio.current_time() + (query.wait if held else 0)
             while True:
-                bell = self._engine.bell(shown.run.id)
-                shown = await self._engine.get(shown.run.id)
+                bell = self._engine.bell(run.id)
+                shown = await self._engine.get(run.id)
                 told, done = await self._page(shown, after, query.limit, base(request))
                 left = deadline - anyio.current_time()
                 if told or done or left <= 0 or self._engine.dismissed:
@@ -102,26 +102,26 @@ class Streams:
         text = StreamingResponse(printed, headers=headers, media_type="text/plain; charset=utf-8")
         return self._slots.hold(text, run_id, sse=False) if query.follow else text
 
-    async def _start(self, request: Request) -> tuple[Snapshot, int]:
+    async def _start(self, request: Request) -> tuple[Run, int]:
         """Return the run, looked up before a stream begins so that it can be a 404, and its cursor."""
-        shown = await self._engine.get(request.path_params["run_id"])
+        run = await self._engine.row(request.path_params["run_id"])
         query, after = read_query(request, EventsQuery), last_event_id(request)
         if after is None:  # else the header wins: a browser repeats the URL, and so ?after=, as it was
             after = query.after or 0
         if after:
-            reader = self._engine.reader(shown.run.id)
+            reader = self._engine.reader(run.id)
             with reader or nullcontext():
-                check_cursor(shown, after, reader)
-        return shown, after
+                check_cursor(run, after, reader)
+        return run, after
 
     async def _told(
-        self, shown: Snapshot, after: int, encode: Encode, url: str, farewell: bytes
+        self, run: Run, after: int, encode: Encode, url: str, farewell: bytes
     ) -> AsyncGenerator[bytes, None]:
         """Yield everything after a cursor, to the last event of a final run and a farewell.
 
         A stream that ends without these ended early: the run was deleted, or the server stops.
         """
-        run, offset = shown.run, journal.place(after)[0]
+        offset = journal.place(after)[0]
         if after < show.QUEUED_ID:
             yield encode([show.first(run)])
         name = await self._engine.format_of(run)
@@ -178,7 +178,7 @@ class Streams:
 
     async def _printed(self, run_id: str, kinds: frozenset[Kind], query: LogsQuery) -> AsyncIterator[bytes]:
         offset, rendering = START, self._logs[kinds]
-        with self._engine.reader(run_id) or nullcontext() as reader:
+        with self._engine.reader(run_id) or nullcontext() as reader, rendering.viewed(run_id):
             if reader and query.tail is not None:
                 lines, offset = await asyncio.to_thread(last_lines, reader, kinds, query.tail)
                 yield lines
@@ -187,6 +187,7 @@ class Streams:
                 while reader and (onward := (found := rendering.chunk(run_id, offset, reader))[1]) > offset:
                     offset = onward
                     yield found[0]
+                    await asyncio.sleep(0)
         if query.follow:
             async with aclosing(self._engine.follow(run_id, offset, rendering)) as chunks:
                 async for chunk in chunks:

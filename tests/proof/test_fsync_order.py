@@ -19,7 +19,7 @@ CALL = re.compile(r"^(?P<pid>\d+) +(?P<name>\w+)\((?P<rest>.*)$")
 RESUMED = re.compile(r"^(?P<pid>\d+) +<\.\.\. (?P<name>\w+) resumed>(?P<rest>.*)$")
 SYNCS = ("fdatasync", "fsync")
 SENDS = ("sendto", "sendmsg", "write", "writev")
-RUN = re.compile(r"run_[0-9a-z]{26}")
+RUN = re.compile(r"run_[0-9a-f]{32}")
 
 
 @contextmanager
