@@ -411,6 +411,10 @@ PARSERS: dict[str, tuple[st.SearchStrategy[Any], Check]] = {
 }
 
 
+DAILY = 1
+"""The seed of every day: what is new is for the proof to find."""
+
+
 def explore(name: str, examples: int, chosen: int) -> int:
     """Try a parser with so many inputs; return how many were tried."""
     strategy, check = PARSERS[name]
