@@ -84,7 +84,7 @@ async def _serve(settings: Settings, spawner: socket.socket, listener: socket.so
             discovery.write(settings.state, _listening(settings, edge.port))
         _announce(settings, engine, edge.port)
         gc.freeze()
-        gc.set_threshold(10_000, 20, 50)  # streams leave cycles; a look at more holds a request up
+        gc.set_threshold(10_000, 5, 20)  # streams leave cycles; a look at more holds a request up
         gc.enable()
         try:
             await server.serve([listener])

@@ -417,3 +417,17 @@ async def test_small_pieces_do_not_pile_up_where_nobody_can_pause_their_writer()
     for _ in range(100):
         joined.write(b"x" * 1024)
     assert 100 * 1024 - sum(map(len, sent.pieces)) <= LARGE
+
+
+async def test_a_connection_that_ended_leaves_no_clock_running() -> None:
+    config = uvicorn.Config(Edge(App(), port=8005), port=0, **UVICORN)
+    server = Quick(config)
+    async with server.running() as port:
+        with await Wire.to(port, GET) as wire:
+            assert (await wire.answer())[0] == 200
+            (guard,) = server.server_state.connections
+            assert isinstance(guard, Guard)
+            assert guard.timeout_keep_alive_task is not None
+        while server.server_state.connections:  # noqa: ASYNC110 - the end of a connection rings no bell
+            await asyncio.sleep(0)
+        assert guard.timeout_keep_alive_task is None

@@ -79,8 +79,9 @@ class Guard(HttpToolsProtocol):
             self._answer(503, "too many connections; try again", AGAIN)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock."""
+        """Stop the clocks: uvicorn's would hold all of this for as long as a connection may idle."""
         self._closed, self.deadline, self._stalled_since = True, None, None
+        self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
