@@ -14,7 +14,7 @@ from . import artifacts, journal, lifecycle
 from .agents import Catalog
 from .artifacts import Artifact
 from .chapters import last_frame, last_output
-from .errors import BadRequest, NotFound, Unavailable, WrongState
+from .errors import BadRequest, NotFound, Unavailable, WrongState, reason
 from .feed import Feed, Rendering
 from .intake import Choice, Intake, Submit
 from .model import Agent, Mode, Phase, Run, Snapshot, Status
@@ -185,8 +185,9 @@ class Engine:
         try:
             await asyncio.to_thread(self._rundir.remove, run_id)
         except OSError as error:
-            why = (error.strerror or "error").lower()
-            raise Unavailable(f"the files of run {run_id} cannot be removed: {why}; try again") from error
+            raise Unavailable(
+                f"the files of run {run_id} cannot be removed: {reason(error)}; try again"
+            ) from error
         await self._store.delete(run_id)
         self._watch.forget(run_id)
         self._bells.ring(of_run(run_id))

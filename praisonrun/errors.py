@@ -98,3 +98,8 @@ class ConfigError(PraisonrunError):
     def __init__(self, message: str, *, place: str | None = None) -> None:
         super().__init__(f"{place}: {message}" if place else message)
         self.place = place
+
+
+def reason(error: OSError) -> str:
+    """Return what the system says of an error, in lower case and without the path that it was about."""
+    return (error.strerror or "error").lower()

@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from .errors import ConfigError
+from .errors import ConfigError, reason
 
 MAX_BYTES = 4096
 MIN_CHARACTERS = 16
@@ -25,7 +25,7 @@ def text(path: Path, flag: str) -> str:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError as error:
-        raise ConfigError(f"{flag} {path}: {(error.strerror or 'error').lower()}") from None
+        raise ConfigError(f"{flag} {path}: {reason(error)}") from None
     try:
         _refuse_shared(os.fstat(descriptor), path, flag)
         data = os.read(descriptor, MAX_BYTES + 1)

@@ -20,7 +20,7 @@ from . import lifecycle
 from .agents import Catalog
 from .attempt import Attempt, Found, NeverStarted, Spawned, Spawner, look, lose
 from .endings import Endings
-from .errors import DiskFull, NotFound, PraisonrunError, Unavailable
+from .errors import DiskFull, NotFound, PraisonrunError, Unavailable, reason
 from .installs import Installs
 from .launch import spec
 from .model import Agent, Exit, Mode, Phase, Run, Snapshot
@@ -187,8 +187,7 @@ class Supervisor:
             except PraisonrunError as refused:
                 return Exit(number, "spawn_failed", error=refused.message)
             except OSError as error:
-                why = (error.strerror or "error").lower()
-                return Exit(number, "spawn_failed", error=f"cannot make the run's files: {why}")
+                return Exit(number, "spawn_failed", error=f"cannot make the run's files: {reason(error)}")
             with suppress(NeverStarted):
                 return await attempt.wait(lambda pid, phase: self._started(live, pid, phase))
         return Exit(number, "spawn_failed", error="the shim ended before the agent started")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from praisonrun.engine import Engine
+from praisonrun.store import Store
 
 from . import canonical_rig
 from .harness import AGENTS, Server, engine_in
@@ -20,6 +21,13 @@ pytest_plugins = ("tests.scorecard",)
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    """A store in a state directory of its own."""
+    async with Store.open(tmp_path / "state") as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -20,11 +20,6 @@ PAGE = b"http://page.test:3000"
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
     body = (await receive()).get("body", b"")
     await PlainTextResponse(body or b"ok")(scope, receive, send)

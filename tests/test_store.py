@@ -7,9 +7,8 @@ import math
 import random
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,17 +21,6 @@ from praisonrun.store.outbox import owed
 
 LIMIT = 1_000_000
 KEY = Key("local", "k")
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with Store.open(tmp_path / "state") as opened:
-        yield opened
 
 
 def run(name: str = "run_1", **given: Any) -> Run:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import sqlite3
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +14,6 @@ from praisonrun.errors import DiskFull, NotFound, Unavailable, WrongState
 from praisonrun.model import Run
 from praisonrun.store import Find, Store
 from praisonrun.store.batch import Batch
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with Store.open(tmp_path / "state") as opened:
-        yield opened
 
 
 def run(name: str, prompt: str = "") -> Run:

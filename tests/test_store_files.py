@@ -21,11 +21,6 @@ from praisonrun.store import place as places
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def place(tmp_path: Path) -> Path:
     return tmp_path / "a ?#% place" / "state"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,17 +15,6 @@ from praisonrun.store import Find, Store
 from praisonrun.store.batch import Batch
 
 pytestmark = pytest.mark.scorecard(11)
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with Store.open(tmp_path / "state") as opened:
-        yield opened
 
 
 async def add(store: Store, name: str) -> None:

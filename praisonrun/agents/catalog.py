@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..errors import ConfigError, Invalid, PraisonrunError
+from ..errors import ConfigError, Invalid, PraisonrunError, reason
 from ..model import Agent
 from ..turn import Turn
 from . import crew, crewtexts, document, files, frameworks, inline, reading
@@ -77,7 +77,7 @@ class Catalog:
             found = Identity.of(os.stat(self.file))  # noqa: PTH116 - microseconds, in every turn
         except OSError as error:
             self._broken = ""
-            self._keep_last(f"{self.shown}: {(error.strerror or 'error').lower()}", None)
+            self._keep_last(f"{self.shown}: {reason(error)}", None)
             return
         if found != self._identity or not self._settled:
             self._reread(found)
@@ -190,7 +190,7 @@ class Catalog:
             text, identity = files.read_confined(place, shown)
             found = self._parsed(text, Path(place.path), shown)
         except OSError as error:
-            raise files.bad(shown, f"cannot be read: {(error.strerror or 'error').lower()}") from None
+            raise files.bad(shown, f"cannot be read: {reason(error)}") from None
         except ConfigError as error:
             raise Invalid(f"agent_file {error.message}", field="agent_file") from None
         if abs(time.time_ns() - identity.mtime_ns) > _SETTLED_NS:

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import BadRequest, ConfigError
+from ..errors import BadRequest, ConfigError, reason
 
 MAX_BYTES = 256 * 1024
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -45,7 +45,7 @@ def read(path: Path, shown: str) -> tuple[str, Identity]:
     try:
         descriptor = os.open(path, _FILE)
     except OSError as error:
-        raise ConfigError(f"cannot be read: {(error.strerror or 'error').lower()}", place=shown) from None
+        raise ConfigError(f"cannot be read: {reason(error)}", place=shown) from None
     with _closing(descriptor):
         return _text(descriptor, shown)
 
@@ -61,7 +61,7 @@ def read_confined(place: Place, shown: str) -> tuple[str, Identity]:
             _refuse_special(os.stat(name, dir_fd=folder, follow_symlinks=False), shown)
             descriptor = os.open(name, _FILE | os.O_NOFOLLOW, dir_fd=folder)
     except OSError as error:
-        raise bad(shown, f"cannot be read: {(error.strerror or 'error').lower()}") from None
+        raise bad(shown, f"cannot be read: {reason(error)}") from None
     with _closing(descriptor):
         _refuse_special(os.fstat(descriptor), shown)
         return _text(descriptor, shown)

@@ -73,7 +73,7 @@ class Streams:
     async def events(self, request: Request) -> Response:
         """GET …/events: one page of events as JSON; `?wait=` seconds for the first of them."""
         query = read_query(request, EventsQuery)
-        run, after = await self._start(request)
+        run, after = await self._start(request, query)
         with self._slots.place(run.id) as held, self._engine.watching(run.id):
             deadline = anyio.current_time() + (query.wait if held else 0)
             while True:
@@ -102,10 +102,11 @@ class Streams:
         text = StreamingResponse(printed, headers=headers, media_type="text/plain; charset=utf-8")
         return self._slots.hold(text, run_id, sse=False) if query.follow else text
 
-    async def _start(self, request: Request) -> tuple[Run, int]:
+    async def _start(self, request: Request, query: EventsQuery | None = None) -> tuple[Run, int]:
         """Return the run, looked up before a stream begins so that it can be a 404, and its cursor."""
         run = await self._engine.row(request.path_params["run_id"])
-        query, after = read_query(request, EventsQuery), last_event_id(request)
+        query = query or read_query(request, EventsQuery)
+        after = last_event_id(request)
         if after is None:  # else the header wins: a browser repeats the URL, and so ?after=, as it was
             after = query.after or 0
         if after:
