@@ -84,7 +84,7 @@ def test_the_state_table_is_the_code_s() -> None:
 @pytest.mark.parametrize(
     ("module", "never"),
     [
-        ("praisonrun.server", ["typer", "rich", "httpx2", "mcp"]),
+        ("praisonrun.server", ["rich", "httpx2", "mcp"]),
         ("praisonrun.cli.commands", ["starlette", "uvicorn", "pydantic", "rich", "httpx2"]),
         ("praisonrun.cli.run", ["starlette", "uvicorn", "pydantic"]),
         ("praisonrun.spawner", ["asyncio", "typing_extensions", "pydantic", "subprocess", "logging"]),

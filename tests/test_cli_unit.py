@@ -116,6 +116,14 @@ def test_what_is_imported_for_what() -> None:
         assert lazy & set(asked.stdout.split()) == allowed, (package, name)
 
 
+def test_a_command_imports_nothing_of_the_server_when_it_is_run(here: Path) -> None:
+    run = [sys.executable, "-X", "importtime", "-m", "praisonrun", "stop", "--state", str(here / "none")]
+    told = subprocess.run(run, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
+    assert told.stdout.startswith("no server runs on ")
+    imported = {line.split("|")[-1].strip() for line in told.stderr.splitlines()}
+    assert imported & {"praisonrun.cli.stop", "pydantic", "starlette", "rich"} == {"praisonrun.cli.stop"}
+
+
 # --- the screen -----------------------------------------------------------------------------------
 
 

@@ -1,61 +1,31 @@
-"""What all commands share: the options that find a server, and the program's own."""
+"""What the commands' flags are made of, and the ones that several commands share."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Any, TypeVar
 
-import typer
+import click
 
-from .. import __version__
+Command = TypeVar("Command", bound=Callable[..., Any])
 
-Host = Annotated[
-    str | None,
-    typer.Option(envvar="PRAISONRUN_HOST", help="Address of the server (default: the state directory's)."),
-]
-Port = Annotated[
-    int | None,
-    typer.Option(
-        min=1, max=65535, envvar="PRAISONRUN_PORT", metavar="N", help="Its port (default: likewise)."
-    ),
-]
-State = Annotated[
-    Path | None,
-    typer.Option(
-        envvar="PRAISONRUN_STATE", metavar="DIR", help="Where runs are kept (default: your state directory)."
-    ),
-]
-Agents = Annotated[
-    Path | None,
-    typer.Option(
-        envvar="PRAISONRUN_AGENTS", metavar="FILE", help="The agents to offer (default: ./agents.yaml)."
-    ),
-]
+PATH = click.Path(path_type=Path)
 
 
-def program() -> typer.Typer:
-    """Return the program without its commands."""
-    app = typer.Typer(
-        add_completion=False,
-        rich_markup_mode=None,  # without it typer imports rich for every message
-        pretty_exceptions_enable=False,
-        no_args_is_help=True,
-        context_settings={"help_option_names": ["-h", "--help"]},
-        help="Run any agent as a durable, cancellable, streamable local job.",
-    )
-    app.callback()(_root)
-    return app
+def setting(flag: str, *names: str, **given: Any) -> Callable[[Command], Command]:
+    """Return an option that its variable sets, too: `--min-free` and PRAISONRUN_MIN_FREE."""
+    variable = "PRAISONRUN" + flag.removeprefix("-").replace("-", "_").upper()
+    return click.option(flag, *names, envvar=variable, show_envvar=True, **given)
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
-        print(f"praisonrun {__version__}")
-        raise typer.Exit
+state = setting(
+    "--state", type=PATH, metavar="DIR", help="Where runs are kept (default: your state directory)."
+)
 
 
-def _root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
-    ] = False,
-) -> None:
-    """Run any agent as a durable, cancellable, streamable local job."""
+def target(command: Command) -> Command:
+    """Give a command the options that find a server: host, port and state."""
+    host = setting("--host", help="Address of the server (default: the state directory's).")
+    port = setting("--port", type=click.IntRange(1, 65535), metavar="N", help="Its port (default: likewise).")
+    return host(port(state(command)))
