@@ -13,12 +13,14 @@ from starlette.responses import Response
 from . import clock
 from .agents import Catalog
 from .attempt import Spawner
+from .checks import Checks, Limits
 from .config import Settings, boot_id, url
 from .engine import Engine
 from .errors import PraisonrunError, RunNotFound
-from .intake import Intake, Limits
+from .intake import Intake
 from .notifier import Notifier
 from .ports import Ports
+from .restarts import Restarts
 from .retention import Keep, Retention
 from .rundir import RunDir
 from .scheduler import Scheduler
@@ -77,20 +79,22 @@ async def engine_of(
             inline_agents=settings.inline_agents,
         )
         webhooks = Webhooks(store.outbox, bells, sender, clock.now)
-        intake = Intake(
+        checks = Checks(catalog, rundir, environ, limits)
+        intake = Intake(store, catalog, supervisor, scheduler, ports, checks, webhooks.check, clock.now)
+        restarts = Restarts(store, supervisor, scheduler, ports, checks, clock.now)
+        engine = Engine(
             store,
             catalog,
             rundir,
+            bells,
+            watch,
             supervisor,
             scheduler,
-            ports,
+            intake,
+            restarts,
+            webhooks,
+            limits,
             clock.now,
-            environ=environ,
-            limits=limits,
-            check_webhook=webhooks.check,
-        )
-        engine = Engine(
-            store, catalog, rundir, bells, watch, supervisor, scheduler, intake, webhooks, clock.now
         )
         tasks = await stack.enter_async_context(anyio.create_task_group())
         await ports.recover()

@@ -14,11 +14,13 @@ from . import artifacts, journal, lifecycle
 from .agents import Catalog
 from .artifacts import Artifact
 from .chapters import last_frame, last_output
+from .checks import Limits
 from .errors import BadRequest, NotFound, Unavailable, WrongState, reason
 from .feed import Feed, Rendering
 from .intake import Choice, Intake, Submit
 from .model import Agent, Mode, Phase, Run, Snapshot, Status
 from .notifier import DELIVERIES, Notifier, of_run
+from .restarts import Restarts
 from .rundir import RunDir
 from .scheduler import Scheduler
 from .store import Added, Find, Key, Sizes, Store, StoredVersion
@@ -49,12 +51,15 @@ class Engine:
         supervisor: Supervisor,
         scheduler: Scheduler,
         intake: Intake,
+        restarts: Restarts,
         webhooks: Webhooks,
+        limits: Limits,
         now: Callable[[], int],
     ) -> None:
-        self.catalog, self.limits, self.webhooks = catalog, intake.limits, webhooks
+        self.catalog, self.limits, self.webhooks = catalog, limits, webhooks
         self._store, self._rundir, self._bells, self._watch = store, rundir, bells, watch
-        self._supervisor, self._scheduler, self._intake, self._now = supervisor, scheduler, intake, now
+        self._supervisor, self._scheduler, self._now = supervisor, scheduler, now
+        self._intake, self._restarts = intake, restarts
         self._feed = Feed(rundir, bells, watch, self._is_final)
         self._reading: dict[tuple[str, int | None], asyncio.Future[Result]] = {}
 
@@ -78,13 +83,13 @@ class Engine:
         return await self.get(run_id)
 
     async def restart(self, run_id: str, envs: Mapping[str, str], reason: str | None = None) -> Snapshot:
-        """Stop a service if it lives, and start it again under its id. See Intake.restart."""
+        """Stop a service if it lives, and start it again under its id. See Restarts.restart."""
         run = await self._store.get(run_id)
         if run.status not in lifecycle.FINAL:
-            await self._intake.check_restart(run, envs)
+            await self._restarts.check(run, envs)
             with suppress(WrongState):
                 await self.cancel(run_id, reason or "restart")
-        await self._intake.restart(run_id, envs)
+        await self._restarts.restart(run_id, envs)
         return await self.get(run_id)
 
     async def _taken(self, added: Added) -> Snapshot:

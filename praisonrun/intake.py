@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
 import uuid_utils
 
 from . import lifecycle
-from .agents import Catalog, preflight, program
-from .errors import DiskFull, Forbidden, Invalid, KeyReused, PraisonrunError, WrongMode, WrongState
-from .launch import crew_files
+from .agents import Catalog
+from .checks import Checks
+from .errors import Forbidden, Invalid, KeyReused, PraisonrunError, WrongState
 from .model import Agent, Json, Mode, Reach, Run
 from .ports import Ports
-from .rundir import RunDir
 from .scheduler import Scheduler
 from .store import Added, Key, Store
 from .supervisor import Supervisor
-from .turn import Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +68,6 @@ class Submit:
     """See Run."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What the engine refuses to go beyond."""
-
-    queue: int
-    min_free: int
-    """Bytes."""
-    inline_agents: bool = False
-    """Whether a submit may bring its own agents file."""
-
-
 class Intake:
     """Checks and stores runs, and lets them start."""
 
@@ -89,21 +75,16 @@ class Intake:
         self,
         store: Store,
         catalog: Catalog,
-        rundir: RunDir,
         supervisor: Supervisor,
         scheduler: Scheduler,
         ports: Ports,
-        now: Callable[[], int],
-        *,
-        environ: Mapping[str, str],
-        limits: Limits,
+        checks: Checks,
         check_webhook: Callable[[str, Reach], None],
+        now: Callable[[], int],
     ) -> None:
-        self._store, self._catalog, self._rundir, self._now = store, catalog, rundir, now
+        self._store, self._catalog, self._now = store, catalog, now
         self._supervisor, self._scheduler, self._ports = supervisor, scheduler, ports
-        self._restarting: set[str] = set()
-        self._turn = Turn()
-        self._environ, self.limits, self._check_webhook = environ, limits, check_webhook
+        self._checks, self._check_webhook = checks, check_webhook
 
     async def submit(self, ask: Submit, key: Key | None, fingerprint: str | None) -> Added:
         """Store a run and let it start, or return the run that the key named already.
@@ -134,7 +115,7 @@ class Intake:
         try:
             with anyio.CancelScope(shield=True):  # what is on the disk must also be let go
                 added = await self._store.add(
-                    run, key=key, fingerprint=fingerprint, queue_limit=self.limits.queue
+                    run, key=key, fingerprint=fingerprint, queue_limit=self._checks.limits.queue
                 )
                 if born and not added.replayed:
                     await self._scheduler.launch(added.run)
@@ -164,7 +145,7 @@ class Intake:
         if missing:
             raise Invalid(f"envs are never stored: give {', '.join(missing)} again", field="envs")
         agent = await self._supervisor.agent_of(origin)
-        await self._check(agent, origin.prompt, envs)
+        await self._checks.stored(agent, origin.prompt, envs)
         run = _run(
             self._now(),
             agent=origin.agent,
@@ -196,56 +177,11 @@ class Intake:
         Raises NotFound, WrongState for a run that is not held, Invalid for what would keep it from starting.
         """
         agent = await self._supervisor.agent_of(await self._store.get(run_id))
-        await self._check(replace(agent, env=self._catalog.env_of(agent)), prompt, {})
+        await self._checks.stored(agent, prompt, {})
         at = self._now()
         run = await self._store.release(run_id, lambda run: lifecycle.release(run, at), prompt, given)
         self._scheduler.wake()
         return run
-
-    async def restart(self, run_id: str, envs: Mapping[str, str]) -> Run:
-        """Start a final service again, under its id, by its version and with fresh envs.
-
-        Its port stays if the entry says so or it is free. Raises NotFound, WrongState for a run and for a
-        service that lives, PortTaken, and what would keep it from starting.
-        """
-        if run_id in self._restarting:
-            raise WrongState(f"service {run_id} is being restarted already")
-        self._restarting.add(run_id)
-        try:
-            return await self._restart(await self._store.get_full(run_id), envs)
-        finally:
-            self._restarting.discard(run_id)
-
-    async def check_restart(self, run: Run, envs: Mapping[str, str]) -> Agent:
-        """Refuse what could only fail once the service was stopped."""
-        if run.mode is not Mode.SERVICE:
-            raise WrongState(f"run {run.id} is no service; retry it as a new run")
-        self._scheduler.check_serving()
-        agent = await self._supervisor.agent_of(run)
-        await self._check(replace(agent, env=self._catalog.env_of(agent)), "", envs, Mode.SERVICE)
-        return agent
-
-    async def _restart(self, run: Run, envs: Mapping[str, str]) -> Run:
-        agent = await self.check_restart(run, envs)
-        if run.status not in lifecycle.FINAL:
-            raise WrongState(f"service {run.id} has not ended yet; try again")
-        at, names, boot = self._now(), tuple(sorted(envs)), self._scheduler.boot
-        port = self._ports.reserve(run.id, agent, run.port)
-        self._supervisor.keep(run, agent, envs)
-
-        def decide(final: Run) -> Run:
-            return lifecycle.claim(lifecycle.restart(final, at, names)._replace(port=port), at, boot)
-
-        with anyio.CancelScope(shield=True):  # what is on the disk must also be let go
-            try:
-                again = await self._store.change(run.id, decide)
-            except BaseException:
-                self._ports.release(run.id)
-                self._supervisor.forget(run.id)
-                raise
-            again = again._replace(prompt=run.prompt, input=run.input)
-            await self._scheduler.launch(again)
-        return again
 
     def _placed(self, run: Run, agent: Agent) -> Run:
         """Give a service its port."""
@@ -259,7 +195,7 @@ class Intake:
         if ask.webhook_url is not None:
             self._check_webhook(ask.webhook_url, ask.webhook_reach)
         if choice.text is not None:
-            if not self.limits.inline_agents:
+            if not self._checks.limits.inline_agents:
                 raise Forbidden("agent_yaml is off: put the agent into agents.yaml and name it with `agent`")
             agent = self._catalog.from_text(choice.text, choice.framework, choice.name)
         elif choice.file is not None:
@@ -268,31 +204,8 @@ class Intake:
             agent = self._catalog.get(choice.name, choice.framework)
         if choice.version not in (None, agent.version):
             raise WrongState(f"this version of agent {agent.name!r} is not the current one; leave it out")
-        await self._check(agent, ask.prompt, ask.envs, ask.mode)
+        await self._checks.new(agent, ask.prompt, ask.envs, ask.mode)
         return agent
-
-    async def _check(self, agent: Agent, prompt: str, envs: Mapping[str, str], mode: Mode = Mode.RUN) -> None:
-        """Refuse what could only fail later."""
-        if agent.mode is not mode:
-            is_one, wanted = ("service", "run") if mode is Mode.RUN else ("job", "service")
-            raise WrongMode(
-                f"agent {agent.name!r} is a {is_one}; it cannot be submitted as a {wanted}", field="agent"
-            )
-        if agent.crew is None:
-            preflight(agent, prompt, self._environ, envs, self._found)
-        else:  # a first look at a framework's interpreter starts it
-            await asyncio.to_thread(preflight, agent, prompt, self._environ, envs)
-            self._catalog.crew_copy(agent, crew_files(self._rundir))
-        free = self._turn.once("free", self._rundir.free_bytes)
-        if free < self.limits.min_free:
-            raise DiskFull(
-                f"{free >> 20} MB free on the disk of the state directory, "
-                f"less than --min-free {self.limits.min_free >> 20}",
-                retry_after=60,
-            )
-
-    def _found(self, agent: Agent, environ: Mapping[str, str]) -> str | None:
-        return self._turn.once(agent.version, lambda: program(agent, environ))
 
     async def _mint(self, ask: Submit, agent: Agent) -> Run:
         at = self._now()

@@ -97,6 +97,21 @@ async def test_a_queued_run_starts_after_the_restart_unless_it_needs_envs(
         assert "SECRET" in shown.run.error
 
 
+async def test_a_retry_after_a_restart_finds_the_literal_env_of_the_file(
+    engines: Engines, agents_file: Path
+) -> None:
+    text = agents_file.read_text()
+    agents_file.write_text(
+        f"{text}  own: {{command: [/bin/true], env: {{NEEDED: x}}, env_required: [NEEDED]}}\n"
+    )
+    async with engines() as engine:
+        first = await submit(engine, "own")
+        await engine.until_final(first)
+    async with engines() as engine:
+        again = await engine.retry(first, {})
+        assert (await engine.until_final(again.run.id)).run.status is Status.SUCCEEDED
+
+
 @pytest.mark.scorecard(3)
 def test_kill_minus_nine_of_the_server(server: Server, tmp_path: Path) -> None:
     run_id = server.submit("until", str(tmp_path / "gate"))

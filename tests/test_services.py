@@ -408,7 +408,7 @@ async def test_readiness_is_found_again(
         (tmp_path / "well").touch()
         await until(third, sick.run.id, READY)
         with pytest.raises(PortTaken):  # ports are remembered
-            third._intake._ports.reserve("run_y", replace(await third.agent_of(up.run), port=up.run.port))
+            third._restarts._ports.reserve("run_y", replace(await third.agent_of(up.run), port=up.run.port))
         await third.cancel_live()
 
 

@@ -1,0 +1,60 @@
+"""What is refused before anything is stored: an agent that could only fail later, a disk that is full."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from .agents import Catalog, preflight, program
+from .errors import DiskFull, WrongMode
+from .launch import crew_files
+from .model import Agent, Mode
+from .rundir import RunDir
+from .turn import Turn
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the engine refuses to go beyond."""
+
+    queue: int
+    min_free: int
+    """Bytes."""
+    inline_agents: bool = False
+    """Whether a submit may bring its own agents file."""
+
+
+class Checks:
+    """Looks at what a run would need. Programs and free space are looked for once a turn of the loop."""
+
+    def __init__(self, catalog: Catalog, rundir: RunDir, environ: Mapping[str, str], limits: Limits) -> None:
+        self._catalog, self._rundir, self._environ, self.limits = catalog, rundir, environ, limits
+        self._turn = Turn()
+
+    async def new(self, agent: Agent, prompt: str, envs: Mapping[str, str], mode: Mode = Mode.RUN) -> None:
+        """Refuse what could only fail later. Raises Invalid, BadRequest, WrongMode, DiskFull."""
+        if agent.mode is not mode:
+            is_one, wanted = ("service", "run") if mode is Mode.RUN else ("job", "service")
+            raise WrongMode(
+                f"agent {agent.name!r} is a {is_one}; it cannot be submitted as a {wanted}", field="agent"
+            )
+        if agent.crew is None:
+            preflight(agent, prompt, self._environ, envs, self._found)
+        else:  # a first look at a framework's interpreter starts it
+            await asyncio.to_thread(preflight, agent, prompt, self._environ, envs)
+            self._catalog.crew_copy(agent, crew_files(self._rundir))
+        free = self._turn.once("free", self._rundir.free_bytes)
+        if free < self.limits.min_free:
+            raise DiskFull(
+                f"{free >> 20} MB free on the disk of the state directory, "
+                f"less than --min-free {self.limits.min_free >> 20}",
+                retry_after=60,
+            )
+
+    async def stored(self, agent: Agent, prompt: str, envs: Mapping[str, str], mode: Mode = Mode.RUN) -> None:
+        """Do the same for a stored version, whose literal env values are those of the file as it is now."""
+        await self.new(replace(agent, env=self._catalog.env_of(agent)), prompt, envs, mode)
+
+    def _found(self, agent: Agent, environ: Mapping[str, str]) -> str | None:
+        return self._turn.once(agent.version, lambda: program(agent, environ))
