@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 
 import anyio
 
@@ -105,11 +107,10 @@ class Retention:
 
     async def sweep(self, at: int) -> None:
         """Remove files that belong to no run, unless a process holds them or they are young."""
-        run_ids = await asyncio.to_thread(lambda: sorted(self._rundir.ids_on_disk()))
-        for start in range(0, len(run_ids), SCAN):
-            chunk = run_ids[start : start + SCAN]
-            strangers = sorted(set(chunk) - await self._shelf.known(chunk))
-            await asyncio.to_thread(self._rundir.remove_idle, strangers, at - ORPHAN_AGE * _SECOND)
+        with closing(self._rundir.ids_on_disk()) as run_ids:
+            while chunk := await asyncio.to_thread(lambda: set(islice(run_ids, SCAN))):
+                strangers = sorted(chunk - await self._shelf.known(chunk))
+                await asyncio.to_thread(self._rundir.remove_idle, strangers, at - ORPHAN_AGE * _SECOND)
 
     async def _remove(self, run_ids: list[str]) -> None:
         for start in range(0, len(run_ids), BATCH):

@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,10 +174,11 @@ class RunDir:
             return _blocks(self.journal(run_id)) + _tree_size(self.folder(run_id))
         return _tree_size(self.folder(run_id))
 
-    def ids_on_disk(self) -> Iterator[str]:
-        """Yield the id of every run that has a journal or a folder."""
-        names = {entry.name.removesuffix(_SUFFIX) for entry in os.scandir(self._runs)}
-        yield from map(_id_of, names)
+    def ids_on_disk(self) -> Generator[str, None, None]:
+        """Yield the id of every run that has files: twice where it has a journal and a folder."""
+        with os.scandir(self._runs) as entries:
+            for entry in entries:
+                yield _id_of(entry.name.removesuffix(_SUFFIX))
 
     def free_bytes(self) -> int:
         """Return how much more the disk takes."""

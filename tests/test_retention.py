@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from praisonrun import clock
+from praisonrun import clock, retention
 from praisonrun.engine import Engine
 from praisonrun.model import Run, Status
 from praisonrun.retention import Keep, Retention, doomed
@@ -121,3 +122,23 @@ async def test_files_without_a_row_go_when_nobody_holds_them(house: House) -> No
     os.close(holder)
     await keep.sweep(at + DAY)
     assert set(house.rundir.ids_on_disk()) == {kept}
+
+
+async def test_a_look_at_all_files_holds_a_few_names_at_a_time(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "SCAN", 3)
+    for number in range(10):
+        os.close(house.rundir.create(f"run_{number}"))
+        house.rundir.folder(f"run_{number}").mkdir()
+    asked, shelf = [], house.engine._store.shelf
+    known = shelf.known
+
+    async def noted(run_ids: Collection[str]) -> set[str]:
+        asked.append(len(run_ids))
+        return await known(run_ids)
+
+    monkeypatch.setattr(shelf, "known", noted)
+    await house.retention().sweep(clock.now() + DAY)
+    assert list(house.rundir.ids_on_disk()) == []
+    assert max(asked) == 3
