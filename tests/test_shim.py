@@ -380,8 +380,9 @@ def test_a_killed_shim_frees_the_lock_and_the_mark_finds_the_rest(rig: Rig) -> N
 def test_the_mark_is_the_whole_id(rig: Rig) -> None:
     live = rig.start(agent("slow"), run_id="mark1", env={"PRAISONRUN_RUN_ID": "mark1"})
     pid = live.started()["pid"]
-    live.until(lambda: sweep.marked("mark1") == {pid})  # an exec shows its environment when it is over
+    live.until_ready()  # the environment of a process shows once its exec is over
     assert sweep.marked("mark") == set()
+    assert sweep.marked("mark1") == {pid}
     live.life.sendall(b"C")
     live.ended()
 
