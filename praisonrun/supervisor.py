@@ -37,6 +37,8 @@ STORE_RETRY = 1.0
 """Seconds between two tries to write an end that the store refused (a full disk)."""
 TROUBLE_RETRY = 30.0
 """Seconds between two tries after a fault of ours, which the log has."""
+KNOWN = 1000
+"""Versions of agents that need no look at the store; files and edits may bring any number."""
 TRIES = 2
 """How often a shim that ended before the agent ran is made anew."""
 
@@ -90,7 +92,7 @@ class Supervisor:
 
     def keep(self, run: Run, agent: Agent, envs: Mapping[str, str]) -> None:
         """Remember what a submitted run needs at spawn and no row may hold."""
-        self._agents[run.version] = agent
+        self._know(run.version, agent)
         if envs:
             self._envs[run.id] = envs
 
@@ -142,7 +144,13 @@ class Supervisor:
         agent = self._agents.get(run.version)
         if agent is None:
             definition = (await self._store.version(run.version)).definition
-            agent = self._agents[run.version] = Agent.from_definition(definition, {})
+            agent = self._know(run.version, Agent.from_definition(definition, {}))
+        return agent
+
+    def _know(self, version: str, agent: Agent) -> Agent:
+        if len(self._agents) >= KNOWN:
+            self._agents.clear()
+        self._agents[version] = agent
         return agent
 
     async def _see(self, live: Live, how: Callable[[Live], Awaitable[Exit | None]]) -> None:
