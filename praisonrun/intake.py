@@ -13,11 +13,14 @@ from . import lifecycle
 from .agents import Catalog
 from .checks import Checks
 from .errors import Forbidden, Invalid, KeyReused, PraisonrunError, WrongState
-from .model import Agent, Json, Mode, Reach, Run
+from .model import Agent, Json, Mode, Reach, Run, canonical
 from .ports import Ports
 from .scheduler import Scheduler
 from .store import Added, Key, Store
 from .supervisor import Supervisor
+
+METADATA_LIMIT = 64 * 1024
+"""Bytes of JSON that a submit's metadata may have: every list repeats it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +195,7 @@ class Intake:
 
     async def _choose(self, ask: Submit) -> Agent:
         choice = ask.choice
+        _refuse_large(ask.metadata)
         if ask.webhook_url is not None:
             self._check_webhook(ask.webhook_url, ask.webhook_reach)
         if choice.text is not None:
@@ -244,6 +248,16 @@ class Intake:
         if found[0] != fingerprint:
             raise KeyReused(f"the idempotency key {key.key!r} was used for another payload")
         return await self._store.get(found[1])
+
+
+def _refuse_large(metadata: Mapping[str, Json] | None) -> None:
+    size = len(canonical(metadata).encode()) if metadata else 0
+    if size > METADATA_LIMIT:
+        raise Invalid(
+            f"metadata of {size} bytes is more than {METADATA_LIMIT}, which every list would repeat: "
+            "put what the agent needs into the prompt or `config`",
+            field="metadata",
+        )
 
 
 def new_suffix() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from praisonrun.agents import Catalog, argv, child_env, install_argv, missing_env, preflight, program
 from praisonrun.agents.check import check
 from praisonrun.agents.frameworks import resolve
-from praisonrun.agents.launch import ARGUMENT_LIMIT
+from praisonrun.agents.launch import ARGUMENT_LIMIT, ENVS_LIMIT
 from praisonrun.errors import ConfigError, Invalid
 from praisonrun.model import Agent, Crew
 
@@ -96,6 +97,17 @@ def test_a_prompt_must_fit_its_argument(tmp_path: Path) -> None:
     assert caught.value.field == "prompt"
     with pytest.raises(Invalid, match="131072 bytes"):
         filled(found, {}, prompt="é" * ((ARGUMENT_LIMIT + 1) // 2))
+
+
+def test_envs_must_fit_an_environment(tmp_path: Path) -> None:
+    found = agent(tmp_path, "/bin/true")
+    fits = {"A": "é" * ((ENVS_LIMIT - 3) // 2)}
+    preflight(found, "", {}, fits)
+    assert subprocess.run(["/bin/true"], env=fits, check=False).returncode == 0
+    for more in ({**fits, "B": ""}, {f"V{number}": "x" * 100 for number in range(2000)}):
+        with pytest.raises(Invalid, match=r"envs of \d+ bytes do not fit") as refused:
+            preflight(found, "", {}, more)
+        assert refused.value.field == "envs"
 
 
 def test_the_install_command_is_filled(tmp_path: Path) -> None:

@@ -83,6 +83,22 @@ def summed(*lines: str) -> Summary:
     return summary
 
 
+def test_a_summary_is_small_whatever_an_agent_says() -> None:
+    invented = [
+        json.dumps({"type": "usage", "usage": {f"n{one}_{two}": two for two in range(20)}})
+        for one in range(20)
+    ]
+    known = json.dumps({"type": "usage", "usage": {"n0_1": 7, "x" * 200: 1}})
+    step = json.dumps({"type": "progress", "percentage": 1, "step": "s" * 100_000, "message": "m" * 100_000})
+    error = json.dumps({"type": "result", "error": "e" * 500_000})
+    found = summed(*invented, known, step, error)
+    assert (len(found.usage), found.usage["n0_1"]) == (100, 7)
+    assert len(json.dumps(found.stored())) < 12_000
+    outcome = found.outcome()
+    assert outcome is not None
+    assert outcome.error == "e" * 65_536
+
+
 def test_the_agent_s_own_verdict() -> None:
     assert summed('{"type": "delta"}').outcome() is None
     good = summed('{"type": "result", "result": {"a": 1}}')

@@ -95,6 +95,8 @@ FAULTS: list[tuple[Json, str]] = [
     ({"envs": {"PRAISONRUN_RUN_ID": "x"}}, "envs"),
     ({"agent": "needy"}, "envs"),
     ({"metadata": []}, "metadata"),
+    ({"metadata": {"k": "é" * 33_000}}, "metadata"),
+    ({"envs": {"A": "x" * 131_072}}, "envs"),
     ({"priority": "high"}, "priority"),
     ({"retries": -1}, "retries"),
     ({"retries": 101}, "retries"),

@@ -17,6 +17,9 @@ from . import frameworks, placeholders
 
 ARGUMENT_LIMIT = 131_071
 """Bytes that one argument may hold on Linux, its final NUL not counted."""
+ENVS_LIMIT = 131_072
+"""Bytes that the envs of a submit may hold together: each fits one string of the kernel's, and all, together
+with a prompt, its room; they are held in memory until the spawn."""
 DRIVER = Path(__file__).parent.parent / "data" / "crew_driver.py"
 """The script that runs a crew under its framework's interpreter."""
 BASE = ["HOME", "PATH", "USER", "LOGNAME", "LANG", "LC_*", "TZ", "TMPDIR", "SHELL", "SSL_*", "XDG_*"]
@@ -120,6 +123,7 @@ def preflight(
 ) -> None:
     """Raise Invalid for what would keep a run from starting: program, framework, prompt size, env."""
     _refuse_prompt(agent, prompt)
+    _refuse_envs(given)
     if find(agent, environ) is None:
         raise _not_installed(agent, agent.command[0])
     missing = missing_env(agent, environ, given)
@@ -188,6 +192,16 @@ def _refuse_prompt(agent: Agent, prompt: str) -> None:
             f"a prompt of {size} bytes does not fit an argument (at most {ARGUMENT_LIMIT}):"
             f" agent {agent.name!r} must take it from stdin",
             field="prompt",
+        )
+
+
+def _refuse_envs(given: Mapping[str, str]) -> None:
+    size = sum(len(f"{name}={value}".encode()) + 1 for name, value in given.items())
+    if size > ENVS_LIMIT:
+        raise Invalid(
+            f"envs of {size} bytes do not fit an environment (at most {ENVS_LIMIT}): "
+            "put what is large into a file and send its path",
+            field="envs",
         )
 
 

@@ -28,6 +28,13 @@ class Format:
     """Whether a stdout frame could hold the result event: cheap to ask, and never wrong with no."""
 
 
+SHOWN = 4096
+"""Characters of a step or a message that a poll repeats. The stream has all of it."""
+ERROR_LIMIT = 64 * 1024
+"""Characters of an agent's own error that its run keeps."""
+USAGE_NAMES = 100
+"""Different numbers that are summed up for a run: every list reads them, whatever an agent invents."""
+
 FORMATS = {
     "text": Format(text.read, structured=False),
     "jsonl": Format(jsonl.read, structured=True, may_answer=jsonl.may_answer),
@@ -77,9 +84,11 @@ class Summary:
             case "status":
                 self.progress, self.ended, self.answer, self.error = {}, False, None, None
             case "progress":
-                self.progress.update(event.data)
+                self.progress.update((key, _short(value)) for key, value in event.data.items())
             case "usage":
-                self.usage.update(event.data)
+                for name, number in event.data.items():
+                    if name in self.usage or len(self.usage) < USAGE_NAMES:
+                        self.usage[name] = number
             case "result":
                 self.ended = True
                 self.answer, self.error = event.data.get("result"), event.data.get("error")
@@ -90,8 +99,12 @@ class Summary:
             return None
         if self.error is None:
             return Outcome(Status.SUCCEEDED)
-        return Outcome(Status.FAILED, Failure.AGENT_ERROR, self.error)
+        return Outcome(Status.FAILED, Failure.AGENT_ERROR, self.error[:ERROR_LIMIT])
 
     def stored(self) -> dict[str, Json] | None:
         """Return what is kept in the row of a final run."""
         return {"progress": self.progress, "usage": self.usage} if self.progress or self.usage else None
+
+
+def _short(value: Json) -> Json:
+    return value[:SHOWN] if isinstance(value, str) else value

@@ -16,6 +16,8 @@ DEPTH = 100
 """Levels that an agent's JSON may nest; beyond, it is plain text."""
 LOG_LIMIT = 300
 """Characters of a line that a warning repeats."""
+NAME_LIMIT = 128
+"""Characters of a number's name in `usage`."""
 _PROGRESS = ("percentage", "step", "steps_completed", "steps_total", "message")
 
 
@@ -89,7 +91,7 @@ def usage(value: Json) -> list[Said]:
     """Return a usage event for an object of numbers (tokens, cost)."""
     if not isinstance(value, dict):
         return []
-    numbers = {key: n for key, n in value.items() if _number(n) is not None}
+    numbers = {key: n for key, n in value.items() if len(key) <= NAME_LIMIT and _number(n) is not None}
     return [("usage", numbers)] if numbers else []
 
 
