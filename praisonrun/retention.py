@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -81,6 +81,8 @@ class Retention:
                     await self.sweep(at)
             except (PraisonrunError, OSError) as refused:
                 log.warning("old runs could not be removed: %s", refused)
+            except Exception:  # what an agent left must not take the server down
+                log.exception("looking for old runs failed")
             await anyio.sleep(EXPIRE_EVERY)
 
     async def expire(self, at: int) -> None:
@@ -108,7 +110,7 @@ class Retention:
     async def sweep(self, at: int) -> None:
         """Remove files that belong to no run, unless a process holds them or they are young."""
         with closing(self._rundir.ids_on_disk()) as run_ids:
-            while chunk := await asyncio.to_thread(lambda: set(islice(run_ids, SCAN))):
+            while chunk := await _some(run_ids):
                 strangers = sorted(chunk - await self._shelf.known(chunk))
                 await asyncio.to_thread(self._rundir.remove_idle, strangers, at - ORPHAN_AGE * _SECOND)
 
@@ -125,6 +127,13 @@ class Retention:
             known = await self._shelf.known(run_ids)
             gone = [run_id for run_id in run_ids if run_id not in known]
             await asyncio.to_thread(_each, self._rundir.remove, gone)
+
+
+async def _some(run_ids: Iterator[str]) -> set[str]:
+    found: set[str] = set()
+    with anyio.CancelScope(shield=True):  # what a thread is at cannot be closed
+        await asyncio.to_thread(lambda: found.update(islice(run_ids, SCAN)))
+    return found
 
 
 def _each(remove: Callable[[str], None], run_ids: Iterable[str]) -> None:

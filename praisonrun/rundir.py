@@ -162,10 +162,10 @@ class RunDir:
     def usage(self) -> int:
         """Return the bytes that all runs take on the disk. Slow: it looks at every file."""
         total = 0
-        for entry in os.scandir(self._runs):
-            with suppress(OSError):
-                path = Path(entry.path)
-                total += _tree_size(path) if entry.is_dir(follow_symlinks=False) else _blocks(path)
+        with os.scandir(self._runs) as entries:
+            for entry in entries:
+                with suppress(OSError):
+                    total += _tree_size(entry.path) if entry.is_dir(follow_symlinks=False) else _blocks(entry)
         return total
 
     def size(self, run_id: str) -> int:
@@ -207,21 +207,23 @@ def _id_of(name: str) -> str:
         return name
 
 
-def _blocks(path: Path) -> int:
-    return path.lstat().st_blocks * 512
+def _blocks(file: Path | os.DirEntry[str]) -> int:
+    return file.stat(follow_symlinks=False).st_blocks * 512
 
 
-def _tree_size(folder: Path) -> int:
-    """Return what a directory holds, following no link; what vanishes meanwhile counts for nothing."""
-    total = 0
-    for (
-        top,
-        folders,
-        files,
-    ) in os.walk(folder):
-        for name in (*folders, *files):
-            with suppress(OSError):
-                total += _blocks(Path(top, name))
+def _tree_size(folder: Path | str) -> int:
+    """Return what a directory holds, following no link; what vanishes meanwhile counts for nothing.
+
+    Without a Path for each file: Python would intern their names, which is slow and lasts in memory.
+    """
+    total, waiting = 0, [os.fspath(folder)]
+    while waiting:
+        with suppress(OSError), os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                with suppress(OSError):
+                    total += _blocks(entry)
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
     return total
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
+import anyio
 import pytest
 
 from praisonrun import clock, retention
@@ -142,3 +144,26 @@ async def test_a_look_at_all_files_holds_a_few_names_at_a_time(
     await house.retention().sweep(clock.now() + DAY)
     assert list(house.rundir.ids_on_disk()) == []
     assert max(asked) == 3
+
+
+async def test_a_look_that_fails_is_logged_and_not_the_last(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("FIRST_PRUNE", "PRUNE_EVERY", "EXPIRE_EVERY"):
+        monkeypatch.setattr(retention, name, 0)
+    again, looks, loop = anyio.Event(), [], asyncio.get_running_loop()
+
+    def usage(_: RunDir) -> int:
+        looks.append(1)
+        if len(looks) == 1:
+            raise RecursionError("too deep")
+        loop.call_soon_threadsafe(again.set)
+        return 0
+
+    monkeypatch.setattr(RunDir, "usage", usage)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(house.retention(bytes=1).serve)
+        await again.wait()
+        tasks.cancel_scope.cancel()
+    assert "looking for old runs failed" in caplog.text
+    assert "too deep" in caplog.text

@@ -142,6 +142,25 @@ def test_remove_knows_no_depth(runs: RunDir) -> None:
     assert list(runs.ids_on_disk()) == []
 
 
+def test_sizes_know_no_depth(runs: RunDir) -> None:
+    top = runs.folder("r")
+    top.mkdir()
+    (top / "file").write_bytes(bytes(100_000))
+    shallow = runs.size("r")
+    assert shallow >= 100_000
+    fd = os.open(top, os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("d", dir_fd=fd)
+        inner = os.open("d", os.O_RDONLY, dir_fd=fd)
+        os.close(fd)
+        fd = inner
+    (top / "link").symlink_to("/")
+    os.close(fd)
+    assert shallow <= runs.size("r") < 10**9
+    assert runs.usage() >= runs.size("r")
+    runs.remove("r")  # which pytest could not
+
+
 def test_ids_and_room(runs: RunDir) -> None:
     os.close(runs.create("a"))
     runs.folder("a").mkdir()
