@@ -138,3 +138,21 @@ def test_a_broken_edit_keeps_the_last_good_version(server: Server) -> None:
         server.agents.write_text("agents: {other: {command: [/bin/true], prompt: none}}")
         assert [each["name"] for each in client.get("/api/v1/agents").json()["agents"]] == ["other"]
         assert client.get("/health").json()["problems"] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "keys"),
+    [
+        ("/api/v1/runs", "application/problem+json", {"type", "title", "status", "detail"}),
+        ("/runs", "application/json", {"error", "detail"}),
+        ("/v1/agent-deployments", "application/json", {"error", "code", "request_id"}),
+    ],
+)
+def test_what_is_refused_before_it_is_parsed_is_refused_in_its_dialect(
+    server: Server, path: str, kind: str, keys: set[str]
+) -> None:
+    with server.client() as client:
+        answer = client.get(f"{path}?q={'x' * 9000}")
+        assert (answer.status_code, answer.headers["content-type"], answer.json().keys()) == (414, kind, keys)
+        many = client.get(path, headers={f"x-{number}": "y" for number in range(200)})
+        assert (many.status_code, many.headers["content-type"], many.json().keys()) == (431, kind, keys)

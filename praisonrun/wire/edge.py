@@ -96,7 +96,7 @@ class Edge:
         self._token = Token(token) if token is not None else None
         self._large = re.compile("|".join(map(_pattern, large)) or "(?!)")
         self._body_cap, self._large_cap = body_cap, large_cap
-        self._envelope = envelope or _problems
+        self.envelope = envelope or as_problem
         self.port = port
 
     @property
@@ -127,7 +127,7 @@ class Edge:
         if refused is not None:
             status, detail = refused
             headers = _CHALLENGE if status == 401 else _CLOSE if status == 413 else {}
-            await self._envelope(scope["path"])(status, detail, headers)(scope, receive, send)
+            await self.envelope(scope["path"])(status, detail, headers)(scope, receive, send)
         elif preflight:
             await Response(status_code=204, headers=_PREFLIGHT)(scope, receive, send)
         elif b"transfer-encoding" in head:
@@ -275,5 +275,6 @@ def _shown(value: bytes) -> str:
     return "".join(char if char.isprintable() else "?" for char in text) or "(empty)"
 
 
-def _problems(_path: str) -> Refusal:
+def as_problem(_path: str) -> Refusal:
+    """Return how a path is refused by a server without dialects."""
     return lambda status, detail, headers: problem(status, detail, headers=headers)

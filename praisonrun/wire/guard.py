@@ -10,15 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import httptools
+from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from .edge import HEAD_CAP, HEADERS, HEADERS_CAP, URL_CAP
+from .edge import HEAD_CAP, HEADERS, HEADERS_CAP, URL_CAP, Envelope, as_problem
 from .joined import Joined
-from .problems import problem
 
 PIECE = 64 * 1024
 """Bytes that are parsed at once, and so may be held before they are counted."""
@@ -53,11 +52,13 @@ class _Refused(Exception):
 
 
 class Guard(HttpToolsProtocol):
-    """One connection. Raises nothing: it answers with a problem, or closes."""
+    """One connection. Raises nothing: it refuses, in the form of its path's dialect, or closes."""
 
     def __init__(self, *given: Any, limits: Limits | None = None, **more: Any) -> None:
         super().__init__(*given, **more)
         self.limits = limits or Limits()
+        self.url = b""
+        self._envelope: Envelope = getattr(self.app, "envelope", as_problem)
         self.deadline: float | None = None
         """When the rest of a head or body must be here (the loop's time)."""
         self._waits = self._state = _NOTHING
@@ -122,9 +123,9 @@ class Guard(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         """A part of the URL."""
-        if len(self.url) + len(url) > URL_CAP:
-            self._raise(414, f"the URL is over {URL_CAP} bytes")
         super().on_url(url)
+        if len(self.url) > URL_CAP:
+            self._raise(414, f"the URL is over {URL_CAP} bytes")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header, or after a chunked body a trailer, which says nothing that we ask for."""
@@ -226,7 +227,8 @@ class Guard(HttpToolsProtocol):
             self._close()
 
     def _answer(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
-        self.transport.write(written(status, detail, tuple((headers or {}).items())))
+        path = self.url.partition(b"?")[0].decode("latin-1")
+        self.transport.write(written(self._envelope(path)(status, detail, headers or {})))
         self._close()
 
     def _close(self, *, abort: bool = False) -> None:
@@ -250,10 +252,8 @@ def sweep(connections: Iterable[object], now: float) -> None:
             connection.look(now)
 
 
-@cache
-def written(status: int, detail: str, headers: tuple[tuple[str, str], ...] = ()) -> bytes:
-    """Return a whole problem answer as the bytes of HTTP/1.1, ending its connection."""
-    answer = problem(status, detail, headers=dict(headers))
+def written(answer: Response) -> bytes:
+    """Return a whole answer as the bytes of HTTP/1.1, ending its connection."""
     pairs = [*answer.raw_headers, *HEADERS, (b"connection", b"close")]
     head = b"".join(b"%b: %b\r\n" % pair for pair in pairs)
-    return STATUS_LINE[status] + head + b"\r\n" + bytes(answer.body)
+    return STATUS_LINE[answer.status_code] + head + b"\r\n" + bytes(answer.body)
