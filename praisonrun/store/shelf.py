@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Collection, Iterable
 from contextlib import suppress
@@ -15,6 +16,7 @@ from .rows import COLUMNS, run_of
 # Not those of which somebody is still to be told.
 _OWING = "SELECT 1 FROM deliveries WHERE run_seq = runs.seq AND state = 'pending'"
 _OLDEST = f"SELECT {COLUMNS} FROM runs WHERE seq > ? AND NOT EXISTS ({_OWING}) ORDER BY seq LIMIT ?"  # noqa: S608
+_KNOWN = "SELECT id FROM runs WHERE id IN (SELECT value FROM json_each(?))"
 _SCRATCHES = "SELECT id FROM runs WHERE scratch_until <= ? ORDER BY scratch_until LIMIT ?"
 
 
@@ -44,9 +46,8 @@ class Shelf:
 
     async def known(self, run_ids: Collection[str]) -> set[str]:
         """Return those of these ids that name a run."""
-        marks = ", ".join("?" * len(run_ids))
-        sql = f"SELECT id FROM runs WHERE id IN ({marks})"  # noqa: S608
-        return await self._reader.run(lambda db: {row[0] for row in db.execute(sql, list(run_ids))})
+        wanted = (json.dumps(list(run_ids)),)
+        return await self._reader.run(lambda db: {row[0] for row in db.execute(_KNOWN, wanted)})
 
 
 def _oldest(connection: sqlite3.Connection, after_seq: int, limit: int) -> list[Run]:
