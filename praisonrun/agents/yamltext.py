@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -93,9 +94,21 @@ def parse(text: str, file: str) -> Node | None:
     try:
         return _Builder(file).build(yaml.parse(text, Loader=_LOADER))
     except yaml.MarkedYAMLError as error:
+        _refuse_before(error, text, file)
         raise _syntax(error, file, text) from None
     except yaml.YAMLError as error:
         raise ConfigError(f"not YAML: {error}", place=f"{file}:1:1") from None
+
+
+def _refuse_before(error: yaml.MarkedYAMLError, text: str, file: str) -> None:
+    """Raise what our own rules reject in the text before a fault of the parser.
+
+    The parser scans up to 1024 characters ahead of its events, so its syntax errors, and limits that only
+    some versions of it have, would hide a fault that stands earlier.
+    """
+    if error.problem_mark is not None:
+        with suppress(yaml.YAMLError):
+            _Builder(file).build(yaml.parse(text[: error.problem_mark.index], Loader=_LOADER))
 
 
 class _Builder:
