@@ -10,15 +10,15 @@ import anyio
 from starlette.requests import Request
 from starlette.responses import Response
 
-from . import clock
 from .agents import Catalog
 from .attempt import Spawner
 from .checks import Checks, Limits
 from .config import Settings, boot_id, url
+from .core import clock
+from .core.errors import PraisonrunError, RunNotFound
+from .core.notifier import Notifier
 from .engine import Engine
-from .errors import PraisonrunError, RunNotFound
 from .intake import Intake
-from .notifier import Notifier
 from .ports import Ports
 from .restarts import Restarts
 from .retention import Keep, Retention

@@ -16,7 +16,7 @@ from dataclasses import fields
 from typing import Protocol, TypeAlias
 
 from . import spawner, sweep
-from .model import Exit, Json, Phase
+from .core.model import Exit, Json, Phase
 from .rundir import RunDir
 
 SLOW_LOOK = 0.25

@@ -5,8 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import deque
 
+from .core.model import Json
 from .journal import START, Frame, Kind, said
-from .model import Json
 from .story import Reader
 
 _PRINTED = (Kind.STDOUT, Kind.STDERR)

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from .agents import Catalog, preflight, program
-from .errors import DiskFull, WrongMode
+from .core.errors import DiskFull, WrongMode
+from .core.model import Agent, Mode
+from .core.once_per_tick import Turn
 from .launch import crew_files
-from .model import Agent, Mode
 from .rundir import RunDir
-from .turn import Turn
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from . import secretfile
-from .errors import ConfigError
+from .core.errors import ConfigError
 
 HOST = "127.0.0.1"
 PORT = 8005

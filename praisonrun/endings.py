@@ -6,10 +6,11 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import lifecycle, outputs, services
+from . import outputs, services
+from .core import lifecycle
+from .core.model import Agent, Exit, Json, Mode, Run
 from .formats import FORMATS, Summary
 from .journal import START
-from .model import Agent, Exit, Json, Mode, Run
 from .rundir import RunDir
 from .services import Services
 from .story import Progress, last_words, result

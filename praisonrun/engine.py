@@ -10,16 +10,17 @@ from typing import TypeVar
 
 import anyio
 
-from . import artifacts, journal, lifecycle
+from . import artifacts, journal
 from .agents import Catalog
 from .artifacts import Artifact
 from .chapters import last_frame, last_output
 from .checks import Limits
-from .errors import BadRequest, NotFound, Unavailable, WrongState, reason
+from .core import lifecycle
+from .core.errors import BadRequest, NotFound, Unavailable, WrongState, reason
+from .core.model import Agent, Mode, Phase, Run, Snapshot, Status
+from .core.notifier import DELIVERIES, Notifier, of_run
 from .feed import Feed, Rendering
 from .intake import Choice, Intake, Submit
-from .model import Agent, Mode, Phase, Run, Snapshot, Status
-from .notifier import DELIVERIES, Notifier, of_run
 from .restarts import Restarts
 from .rundir import RunDir
 from .scheduler import Scheduler

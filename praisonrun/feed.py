@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
-from .errors import NotFound
+from .core.errors import NotFound
+from .core.notifier import Notifier, of_run
 from .journal import START, Frame
-from .notifier import Notifier, of_run
 from .rundir import RunDir
 from .story import Reader
 from .watch import Watch

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .model import Agent, Run
-from .notifier import Notifier
+from .core.model import Agent, Run
+from .core.notifier import Notifier
 from .store import Store
 
 

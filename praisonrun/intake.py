@@ -9,11 +9,11 @@ from typing import Any
 import anyio
 import uuid_utils
 
-from . import lifecycle
 from .agents import Catalog
 from .checks import Checks
-from .errors import Forbidden, Invalid, KeyReused, PraisonrunError, WrongState
-from .model import Agent, Json, Mode, Reach, Run, canonical
+from .core import lifecycle
+from .core.errors import Forbidden, Invalid, KeyReused, PraisonrunError, WrongState
+from .core.model import Agent, Json, Mode, Reach, Run, canonical
 from .ports import Ports
 from .scheduler import Scheduler
 from .store import Added, Key, Store

@@ -10,10 +10,10 @@ from importlib import resources
 from pathlib import Path
 
 from .agents import argv, child_env, install_argv
+from .core.lifecycle import may_keep_scratch
+from .core.model import Agent, Json, Run
 from .formats import FORMATS
 from .journal import START
-from .lifecycle import may_keep_scratch
-from .model import Agent, Json, Run
 from .rundir import RunDir
 
 OUTPUT_CAP = 64 * 1024 * 1024

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .errors import PortTaken, QueueFull
-from .model import Agent, Mode, Status
+from .core.errors import PortTaken, QueueFull
+from .core.model import Agent, Mode, Status
 from .probes import free_port, in_use
 from .store import Find, Store
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 
 import anyio
 
-from . import lifecycle
 from .checks import Checks
-from .errors import WrongState
-from .model import Agent, Mode, Run
+from .core import lifecycle
+from .core.errors import WrongState
+from .core.model import Agent, Mode, Run
 from .ports import Ports
 from .scheduler import Scheduler
 from .store import Store

@@ -14,9 +14,9 @@ from itertools import islice
 
 import anyio
 
-from .errors import PraisonrunError
-from .lifecycle import FINAL
-from .model import Mode, Run
+from .core.errors import PraisonrunError
+from .core.lifecycle import FINAL
+from .core.model import Mode, Run
 from .rundir import RunDir
 from .store import Store
 

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from praisonrun import journal
+from praisonrun.core.model import Json
 from praisonrun.journal import Kind
-from praisonrun.model import Json
 from praisonrun.shim.files import remove_tree
 from praisonrun.shim.journal import hop
 

@@ -11,9 +11,9 @@ import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
 from .agents import Catalog
-from .errors import PraisonrunError, Unavailable
-from .model import Agent, Mode, Run, Status
-from .notifier import QUEUE, Notifier
+from .core.errors import PraisonrunError, Unavailable
+from .core.model import Agent, Mode, Run, Status
+from .core.notifier import QUEUE, Notifier
 from .store import Store
 from .supervisor import Supervisor
 

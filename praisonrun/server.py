@@ -17,11 +17,12 @@ from typing import Any
 
 import uvicorn
 
-from . import __version__, clock, discovery
+from . import __version__, discovery
 from .app import application, engine_of
 from .config import Settings, url
+from .core import clock
+from .core.errors import ConfigError
 from .engine import Engine
-from .errors import ConfigError
 from .wire.guard import SWEEP, Guard, sweep
 
 STOP_PATIENCE = 3.0

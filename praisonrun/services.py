@@ -17,10 +17,10 @@ from dataclasses import dataclass, field, replace
 
 import anyio
 
-from . import lifecycle
-from .errors import PraisonrunError
-from .model import Agent, Condition, Exit, Failure, Outcome, Readiness, Run, Standing
-from .notifier import Notifier, of_run
+from .core import lifecycle
+from .core.errors import PraisonrunError
+from .core.model import Agent, Condition, Exit, Failure, Outcome, Readiness, Run, Standing
+from .core.notifier import Notifier, of_run
 from .probes import LONGEST, Probe, probe
 from .rundir import RunDir
 from .store import Store

@@ -13,10 +13,10 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
+from .core.model import Json
 from .formats import FORMATS, Summary, events
 from .formats.events import parse_json
 from .journal import HEAD_SIZE, START, CorruptJournal, Frame, Kind, decode, peek
-from .model import Json
 from .rundir import RunDir
 
 WINDOW = 256 * 1024

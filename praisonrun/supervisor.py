@@ -16,15 +16,15 @@ from dataclasses import dataclass, replace
 import anyio
 from anyio.abc import TaskGroup
 
-from . import lifecycle
 from .agents import Catalog
 from .attempt import Attempt, Found, NeverStarted, Spawned, Spawner, look, lose
+from .core import lifecycle
+from .core.errors import DiskFull, NotFound, PraisonrunError, Unavailable, reason
+from .core.model import Agent, Exit, Mode, Phase, Run, Snapshot
+from .core.notifier import DELIVERIES, Notifier, of_run
 from .endings import Endings
-from .errors import DiskFull, NotFound, PraisonrunError, Unavailable, reason
 from .installs import Installs
 from .launch import spec
-from .model import Agent, Exit, Mode, Phase, Run, Snapshot
-from .notifier import DELIVERIES, Notifier, of_run
 from .ports import Ports
 from .rundir import RunDir
 from .services import Services

@@ -13,8 +13,8 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from .model import Run
-from .notifier import Notifier, of_run
+from .core.model import Run
+from .core.notifier import Notifier, of_run
 from .rundir import RunDir
 
 BURST = 256

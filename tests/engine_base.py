@@ -11,11 +11,11 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
+from praisonrun.core.errors import PraisonrunError
+from praisonrun.core.model import Reach
 from praisonrun.engine import Choice, Submit
-from praisonrun.errors import PraisonrunError
 from praisonrun.feed import Rendering
 from praisonrun.journal import START, Kind
-from praisonrun.model import Reach
 from praisonrun.store import Key
 
 from .engine_checks import Checks, Row

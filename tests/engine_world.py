@@ -24,8 +24,8 @@ from unittest.mock import patch
 from praisonrun import store
 from praisonrun.app import engine_of
 from praisonrun.config import Settings
+from praisonrun.core.model import Delivery, Reply
 from praisonrun.engine import Engine
-from praisonrun.model import Delivery, Reply
 from praisonrun.rundir import RunDir
 from praisonrun.store.batch import Batch
 from praisonrun.webhooks import Own, Webhooks
@@ -117,7 +117,7 @@ class World:
 
     def _stand_ins(self) -> dict[str, Any]:
         return {
-            "clock.now": self.clock,
+            "core.clock.now": self.clock,
             "app.boot_id": lambda: f"boot {self.boot}",
             "app.Spawner": lambda _: self,
             "app.Sender": lambda *_: self.receiver,

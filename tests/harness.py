@@ -19,8 +19,8 @@ import psutil
 from praisonrun import spawner, sweep
 from praisonrun.app import engine_of
 from praisonrun.config import Settings
+from praisonrun.core.model import Snapshot
 from praisonrun.engine import Choice, Engine, Submit
-from praisonrun.model import Snapshot
 from praisonrun.rundir import RunDir
 
 Json = Any

@@ -26,12 +26,12 @@ from starlette.responses import Response
 from praisonrun import journal
 from praisonrun.agents import document
 from praisonrun.agents.yamltext import parse as parse_yaml
+from praisonrun.core.errors import BadRequest, ConfigError, Invalid, PraisonrunError
+from praisonrun.core.model import Mode, Reach, Run, Snapshot, Status
 from praisonrun.engine import check_cursor
-from praisonrun.errors import BadRequest, ConfigError, Invalid, PraisonrunError
 from praisonrun.formats import FORMATS, events
 from praisonrun.intake import new_suffix
 from praisonrun.journal import HEAD_SIZE, MAX_PAYLOAD, START, Kind
-from praisonrun.model import Mode, Reach, Run, Snapshot, Status
 from praisonrun.rundir import RunDir
 from praisonrun.shim.journal import Journal, hop
 from praisonrun.story import Reader, last_lines, last_words, result

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from praisonrun.agents import Catalog, crewtexts, document
-from praisonrun.errors import BadRequest, ConfigError, Invalid
+from praisonrun.core.errors import BadRequest, ConfigError, Invalid
 
 CREW = """\
 roles:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from praisonrun.agents import document
-from praisonrun.errors import ConfigError
-from praisonrun.model import Agent, Mode, Readiness, Retain
+from praisonrun.core.errors import ConfigError
+from praisonrun.core.model import Agent, Mode, Readiness, Retain
 
 FILE = Path("/home/u/app/agents.yaml")
 

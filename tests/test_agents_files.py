@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from praisonrun.agents import Catalog, files
-from praisonrun.errors import BadRequest, Invalid
+from praisonrun.core.errors import BadRequest, Invalid
 
 pytestmark = pytest.mark.scorecard(28)
 

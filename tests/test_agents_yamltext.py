@@ -9,7 +9,7 @@ import pytest
 
 from praisonrun.agents import Catalog
 from praisonrun.agents.yamltext import MAX_DEPTH, parse
-from praisonrun.errors import ConfigError
+from praisonrun.core.errors import ConfigError
 
 MERGE_BOMB = "a: &a {x: 1}\n" + "\n".join(f"b{i}: {{<<: *a}}" for i in range(5000))
 ALIAS_BOMB = "a: &a [x,x]\n" + "\n".join(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from praisonrun import artifacts
-from praisonrun.errors import NotFound
+from praisonrun.core.errors import NotFound
 
 from .harness import Server
 

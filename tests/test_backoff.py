@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from praisonrun import clock
+from praisonrun.core import clock
+from praisonrun.core.model import Status
 from praisonrun.engine import Engine
-from praisonrun.model import Status
 
 from .harness import engine_in, ran, submit, until
 

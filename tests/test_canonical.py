@@ -8,19 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from .canonical_rig import (
-    PROJECT,
-    TALK,
-    agent,
-    create,
-    ended,
-    fit,
-    got,
-    made,
-    ran,
-    task,
-    until_said,
-)
+from .canonical_rig import PROJECT, TALK, agent, create, ended, fit, got, made, ran, task, until_said
 from .harness import Json
 from .wire_rig import Api
 

@@ -8,27 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from praisonrun.core.model import Run, Snapshot, Status
 from praisonrun.engine import Engine
 from praisonrun.journal import HEAD_SIZE, START, Frame, Kind
-from praisonrun.model import Run, Snapshot, Status
 from praisonrun.story import Result
 from praisonrun.wire.canonical_events import Teller, camel, last_id
 from praisonrun.wire.canonical_streams import Events
 from praisonrun.wire.operations import Operation, routes
 
-from .canonical_rig import (
-    TALK,
-    agent,
-    create,
-    ended,
-    events,
-    house,
-    made,
-    ran,
-    streamed,
-    task,
-    until_said,
-)
+from .canonical_rig import TALK, agent, create, ended, events, house, made, ran, streamed, task, until_said
 from .harness import Json, submit
 from .wire_rig import Api, Call
 

@@ -18,7 +18,7 @@ from praisonrun.cli import check, local, run, stop
 from praisonrun.cli.client import RUNS, TRIES, Client
 from praisonrun.cli.screen import Screen, plain
 from praisonrun.config import Settings
-from praisonrun.errors import BadRequest, Invalid, NotFound, Unavailable
+from praisonrun.core.errors import BadRequest, Invalid, NotFound, Unavailable
 from praisonrun.store.place import LOCK
 
 Handler = Callable[[httpx2.Request], httpx2.Response]

@@ -8,7 +8,7 @@ import pytest
 
 from praisonrun import config
 from praisonrun.config import Settings, boot_id, make
-from praisonrun.errors import ConfigError
+from praisonrun.core.errors import ConfigError
 
 
 @pytest.fixture(autouse=True)

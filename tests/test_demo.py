@@ -80,6 +80,6 @@ def test_sigterm_ends_it_at_once() -> None:
 
 
 def test_it_imports_next_to_nothing() -> None:
-    code = "import sys, praisonrun.demo; print('praisonrun.model' in sys.modules, 'yaml' in sys.modules)"
+    code = "import sys, praisonrun.demo; print('praisonrun.core.model' in sys.modules, 'yaml' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout == "False False\n"

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from praisonrun.core.errors import DiskFull, Invalid, KeyReused, NotFound, QueueFull, Unavailable, WrongState
+from praisonrun.core.model import Failure, Snapshot, Status
 from praisonrun.engine import SHORT, Choice, Engine, Submit
-from praisonrun.errors import DiskFull, Invalid, KeyReused, NotFound, QueueFull, Unavailable, WrongState
 from praisonrun.feed import Rendering
 from praisonrun.journal import START, Frame, Kind
-from praisonrun.model import Failure, Snapshot, Status
 from praisonrun.rundir import RunDir
 from praisonrun.store import Find, Key
 from praisonrun.story import Result, result

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from praisonrun import supervisor
+from praisonrun.core.errors import Forbidden, Invalid
 from praisonrun.engine import Choice, Engine, Submit
-from praisonrun.errors import Forbidden, Invalid
 
 pytestmark = pytest.mark.anyio
 Engines = Callable[..., AbstractAsyncContextManager[Engine]]

@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from praisonrun.core.model import Run, Status
 from praisonrun.engine import _snapshot
-from praisonrun.model import Run, Status
 from praisonrun.wire import jobs_show as show
 
 from .harness import Json, Server

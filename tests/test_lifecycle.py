@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from praisonrun import lifecycle
-from praisonrun.errors import WrongState
-from praisonrun.lifecycle import FINAL, TRANSITIONS
-from praisonrun.model import Exit, Failure, Outcome, Run, Status
+from praisonrun.core import lifecycle
+from praisonrun.core.errors import WrongState
+from praisonrun.core.lifecycle import FINAL, TRANSITIONS
+from praisonrun.core.model import Exit, Failure, Outcome, Run, Status
 
 QUEUED = Run("run_1", "a", "v", created_at=1, updated_at=1, due_at=1)
 RUNNING = lifecycle.claim(QUEUED, 2, "boot")

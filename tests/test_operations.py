@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.testclient import TestClient
 
-from praisonrun import errors
+from praisonrun.core import errors
 from praisonrun.wire import problems
 from praisonrun.wire.openapi import document
 from praisonrun.wire.operations import (

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from praisonrun.model import Failure, Status
+from praisonrun.core.model import Failure, Status
 from praisonrun.rundir import RunDir
 
 from .harness import Engines, Server, alive, submit

@@ -11,9 +11,10 @@ from typing import NamedTuple
 import anyio
 import pytest
 
-from praisonrun import clock, retention
+from praisonrun import retention
+from praisonrun.core import clock
+from praisonrun.core.model import Run, Status
 from praisonrun.engine import Engine
-from praisonrun.model import Run, Status
 from praisonrun.retention import Keep, Retention, doomed
 from praisonrun.rundir import RunDir
 from praisonrun.store import Find

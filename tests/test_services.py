@@ -15,10 +15,10 @@ import httpx2
 import psutil
 import pytest
 
-from praisonrun import lifecycle, services
-from praisonrun.engine import Choice, Engine, Submit
-from praisonrun.errors import NotFound, PortTaken, QueueFull, WrongMode, WrongState
-from praisonrun.model import (
+from praisonrun import services
+from praisonrun.core import lifecycle
+from praisonrun.core.errors import NotFound, PortTaken, QueueFull, WrongMode, WrongState
+from praisonrun.core.model import (
     Condition,
     Exit,
     Failure,
@@ -30,6 +30,7 @@ from praisonrun.model import (
     Standing,
     Status,
 )
+from praisonrun.engine import Choice, Engine, Submit
 from praisonrun.probes import Probe, free_port, probe
 
 from .deployments_rig import BASE, Client

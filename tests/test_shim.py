@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from praisonrun import journal, sweep
+from praisonrun.core.model import Exit
 from praisonrun.journal import Kind
-from praisonrun.model import Exit
 
 from .shim_rig import Live, Rig, agent, framed
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from praisonrun import lifecycle
-from praisonrun.errors import Invalid, KeyReused, NotFound, QueueFull, WrongState
-from praisonrun.model import Agent, Exit, Failure, Mode, Outcome, Run, Status
+from praisonrun.core import lifecycle
+from praisonrun.core.errors import Invalid, KeyReused, NotFound, QueueFull, WrongState
+from praisonrun.core.model import Agent, Exit, Failure, Mode, Outcome, Run, Status
 from praisonrun.store import Find, Key, Store, reads, writes
 from praisonrun.store.outbox import owed
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from praisonrun.errors import DiskFull, NotFound, Unavailable, WrongState
-from praisonrun.model import Run
+from praisonrun.core.errors import DiskFull, NotFound, Unavailable, WrongState
+from praisonrun.core.model import Run
 from praisonrun.store import Find, Store
 from praisonrun.store.batch import Batch
 

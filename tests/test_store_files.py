@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from praisonrun.errors import ConfigError, Unavailable
-from praisonrun.model import Run
+from praisonrun.core.errors import ConfigError, Unavailable
+from praisonrun.core.model import Run
 from praisonrun.store import Find, Store, migrations
 from praisonrun.store import place as places
 
@@ -201,7 +201,7 @@ async def test_a_large_wal_is_emptied(place: Path, monkeypatch: pytest.MonkeyPat
 CHILD = """
 import asyncio, os, sys
 from pathlib import Path
-from praisonrun.model import Run
+from praisonrun.core.model import Run
 from praisonrun.store import Store
 
 async def one(store, k):

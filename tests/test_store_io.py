@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from praisonrun.errors import Unavailable
-from praisonrun.model import Run
+from praisonrun.core.errors import Unavailable
+from praisonrun.core.model import Run
 from praisonrun.store import Find, Store
 from praisonrun.store.batch import Batch
 

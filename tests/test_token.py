@@ -15,7 +15,7 @@ import pytest
 
 from praisonrun import secretfile
 from praisonrun.config import Settings
-from praisonrun.errors import ConfigError
+from praisonrun.core.errors import ConfigError
 from praisonrun.wire.edge import Edge
 from praisonrun.wire.token import Token
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from praisonrun.core.errors import NotFound, QueueFull, WrongState
+from praisonrun.core.model import Status
 from praisonrun.engine import Choice, Engine, Submit
-from praisonrun.errors import NotFound, QueueFull, WrongState
-from praisonrun.model import Status
 from praisonrun.rundir import RunDir, _id_of, _name
 from praisonrun.store import Find, Key, Store, reads
 

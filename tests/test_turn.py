@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from praisonrun.turn import Turn
+from praisonrun.core.once_per_tick import Turn
 
 
 async def test_one_look_serves_a_turn_and_no_longer() -> None:

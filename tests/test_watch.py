@@ -8,7 +8,7 @@ import socket
 from pathlib import Path
 
 from praisonrun import journal
-from praisonrun.notifier import Notifier, of_run
+from praisonrun.core.notifier import Notifier, of_run
 from praisonrun.rundir import RunDir
 from praisonrun.watch import CROWDED, Watch
 

@@ -26,11 +26,11 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 import praisonrun
 from praisonrun import cli
-from praisonrun.clock import iso, now
 from praisonrun.config import PORT
+from praisonrun.core.clock import iso, now
+from praisonrun.core.errors import Invalid
+from praisonrun.core.model import Delivery, Reach, Run, Snapshot, Status
 from praisonrun.engine import Engine
-from praisonrun.errors import Invalid
-from praisonrun.model import Delivery, Reach, Run, Snapshot, Status
 from praisonrun.rundir import RunDir
 from praisonrun.story import Result
 from praisonrun.webhooks import Signer

@@ -20,9 +20,10 @@ import psutil
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from praisonrun import __version__, clock
-from praisonrun.errors import ConfigError
-from praisonrun.model import Delivery, Reach, Reply
+from praisonrun import __version__
+from praisonrun.core import clock
+from praisonrun.core.errors import ConfigError
+from praisonrun.core.model import Delivery, Reach, Reply
 from praisonrun.webhooks import Own, Sender, Signer, addresses_of
 from praisonrun.webhooks.policy import Address
 from praisonrun.webhooks.resolver import LOOKUPS, Resolver, Unresolved

@@ -16,10 +16,10 @@ from typing import Any, cast
 import anyio
 import pytest
 
-from praisonrun import lifecycle
-from praisonrun.errors import DiskFull, NotFound
-from praisonrun.model import Delivery, DeliveryState, Reach, Reply, Run
-from praisonrun.notifier import DELIVERIES, Notifier
+from praisonrun.core import lifecycle
+from praisonrun.core.errors import DiskFull, NotFound
+from praisonrun.core.model import Delivery, DeliveryState, Reach, Reply, Run
+from praisonrun.core.notifier import DELIVERIES, Notifier
 from praisonrun.store import DeliveryLog, Outbox, Store
 from praisonrun.webhooks import Own, Sender, Signer, Webhooks
 from praisonrun.webhooks.schedule import SCHEDULE

@@ -9,9 +9,9 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..errors import ConfigError, Invalid, PraisonrunError, reason
-from ..model import Agent
-from ..turn import Turn
+from ..core.errors import ConfigError, Invalid, PraisonrunError, reason
+from ..core.model import Agent
+from ..core.once_per_tick import Turn
 from . import crew, crewtexts, document, files, frameworks, inline, reading
 from .crewtexts import CrewTexts, remember
 from .document import Document

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import Invalid
-from ..model import Agent, Mode
+from ..core.errors import Invalid
+from ..core.model import Agent, Mode
 from . import launch
 from .catalog import Catalog
 

@@ -8,7 +8,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from ..model import Agent, Crew
+from ..core.model import Agent, Crew
 from . import reading
 from .entry import Shared
 from .yamltext import Node

@@ -9,8 +9,8 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import TypeVar
 
-from ..errors import ConfigError
-from ..model import Agent
+from ..core.errors import ConfigError
+from ..core.model import Agent
 from . import files
 
 KEPT = 64

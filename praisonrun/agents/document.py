@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..model import Agent
+from ..core.model import Agent
 from . import crew, entry, reading
 from .yamltext import Node, parse
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..core.model import Agent, Mode, Readiness, Retain
 from ..formats import FORMATS
-from ..model import Agent, Mode, Readiness, Retain
 from . import envnames, placeholders, reading
 from .yamltext import Node
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import Invalid
+from ..core.errors import Invalid
 from .reading import did_you_mean
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import ConfigError, Invalid
+from ..core.errors import ConfigError, Invalid
 from . import files
 from .document import Document
 from .document import read as read_document

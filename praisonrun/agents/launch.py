@@ -11,8 +11,8 @@ from fnmatch import translate
 from functools import lru_cache
 from pathlib import Path
 
-from ..errors import Invalid
-from ..model import Agent
+from ..core.errors import Invalid
+from ..core.model import Agent
 from . import frameworks, placeholders
 
 ARGUMENT_LIMIT = 131_071

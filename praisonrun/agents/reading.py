@@ -7,8 +7,8 @@ import math
 import re
 from collections.abc import Callable, Iterable
 
-from ..errors import ConfigError
-from ..model import Json
+from ..core.errors import ConfigError
+from ..core.model import Json
 from .yamltext import Node
 
 

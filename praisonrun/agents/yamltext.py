@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from ..errors import ConfigError
+from ..core.errors import ConfigError
 from .scalars import Scalar, tag_of, value_of
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import socket
 import sys
 from collections.abc import Sequence
 
-from ..errors import BadRequest, ConfigError, Invalid, NotFound, PraisonrunError
+from ..core.errors import BadRequest, ConfigError, Invalid, NotFound, PraisonrunError
 from .commands import program
 
 __all__ = ["main"]

@@ -11,8 +11,8 @@ from typing import Any
 
 import httpx2
 
-from ..errors import BadRequest, Forbidden, Invalid, NotFound, PraisonrunError, Unavailable, WrongState
-from ..model import Json
+from ..core.errors import BadRequest, Forbidden, Invalid, NotFound, PraisonrunError, Unavailable, WrongState
+from ..core.model import Json
 
 RUNS = "/api/v1/runs"
 DELIVERIES = "/api/v1/deliveries"

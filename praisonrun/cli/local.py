@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..config import Settings
-from ..errors import Unavailable
+from ..core.errors import Unavailable
 from .client import Client, Pause
 from .screen import plain
 

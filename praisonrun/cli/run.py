@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ..config import Settings
-from ..errors import Invalid, PraisonrunError, Unavailable
-from ..model import Json
+from ..core.errors import Invalid, PraisonrunError, Unavailable
+from ..core.model import Json
 from .client import Client, Pause
 from .local import Server
 from .screen import Screen, plain

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from ..errors import Unavailable
+from ..core.errors import Unavailable
 from .client import Client, Pause
 from .local import end, holder
 from .target import Target, target

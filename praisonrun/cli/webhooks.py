@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import Invalid
+from ..core.errors import Invalid
 from .client import Client
 from .screen import plain
 from .target import target

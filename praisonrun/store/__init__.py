@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-from ..model import Agent, Delivery, Run, Status
+from ..core.model import Agent, Delivery, Run, Status
 from . import migrations, reads, versions, writes
 from .batch import Batch
 from .line import Line

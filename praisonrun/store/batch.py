@@ -13,7 +13,7 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
-from ..errors import DiskFull, Invalid, PraisonrunError, Unavailable
+from ..core.errors import DiskFull, Invalid, PraisonrunError, Unavailable
 
 LARGEST = 500
 """Functions that share one transaction at most: the others should not wait for ever."""

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import aiosqlite
 import anyio
 
-from ..errors import PraisonrunError, Unavailable
+from ..core.errors import PraisonrunError, Unavailable
 from .batch import Answer, Batch, Job
 
 T = TypeVar("T")

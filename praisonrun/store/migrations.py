@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConfigError
+from ..core.errors import ConfigError
 
 APPLICATION = 0x70726E31
 """`prn1`: what marks a file as ours."""

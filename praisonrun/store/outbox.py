@@ -12,8 +12,8 @@ from typing import Any
 
 from uuid_utils import uuid7
 
-from ..errors import NotFound
-from ..model import Delivery, DeliveryState, Reach, Reply, Run
+from ..core.errors import NotFound
+from ..core.model import Delivery, DeliveryState, Reach, Reply, Run
 from .line import Line
 from .shapes import DeliveryLog
 

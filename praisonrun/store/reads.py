@@ -6,8 +6,8 @@ import sqlite3
 from itertools import product
 from typing import Any
 
-from ..errors import RunNotFound
-from ..model import Mode, Run, Status
+from ..core.errors import RunNotFound
+from ..core.model import Mode, Run, Status
 from .rows import COLUMNS, FULL, run_of
 from .shapes import Find, Key, Page
 

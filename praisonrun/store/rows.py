@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..model import Failure, Json, Mode, Reach, Run, Status
+from ..core.model import Failure, Json, Mode, Reach, Run, Status
 
 ALL = Run._fields
 """The columns of a whole run."""

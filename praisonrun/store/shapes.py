@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from ..model import Delivery, Failure, Json, Mode, Reply, Run, Status
+from ..core.model import Delivery, Failure, Json, Mode, Reply, Run, Status
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ import sqlite3
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 
-from ..errors import NotFound, WrongState
-from ..model import Run
+from ..core.errors import NotFound, WrongState
+from ..core.model import Run
 from . import writes
 from .line import Line
 from .rows import COLUMNS, run_of

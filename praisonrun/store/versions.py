@@ -7,8 +7,8 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from ..errors import NotFound
-from ..model import Agent
+from ..core.errors import NotFound
+from ..core.model import Agent
 from .rows import dump
 from .shapes import StoredVersion
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 
-from .. import lifecycle
-from ..errors import KeyReused, QueueFull, WrongState
-from ..model import Delivery, Run, Status
+from ..core import lifecycle
+from ..core.errors import KeyReused, QueueFull, WrongState
+from ..core.model import Delivery, Run, Status
 from . import outbox, reads, rows
 from .rows import ALL, FULL, run_of
 from .shapes import Added, Key

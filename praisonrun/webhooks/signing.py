@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from .. import secretfile
-from ..errors import ConfigError
+from ..core.errors import ConfigError
 
 PREFIX = "whsec_"
 SIZE = range(24, 65)

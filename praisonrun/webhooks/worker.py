@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 import anyio
 from anyio.abc import TaskGroup
 
-from ..errors import NotFound, PraisonrunError
-from ..model import Delivery, DeliveryState, Reach, Reply
-from ..notifier import DELIVERIES, Notifier
+from ..core.errors import NotFound, PraisonrunError
+from ..core.model import Delivery, DeliveryState, Reach, Reply
+from ..core.notifier import DELIVERIES, Notifier
 from ..store import DeliveryLog, Outbox
 from . import policy, schedule
 from .sender import Sender

@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ExceptionHandler
 
-from ..errors import Invalid, PraisonrunError
+from ..core.errors import Invalid, PraisonrunError
 from . import problems
 from .jobs_show import dumps
 

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from .. import journal
 from ..chapters import Chapters
+from ..core.model import Json, Mode, Run, Snapshot, Status
 from ..formats import FORMATS, Event, events
 from ..journal import HEAD_SIZE, SLOTS, START, Frame, Kind
-from ..model import Json, Mode, Run, Snapshot, Status
 from ..story import Reader, Result
 from . import canonical_show as show
 from .jobs_show import dumps

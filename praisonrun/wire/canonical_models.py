@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
-from ..model import Json
+from ..core.model import Json
 from .jobs_models import Text, Whole
 from .problems import Shape
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from math import ceil
 
 from ..artifacts import Artifact
-from ..clock import iso
-from ..model import Json, Phase, Run, Snapshot, Status
+from ..core.clock import iso
+from ..core.model import Json, Phase, Run, Snapshot, Status
 from .artifacts import content_type
 
 STATUS = {

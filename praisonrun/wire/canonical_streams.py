@@ -11,13 +11,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from .. import journal
-from ..clock import iso
+from ..core.clock import iso
+from ..core.errors import BadRequest, NotFound, RunNotFound
+from ..core.lifecycle import FINAL
+from ..core.model import Json, Run, Snapshot
 from ..engine import Engine
-from ..errors import BadRequest, NotFound, RunNotFound
 from ..feed import Rendering
 from ..journal import START
-from ..lifecycle import FINAL
-from ..model import Json, Run, Snapshot
 from . import canonical_show as show
 from . import sse
 from .canonical_events import Teller, Told, frame_of, last_id

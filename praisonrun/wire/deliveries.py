@@ -8,9 +8,9 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..clock import iso
+from ..core.clock import iso
+from ..core.model import DeliveryState, Json, Reply
 from ..engine import Engine
-from ..model import DeliveryState, Json, Reply
 from ..store import DeliveryLog
 from .jobs import RUNS
 from .jobs_show import dumps

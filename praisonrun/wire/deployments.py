@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ..core.errors import WrongState
+from ..core.model import Failure, Json, Mode, Snapshot, Status
 from ..engine import Engine, Submit
-from ..errors import WrongState
-from ..model import Failure, Json, Mode, Snapshot, Status
 from ..store import Find, StoredVersion
 from . import deployments_models as models
 from . import deployments_show as show

@@ -8,9 +8,9 @@ from typing import Any
 
 from starlette.requests import Request
 
+from ..core.errors import NotFound
+from ..core.model import Agent, Mode, Snapshot
 from ..engine import Choice, Engine
-from ..errors import NotFound
-from ..model import Agent, Mode, Snapshot
 from ..store import StoredVersion
 from . import deployments_show as show
 from .deployments_errors import NoDeployment, NoRun, NoService, NoVersion

@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ExceptionHandler
 
-from ..errors import (
+from ..core.errors import (
     BadRequest,
     DiskFull,
     Forbidden,

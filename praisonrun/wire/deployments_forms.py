@@ -11,9 +11,9 @@ from contextlib import nullcontext
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ..core.errors import BadRequest
+from ..core.model import Json, Snapshot, canonical
 from ..engine import Engine
-from ..errors import BadRequest
-from ..model import Json, Snapshot, canonical
 from ..store import Find, Key
 from . import deployments_models as models
 from .deployments_errors import REQUEST_ID, new_request_id

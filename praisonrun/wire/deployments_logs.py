@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
-from ..clock import iso
-from ..errors import BadRequest
+from ..core.clock import iso
+from ..core.errors import BadRequest
+from ..core.model import Json, Mode, Run, Snapshot, Status
 from ..formats.events import parse_object
 from ..journal import START, Frame, Kind
-from ..model import Json, Mode, Run, Snapshot, Status
 from ..story import Reader
 from . import deployments_show as show
 from .deployments_models import LogsQuery

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StrictBool
 
-from ..model import Json
+from ..core.model import Json
 from .jobs_models import Envs, Text, Whole
 from .problems import Shape
 

@@ -7,9 +7,9 @@ from collections.abc import Collection, Mapping
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ..core.errors import WrongState
+from ..core.model import Mode, Snapshot, Status
 from ..engine import Engine, Submit
-from ..errors import WrongState
-from ..model import Mode, Snapshot, Status
 from ..store import Find
 from . import deployments_models as models
 from . import deployments_show as show

@@ -8,8 +8,8 @@ import shlex
 from collections.abc import Mapping
 
 from ..agents import missing_env
-from ..clock import iso
-from ..model import Agent, Condition, Failure, Json, Mode, Phase, Run, Snapshot, Standing, Status
+from ..core.clock import iso
+from ..core.model import Agent, Condition, Failure, Json, Mode, Phase, Run, Snapshot, Standing, Status
 from ..probes import HOST
 from ..store import StoredVersion
 

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ..core.errors import BadRequest, Invalid, QueueFull, WrongState
+from ..core.lifecycle import FINAL
+from ..core.model import Json, Mode, Reach, Snapshot, Status, canonical
 from ..engine import Choice, Engine, Submit
-from ..errors import BadRequest, Invalid, QueueFull, WrongState
-from ..lifecycle import FINAL
-from ..model import Json, Mode, Reach, Snapshot, Status, canonical
 from ..store import Find, Key
 from . import jobs_models as models
 from . import jobs_show as show

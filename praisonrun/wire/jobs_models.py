@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
-from ..model import Json, Status
+from ..core.model import Json, Status
 from .problems import Shape
 
 PROMPT_LIMIT = 1024 * 1024

@@ -9,10 +9,10 @@ from typing import NamedTuple
 from pydantic_core import to_json
 
 from .. import journal
-from ..clock import iso
+from ..core.clock import iso
+from ..core.lifecycle import FINAL
+from ..core.model import Json, Phase, Run, Snapshot, Status
 from ..formats import Event
-from ..lifecycle import FINAL
-from ..model import Json, Phase, Run, Snapshot, Status
 from ..story import Result
 
 STATUS = {

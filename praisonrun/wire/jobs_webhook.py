@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..clock import iso
-from ..model import Delivery, Json, Snapshot, Status
+from ..core.clock import iso
+from ..core.model import Delivery, Json, Snapshot, Status
 from ..story import Result
 from .jobs_show import dumps, result
 

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 import pydantic
 from pydantic.json_schema import models_json_schema
 
-from ..model import Json
+from ..core.model import Json
 from .operations import Answer, Header, Operation
 from .problems import MEDIA_TYPE, Problem, title
 

@@ -19,8 +19,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ExceptionHandler
 
-from ..errors import Invalid, PraisonrunError
-from ..model import Json, deeper
+from ..core.errors import Invalid, PraisonrunError
+from ..core.model import Json, deeper
 from . import problems
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]

@@ -14,7 +14,7 @@ import pydantic
 from pydantic_core import to_json
 from starlette.responses import Response
 
-from ..errors import (
+from ..core.errors import (
     BadRequest,
     DiskFull,
     Forbidden,
@@ -26,7 +26,7 @@ from ..errors import (
     Unavailable,
     WrongState,
 )
-from ..model import Json
+from ..core.model import Json
 
 log = logging.getLogger(__name__)
 

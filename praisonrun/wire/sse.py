@@ -8,7 +8,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..errors import BadRequest
+from ..core.errors import BadRequest
 from .operations import Header
 
 HEARTBEAT = 15.0

@@ -11,13 +11,13 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from .. import journal
+from ..core.errors import NotFound
+from ..core.lifecycle import FINAL
+from ..core.model import Run, Snapshot
 from ..engine import Engine, check_cursor
-from ..errors import NotFound
 from ..feed import Rendering
 from ..formats import events
 from ..journal import START, Frame, Kind
-from ..lifecycle import FINAL
-from ..model import Run, Snapshot
 from ..story import last_lines
 from . import jobs_show as show
 from .jobs_models import EventsQuery, LogsQuery

@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from .. import __version__
+from ..core.model import Json, Status
 from ..engine import Engine
-from ..model import Json, Status
 from .jobs_show import dumps
 from .operations import Answer, Operation
 from .problems import Shape

@@ -5,7 +5,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from praisonrun import clock
+from praisonrun.core import clock
 from praisonrun.retention import Keep, Retention
 from praisonrun.rundir import RunDir
 from praisonrun.store import Store

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from praisonrun import lifecycle
-from praisonrun.clock import now
-from praisonrun.model import Exit, Outcome, Run, Status
+from praisonrun.core import lifecycle
+from praisonrun.core.clock import now
+from praisonrun.core.model import Exit, Outcome, Run, Status
 from praisonrun.rundir import RunDir
 from praisonrun.store import Store
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..journal import START
 from .errors import WrongState
-from .journal import START
 from .model import Agent, Exit, Failure, Json, Mode, Outcome, Run, Status
 
 TRANSITIONS: dict[Status, frozenset[Status]] = {
