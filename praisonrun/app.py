@@ -13,7 +13,7 @@ from starlette.responses import Response
 from .agents import Catalog
 from .attempt import Spawner
 from .checks import Checks, Limits
-from .config import Settings, boot_id, url
+from .config.settings import Settings, boot_id, url
 from .core import clock
 from .core.errors import PraisonrunError, RunNotFound
 from .core.notifier import Notifier

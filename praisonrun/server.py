@@ -17,9 +17,10 @@ from typing import Any
 
 import uvicorn
 
-from . import __version__, discovery
+from . import __version__
 from .app import application, engine_of
-from .config import Settings, url
+from .config import discovery
+from .config.settings import Settings, url
 from .core import clock
 from .core.errors import ConfigError
 from .engine import Engine

@@ -23,7 +23,7 @@ from unittest.mock import patch
 
 from praisonrun import store
 from praisonrun.app import engine_of
-from praisonrun.config import Settings
+from praisonrun.config.settings import Settings
 from praisonrun.core.model import Delivery, Reply
 from praisonrun.engine import Engine
 from praisonrun.rundir import RunDir

@@ -20,7 +20,7 @@ from contextlib import closing
 from pathlib import Path
 
 from praisonrun import journal
-from praisonrun.config import boot_id
+from praisonrun.config.settings import boot_id
 from praisonrun.journal import Kind
 from praisonrun.rundir import RunDir
 

@@ -18,7 +18,7 @@ import psutil
 
 from praisonrun import spawner, sweep
 from praisonrun.app import engine_of
-from praisonrun.config import Settings
+from praisonrun.config.settings import Settings
 from praisonrun.core.model import Snapshot
 from praisonrun.engine import Choice, Engine, Submit
 from praisonrun.rundir import RunDir

@@ -17,7 +17,7 @@ from praisonrun.agents.check import AgentReport, Report
 from praisonrun.cli import check, local, run, stop
 from praisonrun.cli.client import RUNS, TRIES, Client
 from praisonrun.cli.screen import Screen, plain
-from praisonrun.config import Settings
+from praisonrun.config.settings import Settings
 from praisonrun.core.errors import BadRequest, Invalid, NotFound, Unavailable
 from praisonrun.store.place import LOCK
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from praisonrun import config
-from praisonrun.config import Settings, boot_id, make
+from praisonrun.config import settings as config
+from praisonrun.config.settings import Settings, boot_id, make
 from praisonrun.core.errors import ConfigError
 
 

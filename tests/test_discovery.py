@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from praisonrun import __version__, discovery
+from praisonrun import __version__
 from praisonrun.cli import target as where
 from praisonrun.cli.local import holder
-from praisonrun.discovery import FILE, Listening
+from praisonrun.config import discovery
+from praisonrun.config.discovery import FILE, Listening
 
 from .harness import Server
 

@@ -14,8 +14,8 @@ import anyio
 import httpx2
 import pytest
 
-from praisonrun import config
 from praisonrun.app import application
+from praisonrun.config import settings as config
 from praisonrun.engine import Engine
 from praisonrun.rundir import RunDir
 

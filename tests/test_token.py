@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from praisonrun import secretfile
-from praisonrun.config import Settings
+from praisonrun.config import secret_file as secretfile
+from praisonrun.config.settings import Settings
 from praisonrun.core.errors import ConfigError
 from praisonrun.wire.edge import Edge
 from praisonrun.wire.token import Token

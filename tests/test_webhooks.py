@@ -26,7 +26,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 import praisonrun
 from praisonrun import cli
-from praisonrun.config import PORT
+from praisonrun.config.settings import PORT
 from praisonrun.core.clock import iso, now
 from praisonrun.core.errors import Invalid
 from praisonrun.core.model import Delivery, Reach, Run, Snapshot, Status

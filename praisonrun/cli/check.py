@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..agents.check import AgentReport, Report
 from ..agents.check import check as look
-from ..config import default_agents
+from ..config.settings import default_agents
 from .screen import plain
 
 

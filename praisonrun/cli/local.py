@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ..config import Settings
+from ..config.settings import Settings
 from ..core.errors import Unavailable
 from .client import Client, Pause
 from .screen import plain

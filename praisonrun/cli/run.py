@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..config import Settings
+from ..config.settings import Settings
 from ..core.errors import Invalid, PraisonrunError, Unavailable
 from ..core.model import Json
 from .client import Client, Pause

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ..config import HOST, PORT
+from ..config.settings import HOST, PORT
 from .options import PATH, setting, state
 
 
@@ -54,7 +54,7 @@ from .options import PATH, setting, state
 @click.pass_obj
 def serve(spawner: socket.socket | None, /, **flags: Any) -> None:
     """Start the server. Runs outlive it: stop and start it as you like."""
-    from ..config import make
+    from ..config.settings import make
 
     settings = make(token=os.environ.pop("PRAISONRUN_TOKEN", None) or None, **flags)
     from ..server import serve as serve_with

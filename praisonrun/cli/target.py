@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .. import discovery, secretfile
-from ..config import Settings, make, url
+from ..config import discovery
+from ..config import secret_file as secretfile
+from ..config.settings import Settings, make, url
 from .local import holder
 
 

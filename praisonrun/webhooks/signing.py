@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from .. import secretfile
+from ..config import secret_file as secretfile
 from ..core.errors import ConfigError
 
 PREFIX = "whsec_"

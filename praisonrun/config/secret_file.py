@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from .core.errors import ConfigError, reason
+from ..core.errors import ConfigError, reason
 
 MAX_BYTES = 4096
 MIN_CHARACTERS = 16

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from . import secretfile
-from .core.errors import ConfigError
+from ..core.errors import ConfigError
+from . import secret_file as secretfile
 
 HOST = "127.0.0.1"
 PORT = 8005

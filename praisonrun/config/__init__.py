@@ -1,0 +1,1 @@
+"""Settings, secret files, and where a running server is found."""
