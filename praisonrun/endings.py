@@ -9,11 +9,11 @@ from pathlib import Path
 from . import outputs, services
 from .core import lifecycle
 from .core.model import Agent, Exit, Json, Mode, Run
-from .formats import FORMATS, Summary
-from .journal import START
+from .journal.format import START
+from .journal.formats import FORMATS, Summary
+from .journal.reader import Progress, last_words, result
 from .rundir import RunDir
 from .services import Services
-from .story import Progress, last_words, result
 
 LAST_LINES = 5
 """Lines of its log that the error of a failed service repeats."""

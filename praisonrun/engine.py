@@ -10,10 +10,9 @@ from typing import TypeVar
 
 import anyio
 
-from . import artifacts, journal
+from . import artifacts
 from .agents import Catalog
 from .artifacts import Artifact
-from .chapters import last_frame, last_output
 from .checks import Limits
 from .core import lifecycle
 from .core.errors import BadRequest, NotFound, Unavailable, WrongState, reason
@@ -21,11 +20,13 @@ from .core.model import Agent, Mode, Phase, Run, Snapshot, Status
 from .core.notifier import DELIVERIES, Notifier, of_run
 from .feed import Feed, Rendering
 from .intake import Choice, Intake, Submit
+from .journal import format as journal
+from .journal.attempts import last_frame, last_output
+from .journal.reader import Reader, Result, result
 from .restarts import Restarts
 from .rundir import RunDir
 from .scheduler import Scheduler
 from .store import Added, Find, Key, Sizes, Store, StoredVersion
-from .story import Reader, Result, result
 from .supervisor import Live, Supervisor
 from .watch import Watch
 from .webhooks import Webhooks

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 from .core.errors import NotFound
 from .core.notifier import Notifier, of_run
-from .journal import START, Frame
+from .journal.format import START, Frame
+from .journal.reader import Reader
 from .rundir import RunDir
-from .story import Reader
 from .watch import Watch
 
 CHUNK = 64 * 1024

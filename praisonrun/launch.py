@@ -12,8 +12,8 @@ from pathlib import Path
 from .agents import argv, child_env, install_argv
 from .core.lifecycle import may_keep_scratch
 from .core.model import Agent, Json, Run
-from .formats import FORMATS
-from .journal import START
+from .journal.format import START
+from .journal.formats import FORMATS
 from .rundir import RunDir
 
 OUTPUT_CAP = 64 * 1024 * 1024

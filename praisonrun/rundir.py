@@ -18,11 +18,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from praisonrun import journal
 from praisonrun.core.model import Json
-from praisonrun.journal import Kind
+from praisonrun.journal import format as journal
+from praisonrun.journal.format import Kind
+from praisonrun.journal.writer import hop
 from praisonrun.shim.files import remove_tree
-from praisonrun.shim.journal import hop
 
 _OPEN = os.O_NOFOLLOW | os.O_CLOEXEC
 _SUFFIX = ".journal"

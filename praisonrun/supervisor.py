@@ -24,12 +24,12 @@ from .core.model import Agent, Exit, Mode, Phase, Run, Snapshot
 from .core.notifier import DELIVERIES, Notifier, of_run
 from .endings import Endings
 from .installs import Installs
+from .journal.reader import Progress
 from .launch import spec
 from .ports import Ports
 from .rundir import RunDir
 from .services import Services
 from .store import Store
-from .story import Progress
 from .watch import Watch
 
 log = logging.getLogger("praisonrun")

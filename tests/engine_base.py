@@ -15,7 +15,7 @@ from praisonrun.core.errors import PraisonrunError
 from praisonrun.core.model import Reach
 from praisonrun.engine import Choice, Submit
 from praisonrun.feed import Rendering
-from praisonrun.journal import START, Kind
+from praisonrun.journal.format import START, Kind
 from praisonrun.store import Key
 
 from .engine_checks import Checks, Row

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from praisonrun.journal import Kind
-from praisonrun.shim.journal import Journal
+from praisonrun.journal.format import Kind
+from praisonrun.journal.writer import Journal
 
 Json = Any
 NO_PID = 1 << 30

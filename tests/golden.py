@@ -19,9 +19,9 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
-from praisonrun import journal
 from praisonrun.config.settings import boot_id
-from praisonrun.journal import Kind
+from praisonrun.journal import format as journal
+from praisonrun.journal.format import Kind
 from praisonrun.rundir import RunDir
 
 from .harness import Server

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from praisonrun import journal, spawner
-from praisonrun.journal import Frame, Kind
+from praisonrun import spawner
+from praisonrun.journal import format as journal
+from praisonrun.journal.format import Frame, Kind
 from praisonrun.rundir import RunDir
 
 AGENTS = Path(__file__).parent / "agents"

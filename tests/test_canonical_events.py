@@ -10,8 +10,8 @@ import pytest
 
 from praisonrun.core.model import Run, Snapshot, Status
 from praisonrun.engine import Engine
-from praisonrun.journal import HEAD_SIZE, START, Frame, Kind
-from praisonrun.story import Result
+from praisonrun.journal.format import HEAD_SIZE, START, Frame, Kind
+from praisonrun.journal.reader import Result
 from praisonrun.wire.canonical_events import Teller, camel, last_id
 from praisonrun.wire.canonical_streams import Events
 from praisonrun.wire.operations import Operation, routes

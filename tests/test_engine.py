@@ -13,10 +13,10 @@ from praisonrun.core.errors import DiskFull, Invalid, KeyReused, NotFound, Queue
 from praisonrun.core.model import Failure, Snapshot, Status
 from praisonrun.engine import SHORT, Choice, Engine, Submit
 from praisonrun.feed import Rendering
-from praisonrun.journal import START, Frame, Kind
+from praisonrun.journal.format import START, Frame, Kind
+from praisonrun.journal.reader import Result, result
 from praisonrun.rundir import RunDir
 from praisonrun.store import Find, Key
-from praisonrun.story import Result, result
 
 from .harness import Engines, alive, ran, submit
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from praisonrun.core.model import Failure, Outcome, Status
-from praisonrun.formats import FORMATS, Summary, events, jsonl
-from praisonrun.journal import SLOTS, START, Frame, Kind, event_id
+from praisonrun.journal.format import SLOTS, START, Frame, Kind, event_id
+from praisonrun.journal.formats import FORMATS, Summary, events, jsonl
 
 
 def said(kind: Kind, line: str, name: str = "text") -> list[tuple[str, dict[str, Any]]]:

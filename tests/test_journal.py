@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from praisonrun import journal
-from praisonrun.journal import HEAD_SIZE, START, CorruptJournal, Frame, Kind, decode, encode
+from praisonrun.journal import format as journal
+from praisonrun.journal.format import HEAD_SIZE, START, CorruptJournal, Frame, Kind, decode, encode
 
 FRAMES = st.lists(st.tuples(st.sampled_from(list(Kind)), st.binary(max_size=200), st.integers(0, 2**63)))
 

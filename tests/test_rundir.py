@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from praisonrun import journal
-from praisonrun.journal import Kind
+from praisonrun.journal import format as journal
+from praisonrun.journal.format import Kind
 from praisonrun.rundir import RunDir, Tail
 
 

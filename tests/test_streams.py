@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from praisonrun.engine import Engine
-from praisonrun.journal import MAGIC, WATCH_AT
+from praisonrun.journal.format import MAGIC, WATCH_AT
 from praisonrun.rundir import RunDir
 from praisonrun.wire import jobs_show as show
 from praisonrun.wire.jobs_table import RUN

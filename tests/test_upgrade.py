@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from praisonrun import journal
-from praisonrun.journal import START, Kind
+from praisonrun.journal import format as journal
+from praisonrun.journal.format import START, Kind
 from praisonrun.store.migrations import scripts
 
 from .golden import DATABASE, planted

@@ -7,8 +7,8 @@ import os
 import socket
 from pathlib import Path
 
-from praisonrun import journal
 from praisonrun.core.notifier import Notifier, of_run
+from praisonrun.journal import format as journal
 from praisonrun.rundir import RunDir
 from praisonrun.watch import CROWDED, Watch
 

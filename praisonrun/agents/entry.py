@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..core.model import Agent, Mode, Readiness, Retain
-from ..formats import FORMATS
+from ..journal.formats import FORMATS
 from . import envnames, placeholders, reading
 from .yamltext import Node
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..journal import START
+from ..journal.format import START
 from .errors import WrongState
 from .model import Agent, Exit, Failure, Json, Mode, Outcome, Run, Status
 

@@ -13,10 +13,10 @@ import socket
 import time
 from typing import Any
 
-from praisonrun.journal import MAX_PAYLOAD, Kind
+from praisonrun.journal.format import MAX_PAYLOAD, Kind
+from praisonrun.journal.writer import Journal
 from praisonrun.shim import agent as child
 from praisonrun.shim.files import Folder
-from praisonrun.shim.journal import Journal
 from praisonrun.shim.output import Output
 from praisonrun.shim.stream import Events, Lines, Pipe, Text
 from praisonrun.shim.watch import Wake, Watch

@@ -14,8 +14,8 @@ import socket
 import sys
 from typing import Any
 
+from praisonrun.journal.writer import Journal
 from praisonrun.shim.attempt import Attempt, tell
-from praisonrun.shim.journal import Journal
 from praisonrun.shim.watch import Wake
 
 IDLE = b"i"

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import deque
 
-from praisonrun import journal
-from praisonrun.shim.journal import Bytes, Journal
+from praisonrun.journal import format as journal
+from praisonrun.journal.writer import Bytes, Journal
 
 TAIL = 1 << 16
 """Bytes of the end of an output that are kept beyond the cap."""

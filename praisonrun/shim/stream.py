@@ -10,7 +10,7 @@ import fcntl
 import os
 import time
 
-from praisonrun.journal import Kind
+from praisonrun.journal.format import Kind
 from praisonrun.shim.output import Output, lines, whole
 
 SIZE = 1 << 16

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from .. import journal
-from ..chapters import Chapters
 from ..core.model import Json, Mode, Run, Snapshot, Status
-from ..formats import FORMATS, Event, events
-from ..journal import HEAD_SIZE, SLOTS, START, Frame, Kind
-from ..story import Reader, Result
+from ..journal import format as journal
+from ..journal.attempts import Chapters
+from ..journal.format import HEAD_SIZE, SLOTS, START, Frame, Kind
+from ..journal.formats import FORMATS, Event, events
+from ..journal.reader import Reader, Result
 from . import canonical_show as show
 from .jobs_show import dumps
 

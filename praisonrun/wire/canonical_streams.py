@@ -10,14 +10,14 @@ from weakref import WeakValueDictionary
 from starlette.requests import Request
 from starlette.responses import Response
 
-from .. import journal
 from ..core.clock import iso
 from ..core.errors import BadRequest, NotFound, RunNotFound
 from ..core.lifecycle import FINAL
 from ..core.model import Json, Run, Snapshot
 from ..engine import Engine
 from ..feed import Rendering
-from ..journal import START
+from ..journal import format as journal
+from ..journal.format import START
 from . import canonical_show as show
 from . import sse
 from .canonical_events import Teller, Told, frame_of, last_id

@@ -17,9 +17,9 @@ from typing import NamedTuple
 from ..core.clock import iso
 from ..core.errors import BadRequest
 from ..core.model import Json, Mode, Run, Snapshot, Status
-from ..formats.events import parse_object
-from ..journal import START, Frame, Kind
-from ..story import Reader
+from ..journal.format import START, Frame, Kind
+from ..journal.formats.events import parse_object
+from ..journal.reader import Reader
 from . import deployments_show as show
 from .deployments_models import LogsQuery
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..core.clock import iso
 from ..core.model import Delivery, Json, Snapshot, Status
-from ..story import Result
+from ..journal.reader import Result
 from .jobs_show import dumps, result
 
 if TYPE_CHECKING:

@@ -10,15 +10,15 @@ import anyio
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from .. import journal
 from ..core.errors import NotFound
 from ..core.lifecycle import FINAL
 from ..core.model import Run, Snapshot
 from ..engine import Engine, check_cursor
 from ..feed import Rendering
-from ..formats import events
-from ..journal import START, Frame, Kind
-from ..story import last_lines
+from ..journal import format as journal
+from ..journal.format import START, Frame, Kind
+from ..journal.formats import events
+from ..journal.reader import last_lines
 from . import jobs_show as show
 from .jobs_models import EventsQuery, LogsQuery
 from .operations import read_query

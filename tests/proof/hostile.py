@@ -6,9 +6,9 @@ import time
 from dataclasses import dataclass
 
 from praisonrun import sweep
-from praisonrun.journal import START, Kind
+from praisonrun.journal.format import START, Kind
+from praisonrun.journal.reader import Reader
 from praisonrun.rundir import RunDir
-from praisonrun.story import Reader
 
 from ..harness import alive
 from .world import GRACE, World

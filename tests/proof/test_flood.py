@@ -9,7 +9,7 @@ from collections.abc import Callable
 import psutil
 import pytest
 
-from praisonrun.journal import Kind
+from praisonrun.journal.format import Kind
 from praisonrun.launch import OUTPUT_CAP
 
 from .world import World

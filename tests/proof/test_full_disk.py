@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from praisonrun.journal import Kind
+from praisonrun.journal.format import Kind
 
 from .full_disk import Filler, is_full, small_disk
 from .world import Answer, World

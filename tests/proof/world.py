@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from praisonrun import journal, sweep
+from praisonrun import sweep
+from praisonrun.journal import format as journal
+from praisonrun.journal.writer import hop
 from praisonrun.rundir import RunDir
-from praisonrun.shim.journal import hop
 
 from ..harness import Server, alive
 

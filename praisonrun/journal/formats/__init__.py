@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ..core.model import Failure, Json, Outcome, Status
-from ..journal import SLOTS, Frame, Kind, event_id
+from ...core.model import Failure, Json, Outcome, Status
+from ..format import SLOTS, Frame, Kind, event_id
 from . import jsonl, text
 from .events import Said, of_fifo_line, of_frame
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import deque
 
-from .core.model import Json
-from .journal import START, Frame, Kind, said
-from .story import Reader
+from ..core.model import Json
+from .format import START, Frame, Kind, said
+from .reader import Reader
 
 _PRINTED = (Kind.STDOUT, Kind.STDERR)
 _INSIDE = bytes(range(0x80, 0xC0))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 
-from ..core.model import Json
+from ...core.model import Json
 from .events import Said, log, parse_object, progress, typed, usage
 
 

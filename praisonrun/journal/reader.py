@@ -13,11 +13,11 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from .core.model import Json
+from ..core.model import Json
+from ..rundir import RunDir
+from .format import HEAD_SIZE, START, CorruptJournal, Frame, Kind, decode, peek
 from .formats import FORMATS, Summary, events
 from .formats.events import parse_json
-from .journal import HEAD_SIZE, START, CorruptJournal, Frame, Kind, decode, peek
-from .rundir import RunDir
 
 WINDOW = 256 * 1024
 """Bytes read at once; a frame that is longer is read whole."""

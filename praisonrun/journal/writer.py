@@ -11,7 +11,7 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 
-from praisonrun import journal
+from praisonrun.journal import format as journal
 
 Bytes = bytes | memoryview
 _HOP = 4096

@@ -6,8 +6,8 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 
-from ..core.model import Json, deeper
-from ..journal import Frame, Kind, said
+from ...core.model import Json, deeper
+from ..format import Frame, Kind, said
 
 Said = tuple[str, dict[str, Json]]
 """An event before it has an id: its name and its fields."""

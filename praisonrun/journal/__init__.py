@@ -1,0 +1,1 @@
+"""One file per run: how it is written, read, and understood."""
