@@ -27,7 +27,7 @@ from praisonrun.config.settings import Settings
 from praisonrun.core.model import Delivery, Reply
 from praisonrun.engine import Engine
 from praisonrun.rundir import RunDir
-from praisonrun.store.batch import Batch
+from praisonrun.store.group_commit import Batch
 from praisonrun.webhooks import Own, Webhooks
 
 from .fake_shims import SECRET, Shim, Shims, System

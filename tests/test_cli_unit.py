@@ -19,7 +19,7 @@ from praisonrun.cli.client import RUNS, TRIES, Client
 from praisonrun.cli.screen import Screen, plain
 from praisonrun.config.settings import Settings
 from praisonrun.core.errors import BadRequest, Invalid, NotFound, Unavailable
-from praisonrun.store.place import LOCK
+from praisonrun.store.directory import LOCK
 
 Handler = Callable[[httpx2.Request], httpx2.Response]
 

@@ -17,7 +17,7 @@ from praisonrun.core import lifecycle
 from praisonrun.core.errors import Invalid, KeyReused, NotFound, QueueFull, WrongState
 from praisonrun.core.model import Agent, Exit, Failure, Mode, Outcome, Run, Status
 from praisonrun.store import Find, Key, Store, reads, writes
-from praisonrun.store.outbox import owed
+from praisonrun.store.deliveries import owed
 
 LIMIT = 1_000_000
 KEY = Key("local", "k")

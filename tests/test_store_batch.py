@@ -13,7 +13,7 @@ import pytest
 from praisonrun.core.errors import DiskFull, NotFound, Unavailable, WrongState
 from praisonrun.core.model import Run
 from praisonrun.store import Find, Store
-from praisonrun.store.batch import Batch
+from praisonrun.store.group_commit import Batch
 
 
 def run(name: str, prompt: str = "") -> Run:

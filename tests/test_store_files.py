@@ -17,7 +17,7 @@ import pytest
 from praisonrun.core.errors import ConfigError, Unavailable
 from praisonrun.core.model import Run
 from praisonrun.store import Find, Store, migrations
-from praisonrun.store import place as places
+from praisonrun.store import directory as places
 
 
 @pytest.fixture

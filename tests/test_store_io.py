@@ -12,7 +12,7 @@ import pytest
 from praisonrun.core.errors import Unavailable
 from praisonrun.core.model import Run
 from praisonrun.store import Find, Store
-from praisonrun.store.batch import Batch
+from praisonrun.store.group_commit import Batch
 
 pytestmark = pytest.mark.scorecard(11)
 

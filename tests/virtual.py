@@ -138,5 +138,5 @@ def in_step() -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(patch("aiosqlite.core.Thread", _Thread))
         stack.enter_context(patch("aiosqlite.core.SimpleQueue", _Queue))
-        stack.enter_context(patch("praisonrun.store.line.SimpleQueue", _Queue))
+        stack.enter_context(patch("praisonrun.store.connection.SimpleQueue", _Queue))
         yield

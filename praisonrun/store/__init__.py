@@ -14,14 +14,14 @@ from pathlib import Path
 
 from ..core.model import Agent, Delivery, Run, Status
 from . import migrations, reads, versions, writes
-from .batch import Batch
-from .line import Line
+from .connection import Line
+from .deliveries import Outbox, owed
+from .directory import hold
+from .group_commit import Batch
 from .migrations import WAL_LIMIT
-from .outbox import Outbox, owed
-from .place import hold
+from .pruning import Shelf
 from .rows import FULL
-from .shapes import Added, DeliveryLog, Find, Key, Page, Sizes, StoredVersion
-from .shelf import Shelf
+from .types import Added, DeliveryLog, Find, Key, Page, Sizes, StoredVersion
 
 __all__ = ["Added", "DeliveryLog", "Find", "Key", "Outbox", "Page", "Sizes", "Store", "StoredVersion"]
 

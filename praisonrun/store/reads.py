@@ -9,7 +9,7 @@ from typing import Any
 from ..core.errors import RunNotFound
 from ..core.model import Mode, Run, Status
 from .rows import COLUMNS, FULL, run_of
-from .shapes import Find, Key, Page
+from .types import Find, Key, Page
 
 _NEWEST = (1 << 63) - 1
 _WAITING = "FROM runs INDEXED BY runs_due WHERE status = 'queued' AND held = 0"

@@ -10,7 +10,7 @@ from typing import Any
 from ..core.errors import NotFound
 from ..core.model import Agent
 from .rows import dump
-from .shapes import StoredVersion
+from .types import StoredVersion
 
 _COLUMNS = "digest, agent, number, definition, seen_at, installed_at"
 _SEE = (

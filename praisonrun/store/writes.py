@@ -8,9 +8,10 @@ from collections.abc import Callable
 from ..core import lifecycle
 from ..core.errors import KeyReused, QueueFull, WrongState
 from ..core.model import Delivery, Run, Status
-from . import outbox, reads, rows
+from . import deliveries as outbox
+from . import reads, rows
 from .rows import ALL, FULL, run_of
-from .shapes import Added, Key
+from .types import Added, Key
 
 _KEPT = (*(name for name in ALL if name != "seq"), "key_scope", "fingerprint")
 _ADD = (

@@ -18,7 +18,7 @@ import aiosqlite
 import anyio
 
 from ..core.errors import PraisonrunError, Unavailable
-from .batch import Answer, Batch, Job
+from .group_commit import Answer, Batch, Job
 
 T = TypeVar("T")
 

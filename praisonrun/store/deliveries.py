@@ -14,8 +14,8 @@ from uuid_utils import uuid7
 
 from ..core.errors import NotFound
 from ..core.model import Delivery, DeliveryState, Reach, Reply, Run
-from .line import Line
-from .shapes import DeliveryLog
+from .connection import Line
+from .types import DeliveryLog
 
 _COLUMNS = (
     "d.id, r.id, d.url, d.type, d.created_at, d.due_at, r.webhook_reach, d.state, d.attempts, d.delivered_at"

@@ -10,7 +10,7 @@ from contextlib import suppress
 from ..core.errors import NotFound, WrongState
 from ..core.model import Run
 from . import writes
-from .line import Line
+from .connection import Line
 from .rows import COLUMNS, run_of
 
 # Not those of which somebody is still to be told.
