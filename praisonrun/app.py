@@ -18,11 +18,11 @@ from .core import clock
 from .core.errors import PraisonrunError, RunNotFound
 from .core.notifier import Notifier
 from .engine import Engine
+from .files.run_files import RunDir
 from .intake import Intake
 from .ports import Ports
 from .restarts import Restarts
 from .retention import Keep, Retention
-from .rundir import RunDir
 from .scheduler import Scheduler
 from .services import Services
 from .store import Store

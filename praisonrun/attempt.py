@@ -17,7 +17,7 @@ from typing import Protocol, TypeAlias
 
 from . import spawner, sweep
 from .core.model import Exit, Json, Phase
-from .rundir import RunDir
+from .files.run_files import RunDir
 
 SLOW_LOOK = 0.25
 """Seconds between two looks at a lock, where nothing better tells of its release."""

@@ -10,8 +10,8 @@ from .agents import Catalog, preflight, program
 from .core.errors import DiskFull, WrongMode
 from .core.model import Agent, Mode
 from .core.once_per_tick import Turn
+from .files.run_files import RunDir
 from .launch import crew_files
-from .rundir import RunDir
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,14 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import outputs, services
+from . import services
 from .core import lifecycle
 from .core.model import Agent, Exit, Json, Mode, Run
+from .files import manifest as outputs
+from .files.run_files import RunDir
 from .journal.format import START
 from .journal.formats import FORMATS, Summary
 from .journal.reader import Progress, last_words, result
-from .rundir import RunDir
 from .services import Services
 
 LAST_LINES = 5

@@ -10,21 +10,21 @@ from typing import TypeVar
 
 import anyio
 
-from . import artifacts
 from .agents import Catalog
-from .artifacts import Artifact
 from .checks import Limits
 from .core import lifecycle
 from .core.errors import BadRequest, NotFound, Unavailable, WrongState, reason
 from .core.model import Agent, Mode, Phase, Run, Snapshot, Status
 from .core.notifier import DELIVERIES, Notifier, of_run
 from .feed import Feed, Rendering
+from .files import artifacts
+from .files.artifacts import Artifact
+from .files.run_files import RunDir
 from .intake import Choice, Intake, Submit
 from .journal import format as journal
 from .journal.attempts import last_frame, last_output
 from .journal.reader import Reader, Result, result
 from .restarts import Restarts
-from .rundir import RunDir
 from .scheduler import Scheduler
 from .store import Added, Find, Key, Sizes, Store, StoredVersion
 from .supervisor import Live, Supervisor

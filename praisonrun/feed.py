@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 from .core.errors import NotFound
 from .core.notifier import Notifier, of_run
+from .files.run_files import RunDir
 from .journal.format import START, Frame
 from .journal.reader import Reader
-from .rundir import RunDir
 from .watch import Watch
 
 CHUNK = 64 * 1024

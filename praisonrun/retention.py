@@ -17,7 +17,7 @@ import anyio
 from .core.errors import PraisonrunError
 from .core.lifecycle import FINAL
 from .core.model import Mode, Run
-from .rundir import RunDir
+from .files.run_files import RunDir
 from .store import Store
 
 log = logging.getLogger("praisonrun")

@@ -21,8 +21,8 @@ from .core import lifecycle
 from .core.errors import PraisonrunError
 from .core.model import Agent, Condition, Exit, Failure, Outcome, Readiness, Run, Standing
 from .core.notifier import Notifier, of_run
+from .files.run_files import RunDir
 from .probes import LONGEST, Probe, probe
-from .rundir import RunDir
 from .store import Store
 
 log = logging.getLogger("praisonrun")

@@ -23,11 +23,11 @@ from .core.errors import DiskFull, NotFound, PraisonrunError, Unavailable, reaso
 from .core.model import Agent, Exit, Mode, Phase, Run, Snapshot
 from .core.notifier import DELIVERIES, Notifier, of_run
 from .endings import Endings
+from .files.run_files import RunDir
 from .installs import Installs
 from .journal.reader import Progress
 from .launch import spec
 from .ports import Ports
-from .rundir import RunDir
 from .services import Services
 from .store import Store
 from .watch import Watch

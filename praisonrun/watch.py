@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 
 from .core.model import Run
 from .core.notifier import Notifier, of_run
-from .rundir import RunDir
+from .files.run_files import RunDir
 
 BURST = 256
 """Rings taken in one go."""

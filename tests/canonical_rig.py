@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx2
 
-from praisonrun.rundir import RunDir
+from praisonrun.files.run_files import RunDir
 
 from .harness import Json, Server, Sse
 from .wire_rig import WIRE_AGENTS

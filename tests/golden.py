@@ -20,9 +20,9 @@ from contextlib import closing
 from pathlib import Path
 
 from praisonrun.config.settings import boot_id
+from praisonrun.files.run_files import RunDir
 from praisonrun.journal import format as journal
 from praisonrun.journal.format import Kind
-from praisonrun.rundir import RunDir
 
 from .harness import Server
 

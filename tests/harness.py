@@ -21,7 +21,7 @@ from praisonrun.app import engine_of
 from praisonrun.config.settings import Settings
 from praisonrun.core.model import Snapshot
 from praisonrun.engine import Choice, Engine, Submit
-from praisonrun.rundir import RunDir
+from praisonrun.files.run_files import RunDir
 
 Json = Any
 Engines = Callable[..., AbstractAsyncContextManager[Engine]]

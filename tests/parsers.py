@@ -28,13 +28,13 @@ from praisonrun.agents.yamltext import parse as parse_yaml
 from praisonrun.core.errors import BadRequest, ConfigError, Invalid, PraisonrunError
 from praisonrun.core.model import Mode, Reach, Run, Snapshot, Status
 from praisonrun.engine import check_cursor
+from praisonrun.files.run_files import RunDir
 from praisonrun.intake import new_suffix
 from praisonrun.journal import format as journal
 from praisonrun.journal.format import HEAD_SIZE, MAX_PAYLOAD, START, Kind
 from praisonrun.journal.formats import FORMATS, events
 from praisonrun.journal.reader import Reader, last_lines, last_words, result
 from praisonrun.journal.writer import Journal, hop
-from praisonrun.rundir import RunDir
 from praisonrun.webhooks import Own, policy, reach_of, schedule
 from praisonrun.wire import (
     canonical_models,

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from praisonrun import spawner
+from praisonrun.files.run_files import RunDir
 from praisonrun.journal import format as journal
 from praisonrun.journal.format import Frame, Kind
-from praisonrun.rundir import RunDir
 
 AGENTS = Path(__file__).parent / "agents"
 PATIENCE = 20.0

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from praisonrun import artifacts
 from praisonrun.core.errors import NotFound
+from praisonrun.files import artifacts
 
 from .harness import Server
 

@@ -13,9 +13,9 @@ from praisonrun.core.errors import DiskFull, Invalid, KeyReused, NotFound, Queue
 from praisonrun.core.model import Failure, Snapshot, Status
 from praisonrun.engine import SHORT, Choice, Engine, Submit
 from praisonrun.feed import Rendering
+from praisonrun.files.run_files import RunDir
 from praisonrun.journal.format import START, Frame, Kind
 from praisonrun.journal.reader import Result, result
-from praisonrun.rundir import RunDir
 from praisonrun.store import Find, Key
 
 from .harness import Engines, alive, ran, submit

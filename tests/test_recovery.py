@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from praisonrun.core.model import Failure, Status
-from praisonrun.rundir import RunDir
+from praisonrun.files.run_files import RunDir
 
 from .harness import Engines, Server, alive, submit
 from .test_engine import printed, until_printed

@@ -15,8 +15,8 @@ from praisonrun import retention
 from praisonrun.core import clock
 from praisonrun.core.model import Run, Status
 from praisonrun.engine import Engine
+from praisonrun.files.run_files import RunDir
 from praisonrun.retention import Keep, Retention, doomed
-from praisonrun.rundir import RunDir
 from praisonrun.store import Find
 
 from .harness import ran, submit

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from praisonrun.files.run_files import RunDir, Tail
 from praisonrun.journal import format as journal
 from praisonrun.journal.format import Kind
-from praisonrun.rundir import RunDir, Tail
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import pytest
 from praisonrun.app import application
 from praisonrun.config import settings as config
 from praisonrun.engine import Engine
-from praisonrun.rundir import RunDir
+from praisonrun.files.run_files import RunDir
 
 from .harness import Server
 from .test_token import TOKEN

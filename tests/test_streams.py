@@ -16,8 +16,8 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from praisonrun.engine import Engine
+from praisonrun.files.run_files import RunDir
 from praisonrun.journal.format import MAGIC, WATCH_AT
-from praisonrun.rundir import RunDir
 from praisonrun.wire import jobs_show as show
 from praisonrun.wire.jobs_table import RUN
 from praisonrun.wire.operations import Operation, exception_handlers, routes

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from praisonrun.core.errors import NotFound, QueueFull, WrongState
 from praisonrun.core.model import Status
 from praisonrun.engine import Choice, Engine, Submit
-from praisonrun.rundir import RunDir, _id_of, _name
+from praisonrun.files.run_files import RunDir, _id_of, _name
 from praisonrun.store import Find, Key, Store, reads
 
 from .harness import Json, alive, ran, submit, until

@@ -8,8 +8,8 @@ import socket
 from pathlib import Path
 
 from praisonrun.core.notifier import Notifier, of_run
+from praisonrun.files.run_files import RunDir
 from praisonrun.journal import format as journal
-from praisonrun.rundir import RunDir
 from praisonrun.watch import CROWDED, Watch
 
 

@@ -31,8 +31,8 @@ from praisonrun.core.clock import iso, now
 from praisonrun.core.errors import Invalid
 from praisonrun.core.model import Delivery, Reach, Run, Snapshot, Status
 from praisonrun.engine import Engine
+from praisonrun.files.run_files import RunDir
 from praisonrun.journal.reader import Result
-from praisonrun.rundir import RunDir
 from praisonrun.webhooks import Signer
 from praisonrun.wire.caller import FORWARDED, caller
 from praisonrun.wire.jobs_show import dumps

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from ..core.model import Json
-from ..rundir import RunDir
+from ..files.run_files import RunDir
 from .format import HEAD_SIZE, START, CorruptJournal, Frame, Kind, decode, peek
 from .formats import FORMATS, Summary, events
 from .formats.events import parse_json

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import ceil
 
-from ..artifacts import Artifact
 from ..core.clock import iso
 from ..core.model import Json, Phase, Run, Snapshot, Status
+from ..files.artifacts import Artifact
 from .artifacts import content_type
 
 STATUS = {

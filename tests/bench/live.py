@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from praisonrun import sweep
-from praisonrun.rundir import RunDir
+from praisonrun.files.run_files import RunDir
 
 from ..harness import Server
 from .client import Client, get, post

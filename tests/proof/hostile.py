@@ -6,9 +6,9 @@ import time
 from dataclasses import dataclass
 
 from praisonrun import sweep
+from praisonrun.files.run_files import RunDir
 from praisonrun.journal.format import START, Kind
 from praisonrun.journal.reader import Reader
-from praisonrun.rundir import RunDir
 
 from ..harness import alive
 from .world import GRACE, World

@@ -12,7 +12,7 @@ import pytest
 from praisonrun.core import lifecycle
 from praisonrun.core.clock import now
 from praisonrun.core.model import Exit, Outcome, Run, Status
-from praisonrun.rundir import RunDir
+from praisonrun.files.run_files import RunDir
 from praisonrun.store import Store
 
 from .world import World

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from praisonrun import sweep
+from praisonrun.files.run_files import RunDir
 from praisonrun.journal import format as journal
 from praisonrun.journal.writer import hop
-from praisonrun.rundir import RunDir
 
 from ..harness import Server, alive
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from .core.errors import NotFound
+from ..core.errors import NotFound
 
 LISTED = 10_000
 """Files that a list shows at most."""

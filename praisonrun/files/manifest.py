@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from .core.model import Json
+from ..core.model import Json
 
 MANIFEST_LIMIT = 256 * 1024
 """Bytes of JSON up to which an agent's own manifest is taken for one."""
