@@ -6,10 +6,10 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 
 from .agents import argv, child_env, install_argv
+from .agents.launch import DRIVER
 from .core.lifecycle import may_keep_scratch
 from .core.model import Agent, Json, Run
 from .files.run_files import RunDir
@@ -75,7 +75,7 @@ def crew_files(rundir: RunDir) -> Path:
 
 def _driver(directory: Path) -> Path:
     """Return a copy of the script that runs crews: a foreign interpreter cannot look into our package."""
-    text = resources.files(__package__).joinpath("data", "crew_driver.py").read_bytes()
+    text = DRIVER.read_bytes()
     copy = directory / f"driver-{hashlib.sha256(text).hexdigest()[:16]}.py"
     if not copy.exists():
         partial = copy.with_suffix(f".{os.getpid()}")

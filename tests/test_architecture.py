@@ -16,7 +16,7 @@ from praisonrun.core.lifecycle import TRANSITIONS
 
 PACKAGE = Path(praisonrun.__file__).parent
 TEXT = (PACKAGE.parent / "ARCHITECTURE.md").read_text()
-PROGRAMS = {"demo", "data"}
+PROGRAMS = {"demo"}
 """What agents run: it is no part of the house."""
 
 

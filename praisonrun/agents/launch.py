@@ -20,7 +20,7 @@ ARGUMENT_LIMIT = 131_071
 ENVS_LIMIT = 131_072
 """Bytes that the envs of a submit may hold together: each fits one string of the kernel's, and all, together
 with a prompt, its room; they are held in memory until the spawn."""
-DRIVER = Path(__file__).parent.parent / "data" / "crew_driver.py"
+DRIVER = Path(__file__).parent / "crew_driver.py"
 """The script that runs a crew under its framework's interpreter."""
 BASE = ["HOME", "PATH", "USER", "LOGNAME", "LANG", "LC_*", "TZ", "TMPDIR", "SHELL", "SSL_*", "XDG_*"]
 PROVIDERS = (
