@@ -8,8 +8,8 @@ import pytest
 
 from praisonrun.core.model import Delivery, DeliveryState, Reach, Reply
 from praisonrun.webhooks import schedule
+from praisonrun.webhooks.fairness import EACH, FAILING, KNOWN, TOTAL, Slots
 from praisonrun.webhooks.schedule import SCHEDULE, decide, retry_after
-from praisonrun.webhooks.slots import EACH, FAILING, KNOWN, TOTAL, Slots
 from praisonrun.webhooks.worker import origin
 
 HOUR = 3600 * 1_000_000

@@ -21,8 +21,8 @@ from ..core.model import Delivery, DeliveryState, Reach, Reply
 from ..core.notifier import DELIVERIES, Notifier
 from ..store import DeliveryLog, Outbox
 from . import policy, schedule
+from .fairness import EACH, Slots
 from .sender import Sender
-from .slots import EACH, Slots
 
 log = logging.getLogger("praisonrun")
 NAP = 30.0
