@@ -11,7 +11,7 @@ def main() -> int:
     """Run the command line and return its exit code."""
     spawner = None
     if serves(sys.argv[1:]):
-        from praisonrun import spawner as small  # standard library only: a fork costs by the megabyte
+        from praisonrun.process import spawner as small  # standard library only: a fork costs by the megabyte
 
         spawner = small.start()
         gc.disable()  # imports make no garbage worth looking for; the server enables it once it is up

@@ -11,7 +11,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from .agents import Catalog
-from .attempt import Spawner
 from .checks import Checks, Limits
 from .config.settings import Settings, boot_id, url
 from .core import clock
@@ -21,6 +20,7 @@ from .engine import Engine
 from .files.run_files import RunDir
 from .intake import Intake
 from .ports import Ports
+from .process.attempt import Spawner
 from .restarts import Restarts
 from .retention import Keep, Retention
 from .scheduler import Scheduler

@@ -11,7 +11,7 @@ from .core.errors import DiskFull, WrongMode
 from .core.model import Agent, Mode
 from .core.once_per_tick import Turn
 from .files.run_files import RunDir
-from .launch import crew_files
+from .process.spec import crew_files
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ import anyio
 from anyio.abc import TaskGroup
 
 from .agents import Catalog
-from .attempt import Attempt, Found, NeverStarted, Spawned, Spawner, look, lose
 from .core import lifecycle
 from .core.errors import DiskFull, NotFound, PraisonrunError, Unavailable, reason
 from .core.model import Agent, Exit, Mode, Phase, Run, Snapshot
@@ -26,8 +25,9 @@ from .endings import Endings
 from .files.run_files import RunDir
 from .installs import Installs
 from .journal.reader import Progress
-from .launch import spec
 from .ports import Ports
+from .process.attempt import Attempt, Found, NeverStarted, Spawned, Spawner, look, lose
+from .process.spec import spec
 from .services import Services
 from .store import Store
 from .watch import Watch

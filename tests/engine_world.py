@@ -123,9 +123,9 @@ class World:
             "app.Sender": lambda *_: self.receiver,
             "app.Webhooks": partial(Webhooks, chance=lambda: 0.5),
             "app.RunDir": self._files,
-            "attempt.os": System(self.shims, os),
-            "attempt.signal": System(self.shims, signal),
-            "sweep.kill_marked": lambda _: 0,
+            "process.attempt.os": System(self.shims, os),
+            "process.attempt.signal": System(self.shims, signal),
+            "process.sweep.kill_marked": lambda _: 0,
             "store.Batch": self._batch(Batch),
             "store._Reader": self._batch(store._Reader),
         }

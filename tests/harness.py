@@ -16,12 +16,12 @@ from typing import Any
 import httpx2
 import psutil
 
-from praisonrun import spawner, sweep
 from praisonrun.app import engine_of
 from praisonrun.config.settings import Settings
 from praisonrun.core.model import Snapshot
 from praisonrun.engine import Choice, Engine, Submit
 from praisonrun.files.run_files import RunDir
+from praisonrun.process import spawner, sweep
 
 Json = Any
 Engines = Callable[..., AbstractAsyncContextManager[Engine]]

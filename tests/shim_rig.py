@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from praisonrun import spawner
 from praisonrun.files.run_files import RunDir
 from praisonrun.journal import format as journal
 from praisonrun.journal.format import Frame, Kind
+from praisonrun.process import spawner
 
 AGENTS = Path(__file__).parent / "agents"
 PATIENCE = 20.0

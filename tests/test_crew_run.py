@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from praisonrun import sweep
+from praisonrun.process import sweep
 
 from .harness import Server
 from .test_crew import model_server, real_python

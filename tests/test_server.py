@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from praisonrun import sweep
+from praisonrun.process import sweep
 
 from .harness import Server
 

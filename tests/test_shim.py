@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from praisonrun import sweep
 from praisonrun.core.model import Exit
 from praisonrun.journal import format as journal
 from praisonrun.journal.format import Kind
+from praisonrun.process import sweep
 
 from .shim_rig import Live, Rig, agent, framed
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from praisonrun import spawner
+from praisonrun.process import spawner
 
 from .shim_rig import Live, Rig, agent
 
-PLACE = Path(spawner.__file__).parent.parent
+PLACE = Path(__file__).parent.parent
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ def test_a_forked_spawner_does_the_same(tmp_path: Path) -> None:
     code = """if True:
         import sys
         from pathlib import Path
-        from praisonrun import spawner
+        from praisonrun.process import spawner
         control = spawner.start()
         from tests.shim_rig import Rig, agent
         rig = Rig(Path(sys.argv[1]), control)

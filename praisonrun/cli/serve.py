@@ -63,6 +63,6 @@ def serve(spawner: socket.socket | None, /, **flags: Any) -> None:
 
 
 def _spawner() -> socket.socket:
-    from .. import spawner
+    from ..process import spawner
 
     return spawner.start()

@@ -22,7 +22,7 @@ from praisonrun.core.model import Json
 from praisonrun.journal import format as journal
 from praisonrun.journal.format import Kind
 from praisonrun.journal.writer import hop
-from praisonrun.shim.files import remove_tree
+from praisonrun.process.shim.files import remove_tree
 
 _OPEN = os.O_NOFOLLOW | os.O_CLOEXEC
 _SUFFIX = ".journal"

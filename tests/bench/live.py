@@ -13,8 +13,8 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from praisonrun import sweep
 from praisonrun.files.run_files import RunDir
+from praisonrun.process import sweep
 
 from ..harness import Server
 from .client import Client, get, post

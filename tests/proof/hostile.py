@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from praisonrun import sweep
 from praisonrun.files.run_files import RunDir
 from praisonrun.journal.format import START, Kind
 from praisonrun.journal.reader import Reader
+from praisonrun.process import sweep
 
 from ..harness import alive
 from .world import GRACE, World

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import psutil
 
-from praisonrun import sweep
+from praisonrun.process import sweep
 
 from ..harness import alive
 from .world import World

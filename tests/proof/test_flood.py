@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from praisonrun.journal.format import Kind
-from praisonrun.launch import OUTPUT_CAP
+from praisonrun.process.spec import OUTPUT_CAP
 
 from .world import World
 

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from praisonrun import sweep
 from praisonrun.files.run_files import RunDir
 from praisonrun.journal import format as journal
 from praisonrun.journal.writer import hop
+from praisonrun.process import sweep
 
 from ..harness import Server, alive
 

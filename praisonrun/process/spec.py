@@ -8,13 +8,13 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from .agents import argv, child_env, install_argv
-from .agents.launch import DRIVER
-from .core.lifecycle import may_keep_scratch
-from .core.model import Agent, Json, Run
-from .files.run_files import RunDir
-from .journal.format import START
-from .journal.formats import FORMATS
+from ..agents import argv, child_env, install_argv
+from ..agents.launch import DRIVER
+from ..core.lifecycle import may_keep_scratch
+from ..core.model import Agent, Json, Run
+from ..files.run_files import RunDir
+from ..journal.format import START
+from ..journal.formats import FORMATS
 
 OUTPUT_CAP = 64 * 1024 * 1024
 """Bytes of stdout and stderr that one run keeps."""

@@ -15,11 +15,11 @@ from typing import Any
 
 from praisonrun.journal.format import MAX_PAYLOAD, Kind
 from praisonrun.journal.writer import Journal
-from praisonrun.shim import agent as child
-from praisonrun.shim.files import Folder
-from praisonrun.shim.output import Output
-from praisonrun.shim.stream import Events, Lines, Pipe, Text
-from praisonrun.shim.watch import Wake, Watch
+from praisonrun.process.shim import agent as child
+from praisonrun.process.shim.files import Folder
+from praisonrun.process.shim.output import Output
+from praisonrun.process.shim.stream import Events, Lines, Pipe, Text
+from praisonrun.process.shim.wait import Wake, Watch
 
 _WORTH_A_SYNC = 1.0
 """Seconds of an agent's work beyond which its end is written through to the disk."""

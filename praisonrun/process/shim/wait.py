@@ -15,8 +15,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from praisonrun import sweep
-from praisonrun.shim.stream import END, Pipe, Text
+from praisonrun.process import sweep
+from praisonrun.process.shim.stream import END, Pipe, Text
 
 LEAVER = 1.0
 """Seconds that the pipes are read on after the agent ended, because a descendant holds them."""

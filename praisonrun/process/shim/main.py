@@ -15,8 +15,8 @@ import sys
 from typing import Any
 
 from praisonrun.journal.writer import Journal
-from praisonrun.shim.attempt import Attempt, tell
-from praisonrun.shim.watch import Wake
+from praisonrun.process.shim.attempt import Attempt, tell
+from praisonrun.process.shim.wait import Wake
 
 IDLE = b"i"
 """What a shim says on its pool socket when it may be given another run."""

@@ -18,14 +18,17 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
-from praisonrun.shim import main as shim
+from praisonrun.process.shim import main as shim
 
 IDLE_SECONDS = 1.0
 """How long an idle shim is kept."""
 _MAX_FILES = 65536
 _CONTROL = 3
 """The descriptor of the control socket in the spawner, and of the pool socket in a shim."""
-_CODE = "import sys; sys.path[:0] = [{!r}]; from praisonrun.spawner import serve_inherited; serve_inherited()"
+_CODE = (
+    "import sys; sys.path[:0] = [{!r}]; "
+    "from praisonrun.process.spawner import serve_inherited; serve_inherited()"
+)
 
 
 def start() -> socket.socket:
@@ -45,7 +48,7 @@ def start() -> socket.socket:
 def start_exec() -> socket.socket:
     """Start a spawner as a fresh interpreter; return its control socket."""
     ours, theirs = socket.socketpair()
-    place = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    place = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     argv = [sys.executable, "-I", "-S", "-c", _CODE.format(place)]
     env = {name: value for name, value in os.environ.items() if not name.startswith("PRAISONRUN_")}
     with theirs:

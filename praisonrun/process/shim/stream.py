@@ -11,7 +11,7 @@ import os
 import time
 
 from praisonrun.journal.format import Kind
-from praisonrun.shim.output import Output, lines, whole
+from praisonrun.process.shim.output import Output, lines, whole
 
 SIZE = 1 << 16
 """A read, and so a frame of many lines, at most."""

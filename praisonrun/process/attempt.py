@@ -15,9 +15,9 @@ from contextlib import suppress
 from dataclasses import fields
 from typing import Protocol, TypeAlias
 
+from ..core.model import Exit, Json, Phase
+from ..files.run_files import RunDir
 from . import spawner, sweep
-from .core.model import Exit, Json, Phase
-from .files.run_files import RunDir
 
 SLOW_LOOK = 0.25
 """Seconds between two looks at a lock, where nothing better tells of its release."""

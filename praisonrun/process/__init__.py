@@ -1,0 +1,1 @@
+"""From an order to a process and its end."""
