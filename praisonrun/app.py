@@ -19,12 +19,12 @@ from .core.notifier import Notifier
 from .engine import Engine
 from .files.run_files import RunDir
 from .intake import Intake
-from .ports import Ports
 from .process.attempt import Spawner
 from .restarts import Restarts
 from .retention import Keep, Retention
 from .scheduler import Scheduler
-from .services import Services
+from .services.ports import Ports
+from .services.readiness import Services
 from .store import Store
 from .supervisor import Supervisor
 from .watch import Watch

@@ -14,8 +14,8 @@ from .checks import Checks
 from .core import lifecycle
 from .core.errors import Forbidden, Invalid, KeyReused, PraisonrunError, WrongState
 from .core.model import Agent, Json, Mode, Reach, Run, canonical
-from .ports import Ports
 from .scheduler import Scheduler
+from .services.ports import Ports
 from .store import Added, Key, Store
 from .supervisor import Supervisor
 

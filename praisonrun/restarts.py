@@ -10,8 +10,8 @@ from .checks import Checks
 from .core import lifecycle
 from .core.errors import WrongState
 from .core.model import Agent, Mode, Run
-from .ports import Ports
 from .scheduler import Scheduler
+from .services.ports import Ports
 from .store import Store
 from .supervisor import Supervisor
 

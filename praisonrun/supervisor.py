@@ -25,10 +25,10 @@ from .endings import Endings
 from .files.run_files import RunDir
 from .installs import Installs
 from .journal.reader import Progress
-from .ports import Ports
 from .process.attempt import Attempt, Found, NeverStarted, Spawned, Spawner, look, lose
 from .process.spec import spec
-from .services import Services
+from .services.ports import Ports
+from .services.readiness import Services
 from .store import Store
 from .watch import Watch
 

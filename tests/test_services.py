@@ -15,7 +15,6 @@ import httpx2
 import psutil
 import pytest
 
-from praisonrun import services
 from praisonrun.core import lifecycle
 from praisonrun.core.errors import NotFound, PortTaken, QueueFull, WrongMode, WrongState
 from praisonrun.core.model import (
@@ -31,7 +30,8 @@ from praisonrun.core.model import (
     Status,
 )
 from praisonrun.engine import Choice, Engine, Submit
-from praisonrun.probes import Probe, free_port, probe
+from praisonrun.services import readiness as services
+from praisonrun.services.probes import Probe, free_port, probe
 
 from .deployments_rig import BASE, Client
 from .harness import Json, Server, alive, ran, submit

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from ..agents import missing_env
 from ..core.clock import iso
 from ..core.model import Agent, Condition, Failure, Json, Mode, Phase, Run, Snapshot, Standing, Status
-from ..probes import HOST
+from ..services.probes import HOST
 from ..store import StoredVersion
 
 RUN, SERVICE = "adrun_", "adsvc_"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .core.errors import PortTaken, QueueFull
-from .core.model import Agent, Mode, Status
+from ..core.errors import PortTaken, QueueFull
+from ..core.model import Agent, Mode, Status
+from ..store import Find, Store
 from .probes import free_port, in_use
-from .store import Find, Store
 
 TRIES = 50
 """Free ports tried before giving up."""

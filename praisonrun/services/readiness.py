@@ -17,13 +17,13 @@ from dataclasses import dataclass, field, replace
 
 import anyio
 
-from .core import lifecycle
-from .core.errors import PraisonrunError
-from .core.model import Agent, Condition, Exit, Failure, Outcome, Readiness, Run, Standing
-from .core.notifier import Notifier, of_run
-from .files.run_files import RunDir
+from ..core import lifecycle
+from ..core.errors import PraisonrunError
+from ..core.model import Agent, Condition, Exit, Failure, Outcome, Readiness, Run, Standing
+from ..core.notifier import Notifier, of_run
+from ..files.run_files import RunDir
+from ..store import Store
 from .probes import LONGEST, Probe, probe
-from .store import Store
 
 log = logging.getLogger("praisonrun")
 INTERVAL = 1.0

@@ -1,0 +1,1 @@
+"""What only services need: ports, probes, readiness."""
