@@ -11,23 +11,23 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from .agents import Catalog
-from .checks import Checks, Limits
 from .config.settings import Settings, boot_id, url
 from .core import clock
 from .core.errors import PraisonrunError, RunNotFound
 from .core.notifier import Notifier
-from .engine import Engine
+from .engine.checks import Checks, Limits
+from .engine.engine import Engine
+from .engine.restarts import Restarts
+from .engine.retention import Keep, Retention
+from .engine.scheduler import Scheduler
+from .engine.submit import Intake
+from .engine.supervisor import Supervisor
+from .engine.viewers import Watch
 from .files.run_files import RunDir
-from .intake import Intake
 from .process.attempt import Spawner
-from .restarts import Restarts
-from .retention import Keep, Retention
-from .scheduler import Scheduler
 from .services.ports import Ports
 from .services.readiness import Services
 from .store import Store
-from .supervisor import Supervisor
-from .watch import Watch
 from .webhooks import Own, Sender, Signer, Webhooks, addresses_of
 from .wire import (
     canonical_errors,

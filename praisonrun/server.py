@@ -23,7 +23,7 @@ from .config import discovery
 from .config.settings import Settings, url
 from .core import clock
 from .core.errors import ConfigError
-from .engine import Engine
+from .engine.engine import Engine
 from .wire.guard import SWEEP, Guard, sweep
 
 STOP_PATIENCE = 3.0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from praisonrun.engine import Engine
+from praisonrun.engine.engine import Engine
 from praisonrun.store import Store
 
 from . import canonical_rig

@@ -13,8 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from praisonrun.core.errors import PraisonrunError
 from praisonrun.core.model import Reach
-from praisonrun.engine import Choice, Submit
-from praisonrun.feed import Rendering
+from praisonrun.engine.engine import Choice, Submit
+from praisonrun.engine.follow import Rendering
 from praisonrun.journal.format import START, Kind
 from praisonrun.store import Key
 

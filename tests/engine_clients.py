@@ -9,7 +9,7 @@ from hypothesis.stateful import precondition, rule
 
 from praisonrun.core.errors import KeyReused, PraisonrunError, QueueFull, WrongState
 from praisonrun.core.model import Mode, Status
-from praisonrun.engine import Submit
+from praisonrun.engine.engine import Submit
 from praisonrun.store import Find, Key
 
 from .engine_base import AGENTS, ANY, CRASH, Base, Viewer

@@ -9,8 +9,8 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
-from praisonrun.retention import Keep, Retention
-from praisonrun.scheduler import LOOK
+from praisonrun.engine.retention import Keep, Retention
+from praisonrun.engine.scheduler import LOOK
 
 from .engine_base import AGENTS, ANY, DAY, ENDS, LOSE, OWING
 from .engine_clients import Clients

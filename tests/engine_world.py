@@ -25,7 +25,7 @@ from praisonrun import store
 from praisonrun.app import engine_of
 from praisonrun.config.settings import Settings
 from praisonrun.core.model import Delivery, Reply
-from praisonrun.engine import Engine
+from praisonrun.engine.engine import Engine
 from praisonrun.files.run_files import RunDir
 from praisonrun.store.group_commit import Batch
 from praisonrun.webhooks import Own, Webhooks

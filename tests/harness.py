@@ -19,7 +19,7 @@ import psutil
 from praisonrun.app import engine_of
 from praisonrun.config.settings import Settings
 from praisonrun.core.model import Snapshot
-from praisonrun.engine import Choice, Engine, Submit
+from praisonrun.engine.engine import Choice, Engine, Submit
 from praisonrun.files.run_files import RunDir
 from praisonrun.process import spawner, sweep
 

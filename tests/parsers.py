@@ -27,9 +27,9 @@ from praisonrun.agents import document
 from praisonrun.agents.yamltext import parse as parse_yaml
 from praisonrun.core.errors import BadRequest, ConfigError, Invalid, PraisonrunError
 from praisonrun.core.model import Mode, Reach, Run, Snapshot, Status
-from praisonrun.engine import check_cursor
+from praisonrun.engine.engine import check_cursor
+from praisonrun.engine.submit import new_suffix
 from praisonrun.files.run_files import RunDir
-from praisonrun.intake import new_suffix
 from praisonrun.journal import format as journal
 from praisonrun.journal.format import HEAD_SIZE, MAX_PAYLOAD, START, Kind
 from praisonrun.journal.formats import FORMATS, events

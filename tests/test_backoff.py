@@ -9,7 +9,7 @@ import pytest
 
 from praisonrun.core import clock
 from praisonrun.core.model import Status
-from praisonrun.engine import Engine
+from praisonrun.engine.engine import Engine
 
 from .harness import engine_in, ran, submit, until
 

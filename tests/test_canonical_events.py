@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from praisonrun.core.model import Run, Snapshot, Status
-from praisonrun.engine import Engine
+from praisonrun.engine.engine import Engine
 from praisonrun.journal.format import HEAD_SIZE, START, Frame, Kind
 from praisonrun.journal.reader import Result
 from praisonrun.wire.canonical_events import Teller, camel, last_id

@@ -11,8 +11,8 @@ import pytest
 
 from praisonrun.core.errors import DiskFull, Invalid, KeyReused, NotFound, QueueFull, Unavailable, WrongState
 from praisonrun.core.model import Failure, Snapshot, Status
-from praisonrun.engine import SHORT, Choice, Engine, Submit
-from praisonrun.feed import Rendering
+from praisonrun.engine.engine import SHORT, Choice, Engine, Submit
+from praisonrun.engine.follow import Rendering
 from praisonrun.files.run_files import RunDir
 from praisonrun.journal.format import START, Frame, Kind
 from praisonrun.journal.reader import Result, result
@@ -278,7 +278,7 @@ async def test_all_who_ask_for_a_long_answer_at_once_share_one_reading(
     run = (await ran(engine, "count", "40000")).run
     assert run.journal_end is not None
     assert run.journal_end > SHORT
-    monkeypatch.setattr("praisonrun.engine.result", counted)
+    monkeypatch.setattr("praisonrun.engine.engine.result", counted)
     answers = await asyncio.gather(*(engine.result(run) for _ in range(20)))
     assert reads == [run.id]
     assert {answer.value for answer in answers} == {"".join(f"line {n}\n" for n in range(40000))}

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from praisonrun import supervisor
 from praisonrun.core.errors import Forbidden, Invalid
-from praisonrun.engine import Choice, Engine, Submit
+from praisonrun.engine import supervisor
+from praisonrun.engine.engine import Choice, Engine, Submit
 
 pytestmark = pytest.mark.anyio
 Engines = Callable[..., AbstractAsyncContextManager[Engine]]

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from praisonrun.core.model import Run, Status
-from praisonrun.engine import _snapshot
+from praisonrun.engine.engine import _snapshot
 from praisonrun.wire import jobs_show as show
 
 from .harness import Json, Server

@@ -11,12 +11,12 @@ from typing import NamedTuple
 import anyio
 import pytest
 
-from praisonrun import retention
 from praisonrun.core import clock
 from praisonrun.core.model import Run, Status
-from praisonrun.engine import Engine
+from praisonrun.engine import retention
+from praisonrun.engine.engine import Engine
+from praisonrun.engine.retention import Keep, Retention, doomed
 from praisonrun.files.run_files import RunDir
-from praisonrun.retention import Keep, Retention, doomed
 from praisonrun.store import Find
 
 from .harness import ran, submit

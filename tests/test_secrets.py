@@ -16,7 +16,7 @@ import pytest
 
 from praisonrun.app import application
 from praisonrun.config import settings as config
-from praisonrun.engine import Engine
+from praisonrun.engine.engine import Engine
 from praisonrun.files.run_files import RunDir
 
 from .harness import Server

@@ -29,7 +29,7 @@ from praisonrun.core.model import (
     Standing,
     Status,
 )
-from praisonrun.engine import Choice, Engine, Submit
+from praisonrun.engine.engine import Choice, Engine, Submit
 from praisonrun.services import readiness as services
 from praisonrun.services.probes import Probe, free_port, probe
 

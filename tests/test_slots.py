@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Scope
 
-from praisonrun.engine import Engine
+from praisonrun.engine.engine import Engine
 from praisonrun.wire.operations import exception_handlers
 from praisonrun.wire.slots import SLICE, Slots
 from praisonrun.wire.streams import Streams

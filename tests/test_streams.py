@@ -15,7 +15,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from praisonrun.engine import Engine
+from praisonrun.engine.engine import Engine
 from praisonrun.files.run_files import RunDir
 from praisonrun.journal.format import MAGIC, WATCH_AT
 from praisonrun.wire import jobs_show as show

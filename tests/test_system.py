@@ -8,7 +8,7 @@ from pathlib import Path
 from starlette.requests import Request
 
 from praisonrun import __version__
-from praisonrun.engine import Engine
+from praisonrun.engine.engine import Engine
 from praisonrun.wire.jobs_models import JobStatus
 from praisonrun.wire.system import AgentShown, Health, Stats, System
 

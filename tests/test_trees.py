@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from praisonrun.core.errors import NotFound, QueueFull, WrongState
 from praisonrun.core.model import Status
-from praisonrun.engine import Choice, Engine, Submit
+from praisonrun.engine.engine import Choice, Engine, Submit
 from praisonrun.files.run_files import RunDir, _id_of, _name
 from praisonrun.store import Find, Key, Store, reads
 

@@ -8,9 +8,9 @@ import socket
 from pathlib import Path
 
 from praisonrun.core.notifier import Notifier, of_run
+from praisonrun.engine.viewers import CROWDED, Watch
 from praisonrun.files.run_files import RunDir
 from praisonrun.journal import format as journal
-from praisonrun.watch import CROWDED, Watch
 
 
 async def test_a_ring_reaches_the_run_s_bell(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from praisonrun.config.settings import PORT
 from praisonrun.core.clock import iso, now
 from praisonrun.core.errors import Invalid
 from praisonrun.core.model import Delivery, Reach, Run, Snapshot, Status
-from praisonrun.engine import Engine
+from praisonrun.engine.engine import Engine
 from praisonrun.files.run_files import RunDir
 from praisonrun.journal.reader import Result
 from praisonrun.webhooks import Signer

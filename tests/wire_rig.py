@@ -12,7 +12,7 @@ import pydantic
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message
 
-from praisonrun.engine import Engine
+from praisonrun.engine.engine import Engine
 from praisonrun.wire import canonical_table, deployments_table, jobs_table
 from praisonrun.wire.operations import Operation, routes
 from praisonrun.wire.problems import MEDIA_TYPE, Problem

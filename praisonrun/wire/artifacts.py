@@ -12,7 +12,7 @@ from anyio.to_thread import run_sync
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from ..engine import Engine
+from ..engine.engine import Engine
 from .jobs_show import dumps
 from .streams import base
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from ..core.errors import BadRequest, Invalid, NotFound, WrongState
 from ..core.lifecycle import FINAL
 from ..core.model import Json, Snapshot, Status
-from ..engine import Engine
+from ..engine.engine import Engine
 from ..store import Find
 from . import canonical_models as models
 from . import canonical_show as show

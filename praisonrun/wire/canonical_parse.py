@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..core.errors import Invalid
 from ..core.model import Json, canonical
-from ..engine import Choice, Submit
+from ..engine.engine import Choice, Submit
 from ..store import Key
 from .canonical_models import Create, Request
 from .jobs_models import PROMPT_LIMIT

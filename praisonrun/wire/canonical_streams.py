@@ -14,8 +14,8 @@ from ..core.clock import iso
 from ..core.errors import BadRequest, NotFound, RunNotFound
 from ..core.lifecycle import FINAL
 from ..core.model import Json, Run, Snapshot
-from ..engine import Engine
-from ..feed import Rendering
+from ..engine.engine import Engine
+from ..engine.follow import Rendering
 from ..journal import format as journal
 from ..journal.format import START
 from . import canonical_show as show

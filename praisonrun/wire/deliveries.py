@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from ..core.clock import iso
 from ..core.model import DeliveryState, Json, Reply
-from ..engine import Engine
+from ..engine.engine import Engine
 from ..store import DeliveryLog
 from .jobs import RUNS
 from .jobs_show import dumps

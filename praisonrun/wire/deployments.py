@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from ..core.errors import WrongState
 from ..core.model import Failure, Json, Mode, Snapshot, Status
-from ..engine import Engine, Submit
+from ..engine.engine import Engine, Submit
 from ..store import Find, StoredVersion
 from . import deployments_models as models
 from . import deployments_show as show

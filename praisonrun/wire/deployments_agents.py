@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from ..core.errors import NotFound
 from ..core.model import Agent, Mode, Snapshot
-from ..engine import Choice, Engine
+from ..engine.engine import Choice, Engine
 from ..store import StoredVersion
 from . import deployments_show as show
 from .deployments_errors import NoDeployment, NoRun, NoService, NoVersion

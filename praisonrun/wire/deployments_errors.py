@@ -24,7 +24,7 @@ from ..core.errors import (
     WrongMode,
     WrongState,
 )
-from ..intake import new_suffix
+from ..engine.submit import new_suffix
 from . import problems
 from .deployments_models import DeploymentError
 from .jobs_show import dumps

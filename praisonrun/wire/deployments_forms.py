@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from ..core.errors import BadRequest
 from ..core.model import Json, Snapshot, canonical
-from ..engine import Engine
+from ..engine.engine import Engine
 from ..store import Find, Key
 from . import deployments_models as models
 from .deployments_errors import REQUEST_ID, new_request_id

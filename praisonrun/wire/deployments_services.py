@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from ..core.errors import WrongState
 from ..core.model import Mode, Snapshot, Status
-from ..engine import Engine, Submit
+from ..engine.engine import Engine, Submit
 from ..store import Find
 from . import deployments_models as models
 from . import deployments_show as show

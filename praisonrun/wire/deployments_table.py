@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..engine import Engine
+from ..engine.engine import Engine
 from . import deployments_models as models
 from .deployments import Deployments
 from .deployments_services import Services

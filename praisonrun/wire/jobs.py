@@ -13,7 +13,7 @@ from starlette.responses import Response
 from ..core.errors import BadRequest, Invalid, QueueFull, WrongState
 from ..core.lifecycle import FINAL
 from ..core.model import Json, Mode, Reach, Snapshot, Status, canonical
-from ..engine import Choice, Engine, Submit
+from ..engine.engine import Choice, Engine, Submit
 from ..store import Find, Key
 from . import jobs_models as models
 from . import jobs_show as show

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..engine import Engine
+from ..engine.engine import Engine
 from . import deliveries
 from . import jobs_models as models
 from .artifacts import Artifacts

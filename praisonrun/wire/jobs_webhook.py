@@ -10,7 +10,7 @@ from ..journal.reader import Result
 from .jobs_show import dumps, result
 
 if TYPE_CHECKING:
-    from ..engine import Engine
+    from ..engine.engine import Engine
     from ..webhooks import Compose
 
 RESULT_LIMIT = 256 * 1024

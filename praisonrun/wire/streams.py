@@ -13,8 +13,8 @@ from starlette.responses import Response, StreamingResponse
 from ..core.errors import NotFound
 from ..core.lifecycle import FINAL
 from ..core.model import Run, Snapshot
-from ..engine import Engine, check_cursor
-from ..feed import Rendering
+from ..engine.engine import Engine, check_cursor
+from ..engine.follow import Rendering
 from ..journal import format as journal
 from ..journal.format import START, Frame, Kind
 from ..journal.formats import events

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from .. import __version__
 from ..core.model import Json, Status
-from ..engine import Engine
+from ..engine.engine import Engine
 from .jobs_show import dumps
 from .operations import Answer, Operation
 from .problems import Shape

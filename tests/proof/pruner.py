@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from praisonrun.core import clock
+from praisonrun.engine.retention import Keep, Retention
 from praisonrun.files.run_files import RunDir
-from praisonrun.retention import Keep, Retention
 from praisonrun.store import Store
 
 

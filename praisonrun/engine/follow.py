@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
-from .core.errors import NotFound
-from .core.notifier import Notifier, of_run
-from .files.run_files import RunDir
-from .journal.format import START, Frame
-from .journal.reader import Reader
-from .watch import Watch
+from ..core.errors import NotFound
+from ..core.notifier import Notifier, of_run
+from ..files.run_files import RunDir
+from ..journal.format import START, Frame
+from ..journal.reader import Reader
+from .viewers import Watch
 
 CHUNK = 64 * 1024
 """Bytes of journal that are rendered at once, and so what a viewer who takes nothing holds on to."""

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
-from .agents import Catalog
-from .core.errors import PraisonrunError, Unavailable
-from .core.model import Agent, Mode, Run, Status
-from .core.notifier import QUEUE, Notifier
-from .store import Store
+from ..agents import Catalog
+from ..core.errors import PraisonrunError, Unavailable
+from ..core.model import Agent, Mode, Run, Status
+from ..core.notifier import QUEUE, Notifier
+from ..store import Store
 from .supervisor import Supervisor
 
 log = logging.getLogger("praisonrun")

@@ -14,11 +14,11 @@ from itertools import islice
 
 import anyio
 
-from .core.errors import PraisonrunError
-from .core.lifecycle import FINAL
-from .core.model import Mode, Run
-from .files.run_files import RunDir
-from .store import Store
+from ..core.errors import PraisonrunError
+from ..core.lifecycle import FINAL
+from ..core.model import Mode, Run
+from ..files.run_files import RunDir
+from ..store import Store
 
 log = logging.getLogger("praisonrun")
 EXPIRE_EVERY = 30.0

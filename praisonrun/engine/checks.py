@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from .agents import Catalog, preflight, program
-from .core.errors import DiskFull, WrongMode
-from .core.model import Agent, Mode
-from .core.once_per_tick import Turn
-from .files.run_files import RunDir
-from .process.spec import crew_files
+from ..agents import Catalog, preflight, program
+from ..core.errors import DiskFull, WrongMode
+from ..core.model import Agent, Mode
+from ..core.once_per_tick import Turn
+from ..files.run_files import RunDir
+from ..process.spec import crew_files
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,14 @@ from typing import Any
 import anyio
 import uuid_utils
 
-from .agents import Catalog
+from ..agents import Catalog
+from ..core import lifecycle
+from ..core.errors import Forbidden, Invalid, KeyReused, PraisonrunError, WrongState
+from ..core.model import Agent, Json, Mode, Reach, Run, canonical
+from ..services.ports import Ports
+from ..store import Added, Key, Store
 from .checks import Checks
-from .core import lifecycle
-from .core.errors import Forbidden, Invalid, KeyReused, PraisonrunError, WrongState
-from .core.model import Agent, Json, Mode, Reach, Run, canonical
 from .scheduler import Scheduler
-from .services.ports import Ports
-from .store import Added, Key, Store
 from .supervisor import Supervisor
 
 METADATA_LIMIT = 64 * 1024

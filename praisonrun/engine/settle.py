@@ -6,15 +6,15 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
-from .core import lifecycle
-from .core.model import Agent, Exit, Json, Mode, Run
-from .files import manifest as outputs
-from .files.run_files import RunDir
-from .journal.format import START
-from .journal.formats import FORMATS, Summary
-from .journal.reader import Progress, last_words, result
-from .services import readiness as services
-from .services.readiness import Services
+from ..core import lifecycle
+from ..core.model import Agent, Exit, Json, Mode, Run
+from ..files import manifest as outputs
+from ..files.run_files import RunDir
+from ..journal.format import START
+from ..journal.formats import FORMATS, Summary
+from ..journal.reader import Progress, last_words, result
+from ..services import readiness as services
+from ..services.readiness import Services
 
 LAST_LINES = 5
 """Lines of its log that the error of a failed service repeats."""

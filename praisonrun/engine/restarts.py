@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 
 import anyio
 
+from ..core import lifecycle
+from ..core.errors import WrongState
+from ..core.model import Agent, Mode, Run
+from ..services.ports import Ports
+from ..store import Store
 from .checks import Checks
-from .core import lifecycle
-from .core.errors import WrongState
-from .core.model import Agent, Mode, Run
 from .scheduler import Scheduler
-from .services.ports import Ports
-from .store import Store
 from .supervisor import Supervisor
 
 

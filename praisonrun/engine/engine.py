@@ -10,26 +10,26 @@ from typing import TypeVar
 
 import anyio
 
-from .agents import Catalog
+from ..agents import Catalog
+from ..core import lifecycle
+from ..core.errors import BadRequest, NotFound, Unavailable, WrongState, reason
+from ..core.model import Agent, Mode, Phase, Run, Snapshot, Status
+from ..core.notifier import DELIVERIES, Notifier, of_run
+from ..files import artifacts
+from ..files.artifacts import Artifact
+from ..files.run_files import RunDir
+from ..journal import format as journal
+from ..journal.attempts import last_frame, last_output
+from ..journal.reader import Reader, Result, result
+from ..store import Added, Find, Key, Sizes, Store, StoredVersion
+from ..webhooks import Webhooks
 from .checks import Limits
-from .core import lifecycle
-from .core.errors import BadRequest, NotFound, Unavailable, WrongState, reason
-from .core.model import Agent, Mode, Phase, Run, Snapshot, Status
-from .core.notifier import DELIVERIES, Notifier, of_run
-from .feed import Feed, Rendering
-from .files import artifacts
-from .files.artifacts import Artifact
-from .files.run_files import RunDir
-from .intake import Choice, Intake, Submit
-from .journal import format as journal
-from .journal.attempts import last_frame, last_output
-from .journal.reader import Reader, Result, result
+from .follow import Feed, Rendering
 from .restarts import Restarts
 from .scheduler import Scheduler
-from .store import Added, Find, Key, Sizes, Store, StoredVersion
+from .submit import Choice, Intake, Submit
 from .supervisor import Live, Supervisor
-from .watch import Watch
-from .webhooks import Webhooks
+from .viewers import Watch
 
 T = TypeVar("T")
 __all__ = ["Choice", "Engine", "Submit", "check_cursor"]

@@ -16,21 +16,21 @@ from dataclasses import dataclass, replace
 import anyio
 from anyio.abc import TaskGroup
 
-from .agents import Catalog
-from .core import lifecycle
-from .core.errors import DiskFull, NotFound, PraisonrunError, Unavailable, reason
-from .core.model import Agent, Exit, Mode, Phase, Run, Snapshot
-from .core.notifier import DELIVERIES, Notifier, of_run
-from .endings import Endings
-from .files.run_files import RunDir
+from ..agents import Catalog
+from ..core import lifecycle
+from ..core.errors import DiskFull, NotFound, PraisonrunError, Unavailable, reason
+from ..core.model import Agent, Exit, Mode, Phase, Run, Snapshot
+from ..core.notifier import DELIVERIES, Notifier, of_run
+from ..files.run_files import RunDir
+from ..journal.reader import Progress
+from ..process.attempt import Attempt, Found, NeverStarted, Spawned, Spawner, look, lose
+from ..process.spec import spec
+from ..services.ports import Ports
+from ..services.readiness import Services
+from ..store import Store
 from .installs import Installs
-from .journal.reader import Progress
-from .process.attempt import Attempt, Found, NeverStarted, Spawned, Spawner, look, lose
-from .process.spec import spec
-from .services.ports import Ports
-from .services.readiness import Services
-from .store import Store
-from .watch import Watch
+from .settle import Endings
+from .viewers import Watch
 
 log = logging.getLogger("praisonrun")
 STORE_RETRY = 1.0

@@ -13,9 +13,9 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from .core.model import Run
-from .core.notifier import Notifier, of_run
-from .files.run_files import RunDir
+from ..core.model import Run
+from ..core.notifier import Notifier, of_run
+from ..files.run_files import RunDir
 
 BURST = 256
 """Rings taken in one go."""

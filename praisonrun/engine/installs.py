@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .core.model import Agent, Run
-from .core.notifier import Notifier
-from .store import Store
+from ..core.model import Agent, Run
+from ..core.notifier import Notifier
+from ..store import Store
 
 
 class Installs:
