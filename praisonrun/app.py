@@ -28,6 +28,11 @@ from .process.attempt import Spawner
 from .services.ports import Ports
 from .services.readiness import Services
 from .store import Store
+from .web import errors as problems
+from .web.edge import Edge
+from .web.operations import exception_handlers
+from .web.router import Dialect, Dialects
+from .web.stream_limits import Slots
 from .webhooks import Own, Sender, Signer, Webhooks, addresses_of
 from .wire import (
     canonical_errors,
@@ -36,12 +41,7 @@ from .wire import (
     deployments_table,
     jobs_table,
     jobs_webhook,
-    problems,
 )
-from .wire.dialects import Dialect, Dialects
-from .wire.edge import Edge
-from .wire.operations import exception_handlers
-from .wire.slots import Slots
 from .wire.system import System
 
 CHECKPOINT_EVERY = 30.0

@@ -24,7 +24,7 @@ from .config.settings import Settings, url
 from .core import clock
 from .core.errors import ConfigError
 from .engine.engine import Engine
-from .wire.guard import SWEEP, Guard, sweep
+from .web.guard import SWEEP, Guard, sweep
 
 STOP_PATIENCE = 3.0
 """Seconds in which a second Ctrl-C cancels the live runs."""

@@ -35,6 +35,11 @@ from praisonrun.journal.format import HEAD_SIZE, MAX_PAYLOAD, START, Kind
 from praisonrun.journal.formats import FORMATS, events
 from praisonrun.journal.reader import Reader, last_lines, last_words, result
 from praisonrun.journal.writer import Journal, hop
+from praisonrun.web.edge import Edge
+from praisonrun.web.errors import from_error
+from praisonrun.web.operations import parse_object, read_query
+from praisonrun.web.sse import last_event_id
+from praisonrun.web.token import Token
 from praisonrun.webhooks import Own, policy, reach_of, schedule
 from praisonrun.wire import (
     canonical_models,
@@ -44,12 +49,7 @@ from praisonrun.wire import (
     jobs_models,
 )
 from praisonrun.wire.deployments_logs import Log
-from praisonrun.wire.edge import Edge
 from praisonrun.wire.jobs_show import dumps
-from praisonrun.wire.operations import parse_object, read_query
-from praisonrun.wire.problems import from_error
-from praisonrun.wire.sse import last_event_id
-from praisonrun.wire.token import Token
 
 Check = Callable[[Any], None]
 PATIENCE = 2.0

@@ -18,10 +18,10 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from praisonrun.server import UVICORN
-from praisonrun.wire.edge import HEADERS, Edge
-from praisonrun.wire.guard import LEFTOVER, PIECE, Guard, Limits, sweep, written
-from praisonrun.wire.joined import LARGE, Joined
-from praisonrun.wire.problems import problem
+from praisonrun.web.coalescing import LARGE, Joined
+from praisonrun.web.edge import HEADERS, Edge
+from praisonrun.web.errors import problem
+from praisonrun.web.guard import LEFTOVER, PIECE, Guard, Limits, sweep, written
 
 pytestmark = pytest.mark.anyio
 QUICK = Limits(head=0.3, body=0.5, stalled=0.4, connections=8, pipelined=4)

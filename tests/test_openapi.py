@@ -13,8 +13,8 @@ import pydantic
 import pytest
 
 from praisonrun import __version__
-from praisonrun.wire.operations import routes
-from praisonrun.wire.problems import MEDIA_TYPE
+from praisonrun.web.errors import MEDIA_TYPE
+from praisonrun.web.operations import routes
 
 from .harness import Json
 from .wire_rig import Api, check, table

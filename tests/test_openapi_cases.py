@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from praisonrun.wire.openapi import document
+from praisonrun.web.openapi import document
 
 from .cases_rig import AGENTS, BASE, TALK, tried
 from .harness import Json, Server

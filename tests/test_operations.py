@@ -12,9 +12,9 @@ from starlette.responses import Response, StreamingResponse
 from starlette.testclient import TestClient
 
 from praisonrun.core import errors
-from praisonrun.wire import problems
-from praisonrun.wire.openapi import document
-from praisonrun.wire.operations import (
+from praisonrun.web import errors as problems
+from praisonrun.web.openapi import document
+from praisonrun.web.operations import (
     Answer,
     Header,
     NotJson,

@@ -12,8 +12,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Scope
 
 from praisonrun.engine.engine import Engine
-from praisonrun.wire.operations import exception_handlers
-from praisonrun.wire.slots import SLICE, Slots
+from praisonrun.web.operations import exception_handlers
+from praisonrun.web.stream_limits import SLICE, Slots
 from praisonrun.wire.streams import Streams
 
 from .harness import submit

@@ -18,9 +18,9 @@ from starlette.types import ASGIApp
 from praisonrun.engine.engine import Engine
 from praisonrun.files.run_files import RunDir
 from praisonrun.journal.format import MAGIC, WATCH_AT
+from praisonrun.web.operations import Operation, exception_handlers, routes
 from praisonrun.wire import jobs_show as show
 from praisonrun.wire.jobs_table import RUN
-from praisonrun.wire.operations import Operation, exception_handlers, routes
 from praisonrun.wire.streams import Streams
 
 from .harness import Json, Server, Sse, submit

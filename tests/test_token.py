@@ -16,8 +16,8 @@ import pytest
 from praisonrun.config import secret_file as secretfile
 from praisonrun.config.settings import Settings
 from praisonrun.core.errors import ConfigError
-from praisonrun.wire.edge import Edge
-from praisonrun.wire.token import Token
+from praisonrun.web.edge import Edge
+from praisonrun.web.token import Token
 
 from .harness import AGENTS, Server
 from .test_edge import OWN, PAGE, app, ask

@@ -33,8 +33,8 @@ from praisonrun.core.model import Delivery, Reach, Run, Snapshot, Status
 from praisonrun.engine.engine import Engine
 from praisonrun.files.run_files import RunDir
 from praisonrun.journal.reader import Result
+from praisonrun.web.caller import FORWARDED, caller
 from praisonrun.webhooks import Signer
-from praisonrun.wire.caller import FORWARDED, caller
 from praisonrun.wire.jobs_show import dumps
 from praisonrun.wire.jobs_webhook import RESULT_LIMIT, body
 

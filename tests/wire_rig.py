@@ -13,9 +13,9 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Message
 
 from praisonrun.engine.engine import Engine
+from praisonrun.web.errors import MEDIA_TYPE, Problem
+from praisonrun.web.operations import Operation, routes
 from praisonrun.wire import canonical_table, deployments_table, jobs_table
-from praisonrun.wire.operations import Operation, routes
-from praisonrun.wire.problems import MEDIA_TYPE, Problem
 from praisonrun.wire.system import System
 
 from .harness import AGENTS, Json, Server, Sse

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import ExceptionHandler
 
 from ..core.errors import Invalid, PraisonrunError
-from . import problems
+from ..web import errors as problems
 from .jobs_show import dumps
 
 log = logging.getLogger(__name__)

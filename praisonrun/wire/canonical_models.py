@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
 from ..core.model import Json
+from ..web.errors import Shape
 from .jobs_models import Text, Whole
-from .problems import Shape
 
 
 def _reachable(public_id: str) -> str:

@@ -18,14 +18,14 @@ from ..engine.engine import Engine
 from ..engine.follow import Rendering
 from ..journal import format as journal
 from ..journal.format import START
+from ..web import sse
+from ..web.operations import read_query
+from ..web.stream_limits import Slots
 from . import canonical_show as show
-from . import sse
 from .canonical_events import Teller, Told, frame_of, last_id
 from .canonical_events import sse as encode
 from .canonical_models import RunEventsQuery
 from .jobs_show import dumps
-from .operations import read_query
-from .slots import Slots
 
 Form: TypeAlias = Callable[[Told], dict[str, Json]]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..engine.engine import Engine
+from ..web.operations import Answer, Operation
+from ..web.sse import CURSOR
+from ..web.stream_limits import Slots
 from . import canonical_models as models
 from .canonical import Canonical
 from .canonical_streams import Events
-from .operations import Answer, Operation
-from .slots import Slots
-from .sse import CURSOR
 
 ROOTS = ("runs", "projects", "conversations")
 """The first parts of this dialect's paths."""

@@ -12,10 +12,10 @@ from ..core.clock import iso
 from ..core.model import DeliveryState, Json, Reply
 from ..engine.engine import Engine
 from ..store import DeliveryLog
+from ..web.errors import Shape
+from ..web.operations import Answer, Operation, read_query
 from .jobs import RUNS
 from .jobs_show import dumps
-from .operations import Answer, Operation, read_query
-from .problems import Shape
 
 ALL = "/api/v1/deliveries"
 OF_RUN = RUNS + "/{run_id}/deliveries"

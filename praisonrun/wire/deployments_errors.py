@@ -25,7 +25,7 @@ from ..core.errors import (
     WrongState,
 )
 from ..engine.submit import new_suffix
-from . import problems
+from ..web import errors as problems
 from .deployments_models import DeploymentError
 from .jobs_show import dumps
 

@@ -15,12 +15,12 @@ from ..core.errors import BadRequest
 from ..core.model import Json, Snapshot, canonical
 from ..engine.engine import Engine
 from ..store import Find, Key
+from ..web.operations import read_query
 from . import deployments_models as models
 from .deployments_errors import REQUEST_ID, new_request_id
 from .deployments_logs import Log
 from .jobs import KEY
 from .jobs_show import dumps
-from .operations import read_query
 
 _KEY = re.compile(KEY)
 

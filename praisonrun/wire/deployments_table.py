@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..engine.engine import Engine
+from ..web.operations import Answer, Endpoint, Header, Operation
 from . import deployments_models as models
 from .deployments import Deployments
 from .deployments_services import Services
 from .jobs import KEY
-from .operations import Answer, Endpoint, Header, Operation
 
 ROOTS = ("v1",)
 """The first part of this dialect's paths."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..engine.engine import Engine
+from ..web.operations import Answer, Header, Operation
+from ..web.sse import CURSOR
+from ..web.stream_limits import Slots
 from . import deliveries
 from . import jobs_models as models
 from .artifacts import Artifacts
 from .jobs import KEY, RUNS, Jobs
-from .operations import Answer, Header, Operation
-from .slots import Slots
-from .sse import CURSOR
 from .streams import Streams
 
 RUN = RUNS + "/{run_id}"

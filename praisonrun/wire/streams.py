@@ -19,12 +19,12 @@ from ..journal import format as journal
 from ..journal.format import START, Frame, Kind
 from ..journal.formats import events
 from ..journal.reader import last_lines
+from ..web.operations import read_query
+from ..web.sse import HEARTBEAT, HELLO, UNBUFFERED, last_event_id
+from ..web.sse import stream as sse_stream
+from ..web.stream_limits import Slots
 from . import jobs_show as show
 from .jobs_models import EventsQuery, LogsQuery
-from .operations import read_query
-from .slots import Slots
-from .sse import HEARTBEAT, HELLO, UNBUFFERED, last_event_id
-from .sse import stream as sse_stream
 
 _OUTPUT = {
     None: frozenset({Kind.STDOUT, Kind.STDERR}),

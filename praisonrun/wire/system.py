@@ -12,9 +12,9 @@ from starlette.responses import Response
 from .. import __version__
 from ..core.model import Json, Status
 from ..engine.engine import Engine
+from ..web.errors import Shape
+from ..web.operations import Answer, Operation
 from .jobs_show import dumps
-from .operations import Answer, Operation
-from .problems import Shape
 from .streams import base
 
 
@@ -184,7 +184,7 @@ class System:
         """GET /openapi.json: made from the table that drives the routes."""
         url = base(request)
         if url not in self._document:
-            from .openapi import document  # asked for rarely, if ever
+            from ..web.openapi import document  # asked for rarely, if ever
 
             self._document = {url: dumps(document(self.table, __version__, url))}
         return Response(self._document[url], media_type="application/json")

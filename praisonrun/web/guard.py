@@ -16,8 +16,8 @@ import httptools
 from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from .coalescing import Joined
 from .edge import HEAD_CAP, HEADERS, HEADERS_CAP, URL_CAP, Envelope, as_problem
-from .joined import Joined
 
 PIECE = 64 * 1024
 """Bytes that are parsed at once, and so may be held before they are counted."""

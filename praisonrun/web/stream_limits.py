@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from . import problems
+from . import errors as problems
 
 TOTAL = 256
 PER_RUN = 64

@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .problems import problem
+from .errors import problem
 from .token import Token
 
 Refusal: TypeAlias = Callable[[int, str, Mapping[str, str]], Response]

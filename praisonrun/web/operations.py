@@ -21,7 +21,7 @@ from starlette.types import ExceptionHandler
 
 from ..core.errors import Invalid, PraisonrunError
 from ..core.model import Json, deeper
-from . import problems
+from . import errors as problems
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 Model = TypeVar("Model", bound=pydantic.BaseModel)

@@ -10,8 +10,8 @@ import pydantic
 from pydantic.json_schema import models_json_schema
 
 from ..core.model import Json
+from .errors import MEDIA_TYPE, Problem, title
 from .operations import Answer, Header, Operation
-from .problems import MEDIA_TYPE, Problem, title
 
 _PARAMETER = re.compile(r"{(\w+)(?::(\w+))?}")
 _KINDS: dict[str, dict[str, Json]] = {
