@@ -15,6 +15,13 @@ from .config.settings import Settings, boot_id, url
 from .core import clock
 from .core.errors import PraisonrunError, RunNotFound
 from .core.notifier import Notifier
+from .dialects.jobs import table as jobs_table
+from .dialects.jobs import webhook as jobs_webhook
+from .dialects.nullspace import errors as deployments_errors
+from .dialects.nullspace import table as deployments_table
+from .dialects.system import System
+from .dialects.veryfront import errors as canonical_errors
+from .dialects.veryfront import table as canonical_table
 from .engine.checks import Checks, Limits
 from .engine.engine import Engine
 from .engine.restarts import Restarts
@@ -34,15 +41,6 @@ from .web.operations import exception_handlers
 from .web.router import Dialect, Dialects
 from .web.stream_limits import Slots
 from .webhooks import Own, Sender, Signer, Webhooks, addresses_of
-from .wire import (
-    canonical_errors,
-    canonical_table,
-    deployments_errors,
-    deployments_table,
-    jobs_table,
-    jobs_webhook,
-)
-from .wire.system import System
 
 CHECKPOINT_EVERY = 30.0
 """Seconds between two looks at the size of the store's log file."""

@@ -27,6 +27,13 @@ from praisonrun.agents import document
 from praisonrun.agents.yamltext import parse as parse_yaml
 from praisonrun.core.errors import BadRequest, ConfigError, Invalid, PraisonrunError
 from praisonrun.core.model import Mode, Reach, Run, Snapshot, Status
+from praisonrun.dialects.jobs import models as jobs_models
+from praisonrun.dialects.jobs.show import dumps
+from praisonrun.dialects.nullspace import forms as deployments_forms
+from praisonrun.dialects.nullspace import models as deployments_models
+from praisonrun.dialects.nullspace import show as deployments_show
+from praisonrun.dialects.nullspace.logs import Log
+from praisonrun.dialects.veryfront import models as canonical_models
 from praisonrun.engine.engine import check_cursor
 from praisonrun.engine.submit import new_suffix
 from praisonrun.files.run_files import RunDir
@@ -41,15 +48,6 @@ from praisonrun.web.operations import parse_object, read_query
 from praisonrun.web.sse import last_event_id
 from praisonrun.web.token import Token
 from praisonrun.webhooks import Own, policy, reach_of, schedule
-from praisonrun.wire import (
-    canonical_models,
-    deployments_forms,
-    deployments_models,
-    deployments_show,
-    jobs_models,
-)
-from praisonrun.wire.deployments_logs import Log
-from praisonrun.wire.jobs_show import dumps
 
 Check = Callable[[Any], None]
 PATIENCE = 2.0

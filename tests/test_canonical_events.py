@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from praisonrun.core.model import Run, Snapshot, Status
+from praisonrun.dialects.veryfront.events import Teller, camel, last_id
+from praisonrun.dialects.veryfront.streams import Events
 from praisonrun.engine.engine import Engine
 from praisonrun.journal.format import HEAD_SIZE, START, Frame, Kind
 from praisonrun.journal.reader import Result
 from praisonrun.web.operations import Operation, routes
-from praisonrun.wire.canonical_events import Teller, camel, last_id
-from praisonrun.wire.canonical_streams import Events
 
 from .canonical_rig import TALK, agent, create, ended, events, house, made, ran, streamed, task, until_said
 from .harness import Json, submit

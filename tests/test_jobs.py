@@ -10,8 +10,8 @@ import httpx2
 import pytest
 
 from praisonrun.core.model import Run, Status
+from praisonrun.dialects.jobs import show
 from praisonrun.engine.engine import _snapshot
-from praisonrun.wire import jobs_show as show
 
 from .harness import Json, Server
 from .wire_rig import RUNS, Api

@@ -11,10 +11,10 @@ from starlette.applications import Starlette
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Scope
 
+from praisonrun.dialects.jobs.streams import Streams
 from praisonrun.engine.engine import Engine
 from praisonrun.web.operations import exception_handlers
 from praisonrun.web.stream_limits import SLICE, Slots
-from praisonrun.wire.streams import Streams
 
 from .harness import submit
 from .wire_rig import Call

@@ -15,13 +15,13 @@ import pytest
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
+from praisonrun.dialects.jobs import show
+from praisonrun.dialects.jobs.streams import Streams
+from praisonrun.dialects.jobs.table import RUN
 from praisonrun.engine.engine import Engine
 from praisonrun.files.run_files import RunDir
 from praisonrun.journal.format import MAGIC, WATCH_AT
 from praisonrun.web.operations import Operation, exception_handlers, routes
-from praisonrun.wire import jobs_show as show
-from praisonrun.wire.jobs_table import RUN
-from praisonrun.wire.streams import Streams
 
 from .harness import Json, Server, Sse, submit
 from .test_engine import until_printed

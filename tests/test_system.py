@@ -8,9 +8,9 @@ from pathlib import Path
 from starlette.requests import Request
 
 from praisonrun import __version__
+from praisonrun.dialects.jobs.models import JobStatus
+from praisonrun.dialects.system import AgentShown, Health, Stats, System
 from praisonrun.engine.engine import Engine
-from praisonrun.wire.jobs_models import JobStatus
-from praisonrun.wire.system import AgentShown, Health, Stats, System
 
 from .harness import Json, Server
 from .wire_rig import RUNS, Api, exact

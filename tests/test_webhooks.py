@@ -30,13 +30,13 @@ from praisonrun.config.settings import PORT
 from praisonrun.core.clock import iso, now
 from praisonrun.core.errors import Invalid
 from praisonrun.core.model import Delivery, Reach, Run, Snapshot, Status
+from praisonrun.dialects.jobs.show import dumps
+from praisonrun.dialects.jobs.webhook import RESULT_LIMIT, body
 from praisonrun.engine.engine import Engine
 from praisonrun.files.run_files import RunDir
 from praisonrun.journal.reader import Result
 from praisonrun.web.caller import FORWARDED, caller
 from praisonrun.webhooks import Signer
-from praisonrun.wire.jobs_show import dumps
-from praisonrun.wire.jobs_webhook import RESULT_LIMIT, body
 
 from . import zoo
 from .harness import AGENTS, Server, ran, submit

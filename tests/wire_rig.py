@@ -12,11 +12,13 @@ import pydantic
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message
 
+from praisonrun.dialects.jobs import table as jobs_table
+from praisonrun.dialects.nullspace import table as deployments_table
+from praisonrun.dialects.system import System
+from praisonrun.dialects.veryfront import table as canonical_table
 from praisonrun.engine.engine import Engine
 from praisonrun.web.errors import MEDIA_TYPE, Problem
 from praisonrun.web.operations import Operation, routes
-from praisonrun.wire import canonical_table, deployments_table, jobs_table
-from praisonrun.wire.system import System
 
 from .harness import AGENTS, Json, Server, Sse
 

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
-from ..core.model import Json, Status
-from ..web.errors import Shape
+from ...core.model import Json, Status
+from ...web.errors import Shape
 
 PROMPT_LIMIT = 1024 * 1024
 """Bytes of a prompt."""

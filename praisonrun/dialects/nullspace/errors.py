@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ExceptionHandler
 
-from ..core.errors import (
+from ...core.errors import (
     BadRequest,
     DiskFull,
     Forbidden,
@@ -24,10 +24,10 @@ from ..core.errors import (
     WrongMode,
     WrongState,
 )
-from ..engine.submit import new_suffix
-from ..web import errors as problems
-from .deployments_models import DeploymentError
-from .jobs_show import dumps
+from ...engine.submit import new_suffix
+from ...web import errors as problems
+from ..jobs.show import dumps
+from .models import DeploymentError
 
 log = logging.getLogger(__name__)
 REQUEST_ID = "x-request-id"

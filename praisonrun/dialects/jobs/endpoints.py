@@ -10,15 +10,14 @@ from collections.abc import Mapping
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..core.errors import BadRequest, Invalid, QueueFull, WrongState
-from ..core.lifecycle import FINAL
-from ..core.model import Json, Mode, Reach, Snapshot, Status, canonical
-from ..engine.engine import Choice, Engine, Submit
-from ..store import Find, Key
-from ..web.caller import caller
-from ..web.operations import parse_object, read_body, read_query
-from . import jobs_models as models
-from . import jobs_show as show
+from ...core.errors import BadRequest, Invalid, QueueFull, WrongState
+from ...core.lifecycle import FINAL
+from ...core.model import Json, Mode, Reach, Snapshot, Status, canonical
+from ...engine.engine import Choice, Engine, Submit
+from ...store import Find, Key
+from ...web.caller import caller
+from ...web.operations import parse_object, read_body, read_query
+from . import models, show
 from .streams import base
 
 RUNS = "/api/v1/runs"

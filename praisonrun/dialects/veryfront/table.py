@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..engine.engine import Engine
-from ..web.operations import Answer, Operation
-from ..web.sse import CURSOR
-from ..web.stream_limits import Slots
-from . import canonical_models as models
-from .canonical import Canonical
-from .canonical_streams import Events
+from ...engine.engine import Engine
+from ...web.operations import Answer, Operation
+from ...web.sse import CURSOR
+from ...web.stream_limits import Slots
+from . import models
+from .endpoints import Canonical
+from .streams import Events
 
 ROOTS = ("runs", "projects", "conversations")
 """The first parts of this dialect's paths."""

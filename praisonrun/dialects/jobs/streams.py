@@ -10,21 +10,21 @@ import anyio
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from ..core.errors import NotFound
-from ..core.lifecycle import FINAL
-from ..core.model import Run, Snapshot
-from ..engine.engine import Engine, check_cursor
-from ..engine.follow import Rendering
-from ..journal import format as journal
-from ..journal.format import START, Frame, Kind
-from ..journal.formats import events
-from ..journal.reader import last_lines
-from ..web.operations import read_query
-from ..web.sse import HEARTBEAT, HELLO, UNBUFFERED, last_event_id
-from ..web.sse import stream as sse_stream
-from ..web.stream_limits import Slots
-from . import jobs_show as show
-from .jobs_models import EventsQuery, LogsQuery
+from ...core.errors import NotFound
+from ...core.lifecycle import FINAL
+from ...core.model import Run, Snapshot
+from ...engine.engine import Engine, check_cursor
+from ...engine.follow import Rendering
+from ...journal import format as journal
+from ...journal.format import START, Frame, Kind
+from ...journal.formats import events
+from ...journal.reader import last_lines
+from ...web.operations import read_query
+from ...web.sse import HEARTBEAT, HELLO, UNBUFFERED, last_event_id
+from ...web.sse import stream as sse_stream
+from ...web.stream_limits import Slots
+from . import show
+from .models import EventsQuery, LogsQuery
 
 _OUTPUT = {
     None: frozenset({Kind.STDOUT, Kind.STDERR}),

@@ -7,17 +7,16 @@ from collections.abc import Mapping
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..core.errors import BadRequest, Invalid, NotFound, WrongState
-from ..core.lifecycle import FINAL
-from ..core.model import Json, Snapshot, Status
-from ..engine.engine import Engine
-from ..store import Find
-from ..web.operations import parse_object, read_query
-from . import canonical_models as models
-from . import canonical_show as show
-from .canonical_parse import Wish, wish
-from .canonical_streams import Events, in_conversation
-from .jobs_show import dumps
+from ...core.errors import BadRequest, Invalid, NotFound, WrongState
+from ...core.lifecycle import FINAL
+from ...core.model import Json, Snapshot, Status
+from ...engine.engine import Engine
+from ...store import Find
+from ...web.operations import parse_object, read_query
+from ..jobs.show import dumps
+from . import models, show
+from .parse import Wish, wish
+from .streams import Events, in_conversation
 
 LOGS = 256 * 1024
 """Bytes of output that a final run shows."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..core.clock import iso
-from ..core.model import Delivery, Json, Snapshot, Status
-from ..journal.reader import Result
-from .jobs_show import dumps, result
+from ...core.clock import iso
+from ...core.model import Delivery, Json, Snapshot, Status
+from ...journal.reader import Result
+from .show import dumps, result
 
 if TYPE_CHECKING:
-    from ..engine.engine import Engine
-    from ..webhooks import Compose
+    from ...engine.engine import Engine
+    from ...webhooks import Compose
 
 RESULT_LIMIT = 256 * 1024
 """Bytes of a result's JSON that a webhook carries; of a longer text the first and the last part."""

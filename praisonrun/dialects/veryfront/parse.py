@@ -7,12 +7,12 @@ import json
 import uuid
 from dataclasses import dataclass
 
-from ..core.errors import Invalid
-from ..core.model import Json, canonical
-from ..engine.engine import Choice, Submit
-from ..store import Key
-from .canonical_models import Create, Request
-from .jobs_models import PROMPT_LIMIT
+from ...core.errors import Invalid
+from ...core.model import Json, canonical
+from ...engine.engine import Choice, Submit
+from ...store import Key
+from ..jobs.models import PROMPT_LIMIT
+from .models import Create, Request
 
 TASK = "task:"
 RESULT_ENV = "VERYFRONT_RUN_RESULT_PATH"

@@ -11,16 +11,16 @@ from contextlib import nullcontext
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..core.errors import BadRequest
-from ..core.model import Json, Snapshot, canonical
-from ..engine.engine import Engine
-from ..store import Find, Key
-from ..web.operations import read_query
-from . import deployments_models as models
-from .deployments_errors import REQUEST_ID, new_request_id
-from .deployments_logs import Log
-from .jobs import KEY
-from .jobs_show import dumps
+from ...core.errors import BadRequest
+from ...core.model import Json, Snapshot, canonical
+from ...engine.engine import Engine
+from ...store import Find, Key
+from ...web.operations import read_query
+from ..jobs.endpoints import KEY
+from ..jobs.show import dumps
+from . import models
+from .errors import REQUEST_ID, new_request_id
+from .logs import Log
 
 _KEY = re.compile(KEY)
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..engine.engine import Engine
-from ..web.operations import Answer, Header, Operation
-from ..web.sse import CURSOR
-from ..web.stream_limits import Slots
-from . import deliveries
-from . import jobs_models as models
+from ...engine.engine import Engine
+from ...web.operations import Answer, Header, Operation
+from ...web.sse import CURSOR
+from ...web.stream_limits import Slots
+from . import deliveries, models
 from .artifacts import Artifacts
-from .jobs import KEY, RUNS, Jobs
+from .endpoints import KEY, RUNS, Jobs
 from .streams import Streams
 
 RUN = RUNS + "/{run_id}"

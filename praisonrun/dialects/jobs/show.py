@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 from pydantic_core import to_json
 
-from ..core.clock import iso
-from ..core.lifecycle import FINAL
-from ..core.model import Json, Phase, Run, Snapshot, Status
-from ..journal import format as journal
-from ..journal.formats import Event
-from ..journal.reader import Result
+from ...core.clock import iso
+from ...core.lifecycle import FINAL
+from ...core.model import Json, Phase, Run, Snapshot, Status
+from ...journal import format as journal
+from ...journal.formats import Event
+from ...journal.reader import Result
 
 STATUS = {
     Status.QUEUED: "queued",

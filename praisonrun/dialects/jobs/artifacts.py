@@ -12,8 +12,8 @@ from anyio.to_thread import run_sync
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from ..engine.engine import Engine
-from .jobs_show import dumps
+from ...engine.engine import Engine
+from .show import dumps
 from .streams import base
 
 CHUNK = 256 * 1024

@@ -11,16 +11,15 @@ from collections.abc import Mapping
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..core.errors import WrongState
-from ..core.model import Failure, Json, Mode, Snapshot, Status
-from ..engine.engine import Engine, Submit
-from ..store import Find, StoredVersion
-from ..web.operations import parse_object, read_body, read_query
-from . import deployments_models as models
-from . import deployments_show as show
-from .deployments_agents import Agents, Found, chosen, entry, lookup, version_wanted
-from .deployments_errors import NotImplementedHere
-from .deployments_forms import answer, fingerprint_of, key_of, listed, log_page, page_of
+from ...core.errors import WrongState
+from ...core.model import Failure, Json, Mode, Snapshot, Status
+from ...engine.engine import Engine, Submit
+from ...store import Find, StoredVersion
+from ...web.operations import parse_object, read_body, read_query
+from . import models, show
+from .agents import Agents, Found, chosen, entry, lookup, version_wanted
+from .errors import NotImplementedHere
+from .forms import answer, fingerprint_of, key_of, listed, log_page, page_of
 
 INPUT_ENV = "NULLSPACE_INPUT"
 """Where an agent finds its input in its environment, too."""

@@ -10,22 +10,22 @@ from weakref import WeakValueDictionary
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..core.clock import iso
-from ..core.errors import BadRequest, NotFound, RunNotFound
-from ..core.lifecycle import FINAL
-from ..core.model import Json, Run, Snapshot
-from ..engine.engine import Engine
-from ..engine.follow import Rendering
-from ..journal import format as journal
-from ..journal.format import START
-from ..web import sse
-from ..web.operations import read_query
-from ..web.stream_limits import Slots
-from . import canonical_show as show
-from .canonical_events import Teller, Told, frame_of, last_id
-from .canonical_events import sse as encode
-from .canonical_models import RunEventsQuery
-from .jobs_show import dumps
+from ...core.clock import iso
+from ...core.errors import BadRequest, NotFound, RunNotFound
+from ...core.lifecycle import FINAL
+from ...core.model import Json, Run, Snapshot
+from ...engine.engine import Engine
+from ...engine.follow import Rendering
+from ...journal import format as journal
+from ...journal.format import START
+from ...web import sse
+from ...web.operations import read_query
+from ...web.stream_limits import Slots
+from ..jobs.show import dumps
+from . import show
+from .events import Teller, Told, frame_of, last_id
+from .events import sse as encode
+from .models import RunEventsQuery
 
 Form: TypeAlias = Callable[[Told], dict[str, Json]]
 

@@ -14,8 +14,8 @@ from ..core.model import Json, Status
 from ..engine.engine import Engine
 from ..web.errors import Shape
 from ..web.operations import Answer, Operation
-from .jobs_show import dumps
-from .streams import base
+from .jobs.show import dumps
+from .jobs.streams import base
 
 
 class Healthz(Shape):

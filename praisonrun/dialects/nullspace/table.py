@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..engine.engine import Engine
-from ..web.operations import Answer, Endpoint, Header, Operation
-from . import deployments_models as models
-from .deployments import Deployments
-from .deployments_services import Services
-from .jobs import KEY
+from ...engine.engine import Engine
+from ...web.operations import Answer, Endpoint, Header, Operation
+from ..jobs.endpoints import KEY
+from . import models
+from .endpoints import Deployments
+from .services import Services
 
 ROOTS = ("v1",)
 """The first part of this dialect's paths."""

@@ -7,15 +7,14 @@ from collections.abc import Collection, Mapping
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..core.errors import WrongState
-from ..core.model import Mode, Snapshot, Status
-from ..engine.engine import Engine, Submit
-from ..store import Find
-from ..web.operations import parse_object, read_body, read_query
-from . import deployments_models as models
-from . import deployments_show as show
-from .deployments_agents import Agents, chosen, lookup, version_wanted
-from .deployments_forms import answer, fingerprint_of, key_of, listed, log_page
+from ...core.errors import WrongState
+from ...core.model import Mode, Snapshot, Status
+from ...engine.engine import Engine, Submit
+from ...store import Find
+from ...web.operations import parse_object, read_body, read_query
+from . import models, show
+from .agents import Agents, chosen, lookup, version_wanted
+from .forms import answer, fingerprint_of, key_of, listed, log_page
 
 _LIVE = (Status.QUEUED, Status.RUNNING)
 _STATUS: Mapping[str, Collection[Status]] = {

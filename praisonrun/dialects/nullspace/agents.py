@@ -8,12 +8,12 @@ from typing import Any
 
 from starlette.requests import Request
 
-from ..core.errors import NotFound
-from ..core.model import Agent, Mode, Snapshot
-from ..engine.engine import Choice, Engine
-from ..store import StoredVersion
-from . import deployments_show as show
-from .deployments_errors import NoDeployment, NoRun, NoService, NoVersion
+from ...core.errors import NotFound
+from ...core.model import Agent, Mode, Snapshot
+from ...engine.engine import Choice, Engine
+from ...store import StoredVersion
+from . import show
+from .errors import NoDeployment, NoRun, NoService, NoVersion
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ExceptionHandler
 
-from ..core.errors import Invalid, PraisonrunError
-from ..web import errors as problems
-from .jobs_show import dumps
+from ...core.errors import Invalid, PraisonrunError
+from ...web import errors as problems
+from ..jobs.show import dumps
 
 log = logging.getLogger(__name__)
 

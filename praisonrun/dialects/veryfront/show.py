@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import ceil
 
-from ..core.clock import iso
-from ..core.model import Json, Phase, Run, Snapshot, Status
-from ..files.artifacts import Artifact
-from .artifacts import content_type
+from ...core.clock import iso
+from ...core.model import Json, Phase, Run, Snapshot, Status
+from ...files.artifacts import Artifact
+from ..jobs.artifacts import content_type
 
 STATUS = {
     Status.QUEUED: "pending",

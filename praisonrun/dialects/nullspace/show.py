@@ -7,11 +7,11 @@ import json
 import shlex
 from collections.abc import Mapping
 
-from ..agents import missing_env
-from ..core.clock import iso
-from ..core.model import Agent, Condition, Failure, Json, Mode, Phase, Run, Snapshot, Standing, Status
-from ..services.probes import HOST
-from ..store import StoredVersion
+from ...agents import missing_env
+from ...core.clock import iso
+from ...core.model import Agent, Condition, Failure, Json, Mode, Phase, Run, Snapshot, Standing, Status
+from ...services.probes import HOST
+from ...store import StoredVersion
 
 RUN, SERVICE = "adrun_", "adsvc_"
 MODE = {Mode.RUN: "job", Mode.SERVICE: "service"}

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
-from ..core.model import Json
-from ..web.errors import Shape
-from .jobs_models import Text, Whole
+from ...core.model import Json
+from ...web.errors import Shape
+from ..jobs.models import Text, Whole
 
 
 def _reachable(public_id: str) -> str:

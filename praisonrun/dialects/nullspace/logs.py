@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
-from ..core.clock import iso
-from ..core.errors import BadRequest
-from ..core.model import Json, Mode, Run, Snapshot, Status
-from ..journal.format import START, Frame, Kind
-from ..journal.formats.events import parse_object
-from ..journal.reader import Reader
-from . import deployments_show as show
-from .deployments_models import LogsQuery
+from ...core.clock import iso
+from ...core.errors import BadRequest
+from ...core.model import Json, Mode, Run, Snapshot, Status
+from ...journal.format import START, Frame, Kind
+from ...journal.formats.events import parse_object
+from ...journal.reader import Reader
+from . import show
+from .models import LogsQuery
 
 _CURSOR = re.compile(r"(\d{1,18})-(\d{1,9})")
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "praisonrun:log")

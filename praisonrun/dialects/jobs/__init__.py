@@ -1,0 +1,1 @@
+"""PraisonAI jobs: `/api/v1/runs`."""

@@ -1,0 +1,1 @@
+"""Nullspace agent deployments: `/v1/agent-deployments`."""

@@ -1,0 +1,1 @@
+"""Veryfront durable runs: `/runs`."""
