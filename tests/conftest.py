@@ -11,11 +11,11 @@ import pytest
 from praisonrun.engine.engine import Engine
 from praisonrun.store import Store
 
-from . import canonical_rig
-from .harness import AGENTS, Server, engine_in
-from .wire_rig import Api, house
+from .rigs import canonical_rig
+from .rigs.harness import AGENTS, Server, engine_in
+from .rigs.wire_rig import Api, house
 
-pytest_plugins = ("tests.scorecard",)
+pytest_plugins = ("tests.rigs.scorecard",)
 
 
 @pytest.fixture

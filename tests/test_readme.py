@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 
-import praisonrun
 from praisonrun.agents import Catalog
 
-from .harness import Server
+from .rigs.harness import Server
+from .rigs.places import ROOT
 
-ROOT = Path(praisonrun.__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .scorecard import ROWS, table
+from .rigs.scorecard import ROWS, table
 
 
 def report(name: str, *rows: int, figures: tuple[str, ...] = (), why: str = "") -> pytest.TestReport:

@@ -19,9 +19,9 @@ from praisonrun.config import settings as config
 from praisonrun.engine.engine import Engine
 from praisonrun.files.run_files import RunDir
 
-from .harness import Server
-from .test_token import TOKEN
-from .wire_rig import RUNS, table
+from .rigs.harness import Server
+from .rigs.wire_rig import RUNS, table
+from .web.test_token import TOKEN
 
 pytestmark = pytest.mark.scorecard(29)
 

@@ -12,7 +12,7 @@ import pytest
 
 from praisonrun.process import sweep
 
-from .harness import Server
+from .rigs.harness import Server
 
 
 def started(server: Server, agent: str = "wait") -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from praisonrun.files.run_files import RunDir
 from praisonrun.process import sweep
 
-from ..harness import Server
+from ..rigs.harness import Server
 from .client import Client, get, post
 from .noops import alone
 from .place import Bench, cpu_seconds, running_ids

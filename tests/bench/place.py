@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..harness import Server
+from ..rigs.harness import Server
 from .client import answers
 from .peers import Peers
 

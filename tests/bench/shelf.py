@@ -9,7 +9,7 @@ from pathlib import Path
 
 from praisonrun.store.directory import DATABASE
 
-from ..harness import Server
+from ..rigs.harness import Server
 from .client import Client, post, until_final
 from .place import Bench
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import NamedTuple
 
-from ..harness import Server
+from ..rigs.harness import Server
 from . import shelf
 from .noops import flight
 from .place import Bench, cancel_live, running

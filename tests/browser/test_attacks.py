@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 import psutil
 import pytest
 
-from tests.harness import Server
+from tests.rigs.harness import Server
 
 from .attacker import Attacker
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..zoo import Receiver
+from ..rigs.zoo import Receiver
 from .crash_points import CALLS, PRINTED, CutWorld, Missed, Operation, ServerOperation
 from .inject import Traced, shims, spawner, threads
 from .world import PATIENCE

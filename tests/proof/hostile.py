@@ -10,7 +10,7 @@ from praisonrun.journal.format import START, Kind
 from praisonrun.journal.reader import Reader
 from praisonrun.process import sweep
 
-from ..harness import alive
+from ..rigs.harness import alive
 from .world import GRACE, World
 
 

@@ -15,7 +15,7 @@ import psutil
 
 from praisonrun.process import sweep
 
-from ..harness import alive
+from ..rigs.harness import alive
 from .world import World
 
 AGENTS = ("slow", "stubborn", "sitter", "worker")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from ..zoo import Receiver, answer
+from ..rigs.zoo import Receiver, answer
 from .world import World
 
 RUNS_A_SECOND = 5

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ..zoo import Receiver, answer
+from ..rigs.zoo import Receiver, answer
 from .crash_operations import Attempt, Delete, Deliver, Finish, HandOver, Prune, Start, Submit
 from .crash_points import CutWorld, Every, Operation
 

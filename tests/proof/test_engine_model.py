@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from ..engine_model import Engine
-from ..test_engine_model import explore
+from ..engine.test_model import explore
+from ..rigs.engine_model import Engine
 from .world import seed
 
 SECONDS = 180

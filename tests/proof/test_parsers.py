@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ..parsers import PARSERS, explore
+from ..rigs.parsers import PARSERS, explore
 from .world import seed
 
 EXAMPLES = 5000

@@ -15,7 +15,7 @@ import httpx2
 import psutil
 import pytest
 
-from tests.harness import Server
+from tests.rigs.harness import Server
 
 AGENTS = """
 agents:

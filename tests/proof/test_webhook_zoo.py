@@ -14,9 +14,9 @@ from datetime import datetime
 
 import pytest
 
-from .. import zoo
-from ..test_webhooks_sender import ZOO
-from ..zoo import Behave, Closed, Got, Receiver
+from ..rigs import zoo
+from ..rigs.zoo import Behave, Closed, Got, Receiver
+from ..webhooks.test_sender import ZOO
 from .world import Json, World
 
 OTHERS, ROUNDS = 200, 4

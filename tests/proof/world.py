@@ -22,11 +22,11 @@ from praisonrun.journal import format as journal
 from praisonrun.journal.writer import hop
 from praisonrun.process import sweep
 
-from ..harness import Server, alive
+from ..rigs.harness import Server, alive
+from ..rigs.places import PROGRAMS
 
 Json = Any
 HERE = Path(__file__).parent
-HOSTILE = HERE.parent / "agents"
 ASKED = {"worker": "worker", "gated": "gated", "flood": "flooder", "lines": "flooder"}
 """Agents that their prompt tells what to do."""
 DEAF = ("daemon", "sitter", "stubborn", "forker", "stopped")
@@ -51,7 +51,7 @@ def agents(home: Path) -> Path:
         name: {"command": [*python, f"{HERE}/{file}.py"]} for name, file in ASKED.items()
     }
     for name in (*DEAF, "leaver", "slow"):
-        command = [*python, f"{HOSTILE}/{name}.py", "stay"]
+        command = [*python, f"{PROGRAMS}/{name}.py", "stay"]
         entries[name] = {"command": command, "prompt": "none", "grace": GRACE}
     entries["true"] = {"command": ["/bin/true"], "prompt": "none"}
     entries["worker"] |= {"env": {"STARTS": f"{home}/starts"}, "backoff": 0.02, "grace": GRACE}

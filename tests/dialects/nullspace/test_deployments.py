@@ -1,0 +1,507 @@
+"""Agent deployments over HTTP: agents, versions, runs, logs, outputs, errors. A real server, real agents."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ...rigs.deployments_rig import BASE, Client, house
+from ...rigs.harness import Json, Server
+
+JSON, TEXT = {"Content-Type": "application/json"}, {"Content-Type": "text/plain"}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    yield from house(tmp_path_factory.mktemp("deployments"))
+
+
+@pytest.fixture
+def client(home: Server) -> Iterator[Client]:
+    with Client(home.url) as made:
+        yield made
+
+
+def code(answer: Json) -> tuple[int, str]:
+    """Return an error's status and code; check its form."""
+    body = answer.json()
+    assert set(body) == {"error", "code", "request_id"}
+    assert body["error"]
+    assert answer.headers["x-request-id"] == body["request_id"]
+    return answer.status_code, body["code"]
+
+
+# Agents and versions
+
+
+def test_an_entry_is_a_deployment(client: Client) -> None:
+    page = client.get(BASE).json()
+    names = [item["name"] for item in page["items"]]
+    assert names[:3] == ["echo", "show", "fail"]
+    assert page["next_cursor"] is None
+    echo = page["items"][0]
+    assert echo["id"] == "adpl_" + hashlib.sha256(b"echo").hexdigest()[:12]
+    assert (echo["mode"], echo["status"]) == ("job", "active")
+    assert (echo["description"], echo["metadata"]) == ("says it again", {"team": "a"})
+    by_id, by_name = client.get(f"{BASE}/{echo['id']}"), client.get(f"{BASE}/echo")
+    assert by_id.json() == by_name.json() == echo
+    assert by_id.headers["x-request-id"] != by_name.headers["x-request-id"]
+
+
+def test_lists_have_filters_and_cursors(client: Client) -> None:
+    services = client.get(BASE, params={"mode": "service"}).json()["items"]
+    assert [item["name"] for item in services] == ["web"]
+    assert client.get(BASE, params={"status": "paused"}).json()["items"] == []
+    everything = [item["id"] for item in client.get(BASE).json()["items"]]
+    walked: list[str] = []
+    cursor: str | None = None
+    while cursor is not None or not walked:
+        page = client.get(BASE, params={"limit": 4, **({"cursor": cursor} if cursor else {})}).json()
+        walked += [item["id"] for item in page["items"]]
+        cursor = page["next_cursor"]
+    assert walked == everything
+    for wrong in ({"limit": 0}, {"limit": 201}, {"cursor": "nothing"}, {"mode": "run"}, {"status": "x"}):
+        assert code(client.get(BASE, params=wrong)) == (400, "invalid_request")
+
+
+def test_a_version_is_the_entry_s_digest(client: Client) -> None:
+    versions = client.get(f"{BASE}/echo/versions").json()["items"]
+    assert [version["version_number"] for version in versions] == [1]
+    version = versions[0]
+    assert version["id"] == "adpv_" + version["bundle_digest"].removeprefix("sha256:")[:12]
+    assert version["id"] == client.get(f"{BASE}/echo").json()["active_version_id"]
+    assert (version["status"], version["entrypoint_command"]) == ("ready", "/bin/cat")
+    assert client.get(f"{BASE}/echo/versions/{version['id']}").json() == version
+    assert client.get(f"{BASE}/echo/versions", params={"status": "superseded"}).json()["items"] == []
+    missing = client.get(f"{BASE}/fail/versions/{version['id']}")
+    assert code(missing) == (404, "agent_deployment_version_not_found")
+
+
+def test_only_what_the_server_cannot_supply_is_required_of_a_client(client: Client) -> None:
+    version = client.get(f"{BASE}/needy/versions").json()["items"][0]
+    assert version["env_spec"] == {"required": ["SECRET"], "optional": ["MAYBE"]}
+    refused = client.post(f"{BASE}/needy/runs", json={}, headers={"Idempotency-Key": "needy"})
+    assert code(refused) == (400, "invalid_request")
+    assert client.did("needy", envs={"SECRET": "x"})["status"] == "succeeded"
+
+
+def test_versions_live_on_when_the_file_changes(tmp_path: Path) -> None:
+    for server in house(tmp_path, "agents:\n  a: {command: [/bin/cat]}\n  b: {command: [/bin/cat]}\n"):
+        with Client(server.url) as client:
+            old = client.did("a", {"prompt": "x"})
+            (tmp_path / "agents.yaml").write_text("agents:\n  a: {command: [/bin/cat], timeout: 5}\n")
+            new = client.did("a", {"prompt": "x"})
+            assert old["version_id"] != new["version_id"]
+            assert client.run(old)["version_id"] == old["version_id"]
+            versions = client.get(f"{BASE}/a/versions").json()["items"]
+            shown = [(version["id"], version["version_number"], version["status"]) for version in versions]
+            assert shown == [(new["version_id"], 2, "ready"), (old["version_id"], 1, "superseded")]
+            with_old = client.get(f"{BASE}/a/runs", params={"version_id": old["version_id"]}).json()["items"]
+            assert [run["id"] for run in with_old] == [old["id"]]
+            keys, url = {"Idempotency-Key": "s"}, f"{BASE}/a/runs"
+            stale = client.post(url, json={"version_id": old["version_id"]}, headers=keys)
+            assert code(stale) == (409, "agent_deployment_invalid_state")
+            current = client.post(url, json={"version_id": new["version_id"]}, headers=keys)
+            assert current.status_code == 201
+            # b is gone from the file, but not from what was.
+            assert [item["name"] for item in client.get(BASE).json()["items"]] == ["a"]
+
+
+def test_an_agent_that_left_the_file_keeps_its_runs(tmp_path: Path) -> None:
+    for server in house(tmp_path, "agents:\n  a: {command: [/bin/cat]}\n  b: {command: [/bin/cat]}\n"):
+        with Client(server.url) as client:
+            run = client.did("b", {"prompt": "x"})
+            (tmp_path / "agents.yaml").write_text("agents:\n  a: {command: [/bin/cat]}\n")
+            gone = client.get(BASE, params={"status": "deleted"}).json()["items"]
+            assert [(item["name"], item["status"]) for item in gone] == [("b", "deleted")]
+            assert client.get(f"{BASE}/b/runs").json()["items"] == [run]
+            again = client.post(f"{BASE}/b/runs", json={}, headers={"Idempotency-Key": "k"})
+            assert code(again) == (404, "agent_deployment_not_found")
+
+
+# Runs
+
+
+def test_a_run_from_create_to_end(client: Client) -> None:
+    made = client.make("echo", {"prompt": "hi"}, key="whole")
+    assert made["id"].startswith("adrun_")
+    assert made["status"] in ("queued", "starting", "running")
+    assert (made["mode"], made["input"], made["output_manifest"]) == ("job", {"prompt": "hi"}, {})
+    assert made["idempotency_key"] == "whole"
+    run = client.final(made)
+    assert (run["status"], run["exit_code"], run["failure_reason"]) == ("succeeded", 0, None)
+    assert run["completed_at"] >= run["started_at"] >= run["created_at"]
+    assert run["output_manifest"] == {"outputs": []}
+    assert run["process_id"] > 0
+    assert (run["retain_on_failure"], run["retention_seconds"], run["sandbox_id"]) == (None, None, None)
+    assert client.get(f"{BASE}/{made['deployment_id']}/runs").json()["items"][0] == run
+
+
+def test_one_run_in_two_dialects(client: Client) -> None:
+    here = client.did("echo", {"prompt": "from here", "n": 1})
+    there = client.status(here["id"].replace("adrun_", "run_"))
+    assert (there["status"], there["agent"], there["exit_code"]) == ("succeeded", "echo", 0)
+    assert client.result(there["job_id"])["result"] == "from here"
+    job = client.ran("fail", "from there")
+    run = client.get(f"{BASE}/fail/runs/{job['job_id'].replace('run_', 'adrun_')}").json()
+    assert (run["status"], run["exit_code"], run["input"]) == ("failed", 7, {"prompt": "from there"})
+    assert run["idempotency_key"] is None
+
+
+@pytest.mark.parametrize(
+    "given", [{}, {"prompt": "x"}, {"b": [1, 2.5, None, {"ü": "\u2028"}], "a": True}, {"prompt": ["no text"]}]
+)
+def test_the_input_reaches_the_agent_as_it_is(client: Client, given: Json) -> None:
+    run = client.did("show", given)
+    assert run["input"] == given
+    environ, file = (
+        json.loads(event["message"]) for event in client.log(run)["events"] if event["source"] == "stdout"
+    )
+    assert json.loads(environ["NULLSPACE_INPUT"]) == file == given
+    assert list(file) == list(given)
+
+
+def test_a_large_input_is_in_the_file_alone(client: Client) -> None:
+    given = {"text": "x" * 200_000}
+    run = client.did("show", given)
+    first, *file = (event["message"] for event in client.log(run)["events"] if event["source"] == "stdout")
+    assert json.loads(first)["NULLSPACE_INPUT"] is None
+    assert json.loads("".join(file)) == given  # a line that is longer than a pipe comes in parts
+
+
+def test_what_is_no_prompt_is_given_as_json(client: Client) -> None:
+    for given, printed in (({"prompt": "as text"}, "as text"), ({"n": 1}, '{"n": 1}')):
+        run = client.did("echo", given)
+        said = [event["message"] for event in client.log(run)["events"] if event["source"] == "stdout"]
+        assert said == [printed]
+
+
+@pytest.mark.scorecard(29)
+def test_values_of_envs_are_written_nowhere(client: Client, home: Server) -> None:
+    secret = f"secret-{uuid.uuid4()}"
+    run = client.did("needy", envs={"SECRET": secret})
+    refused = client.post(
+        f"{BASE}/needy/runs",
+        json={"envs": {"SECRET": secret, "A=": secret}},
+        headers={"Idempotency-Key": "e"},
+    )
+    assert code(refused) == (400, "invalid_request")
+    answers = [refused.text, client.get(f"{BASE}/needy/runs").text, json.dumps(client.log(run))]
+    files = [path.read_bytes() for path in home.state.rglob("*") if path.is_file()]
+    assert not any(secret in text for text in answers)
+    assert not any(secret.encode() in data for data in files)
+
+
+def test_a_key_is_required_and_names_one_run(client: Client) -> None:
+    body, url = {"input": {"prompt": "x"}, "envs": {"A": "1"}}, f"{BASE}/echo/runs"
+    assert code(client.post(url, json=body)) == (400, "invalid_request")
+    for wrong in ("", "two words", "x" * 256):
+        assert code(client.post(url, json=body, headers={"Idempotency-Key": wrong})) == (
+            400,
+            "invalid_request",
+        )
+    keys = {"Idempotency-Key": "same"}
+    first = client.post(url, json=body, headers=keys)
+    client.final(first.json())
+    # Names of envs are part of the payload, their values are not.
+    again = client.post(url, json={**body, "envs": {"A": "2"}, "version_id": None}, headers=keys)
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert "idempotency-replayed" not in first.headers
+    assert again.headers["idempotency-replayed"] == "true"
+    assert again.json() == client.run(first.json())
+    for other in ({"input": {"prompt": "y"}}, {**body, "envs": {"B": "1"}}, {**body, "retention_seconds": 5}):
+        answer = client.post(url, json=other, headers=keys)
+        assert code(answer) == (409, "agent_deployment_idempotency_mismatch")
+    assert client.make("fail", key="same")["id"] != first.json()["id"]  # another agent, another scope
+
+
+@pytest.mark.parametrize(
+    ("agent", "status", "reason", "exit_code"),
+    [
+        ("fail", "failed", "entrypoint command exited with 7", 7),
+        ("short", "timed_out", "entrypoint timed out after 0.2s", None),
+        ("broken", "failed", "install command exited with 3", 3),
+    ],
+)
+def test_how_a_run_fails(client: Client, agent: str, status: str, reason: str, exit_code: int | None) -> None:
+    run = client.did(agent)
+    assert (run["status"], run["failure_reason"], run["exit_code"]) == (status, reason, exit_code)
+    last = client.log(run)["events"][-1]
+    assert (last["event_type"], last["level"]) == (f"run_{status}", "error")
+    assert last["metadata"]["failure_phase"] == reason.split()[0]
+    # Each is found by its own status alone.
+    for word in ("failed", "timed_out", "succeeded"):
+        found = client.get(f"{BASE}/{agent}/runs", params={"status": word}).json()["items"]
+        assert (run["id"] in [item["id"] for item in found]) == (word == status)
+
+
+def test_cancel_has_a_reason_and_may_be_repeated(client: Client) -> None:
+    run = client.make("wait")
+    client.told(run, "up")
+    url = f"{BASE}/wait/runs/{run['id']}/cancel"
+    cancelled = client.post(url, json={"reason": "enough"}).json()
+    assert (cancelled["status"], cancelled["failure_reason"]) == ("cancelled", "cancelled: enough")
+    assert (cancelled["exit_code"], cancelled["input"]) == (None, {})
+    assert client.post(url).json() == cancelled
+    done = client.did("echo")
+    late = client.post(f"{BASE}/echo/runs/{done['id']}/cancel")
+    assert code(late) == (409, "agent_deployment_invalid_state")
+    assert "succeeded already" in late.json()["error"]
+
+
+def test_lists_of_runs(client: Client) -> None:
+    up = client.make("one")
+    client.told(up, "up")
+    waiting = [client.make("one") for _ in range(4)]
+    url = f"{BASE}/one/runs"
+    assert [run["id"] for run in client.get(url).json()["items"]] == [
+        run["id"] for run in (*waiting[::-1], up)
+    ]
+    by_status = {
+        word: [run["id"] for run in client.get(url, params={"status": word}).json()["items"]]
+        for word in ("queued", "starting", "running", "installing", "failed")
+    }
+    assert by_status["queued"] == [run["id"] for run in waiting[::-1]]
+    assert by_status["running"] == [up["id"]]
+    assert not by_status["starting"] + by_status["installing"] + by_status["failed"]
+    first = client.get(url, params={"limit": 2}).json()
+    second = client.get(url, params={"limit": 3, "cursor": first["next_cursor"]}).json()
+    assert [run["id"] for run in first["items"] + second["items"]] == [
+        run["id"] for run in (*waiting[::-1], up)
+    ]
+    assert second["next_cursor"] is None
+    for wrong in ({"limit": 201}, {"status": "done"}, {"cursor": "x"}, {"cursor": "-1"}):
+        assert code(client.get(url, params=wrong)) == (400, "invalid_request")
+    unknown = client.get(url, params={"version_id": "adpv_nothing"})
+    assert code(unknown) == (404, "agent_deployment_version_not_found")
+    for run in (*waiting, up):
+        client.post(f"{url}/{run['id']}/cancel")
+
+
+# Install and outputs
+
+
+def test_an_install_runs_once_before_the_first_run(client: Client, home: Server) -> None:
+    os.mkfifo(home.home / "gate")
+    created = client.get(f"{BASE}/installs/versions").json()["items"][0]
+    assert (created["status"], created["ready_at"]) == ("created", None)
+    first = client.make("installs")
+    client.told(first, "installing")
+    second = client.make("installs")
+    assert client.run(first)["status"] == "installing"
+    assert client.run(second)["status"] == "starting"
+    third = client.make("installs")  # who waits for an install can be cancelled
+    stopped = client.post(f"{BASE}/installs/runs/{third['id']}/cancel").json()
+    assert (stopped["status"], stopped["process_id"]) == ("cancelled", None)
+    (home.home / "gate").write_text("go\n")
+    assert [client.final(run)["status"] for run in (first, second)] == ["succeeded"] * 2
+    assert (home.home / "installs.log").read_text() == "x\n"
+    ready = client.get(f"{BASE}/installs/versions").json()["items"][0]
+    assert ready["status"] == "ready"
+    assert ready["ready_at"] > ready["created_at"]
+    types = [event["event_type"] for event in client.log(first)["events"]]
+    assert types == [
+        "run_queued", "install_started", "stdout", "run_started", "stdout", "process_exited", "run_succeeded",
+    ]  # fmt: skip
+    assert "install_started" not in [event["event_type"] for event in client.log(second)["events"]]
+    assert client.result(first["id"].replace("adrun_", "run_"))["result"] == "installed\n"
+
+
+def test_the_agent_s_own_manifest(client: Client) -> None:
+    run = client.did("manifest")
+    manifest = {"outputs": [{"path": "a", "mine": 1}], "more": 2}
+    assert run["output_manifest"] == manifest
+    outputs = client.get(f"{BASE}/manifest/runs/{run['id']}/outputs").json()
+    assert outputs == {"run_id": run["id"], "output_manifest": manifest, "outputs": manifest["outputs"]}
+
+
+def test_the_manifest_of_declared_paths(client: Client, home: Server) -> None:
+    (home.home / "stale.txt").write_text("of another run")
+    client.did("short")  # some time goes by
+    outputs = client.get(f"{BASE}/outputs/runs/{client.did('outputs')['id']}/outputs").json()["outputs"]
+    shown = {each["configured_path"]: (each["status"], each["kind"], each["size_bytes"]) for each in outputs}
+    assert shown == {
+        "a.txt": ("available", "file", 2),
+        "here.txt": ("available", "file", 5),
+        "sub": ("available", "directory", None),
+        "sub/link": ("missing", None, None),
+        "missing.txt": ("missing", None, None),
+        "stale.txt": ("missing", None, None),
+    }
+    assert outputs[0]["sha256"] == hashlib.sha256(b"hi").hexdigest()
+    assert Path(outputs[0]["path"]).read_text() == "hi"
+
+
+# Logs
+
+
+def test_a_log_event_has_everything(client: Client) -> None:
+    run = client.did("both")
+    events = client.log(run)["events"]
+    shown = [(event["source"], event["level"], event["event_type"], event["message"]) for event in events]
+    pid = run["process_id"]
+    assert shown[:2] == [
+        ("lifecycle", "info", "run_queued", "run queued"),
+        ("lifecycle", "info", "run_started", f"process {pid} started"),
+    ]
+    assert sorted(shown[2:4]) == [("stderr", "warn", "stderr", "err"), ("stdout", "info", "stdout", "out")]
+    assert shown[4:] == [
+        ("lifecycle", "info", "process_exited", "process exited with 0"),
+        ("lifecycle", "info", "run_succeeded", "run succeeded"),
+    ]
+    for event in events:
+        assert str(uuid.UUID(event["id"])) == event["id"]
+        assert (event["run_id"], event["service_instance_id"]) == (run["id"], None)
+        assert event["metadata"]["source"] == event["source"]
+    assert len({event["id"] for event in events}) == len(events)
+    assert client.log(run)["events"] == events
+
+
+def test_what_an_agent_tells(client: Client) -> None:
+    events = [event for event in client.log(client.did("told"))["events"] if event["source"] == "system"]
+    assert [event["message"] for event in events] == ["half", "odd"]
+    assert events[0]["metadata"]["event"] == {"step": "half", "percentage": 50}
+
+
+def test_a_log_is_walked_by_cursor_offset_and_tail(client: Client) -> None:
+    run = client.did("count", {"prompt": "40"})
+    whole = client.log(run, limit=1000)
+    messages = [event["message"] for event in whole["events"]]
+    assert messages[2:42] == [f"line {i}" for i in range(40)]
+    assert (whole["offset"], whole["limit"], whole["has_more"]) == (0, 1000, False)
+    for step in (1, 7):
+        walked: list[str] = []
+        page = client.log(run, limit=step)
+        while page["events"]:
+            assert page["has_more"] == (len(walked) + len(page["events"]) < len(messages))
+            walked += [event["message"] for event in page["events"]]
+            page = client.log(run, limit=step, cursor=page["next_cursor"])
+        assert walked == messages
+        assert client.log(run, cursor=page["next_cursor"]) == {**page, "limit": 100}  # it stays where it was
+    assert [event["message"] for event in client.log(run, offset=40, limit=3)["events"]] == messages[40:43]
+    for count in (1, 5, 44, 45, 1000):
+        tail = client.log(run, tail=count)
+        assert [event["message"] for event in tail["events"]] == messages[-count:]
+        assert client.log(run, cursor=tail["next_cursor"])["events"] == []
+    for wrong in ({"cursor": "x"}, {"cursor": "65-0"}, {"cursor": "99999-0"}, {"tail": 0}, {"limit": 0}):
+        answer = client.get(f"{BASE}/count/runs/{run['id']}/logs", params=wrong)
+        assert code(answer) == (400, "invalid_request")
+
+
+def test_a_follower_of_a_live_run_misses_nothing(client: Client) -> None:
+    run = client.make("wait")
+    client.told(run, "up")
+    page = client.log(run)
+    assert page["events"][-1]["message"] == "up"
+    empty = client.log(run, cursor=page["next_cursor"])
+    assert (empty["events"], empty["next_cursor"]) == ([], page["next_cursor"])
+    client.post(f"{BASE}/wait/runs/{run['id']}/cancel")
+    rest = client.log(run, cursor=empty["next_cursor"])["events"]
+    assert [event["event_type"] for event in rest] == ["process_exited", "run_cancelled"]
+    assert rest[-1]["metadata"]["failure_phase"] == "cancel"
+
+
+# Retention
+
+
+def test_the_scratch_of_a_failed_run_is_kept_where_wanted(client: Client, home: Server) -> None:
+    def left(run: Json) -> bool:
+        folder = home.state / "runs" / str(run["id"]).replace("adrun_", "run_")
+        return (folder / "scratch").is_dir()
+
+    plain, kept = client.did("fail"), client.did("fail", retain_on_failure=True, retention_seconds=60)
+    assert (plain["sandbox_id"], left(plain)) == (None, False)
+    assert (kept["sandbox_id"], left(kept)) == (kept["id"].replace("adrun_", "sb_"), True)
+    assert (kept["retain_on_failure"], kept["retention_seconds"]) == (True, 60)
+    by_entry, against = client.did("kept"), client.did("kept", retain_on_failure=False)
+    assert (by_entry["sandbox_id"] is None, by_entry["retain_on_failure"]) == (False, None)
+    assert (against["sandbox_id"], left(against)) == (None, False)
+    assert client.did("echo", retain_on_failure=True)["sandbox_id"] is None
+
+
+# Errors
+
+
+def test_every_refusal_has_this_dialect_s_form(client: Client) -> None:
+    run = client.did("echo")
+    key, suffix = {"Idempotency-Key": "errors"}, run["id"].replace("adrun_", "adsvc_")
+    url = f"{BASE}/echo/runs"
+    for answer, expected in (
+        (client.post(url, content="{", headers={**JSON, **key}), (400, "invalid_request")),
+        (client.post(url, content="[]", headers={**JSON, **key}), (400, "invalid_request")),
+        (client.post(url, json={"input": []}, headers=key), (400, "invalid_request")),
+        (client.post(url, json={"envs": {"A": 1}}, headers=key), (400, "invalid_request")),
+        (client.post(url, json={"envs": {"PRAISONRUN_X": "1"}}, headers=key), (400, "invalid_request")),
+        (client.post(url, json={"retention_seconds": 0}, headers=key), (400, "invalid_request")),
+        (client.post(url, json={"retain_on_failure": "yes"}, headers=key), (400, "invalid_request")),
+        (client.post(url, content="{}", headers=TEXT | key), (415, "unsupported_media_type")),
+        (client.get(url, headers={"Host": "evil"}), (421, "misdirected_request")),
+        (client.get(url, headers={"Origin": "http://evil"}), (403, "forbidden")),
+        (client.get(f"{BASE}/nobody"), (404, "agent_deployment_not_found")),
+        (client.get(f"{BASE}/adpl_000000000000/runs"), (404, "agent_deployment_not_found")),
+        (client.get(f"{BASE}/echo/runs/adrun_x"), (404, "agent_run_not_found")),
+        (client.get(f"{BASE}/fail/runs/{run['id']}"), (404, "agent_run_not_found")),
+        (client.get(f"{BASE}/echo/runs/{run['id'].replace('adrun_', 'run_')}"), (404, "agent_run_not_found")),
+        (client.get(f"{BASE}/web/services/{suffix}"), (404, "agent_service_instance_not_found")),
+        (client.get("/v1/nothing"), (404, "not_found")),
+        (client.put(url, json={}), (405, "method_not_allowed")),
+        (client.post(f"{BASE}/web/runs", json={}, headers=key), (409, "agent_deployment_invalid_state")),
+        (client.post(f"{BASE}/echo/services", json={}, headers=key), (409, "agent_deployment_invalid_state")),
+    ):  # fmt: skip
+        assert code(answer) == expected, answer.request.url
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", BASE),
+        ("PATCH", f"{BASE}/echo"),
+        ("DELETE", f"{BASE}/echo"),
+        ("POST", f"{BASE}/echo/versions"),
+        ("PATCH", f"{BASE}/echo/versions/v"),
+        ("DELETE", f"{BASE}/echo/versions/v"),
+    ],
+)
+def test_what_agents_yaml_says_is_not_changed_here(client: Client, method: str, path: str) -> None:
+    assert code(client.request(method, path, json={} if method != "DELETE" else None)) == (
+        501,
+        "not_implemented",
+    )
+
+
+def test_a_full_queue_is_capacity_exceeded_before_any_row_exists(tmp_path: Path) -> None:
+    agents = tmp_path / "agents.yaml"
+    agents.write_text("agents:\n  w: {command: [/bin/sleep, '60'], prompt: none, files: false}\n")
+    with Server(tmp_path, agents, "--concurrency", "1", "--queue-limit", "1") as server:
+        server.start()
+        with Client(server.url) as client:
+            made = [client.make("w"), client.make("w")]
+            full = client.post(f"{BASE}/w/runs", json={}, headers={"Idempotency-Key": "k"})
+            assert code(full) == (429, "capacity_exceeded")
+            assert int(full.headers["retry-after"]) > 0
+            assert len(client.get(f"{BASE}/w/runs").json()["items"]) == len(made)
+
+
+def test_a_queued_run_whose_envs_a_restart_lost_says_so(tmp_path: Path) -> None:
+    agents = tmp_path / "agents.yaml"
+    agents.write_text(
+        "agents:\n  w: {command: [/bin/cat]}\n  b: {command: [/bin/sleep, '60'], prompt: none}\n"
+    )
+    with Server(tmp_path, agents, "--concurrency", "1") as server:
+        server.start()
+        with Client(server.url) as client:
+            blocks, lost = client.make("b"), client.make("w", {}, envs={"SECRET": "x"})
+        server.kill()
+        server.start()
+        with Client(server.url) as client:
+            client.post(f"{BASE}/b/runs/{blocks['id']}/cancel")
+            run = client.final(lost)
+    assert (run["status"], run["exit_code"], run["process_id"]) == ("failed", None, None)
+    assert run["failure_reason"].startswith("entrypoint failed: the server restarted")
+    assert "SECRET" in run["failure_reason"]

@@ -1,0 +1,35 @@
+"""The pause between two attempts: it ends when it should, and a cancel ends it at once."""
+
+from __future__ import annotations
+
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from praisonrun.core import clock
+from praisonrun.core.model import Status
+from praisonrun.engine.engine import Engine
+
+from ..rigs.harness import engine_in, ran, submit, until
+
+
+async def test_a_retry_that_becomes_due_while_the_queue_is_looked_at_is_not_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each look at the clock finds it a second later: the run is due just after the claim that missed it."""
+    ticks = count(1_700_000_000_000_000, 1_000_000)
+    monkeypatch.setattr(clock, "now", lambda: next(ticks))
+    agents = tmp_path / "agents.yaml"
+    agents.write_text("agents:\n  late: {command: [/bin/false], prompt: none, retries: 1, backoff: 1.5}\n")
+    async with engine_in(tmp_path / "state", agents) as engine:
+        assert (await ran(engine, "late")).run.attempt == 2
+
+
+async def test_a_retry_that_was_cancelled_in_its_pause_keeps_its_journal(engine: Engine) -> None:
+    """The row knows the journal's end while no attempt runs, so a cancel needs no look at the file."""
+    run_id = await submit(engine, "fail", retries=3)
+    pausing = (await until(engine, run_id, lambda shown: shown.run.attempt == 1 and shown.phase is None)).run
+    assert (pausing.status, pausing.journal_end is None) == (Status.QUEUED, False)
+    done = (await engine.cancel(run_id)).run
+    assert (done.status, done.attempt, done.journal_end) == (Status.CANCELLED, 1, pausing.journal_end)

@@ -1,0 +1,141 @@
+"""How many streams there may be, what the next one is told, and that a crowd waits its turn."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+
+import anyio
+import pytest
+from starlette.applications import Starlette
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Message, Scope
+
+from praisonrun.dialects.jobs.streams import Streams
+from praisonrun.engine.engine import Engine
+from praisonrun.web.operations import exception_handlers
+from praisonrun.web.stream_limits import SLICE, Slots
+
+from ..rigs.harness import submit
+from ..rigs.wire_rig import Call
+
+pytestmark = pytest.mark.anyio
+SSE = {"accept": "text/event-stream"}
+NDJSON = {"accept": "application/x-ndjson"}
+
+
+@pytest.fixture
+async def house(engines: Callable[..., AbstractAsyncContextManager[Engine]]) -> AsyncIterator[Engine]:
+    async with engines(concurrency=8) as engine:
+        yield engine
+
+
+def app(engine: Engine, slots: Slots) -> Starlette:
+    streams = Streams(engine, slots=slots)
+    made = Starlette(exception_handlers=exception_handlers())
+    for name in ("stream", "events", "logs"):
+        made.add_route("/{run_id}/" + name, getattr(streams, name))
+    return made
+
+
+def scope(path: str, headers: dict[str, str] | None = None) -> Scope:
+    path, _, query = path.partition("?")
+    given = {"host": "127.0.0.1:8005", **(headers or {})}
+    return {
+        "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http", "path": path, "raw_path": path.encode(), "query_string": query.encode(),
+        "headers": [(name.encode(), value.encode()) for name, value in given.items()],
+    }  # fmt: skip
+
+
+async def stays() -> Message:
+    """Receive what a client sends that waits for its answer."""
+    await anyio.sleep_forever()
+    raise AssertionError
+
+
+async def answer(made: Starlette, path: str, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
+    """Return the status and body of an answer that ends by itself."""
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    with anyio.fail_after(5):
+        await made(scope(path, headers), stays, send)
+    return sent[0]["status"], b"".join(part.get("body", b"") for part in sent)
+
+
+@pytest.mark.parametrize(("total", "per_run"), [(3, 64), (256, 3)])
+async def test_where_there_is_no_place_each_is_told_in_his_own_way(
+    house: Engine, total: int, per_run: int
+) -> None:
+    slots = Slots(total, per_run)
+    made, run_id = app(house, slots), await submit(house, "wait")
+    other = await submit(house, "wait")
+    calls = [
+        Call(f"/{run_id}/stream", SSE),
+        Call(f"/{run_id}/stream", NDJSON),
+        Call(f"/{run_id}/logs?follow"),
+    ]
+    async with AsyncExitStack() as stack:
+        for call in calls:
+            await stack.enter_async_context(call.to(made))
+            await call.until(b"up")
+        assert slots.count == 3
+        status, body = await answer(made, f"/{run_id}/stream", SSE)
+        assert (status, body[:13]) == (200, b"retry: 30000\n")  # an EventSource comes again
+        for path, headers in (
+            (f"/{run_id}/stream", NDJSON),
+            (f"/{run_id}/stream", {}),
+            (f"/{run_id}/logs?follow", {}),
+        ):
+            status, body = await answer(made, path, headers)
+            assert (status, b"too many streams" in body) == (503, True)
+        assert (await answer(made, f"/{run_id}/events?wait=30&after=1"))[
+            0
+        ] == 200  # at once: polling always works
+        assert (await answer(made, f"/{run_id}/logs"))[0] == 200
+        if per_run == 3:
+            free = Call(f"/{other}/stream", SSE)
+            async with free.to(made):
+                await free.until(b"up")
+                free.left.set()
+        assert slots.count == 3
+        for call in calls:
+            call.left.set()
+    assert slots.count == 0
+    assert (await answer(made, f"/{run_id}/stream", {"accept": "application/json"}))[0] == 200
+    await house.cancel_live()
+    assert b"[DONE]" in (await answer(made, f"/{run_id}/stream", SSE))[1]
+
+
+async def test_an_answer_that_fails_gives_its_place_back() -> None:
+    slots = Slots()
+
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"x"
+        raise RuntimeError("boom")
+
+    async def send(_: Message) -> None:
+        pass
+
+    with pytest.raises(BaseException, match=r"boom|unhandled"):
+        await slots.hold(StreamingResponse(broken()), "r", sse=True)(scope("/"), stays, send)
+    assert slots.count == 0
+
+
+async def test_large_chunks_are_cut_and_come_whole() -> None:
+    body = bytes(range(256)) * 1024
+    sent: list[bytes] = []
+    ends: list[bool] = []
+
+    async def send(message: Message) -> None:
+        sent.append(bytes(message.get("body", b"")))
+        ends.append(not message.get("more_body", False))
+
+    await Slots().hold(Response(body), "r", sse=False)(scope("/"), stays, send)
+    assert b"".join(sent) == body
+    assert max(map(len, sent)) == SLICE
+    assert ends[1:] == [False] * (len(ends) - 2) + [True]
