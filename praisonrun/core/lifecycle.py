@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..journal.format import START
 from .errors import WrongState
 from .model import Agent, Exit, Failure, Json, Mode, Outcome, Run, Status
 
@@ -21,6 +20,8 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
 FINAL = frozenset(status for status, onward in TRANSITIONS.items() if not onward)
 RESTARTS = {status: frozenset({Status.QUEUED}) for status in (Status.FAILED, Status.CANCELLED)}
 """The moves of a final service, by `restart` alone."""
+EMPTY_JOURNAL = 64
+"""The `journal_end` of a run that ends without a journal: the offset of a first frame."""
 MAX_BACKOFF = 300.0
 """Seconds: the longest pause between two attempts."""
 
@@ -58,7 +59,7 @@ def cancel(run: Run, at: int, reason: str | None = None, *, keep_scratch: bool =
     )
     if run.status is Status.RUNNING:
         return asked
-    end = START if run.journal_end is None else run.journal_end
+    end = EMPTY_JOURNAL if run.journal_end is None else run.journal_end
     return _move(asked, Status.CANCELLED, at, finished_at=at, error=_cancelled(asked), journal_end=end)
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
-from typing import TypeVar
 
 import anyio
 
@@ -20,7 +19,8 @@ from ..files.artifacts import Artifact
 from ..files.run_files import RunDir
 from ..journal import format as journal
 from ..journal.attempts import last_frame, last_output
-from ..journal.reader import Reader, Result, result
+from ..journal.reader import Reader
+from ..journal.results import Result, result
 from ..store import Added, Find, Key, Sizes, Store, StoredVersion
 from ..webhooks import Webhooks
 from .checks import Limits
@@ -31,7 +31,6 @@ from .submit import Choice, Intake, Submit
 from .supervisor import Live, Supervisor
 from .viewers import Watch
 
-T = TypeVar("T")
 __all__ = ["Choice", "Engine", "Submit", "check_cursor"]
 
 CANCEL_PATIENCE = 2.0
@@ -203,14 +202,17 @@ class Engine:
         """Return what a final run answered. Who asks while a long journal is being read shares the answer."""
         agent = await self._supervisor.agent_of(run)
         if run.journal_end is not None and run.journal_end <= SHORT:
-            return result(self._rundir, run.id, agent.format)
+            return self._result(run.id, agent.format)
         key = (run.id, run.journal_end)
         reading = self._reading.get(key)
         if reading is None:
-            reading = asyncio.ensure_future(asyncio.to_thread(result, self._rundir, run.id, agent.format))
+            reading = asyncio.ensure_future(asyncio.to_thread(self._result, run.id, agent.format))
             self._reading[key] = reading
             reading.add_done_callback(lambda _: self._reading.pop(key))
         return await asyncio.shield(reading)
+
+    def _result(self, run_id: str, format_name: str) -> Result:
+        return self._rundir.read(run_id, lambda reader: result(reader, format_name)) or Result(None)
 
     async def see_version(self, agent: Agent) -> str:
         """Keep an agent's entry as it is now, once, and return its digest."""
@@ -234,20 +236,17 @@ class Engine:
 
     async def logs(self, run_id: str, size: int) -> str:
         """Return the last `size` bytes of what a run printed, its attempts told apart."""
-        return await asyncio.to_thread(self._read, run_id, lambda reader: last_output(reader, size), "")
+        return (
+            await asyncio.to_thread(self._rundir.read, run_id, lambda reader: last_output(reader, size)) or ""
+        )
 
     async def last_frame(self, run_id: str) -> int | None:
         """Return the place of the last frame of a run's journal, None while there is none."""
         live = self._supervisor.live.get(run_id)
         if live is None:
-            return await asyncio.to_thread(self._read, run_id, last_frame, None)
+            return await asyncio.to_thread(self._rundir.read, run_id, last_frame)
         await live.progress.look()
         return live.progress.last
-
-    def _read(self, run_id: str, look: Callable[[Reader], T], nothing: T) -> T:
-        reader = self.reader(run_id)
-        with reader or nullcontext():
-            return look(reader) if reader else nothing
 
     async def artifacts(self, run_id: str) -> list[Artifact]:
         """Return the files that a run left."""
@@ -285,10 +284,7 @@ class Engine:
 
     def reader(self, run_id: str) -> Reader | None:
         """Open the run's journal, or None while there is none."""
-        try:
-            return Reader(self._rundir, run_id)
-        except FileNotFoundError:
-            return None
+        return self._rundir.reader(run_id)
 
     async def totals(self) -> dict[Status, int]:
         """Return how many runs there are of each status."""
@@ -337,7 +333,7 @@ def check_cursor(run: Run, after: int, reader: Reader | None) -> None:
     offset, slot = journal.place(after)
     if (offset == 0 and slot <= 1) or (offset == run.journal_end and slot in (0, journal.SLOTS - 1)):
         return
-    if after < 0 or reader is None or not reader.is_place(offset):
+    if after < 0 or reader is None or not reader.begins_frame(offset):
         raise BadRequest(f"cursor {after} names no event of run {run.id}; start without one")
 
 

@@ -84,7 +84,7 @@ class Feed:
                 while True:
                     bell = self._bells.bell(of_run(run_id))
                     final = await self._is_final(run_id)
-                    reader = reader or self._open(run_id)
+                    reader = reader or self._rundir.reader(run_id)
                     chunk, onward = rendering.chunk(run_id, offset, reader) if reader else (b"", offset)
                     if onward > offset:
                         offset = onward
@@ -100,9 +100,3 @@ class Feed:
             finally:
                 if reader is not None:
                     reader.close()
-
-    def _open(self, run_id: str) -> Reader | None:
-        try:
-            return Reader(self._rundir, run_id)
-        except FileNotFoundError:
-            return None

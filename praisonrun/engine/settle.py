@@ -10,9 +10,9 @@ from ..core import lifecycle
 from ..core.model import Agent, Exit, Json, Mode, Run
 from ..files import manifest as outputs
 from ..files.run_files import RunDir
-from ..journal.format import START
 from ..journal.formats import FORMATS, Summary
-from ..journal.reader import Progress, last_words, result
+from ..journal.progress import Progress
+from ..journal.results import last_words, result
 from ..services import readiness as services
 from ..services.readiness import Services
 
@@ -68,20 +68,21 @@ class Endings:
             manifest = await asyncio.to_thread(self._manifest, run, agent, ended)
         probed = self._services.ended(run.id)
         if run.mode is Mode.SERVICE:
-            tail = await asyncio.to_thread(last_words, self._rundir, run.id, LAST_LINES)
+            tail = await asyncio.to_thread(self._last_words, run.id)
         end = ended.end or await asyncio.to_thread(self.journal_end, run.id)
         return Ending(agent, ended, summary, manifest, end, probed, tail)
 
     def journal_end(self, run_id: str) -> int:
         """Return the length of what a run's attempts wrote so far."""
-        try:
-            return self._rundir.tail(run_id).end
-        except FileNotFoundError:
-            return START
+        return self._rundir.tail(run_id).end
+
+    def _last_words(self, run_id: str) -> str:
+        return self._rundir.read(run_id, lambda reader: last_words(reader, LAST_LINES)) or ""
 
     def _manifest(self, run: Run, agent: Agent, ended: Exit) -> dict[str, Json] | None:
         if ended.result:
-            left = outputs.own(result(self._rundir, run.id, agent.format).value)
+            answer = self._rundir.read(run.id, lambda reader: result(reader, agent.format))
+            left = outputs.own(answer.value) if answer else None
             if left is not None:
                 return left
         if not agent.outputs:

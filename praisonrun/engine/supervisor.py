@@ -22,7 +22,7 @@ from ..core.errors import DiskFull, NotFound, PraisonrunError, Unavailable, reas
 from ..core.model import Agent, Exit, Mode, Phase, Run, Snapshot
 from ..core.notifier import DELIVERIES, Notifier, of_run
 from ..files.run_files import RunDir
-from ..journal.reader import Progress
+from ..journal.progress import Progress
 from ..process.attempt import Attempt, Found, NeverStarted, Spawned, Spawner, look, lose
 from ..process.spec import spec
 from ..services.ports import Ports
@@ -134,7 +134,7 @@ class Supervisor:
 
     def _enter(self, run: Run, agent: Agent) -> Live:
         run = self._asked.pop(run.id, run)
-        live = Live(run, agent, Progress(self._rundir, run.id, agent.format))
+        live = Live(run, agent, Progress(lambda: self._rundir.reader(run.id), agent.format))
         self.live[run.id] = live
         self._watch.forget(run.id)
         return live

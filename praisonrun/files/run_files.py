@@ -13,17 +13,20 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from praisonrun.core.model import Json
-from praisonrun.journal import format as journal
-from praisonrun.journal.format import Kind
-from praisonrun.journal.writer import hop
-from praisonrun.process.shim.files import remove_tree
+from ..core.model import Json
+from ..journal import format as journal
+from ..journal import scan
+from ..journal.format import START, Kind
+from ..journal.reader import Reader
+from .trees import disk_bytes, remove_tree, tree_bytes
 
+T = TypeVar("T")
 _OPEN = os.O_NOFOLLOW | os.O_CLOEXEC
 _SUFFIX = ".journal"
 _PLAIN = re.compile(r"[a-z0-9_-]{1,100}")
@@ -103,6 +106,21 @@ class RunDir:
         """Return a journal open for reading. Raises FileNotFoundError."""
         return os.open(self._file(run_id), os.O_RDONLY | _OPEN)
 
+    def reader(self, run_id: str) -> Reader | None:
+        """Return a reader of a run's journal, which the caller closes; None while there is no journal."""
+        try:
+            return Reader(self.open_read(run_id))
+        except FileNotFoundError:
+            return None
+
+    def read(self, run_id: str, look: Callable[[Reader], T]) -> T | None:
+        """Return what `look` returns of a run's journal; None while there is no journal."""
+        reader = self.reader(run_id)
+        if reader is None:
+            return None
+        with reader:
+            return look(reader)
+
     def held(self, run_id: str) -> bool | None:
         """Say whether a shim lives for this run; None without a journal."""
         try:
@@ -129,8 +147,11 @@ class RunDir:
             os.close(fd)
 
     def tail(self, run_id: str) -> Tail:
-        """Find how a journal ends, by its frames' headers. Raises FileNotFoundError."""
-        fd = self.open_read(run_id)
+        """Return how a journal ends, by its frames' headers. A missing journal has no frames."""
+        try:
+            fd = self.open_read(run_id)
+        except FileNotFoundError:
+            return Tail(START)
         try:
             return _tail(fd)
         finally:
@@ -165,14 +186,18 @@ class RunDir:
         with os.scandir(self._runs) as entries:
             for entry in entries:
                 with suppress(OSError):
-                    total += _tree_size(entry.path) if entry.is_dir(follow_symlinks=False) else _blocks(entry)
+                    about = entry.stat(follow_symlinks=False)
+                    total += (
+                        tree_bytes(entry.path) if entry.is_dir(follow_symlinks=False) else disk_bytes(about)
+                    )
         return total
 
     def size(self, run_id: str) -> int:
         """Return the bytes that a run takes on the disk."""
+        total = tree_bytes(str(self.folder(run_id)))
         with suppress(OSError):
-            return _blocks(self.journal(run_id)) + _tree_size(self.folder(run_id))
-        return _tree_size(self.folder(run_id))
+            total += disk_bytes(self.journal(run_id).lstat())
+        return total
 
     def ids_on_disk(self) -> Generator[str, None, None]:
         """Yield the id of every run that has files: twice where it has a journal and a folder."""
@@ -207,42 +232,21 @@ def _id_of(name: str) -> str:
         return name
 
 
-def _blocks(file: Path | os.DirEntry[str]) -> int:
-    return file.stat(follow_symlinks=False).st_blocks * 512
-
-
-def _tree_size(folder: Path | str) -> int:
-    """Return what a directory holds, following no link; what vanishes meanwhile counts for nothing.
-
-    Without a Path for each file: Python would intern their names, which is slow and lasts in memory.
-    """
-    total, waiting = 0, [os.fspath(folder)]
-    while waiting:
-        with suppress(OSError), os.scandir(waiting.pop()) as entries:
-            for entry in entries:
-                with suppress(OSError):
-                    total += _blocks(entry)
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
-    return total
-
-
 def _mend_header(fd: int) -> None:
     """Write the header that a crash left torn; never over a frame."""
-    torn = os.fstat(fd).st_size < journal.START or os.pread(fd, len(journal.MAGIC), 0) != journal.MAGIC
-    if torn and next(hop(fd), None) is None:
+    torn = os.fstat(fd).st_size < START or os.pread(fd, len(journal.MAGIC), 0) != journal.MAGIC
+    if torn and next(scan.headers(fd), None) is None:
         os.ftruncate(fd, 0)
         os.pwrite(fd, journal.FILE_HEADER, 0)
 
 
 def _tail(fd: int) -> Tail:
-    end, started, ended = journal.START, None, None
-    for kind, length, offset in hop(fd):
-        payload = (fd, length, offset + journal.HEAD_SIZE)
-        end = offset + journal.HEAD_SIZE + length
-        if kind == Kind.STARTED:
-            started, ended = payload, None
-        elif kind == Kind.ENDED:
-            ended = payload
-    said = [journal.said(os.pread(*payload)) if payload else None for payload in (started, ended)]
-    return Tail(end, said[0] or None, said[1] or None)
+    end, started, ended = START, None, None
+    for header in scan.headers(fd):
+        end = header.end
+        if header.kind is Kind.STARTED:
+            started, ended = header, None
+        elif header.kind is Kind.ENDED:
+            ended = header
+    start, last = (journal.said(scan.payload(fd, header)) if header else None for header in (started, ended))
+    return Tail(end, start or None, last or None)

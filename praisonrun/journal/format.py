@@ -70,8 +70,20 @@ class Frame(NamedTuple):
         return self.offset + HEAD_SIZE + len(self.data)
 
 
-class CorruptJournal(ValueError):
-    """The bytes at an offset are no frame."""
+class Header(NamedTuple):
+    """A frame without its payload."""
+
+    kind: Kind
+    time: int
+    """Microseconds since the epoch."""
+    offset: int
+    length: int
+    """Bytes of the payload."""
+
+    @property
+    def end(self) -> int:
+        """Offset of the byte after the frame."""
+        return self.offset + HEAD_SIZE + self.length
 
 
 def head(kind: int, length: int, time: int, offset: int) -> bytes:
@@ -85,34 +97,28 @@ def encode(kind: int, data: bytes, time: int, offset: int) -> bytes:
     return head(kind, len(data), time, offset) + data
 
 
-def peek(buffer: bytes | memoryview, at: int, offset: int) -> tuple[Kind, int, int] | None:
-    """Read the header at `buffer[at:]`, which stands at `offset` of the file.
-
-    Returns (kind, payload length, time), or None when fewer bytes than a header are there.
-    Raises CorruptJournal when they are no header.
-    """
+def parse_header(buffer: bytes, at: int, offset: int) -> Header | None:
+    """Return the header at `buffer[at:]`, which stands at `offset` of the file; None if there is none."""
     if len(buffer) - at < HEAD_SIZE:
         return None
     word, check, time = _HEAD.unpack_from(buffer, at)
     kind = _KINDS.get(word >> 24)
     if kind is None or check != zlib.crc32(_CHECKED.pack(word, time, offset)):
-        raise CorruptJournal(f"no frame at offset {offset}")
-    return kind, word & MAX_PAYLOAD, time
+        return None
+    return Header(kind, time, offset, word & MAX_PAYLOAD)
 
 
 def decode(buffer: bytes, offset: int) -> Iterator[Frame]:
     """Yield the whole frames of `buffer`, whose first byte stands at `offset` of the file.
 
-    Stops quietly at an incomplete frame, which a live journal may end with.
-    Raises CorruptJournal at bytes that are no frame.
+    Stops at an incomplete frame, which a live journal may end with, and at bytes that are no frame.
     """
     at = 0
-    while (found := peek(buffer, at, offset + at)) is not None:
-        kind, length, time = found
-        end = at + HEAD_SIZE + length
+    while (header := parse_header(buffer, at, offset + at)) is not None:
+        end = header.end - offset
         if end > len(buffer):
             return
-        yield Frame(kind, time, offset + at, bytes(buffer[at + HEAD_SIZE : end]))
+        yield Frame(header.kind, header.time, header.offset, buffer[at + HEAD_SIZE : end])
         at = end
 
 

@@ -9,42 +9,14 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from praisonrun.journal import format as journal
+from praisonrun.journal import scan
 
 Bytes = bytes | memoryview
-_HOP = 4096
 _BATCH = 500
 """Frames in one writev: two buffers each, and the system takes 1024 at most."""
-
-
-def hop(fd: int, start: int = journal.START) -> Iterator[tuple[int, int, int]]:
-    """Yield (kind, length, offset) of each whole frame of an open journal, reading headers only.
-
-    Ends at an incomplete frame and at bytes that are no frame.
-    """
-    size = os.fstat(fd).st_size
-    base, buffer = start, b""
-    while start + journal.HEAD_SIZE <= size:
-        if start + journal.HEAD_SIZE > base + len(buffer):
-            base, buffer = start, os.pread(fd, _HOP, start)
-        try:
-            found = journal.peek(buffer, start - base, start)
-        except journal.CorruptJournal:
-            return
-        if found is None or start + journal.HEAD_SIZE + found[1] > size:
-            return
-        yield int(found[0]), found[1], start
-        start += journal.HEAD_SIZE + found[1]
-
-
-def end_of(fd: int) -> int:
-    """Return the offset after the last whole frame."""
-    end = journal.START
-    for _, length, offset in hop(fd):
-        end = offset + journal.HEAD_SIZE + length
-    return end
 
 
 class Journal:
@@ -52,7 +24,7 @@ class Journal:
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
-        self.end = end_of(fd)
+        self.end = scan.end(fd)
         self._bell: str | None = None
         self._name = b""
         self._socket: socket.socket | None = None

@@ -204,10 +204,7 @@ async def look(rundir: RunDir, run_id: str, number: int) -> Exit | None:
     None when its agent was started and its end is nowhere written: the shim was killed.
     Raises NeverStarted when its agent was not started.
     """
-    try:
-        tail = await asyncio.to_thread(rundir.tail, run_id)
-    except FileNotFoundError:
-        raise NeverStarted(run_id) from None
+    tail = await asyncio.to_thread(rundir.tail, run_id)
     if tail.ended and tail.ended["attempt"] == number:
         return exit_of(tail.ended)
     if tail.started and tail.started["attempt"] == number:

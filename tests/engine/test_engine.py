@@ -15,7 +15,8 @@ from praisonrun.engine.engine import SHORT, Choice, Engine, Submit
 from praisonrun.engine.follow import Rendering
 from praisonrun.files.run_files import RunDir
 from praisonrun.journal.format import START, Frame, Kind
-from praisonrun.journal.reader import Result, result
+from praisonrun.journal.reader import Reader
+from praisonrun.journal.results import Result, result
 from praisonrun.store import Find, Key
 
 from ..rigs.harness import Engines, alive, ran, submit
@@ -271,16 +272,16 @@ async def test_all_who_ask_for_a_long_answer_at_once_share_one_reading(
 ) -> None:
     reads: list[str] = []
 
-    def counted(rundir: RunDir, run_id: str, name: str) -> Result:
-        reads.append(run_id)
-        return result(rundir, run_id, name)
+    def counted(reader: Reader, name: str) -> Result:
+        reads.append(name)
+        return result(reader, name)
 
     run = (await ran(engine, "count", "40000")).run
     assert run.journal_end is not None
     assert run.journal_end > SHORT
     monkeypatch.setattr("praisonrun.engine.engine.result", counted)
     answers = await asyncio.gather(*(engine.result(run) for _ in range(20)))
-    assert reads == [run.id]
+    assert reads == ["text"]
     assert {answer.value for answer in answers} == {"".join(f"line {n}\n" for n in range(40000))}
 
 

@@ -76,8 +76,7 @@ def test_a_link_is_no_journal(runs: RunDir, tmp_path: Path) -> None:
 
 
 def test_the_tail_of_a_journal(runs: RunDir) -> None:
-    with pytest.raises(FileNotFoundError):
-        runs.tail("r")
+    assert runs.tail("r") == Tail(journal.START)
     fd = runs.create("r")
     assert runs.tail("r") == Tail(journal.START)
     append(fd, (Kind.STARTED, b'{"attempt": 1}'), (Kind.STDOUT, b"x" * 100_000))
@@ -97,6 +96,13 @@ def test_the_tail_ends_before_bytes_that_are_no_frame(runs: RunDir) -> None:
     os.write(fd, b"\xff" * 500)
     assert runs.tail("r").end == end
     os.close(fd)
+
+
+def test_a_run_without_a_journal_is_read_as_nothing(runs: RunDir) -> None:
+    assert runs.reader("r") is None
+    assert runs.read("r", lambda reader: list(reader.headers(journal.START))) is None
+    os.close(runs.create("r"))
+    assert runs.read("r", lambda reader: list(reader.headers(journal.START))) == []
 
 
 def test_watch_is_a_byte_of_the_header(runs: RunDir) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 from praisonrun.files.run_files import RunDir
 from praisonrun.journal import format as journal
-from praisonrun.journal.writer import hop
+from praisonrun.journal import scan
 from praisonrun.process import sweep
 
 from ..rigs.harness import Server, alive
@@ -186,8 +186,8 @@ class World(Server):
         """Return how many bytes a journal holds of each kind."""
         found: Counter[journal.Kind] = Counter()
         with closing(os.fdopen(os.open(RunDir(self.state).journal(run_id), os.O_RDONLY))) as file:
-            for kind, length, _ in hop(file.fileno()):
-                found[journal.Kind(kind)] += length
+            for header in scan.headers(file.fileno()):
+                found[header.kind] += header.length
         return found
 
     def marked(self) -> dict[int, str]:

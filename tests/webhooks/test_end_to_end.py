@@ -33,7 +33,7 @@ from praisonrun.dialects.jobs.show import dumps
 from praisonrun.dialects.jobs.webhook import RESULT_LIMIT, body
 from praisonrun.engine.engine import Engine
 from praisonrun.files.run_files import RunDir
-from praisonrun.journal.reader import Result
+from praisonrun.journal.results import Result
 from praisonrun.web.caller import FORWARDED, caller
 from praisonrun.webhooks import Signer
 

@@ -13,7 +13,7 @@ from ...core.lifecycle import FINAL
 from ...core.model import Json, Phase, Run, Snapshot, Status
 from ...journal import format as journal
 from ...journal.formats import Event
-from ...journal.reader import Result
+from ...journal.results import Result
 
 STATUS = {
     Status.QUEUED: "queued",

@@ -18,7 +18,7 @@ from ...engine.follow import Rendering
 from ...journal import format as journal
 from ...journal.format import START, Frame, Kind
 from ...journal.formats import events
-from ...journal.reader import last_lines
+from ...journal.results import last_lines
 from ...web.operations import read_query
 from ...web.sse import HEARTBEAT, HELLO, UNBUFFERED, last_event_id
 from ...web.sse import stream as sse_stream

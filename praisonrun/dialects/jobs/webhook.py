@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ...core.clock import iso
 from ...core.model import Delivery, Json, Snapshot, Status
-from ...journal.reader import Result
+from ...journal.results import Result
 from .show import dumps, result
 
 if TYPE_CHECKING:

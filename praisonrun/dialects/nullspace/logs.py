@@ -99,7 +99,7 @@ class Log:
 
     def _known(self, offset: int) -> bool:
         ends = (0, _end(self.shown.run))
-        return offset in ends or (self.reader is not None and self.reader.is_place(offset))
+        return offset in ends or (self.reader is not None and self.reader.begins_frame(offset))
 
     def _from(self, start: Place) -> Iterator[Event]:
         """Yield what stands from a place on, in order."""

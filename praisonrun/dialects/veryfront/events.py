@@ -16,7 +16,8 @@ from ...journal import format as journal
 from ...journal.attempts import Chapters
 from ...journal.format import HEAD_SIZE, SLOTS, START, Frame, Kind
 from ...journal.formats import FORMATS, Event, events
-from ...journal.reader import Reader, Result
+from ...journal.reader import Reader
+from ...journal.results import Result
 from ..jobs.show import dumps
 from . import show
 
@@ -171,7 +172,8 @@ def frame_of(reader: Reader, event: int) -> int | None:
     """Return the offset of the frame that an event's id names, None where there is no such frame."""
     at = journal.place(event)[0]
     return next(
-        (offset for offset in range(at, max(at - HEAD_SIZE, START - 1), -1) if reader.is_place(offset)), None
+        (offset for offset in range(at, max(at - HEAD_SIZE, START - 1), -1) if reader.begins_frame(offset)),
+        None,
     )
 
 

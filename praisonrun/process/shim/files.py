@@ -10,8 +10,9 @@ import contextlib
 import os
 import stat
 
+from praisonrun.files.trees import own_directory, remove_tree
+
 _MINE = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Folder:
@@ -25,14 +26,14 @@ class Folder:
 
     def make(self, given: str | None) -> int:
         """Make everything; return the open FIFO. A folder of an earlier attempt is used again."""
-        _own_directory(self.path)
+        own_directory(self.path)
         self._clear()
         if given is not None:
             fd = os.open(self.input, os.O_WRONLY | _MINE, 0o600)
             with os.fdopen(fd, "wb") as file:
                 file.write(given.encode("utf-8", "surrogatepass"))
-        _own_directory(self.artifacts)
-        _own_directory(self.scratch)
+        own_directory(self.artifacts)
+        own_directory(self.scratch)
         os.mkfifo(self.events, 0o600)
         return os.open(self.events, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
 
@@ -67,66 +68,6 @@ class Folder:
                 pass
             except OSError:
                 remove_tree(path)
-
-
-def remove_tree(path: str) -> None:
-    """Remove a directory and all that is in it, as far as can be. Follows no link.
-
-    Deep directories are first moved to the top, so that depth costs neither stack nor descriptors.
-    """
-    try:
-        top = os.open(path, _DIRECTORY)
-    except OSError:
-        return
-    try:
-        _empty(top)
-        os.rmdir(path)
-    except OSError:
-        pass  # another user's file, or a mount: what is left is found by retention
-    finally:
-        os.close(top)
-
-
-def _empty(top: int) -> None:
-    number, prefix = 0, os.urandom(8).hex()  # a name that is not there yet
-    while names := os.listdir(top):
-        for name in names:
-            if _unlinked(top, name):
-                continue
-            os.chmod(name, 0o700, dir_fd=top)
-            inner = os.open(name, _DIRECTORY, dir_fd=top)
-            try:
-                for below in os.listdir(inner):
-                    if not _unlinked(inner, below):
-                        number += 1
-                        _lift(inner, below, top, f"{prefix}{number}")
-            finally:
-                os.close(inner)
-            os.rmdir(name, dir_fd=top)
-
-
-def _unlinked(directory: int, name: str) -> bool:
-    """Remove an entry that is no directory."""
-    if stat.S_ISDIR(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
-        return False
-    os.unlink(name, dir_fd=directory)
-    return True
-
-
-def _lift(source: int, name: str, top: int, new: str) -> None:
-    os.chmod(name, 0o700, dir_fd=source)
-    os.rename(name, new, src_dir_fd=source, dst_dir_fd=top)
-
-
-def _own_directory(path: str) -> None:
-    """Make a directory for us alone, or see that it is one."""
-    try:
-        os.mkdir(path, 0o700)
-    except FileExistsError:
-        found = os.lstat(path)
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-            raise
-        os.chmod(path, 0o700)
 
 
 def _regular(fd: int, limit: int) -> bytes:

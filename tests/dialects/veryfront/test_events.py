@@ -13,7 +13,7 @@ from praisonrun.dialects.veryfront.events import Teller, camel, last_id
 from praisonrun.dialects.veryfront.streams import Events
 from praisonrun.engine.engine import Engine
 from praisonrun.journal.format import HEAD_SIZE, START, Frame, Kind
-from praisonrun.journal.reader import Result
+from praisonrun.journal.results import Result
 from praisonrun.web.operations import Operation, routes
 
 from ...rigs.canonical_rig import (

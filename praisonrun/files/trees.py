@@ -1,0 +1,93 @@
+"""Directory trees that an agent may have filled: made, measured, removed. No link is followed.
+
+Standard library only, and no pathlib: every shim would pay for it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import suppress
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def own_directory(path: str) -> None:
+    """Make a private directory, or make one of ours private. Raises FileExistsError for any other file."""
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        found = os.lstat(path)
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+            raise
+        os.chmod(path, 0o700)
+
+
+def remove_tree(path: str) -> None:
+    """Remove a directory and all that is in it, as far as can be. Follows no link.
+
+    Deep directories are first moved to the top, so that depth costs neither stack nor descriptors.
+    """
+    try:
+        top = os.open(path, _DIRECTORY)
+    except OSError:
+        return
+    try:
+        _empty(top)
+        os.rmdir(path)
+    except OSError:
+        pass  # another user's file, or a mount: what is left is found by retention
+    finally:
+        os.close(top)
+
+
+def _empty(top: int) -> None:
+    number, prefix = 0, os.urandom(8).hex()  # a name that is not there yet
+    while names := os.listdir(top):
+        for name in names:
+            if _unlinked(top, name):
+                continue
+            os.chmod(name, 0o700, dir_fd=top)
+            inner = os.open(name, _DIRECTORY, dir_fd=top)
+            try:
+                for below in os.listdir(inner):
+                    if not _unlinked(inner, below):
+                        number += 1
+                        _lift(inner, below, top, f"{prefix}{number}")
+            finally:
+                os.close(inner)
+            os.rmdir(name, dir_fd=top)
+
+
+def _unlinked(directory: int, name: str) -> bool:
+    """Remove an entry that is no directory."""
+    if stat.S_ISDIR(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
+        return False
+    os.unlink(name, dir_fd=directory)
+    return True
+
+
+def _lift(source: int, name: str, top: int, new: str) -> None:
+    os.chmod(name, 0o700, dir_fd=source)
+    os.rename(name, new, src_dir_fd=source, dst_dir_fd=top)
+
+
+def tree_bytes(path: str) -> int:
+    """Return the bytes that a directory's entries take on the disk. What vanishes meanwhile counts as 0.
+
+    It makes no Path for each file: Python would intern their names, which is slow and stays in memory.
+    """
+    total, waiting = 0, [path]
+    while waiting:
+        with suppress(OSError), os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                with suppress(OSError):
+                    total += disk_bytes(entry.stat(follow_symlinks=False))
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+    return total
+
+
+def disk_bytes(about: os.stat_result) -> int:
+    """Return the bytes that one file takes on the disk."""
+    return about.st_blocks * 512
