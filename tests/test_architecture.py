@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
@@ -30,26 +31,22 @@ def table(heading: str) -> dict[str, list[str]]:
 FLOORS = {name: level for level, names in enumerate(table("Floors").values()) for name in names}
 
 
-def room(module: str) -> str:
-    """Return the part of the house that a module below the package belongs to."""
-    return module.split(".")[0]
+Names: TypeAlias = tuple[str, ...]
+"""A module below the package, name by name."""
 
 
-def imports() -> Iterator[tuple[str, str]]:
+def imports() -> Iterator[tuple[Names, Names]]:
     """Yield (who, whom) for every import inside the package, deferred ones included."""
     for file in PACKAGE.rglob("*.py"):
         parts = file.relative_to(PACKAGE).with_suffix("").parts
         package = parts[:-1]
-        who = room(parts[0])
-        if who in PROGRAMS or parts == ("__init__",):
+        if parts[0] in PROGRAMS or parts == ("__init__",):
             continue
         for node in ast.walk(ast.parse(file.read_text())):
-            for target in _targets(node, package):
-                if target and target[0] != "__init__":
-                    yield who, room(target[0])
+            yield from ((parts, target) for target in _targets(node, package))
 
 
-def _targets(node: ast.AST, package: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+def _targets(node: ast.AST, package: Names) -> Iterator[Names]:
     if isinstance(node, ast.ImportFrom):
         if node.level:
             above = package[: len(package) - node.level + 1]
@@ -58,7 +55,7 @@ def _targets(node: ast.AST, package: tuple[str, ...]) -> Iterator[tuple[str, ...
             whole = tuple((node.module or "").split(".")[1:])
         else:
             return
-        yield from [whole] if whole else [(alias.name,) for alias in node.names]
+        yield from [(*whole, alias.name) for alias in node.names]
     elif isinstance(node, ast.Import):
         for alias in node.names:
             if alias.name.startswith("praisonrun."):
@@ -66,14 +63,20 @@ def _targets(node: ast.AST, package: tuple[str, ...]) -> Iterator[tuple[str, ...
 
 
 def test_every_module_has_a_floor() -> None:
-    rooms = {room(path.stem) for path in PACKAGE.iterdir() if path.suffix == ".py" or path.is_dir()}
+    rooms = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or path.is_dir()}
     assert rooms - PROGRAMS - {"__init__", "__pycache__"} == FLOORS.keys()
 
 
 def test_imports_only_point_down() -> None:
-    pairs = {(who, whom) for who, whom in imports() if whom in FLOORS}
+    pairs = {(who[0], whom[0]) for who, whom in imports() if whom[0] in FLOORS}
     assert len(pairs) > 50
     assert sorted((who, whom) for who, whom in pairs if FLOORS[who] < FLOORS[whom]) == []
+
+
+def test_no_dialect_imports_another() -> None:
+    pairs = {(who[1], whom[1]) for who, whom in imports() if who[0] == whom[0] == "dialects"}
+    assert {who for who, _ in pairs} >= {"jobs", "veryfront", "nullspace"}
+    assert [(who, whom) for who, whom in sorted(pairs) if who != whom] == []
 
 
 def test_the_state_table_is_the_code_s() -> None:

@@ -7,16 +7,15 @@ Times are integers, microseconds since the epoch (UTC); durations are seconds.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-Json = Any
-"""Whatever `json.loads` may give."""
+from .json import Json as Json
+from .json import canonical_json
 
 
 class Status(StrEnum):
@@ -156,7 +155,7 @@ class Agent:
     @cached_property
     def version(self) -> str:
         """The digest of the entry as it stands: 64 hex digits."""
-        return hashlib.sha256(canonical(self.definition()).encode()).hexdigest()
+        return hashlib.sha256(canonical_json(self.definition()).encode()).hexdigest()
 
     @classmethod
     def from_definition(cls, stored: Mapping[str, Json], env: Mapping[str, str]) -> Agent:
@@ -377,26 +376,3 @@ class Reply:
     """How the answer's body begins, for callers of this machine only."""
     retry_after: float | None = None
     """Seconds that the receiver wants to be left alone."""
-
-
-def deeper(value: Json, levels: int) -> bool:
-    """Say whether arrays and objects nest more than `levels` deep."""
-    level = [value]
-    for _ in range(levels):
-        level = [child for node in level for child in _children(node)]
-        if not level:
-            return False
-    return True
-
-
-def _children(node: Json) -> list[Json]:
-    nodes = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
-    return [child for child in nodes if isinstance(child, dict | list)]
-
-
-def canonical(value: Json) -> str:
-    """Return JSON text that is the same for equal values, whatever their key order."""
-    return _CANONICAL.encode(value)
-
-
-_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)

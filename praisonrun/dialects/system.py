@@ -10,12 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from .. import __version__
-from ..core.model import Json, Status
+from ..core.json import Json, dumps
+from ..core.model import Status
 from ..engine.engine import Engine
 from ..web.errors import Shape
 from ..web.operations import Answer, Operation
-from .jobs.show import dumps
-from .jobs.streams import base
+from ..web.requests import base_url
 
 
 class Healthz(Shape):
@@ -182,7 +182,7 @@ class System:
 
     async def openapi(self, request: Request) -> Response:
         """GET /openapi.json: made from the table that drives the routes."""
-        url = base(request)
+        url = base_url(request)
         if url not in self._document:
             from ..web.openapi import document  # asked for rarely, if ever
 

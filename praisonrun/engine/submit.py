@@ -12,7 +12,8 @@ import uuid_utils
 from ..agents import Catalog
 from ..core import lifecycle
 from ..core.errors import Forbidden, Invalid, KeyReused, PraisonrunError, WrongState
-from ..core.model import Agent, Json, Mode, Reach, Run, canonical
+from ..core.json import Json, canonical_json
+from ..core.model import Agent, Mode, Reach, Run
 from ..services.ports import Ports
 from ..store import Added, Key, Store
 from .checks import Checks
@@ -251,7 +252,7 @@ class Intake:
 
 
 def _refuse_large(metadata: Mapping[str, Json] | None) -> None:
-    size = len(canonical(metadata).encode()) if metadata else 0
+    size = len(canonical_json(metadata).encode()) if metadata else 0
     if size > METADATA_LIMIT:
         raise Invalid(
             f"metadata of {size} bytes is more than {METADATA_LIMIT}, which every list would repeat: "

@@ -26,7 +26,7 @@ from ..core.errors import (
     Unavailable,
     WrongState,
 )
-from ..core.model import Json
+from ..core.json import Json
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 import pydantic
 from pydantic.json_schema import models_json_schema
 
-from ..core.model import Json
+from ..core.json import Json
 from .errors import MEDIA_TYPE, Problem, title
 from .operations import Answer, Header, Operation
 

@@ -26,9 +26,9 @@ from starlette.responses import Response
 from praisonrun.agents import document
 from praisonrun.agents.yamltext import parse as parse_yaml
 from praisonrun.core.errors import BadRequest, ConfigError, Invalid, PraisonrunError
+from praisonrun.core.json import dumps
 from praisonrun.core.model import Mode, Reach, Run, Snapshot, Status
 from praisonrun.dialects.jobs import models as jobs_models
-from praisonrun.dialects.jobs.show import dumps
 from praisonrun.dialects.nullspace import forms as deployments_forms
 from praisonrun.dialects.nullspace import models as deployments_models
 from praisonrun.dialects.nullspace import show as deployments_show
@@ -45,7 +45,7 @@ from praisonrun.journal.results import last_lines, last_words, result
 from praisonrun.journal.writer import Journal
 from praisonrun.web.edge import Edge
 from praisonrun.web.errors import from_error
-from praisonrun.web.operations import parse_object, read_query
+from praisonrun.web.requests import parse_object, read_query
 from praisonrun.web.sse import last_event_id
 from praisonrun.web.token import Token
 from praisonrun.webhooks import Own, policy, reach_of, schedule

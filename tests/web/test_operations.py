@@ -14,17 +14,8 @@ from starlette.testclient import TestClient
 from praisonrun.core import errors
 from praisonrun.web import errors as problems
 from praisonrun.web.openapi import document
-from praisonrun.web.operations import (
-    Answer,
-    Header,
-    NotJson,
-    Operation,
-    exception_handlers,
-    parse_object,
-    read_body,
-    read_query,
-    routes,
-)
+from praisonrun.web.operations import Answer, Header, Operation, exception_handlers, routes
+from praisonrun.web.requests import NotJson, parse_object, read_body, read_query
 
 
 class Order(pydantic.BaseModel):

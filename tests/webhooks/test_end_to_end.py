@@ -28,8 +28,8 @@ from praisonrun import cli
 from praisonrun.config.settings import PORT
 from praisonrun.core.clock import iso, now
 from praisonrun.core.errors import Invalid
+from praisonrun.core.json import dumps
 from praisonrun.core.model import Delivery, Reach, Run, Snapshot, Status
-from praisonrun.dialects.jobs.show import dumps
 from praisonrun.dialects.jobs.webhook import RESULT_LIMIT, body
 from praisonrun.engine.engine import Engine
 from praisonrun.files.run_files import RunDir

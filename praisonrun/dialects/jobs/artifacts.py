@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mimetypes
 import os
 from collections.abc import AsyncIterator
 from io import FileIO
@@ -12,9 +11,10 @@ from anyio.to_thread import run_sync
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from ...core.json import dumps
 from ...engine.engine import Engine
-from .show import dumps
-from .streams import base
+from ...web.requests import base_url
+from ...web.responses import content_type
 
 CHUNK = 256 * 1024
 KIND = "application/octet-stream"
@@ -29,7 +29,7 @@ class Artifacts:
     async def find(self, request: Request) -> Response:
         """GET …/artifacts: every file, by path."""
         run = (await self._engine.get(request.path_params["run_id"])).run
-        url = f"{base(request)}/api/v1/runs/{run.id}/artifacts/"
+        url = f"{base_url(request)}/api/v1/runs/{run.id}/artifacts/"
         shown = [
             {
                 "path": artifact.path,
@@ -56,11 +56,6 @@ class Artifacts:
             file.close()
             return Response(headers=headers, media_type=KIND)
         return StreamingResponse(_read(file, size), headers=headers, media_type=KIND)
-
-
-def content_type(path: str) -> str:
-    """Return what a file's name says that it holds."""
-    return mimetypes.guess_type(path)[0] or "application/octet-stream"
 
 
 async def _read(file: FileIO, left: int) -> AsyncIterator[bytes]:

@@ -9,13 +9,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ...core.clock import iso
-from ...core.model import DeliveryState, Json, Reply
+from ...core.json import Json, dumps
+from ...core.model import DeliveryState, Reply
 from ...engine.engine import Engine
 from ...store import DeliveryLog
 from ...web.errors import Shape
-from ...web.operations import Answer, Operation, read_query
+from ...web.operations import Answer, Operation
+from ...web.requests import read_query
 from .endpoints import RUNS
-from .show import dumps
 
 ALL = "/api/v1/deliveries"
 OF_RUN = RUNS + "/{run_id}/deliveries"

@@ -11,18 +11,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ...core.errors import BadRequest, Invalid, QueueFull, WrongState
+from ...core.json import Json, canonical_json, dumps
 from ...core.lifecycle import FINAL
-from ...core.model import Json, Mode, Reach, Snapshot, Status, canonical
+from ...core.model import Mode, Reach, Snapshot, Status
 from ...engine.engine import Choice, Engine, Submit
 from ...store import Find, Key
 from ...web.caller import caller
-from ...web.operations import parse_object, read_body, read_query
+from ...web.fields import PROMPT_LIMIT
+from ...web.idempotency import KEY
+from ...web.requests import base_url, parse_object, read_body, read_query
 from . import models, show
-from .streams import base
 
 RUNS = "/api/v1/runs"
-KEY = "^[!-~]{1,255}$"
-"""What an Idempotency-Key looks like: visible ASCII."""
 _KEY = re.compile(KEY)
 _NOT_PAYLOAD = ("idempotency_key", "idempotency_scope")
 
@@ -45,7 +45,7 @@ class Jobs:
             shown, replayed = await self._engine.submit(_parse(body, caller(request)), key, fingerprint)
         except QueueFull as full:
             raise QueueFull("Job queue is full; retry later.", retry_after=full.retry_after or 1) from None
-        answer = show.accepted(shown, base(request))
+        answer = show.accepted(shown, base_url(request))
         headers = {"Location": answer["poll_url"], "Retry-After": "1"}
         if replayed:
             headers["Idempotency-Replayed"] = "true"
@@ -82,7 +82,7 @@ class Jobs:
         shown = await self._run(request)
         if shown.run.status not in FINAL:
             raise WrongState(f"Job is not complete. Current status: {show.status_word(shown)}")
-        return _json(show.result(shown, await self._engine.result(shown.run), base(request)))
+        return _json(show.result(shown, await self._engine.result(shown.run), base_url(request)))
 
     async def cancel(self, request: Request) -> Response:
         """POST …/{id}/cancel: the status object once the process is gone."""
@@ -107,7 +107,7 @@ class Jobs:
         """POST …/{id}/retry: the same once more, as a new run."""
         body = await read_body(request, models.Retry)
         shown = await self._engine.retry(request.path_params["run_id"], body.envs or {})
-        answer = show.accepted(shown, base(request))
+        answer = show.accepted(shown, base_url(request))
         return _json(answer, 202, {"Location": answer["poll_url"], "Retry-After": "1"})
 
     async def _run(self, request: Request) -> Snapshot:
@@ -115,8 +115,8 @@ class Jobs:
 
 
 def _parse(body: models.Submit, reach: Reach) -> Submit:
-    if len(body.prompt.encode()) > models.PROMPT_LIMIT:
-        raise Invalid(f"prompt is longer than {models.PROMPT_LIMIT} bytes", field="prompt")
+    if len(body.prompt.encode()) > PROMPT_LIMIT:
+        raise Invalid(f"prompt is longer than {PROMPT_LIMIT} bytes", field="prompt")
     if body.agent_yaml is not None and body.agent_file is not None:
         raise Invalid("agent_file and agent_yaml both bring an agent; give one", field="agent_yaml")
     return Submit(
@@ -168,7 +168,7 @@ def _fingerprint(given: Mapping[str, Json]) -> str:
     payload = {name: value for name, value in given.items() if name not in _NOT_PAYLOAD}
     if isinstance(payload.get("envs"), dict):
         payload["envs"] = sorted(payload["envs"])
-    return hashlib.sha256(canonical(payload).encode()).hexdigest()
+    return hashlib.sha256(canonical_json(payload).encode()).hexdigest()
 
 
 def _poll_again(shown: Snapshot) -> dict[str, str]:
@@ -176,4 +176,4 @@ def _poll_again(shown: Snapshot) -> dict[str, str]:
 
 
 def _json(body: Json, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(show.dumps(body), status, headers, media_type="application/json")
+    return Response(dumps(body), status, headers, media_type="application/json")

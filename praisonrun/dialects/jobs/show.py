@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from pydantic_core import to_json
-
 from ...core.clock import iso
+from ...core.json import Json, dumps
 from ...core.lifecycle import FINAL
-from ...core.model import Json, Phase, Run, Snapshot, Status
+from ...core.model import Phase, Run, Snapshot, Status
 from ...journal import format as journal
 from ...journal.formats import Event
 from ...journal.results import Result
@@ -25,8 +23,6 @@ STATUS = {
 QUEUED_ID = journal.event_id(0, 1)
 """The id of every run's first event."""
 DONE = b"data: [DONE]\n\n"
-_BREAKS = [(char.encode(), f"\\u{ord(char):04x}".encode()) for char in "\x85\u2028\u2029"]
-"""Characters that JSON may hold bare and at which str.splitlines, so httpx's iter_lines, breaks a line."""
 
 
 def status_word(shown: Snapshot) -> str:
@@ -186,14 +182,3 @@ def sse(events: Iterable[Told]) -> bytes:
 def ndjson(events: Iterable[Told]) -> bytes:
     """Return events as lines of JSON."""
     return b"".join(dumps({"id": event.id, **payload(event)}) + b"\n" for event in events)
-
-
-def dumps(value: Json) -> bytes:
-    """Return JSON bytes on one line, whoever splits it; what UTF-8 cannot say is escaped, NaN is null."""
-    try:
-        text = to_json(value, inf_nan_mode="null")
-    except ValueError:  # half a surrogate pair in what an agent said, or many levels
-        return json.dumps(json.loads(json.dumps(value), parse_constant=lambda _: None)).encode()
-    for code, escaped in _BREAKS:
-        text = text.replace(code, escaped)
-    return text

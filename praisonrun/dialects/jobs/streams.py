@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from ...core.errors import NotFound
+from ...core.json import dumps
 from ...core.lifecycle import FINAL
 from ...core.model import Run, Snapshot
 from ...engine.engine import Engine, check_cursor
@@ -19,7 +20,7 @@ from ...journal import format as journal
 from ...journal.format import START, Frame, Kind
 from ...journal.formats import events
 from ...journal.results import last_lines
-from ...web.operations import read_query
+from ...web.requests import base_url, read_query
 from ...web.sse import HEARTBEAT, HELLO, UNBUFFERED, last_event_id
 from ...web.sse import stream as sse_stream
 from ...web.stream_limits import Slots
@@ -59,13 +60,13 @@ class Streams:
             return await self.events(request)
         run, after = await self._start(request)
         if "application/x-ndjson" in accept and not sse:
-            told = self._told(run, after, show.ndjson, base(request), b"")
+            told = self._told(run, after, show.ndjson, base_url(request), b"")
             lines = StreamingResponse(told, headers=UNBUFFERED, media_type="application/x-ndjson")
             return self._slots.hold(lines, run.id, sse=False)
         if run.status in FINAL and after == show.done_id(run):
             return Response(status_code=204)
         told_live = sse_stream(
-            _greeted(self._told(run, after, show.sse, base(request), show.DONE), after),
+            _greeted(self._told(run, after, show.sse, base_url(request), show.DONE), after),
             heartbeat=self._heartbeat,
         )
         return self._slots.hold(told_live, run.id, sse=sse)
@@ -79,7 +80,7 @@ class Streams:
             while True:
                 bell = self._engine.bell(run.id)
                 shown = await self._engine.get(run.id)
-                told, done = await self._page(shown, after, query.limit, base(request))
+                told, done = await self._page(shown, after, query.limit, base_url(request))
                 left = deadline - anyio.current_time()
                 if told or done or left <= 0 or self._engine.dismissed:
                     break
@@ -91,7 +92,7 @@ class Streams:
             "done": done,
         }
         headers = {} if done else {"Retry-After": "1"}
-        return Response(show.dumps(page), media_type="application/json", headers=headers)
+        return Response(dumps(page), media_type="application/json", headers=headers)
 
     async def logs(self, request: Request) -> Response:
         """GET …/logs: what the agent printed, byte for byte."""
@@ -193,11 +194,6 @@ class Streams:
             async with aclosing(self._engine.follow(run_id, offset, rendering)) as chunks:
                 async for chunk in chunks:
                     yield chunk
-
-
-def base(request: Request) -> str:
-    """Return the scheme and host that the client used, which the edge has checked."""
-    return f"{request.scope['scheme']}://{request.headers['host']}"
 
 
 def _of(run_id: str, name: str, frames: list[Frame]) -> list[show.Told]:

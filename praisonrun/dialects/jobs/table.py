@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...engine.engine import Engine
+from ...web.idempotency import KEY
 from ...web.operations import Answer, Header, Operation
 from ...web.sse import CURSOR
 from ...web.stream_limits import Slots
 from . import deliveries, models
 from .artifacts import Artifacts
-from .endpoints import KEY, RUNS, Jobs
+from .endpoints import RUNS, Jobs
 from .streams import Streams
 
 RUN = RUNS + "/{run_id}"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...core.clock import iso
-from ...core.model import Delivery, Json, Snapshot, Status
+from ...core.json import Json, dumps
+from ...core.model import Delivery, Snapshot, Status
 from ...journal.results import Result
-from .show import dumps, result
+from .show import result
 
 if TYPE_CHECKING:
     from ...engine.engine import Engine

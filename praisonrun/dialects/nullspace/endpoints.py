@@ -12,10 +12,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ...core.errors import WrongState
-from ...core.model import Failure, Json, Mode, Snapshot, Status
+from ...core.json import Json
+from ...core.model import Failure, Mode, Snapshot, Status
 from ...engine.engine import Engine, Submit
 from ...store import Find, StoredVersion
-from ...web.operations import parse_object, read_body, read_query
+from ...web.requests import parse_object, read_body, read_query
 from . import models, show
 from .agents import Agents, Found, chosen, entry, lookup, version_wanted
 from .errors import NotImplementedHere

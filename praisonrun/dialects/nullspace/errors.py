@@ -24,9 +24,9 @@ from ...core.errors import (
     WrongMode,
     WrongState,
 )
+from ...core.json import dumps
 from ...engine.submit import new_suffix
 from ...web import errors as problems
-from ..jobs.show import dumps
 from .models import DeploymentError
 
 log = logging.getLogger(__name__)

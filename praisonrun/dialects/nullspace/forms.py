@@ -12,12 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ...core.errors import BadRequest
-from ...core.model import Json, Snapshot, canonical
+from ...core.json import Json, canonical_json, dumps
+from ...core.model import Snapshot
 from ...engine.engine import Engine
 from ...store import Find, Key
-from ...web.operations import read_query
-from ..jobs.endpoints import KEY
-from ..jobs.show import dumps
+from ...web.idempotency import KEY
+from ...web.requests import read_query
 from . import models
 from .errors import REQUEST_ID, new_request_id
 from .logs import Log
@@ -40,7 +40,7 @@ def fingerprint_of(given: Mapping[str, Json]) -> str:
     payload = {name: value for name, value in given.items() if value is not None}
     if isinstance(payload.get("envs"), dict):
         payload["envs"] = sorted(payload["envs"])
-    return hashlib.sha256(canonical(payload).encode()).hexdigest()
+    return hashlib.sha256(canonical_json(payload).encode()).hexdigest()
 
 
 async def listed(

@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 from ...core.clock import iso
 from ...core.errors import BadRequest
-from ...core.model import Json, Mode, Run, Snapshot, Status
+from ...core.json import Json
+from ...core.model import Mode, Run, Snapshot, Status
 from ...journal.format import START, Frame, Kind
 from ...journal.formats.events import parse_object
 from ...journal.reader import Reader

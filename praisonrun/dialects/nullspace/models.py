@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StrictBool
 
-from ...core.model import Json
+from ...core.json import Json
 from ...web.errors import Shape
-from ..jobs.models import Envs, Text, Whole
+from ...web.fields import Envs, Text, Whole
 
 RunWord = Literal[
     "queued", "starting", "installing", "running", "succeeded", "failed", "cancelled", "timed_out"

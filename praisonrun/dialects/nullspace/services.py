@@ -11,7 +11,7 @@ from ...core.errors import WrongState
 from ...core.model import Mode, Snapshot, Status
 from ...engine.engine import Engine, Submit
 from ...store import Find
-from ...web.operations import parse_object, read_body, read_query
+from ...web.requests import parse_object, read_body, read_query
 from . import models, show
 from .agents import Agents, chosen, lookup, version_wanted
 from .forms import answer, fingerprint_of, key_of, listed, log_page

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 
 from ...agents import missing_env
 from ...core.clock import iso
-from ...core.model import Agent, Condition, Failure, Json, Mode, Phase, Run, Snapshot, Standing, Status
+from ...core.json import Json
+from ...core.model import Agent, Condition, Failure, Mode, Phase, Run, Snapshot, Standing, Status
 from ...services.probes import HOST
 from ...store import StoredVersion
 

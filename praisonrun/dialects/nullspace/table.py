@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...engine.engine import Engine
+from ...web.idempotency import KEY
 from ...web.operations import Answer, Endpoint, Header, Operation
-from ..jobs.endpoints import KEY
 from . import models
 from .endpoints import Deployments
 from .services import Services

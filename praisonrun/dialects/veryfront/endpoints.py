@@ -8,12 +8,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ...core.errors import BadRequest, Invalid, NotFound, WrongState
+from ...core.json import Json, dumps
 from ...core.lifecycle import FINAL
-from ...core.model import Json, Snapshot, Status
+from ...core.model import Snapshot, Status
 from ...engine.engine import Engine
 from ...store import Find
-from ...web.operations import parse_object, read_query
-from ..jobs.show import dumps
+from ...web.requests import parse_object, read_query
 from . import models, show
 from .parse import Wish, wish
 from .streams import Events, in_conversation

@@ -12,8 +12,8 @@ from starlette.responses import Response
 from starlette.types import ExceptionHandler
 
 from ...core.errors import Invalid, PraisonrunError
+from ...core.json import dumps
 from ...web import errors as problems
-from ..jobs.show import dumps
 
 log = logging.getLogger(__name__)
 

@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from ...core.model import Json, Mode, Run, Snapshot, Status
+from ...core.json import Json, dumps
+from ...core.model import Mode, Run, Snapshot, Status
 from ...journal import format as journal
 from ...journal.attempts import Chapters
 from ...journal.format import HEAD_SIZE, SLOTS, START, Frame, Kind
 from ...journal.formats import FORMATS, Event, events
 from ...journal.reader import Reader
 from ...journal.results import Result
-from ..jobs.show import dumps
 from . import show
 
 Said = tuple[str, dict[str, Json]]

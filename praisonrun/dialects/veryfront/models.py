@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
-from ...core.model import Json
+from ...core.json import Json
 from ...web.errors import Shape
-from ..jobs.models import Text, Whole
+from ...web.fields import Text, Whole
 
 
 def _reachable(public_id: str) -> str:

@@ -8,10 +8,10 @@ import uuid
 from dataclasses import dataclass
 
 from ...core.errors import Invalid
-from ...core.model import Json, canonical
+from ...core.json import Json, canonical_json
 from ...engine.engine import Choice, Submit
 from ...store import Key
-from ..jobs.models import PROMPT_LIMIT
+from ...web.fields import PROMPT_LIMIT
 from .models import Create, Request
 
 TASK = "task:"
@@ -76,7 +76,7 @@ def wish(body: Create) -> Wish:
     )
     key = Key(SCOPE, body.public_id) if body.public_id else None
     told_apart = {"kind": body.kind, "owner": [body.owner.kind, submit.owner], "agent": agent}
-    fingerprint = hashlib.sha256(canonical(told_apart).encode()).hexdigest()
+    fingerprint = hashlib.sha256(canonical_json(told_apart).encode()).hexdigest()
     return Wish(submit, key, fingerprint if key else None, brings_input=given is not None)
 
 

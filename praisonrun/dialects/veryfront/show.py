@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from math import ceil
 
 from ...core.clock import iso
-from ...core.model import Json, Phase, Run, Snapshot, Status
+from ...core.json import Json
+from ...core.model import Phase, Run, Snapshot, Status
 from ...files.artifacts import Artifact
-from ..jobs.artifacts import content_type
+from ...web.responses import content_type
 
 STATUS = {
     Status.QUEUED: "pending",

@@ -12,16 +12,16 @@ from starlette.responses import Response
 
 from ...core.clock import iso
 from ...core.errors import BadRequest, NotFound, RunNotFound
+from ...core.json import Json, dumps
 from ...core.lifecycle import FINAL
-from ...core.model import Json, Run, Snapshot
+from ...core.model import Run, Snapshot
 from ...engine.engine import Engine
 from ...engine.follow import Rendering
 from ...journal import format as journal
 from ...journal.format import START
 from ...web import sse
-from ...web.operations import read_query
+from ...web.requests import read_query
 from ...web.stream_limits import Slots
-from ..jobs.show import dumps
 from . import show
 from .events import Teller, Told, frame_of, last_id
 from .events import sse as encode

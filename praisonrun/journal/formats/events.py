@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 
-from ...core.model import Json, deeper
+from ...core.json import Json, deeper
 from ..format import Frame, Kind, said
 
 Said = tuple[str, dict[str, Json]]

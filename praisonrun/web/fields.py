@@ -1,0 +1,41 @@
+"""Types of fields that several dialects take."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
+
+from ..core.json import Json
+
+PROMPT_LIMIT = 1024 * 1024
+"""Bytes of a prompt."""
+
+
+def _no_nul(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("must not contain NUL")
+    return text
+
+
+def _env_name(name: str) -> str:
+    if not name or "=" in name or "\0" in name or name.startswith("PRAISONRUN_"):
+        raise ValueError("must be a name without '=' or NUL, and not start with PRAISONRUN_")
+    return name
+
+
+Text = Annotated[str, AfterValidator(_no_nul), Field(json_schema_extra={"pattern": "^[^\\u0000]*$"})]
+Name = Annotated[Text, StringConstraints(min_length=1, max_length=128)]
+_NAMED: dict[str, Json] = {"propertyNames": {"pattern": "^(?!PRAISONRUN_)[^=\\u0000]+$"}}
+Envs = Annotated[
+    dict[Annotated[str, AfterValidator(_env_name)], Annotated[Text, Field(strict=True)]],
+    Field(json_schema_extra=_NAMED),
+]
+Whole = Annotated[int, Field(strict=True)]
+_FLAGS = {"": True, "true": True, "True": True, "1": True, "false": False, "False": False, "0": False}
+Flag = Annotated[
+    bool,
+    BeforeValidator(lambda given: _FLAGS.get(given, "neither") if isinstance(given, str) else given),
+    WithJsonSchema({"enum": [True, False, 1, 0, "", "True", "False"]}),
+]
+"""A query parameter that needs no value: `?follow`. Python's True and False are accepted too."""
