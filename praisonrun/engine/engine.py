@@ -330,8 +330,8 @@ def check_cursor(run: Run, after: int, reader: Reader | None) -> None:
 
     Saying so beats skipping: a cursor of another run would otherwise show a part as the whole.
     """
-    offset, slot = journal.place(after)
-    if (offset == 0 and slot <= 1) or (offset == run.journal_end and slot in (0, journal.SLOTS - 1)):
+    offset, slot = journal.split_event_id(after)
+    if (offset == 0 and slot <= 1) or (offset == run.journal_end and slot in (0, journal.IDS_PER_BYTE - 1)):
         return
     if after < 0 or reader is None or not reader.begins_frame(offset):
         raise BadRequest(f"cursor {after} names no event of run {run.id}; start without one")

@@ -248,5 +248,7 @@ def _tail(fd: int) -> Tail:
             started, ended = header, None
         elif header.kind is Kind.ENDED:
             ended = header
-    start, last = (journal.said(scan.payload(fd, header)) if header else None for header in (started, ended))
+    start, last = (
+        journal.json_payload(scan.payload(fd, header)) if header else None for header in (started, ended)
+    )
     return Tail(end, start or None, last or None)

@@ -1,4 +1,4 @@
-"""A journal's attempts told apart: which of them wrote what, and the end of all that they printed."""
+"""Which attempt wrote which frame of a journal, and the output of all attempts together."""
 
 from __future__ import annotations
 
@@ -6,53 +6,53 @@ from bisect import bisect_right
 from collections import deque
 
 from ..core.model import Json
-from .format import START, Frame, Kind, said
+from .format import START, Frame, Kind, json_payload
 from .reader import Reader
 
 _PRINTED = (Kind.STDOUT, Kind.STDERR)
-_INSIDE = bytes(range(0x80, 0xC0))
-"""What stands inside a character of UTF-8, and so is no good beginning."""
+_CONTINUATION = bytes(range(0x80, 0xC0))
+"""The bytes inside a UTF-8 character: a text must not begin with one."""
 
 
-class Chapters:
-    """The attempts of one journal. Learns them from its headers, none of which it reads twice."""
+class AttemptIndex:
+    """The offsets at which a journal's attempts begin. It reads every frame header at most once."""
 
     def __init__(self, *, many: bool) -> None:
-        """Unless there can be `many`, one is all there is, and it starts near the journal's begin."""
+        """Without `many` the journal has one attempt, and the index stops reading after its beginning."""
         self._many = many
-        self._known = START
+        self._read = START
         self._starts: list[int] = []
         self._numbers: list[int] = []
 
-    def learn(self, reader: Reader, end: int) -> None:
-        """Look at everything before `end`."""
+    def read_to(self, reader: Reader, end: int) -> None:
+        """Index the frames before the offset `end`."""
         if self._starts and not self._many:
             return
-        for header in reader.headers(self._known):
+        for header in reader.headers(self._read):
             if header.offset >= end:
                 return
-            self._known = header.end
+            self._read = header.end
             if header.kind is Kind.STARTED:
-                self._note(header.offset, said(reader.payload(header)))
+                self._add(header.offset, json_payload(reader.payload(header)))
 
-    def _note(self, offset: int, started: Json) -> None:
-        """An attempt begins where a process of it is first known: its agent's, or its install command's."""
+    def _add(self, offset: int, started: Json) -> None:
+        """Note an attempt at its first started frame with a pid: its agent's, or its install's."""
         if "pid" in started and started["attempt"] not in self._numbers[-1:]:
             self._starts.append(offset)
             self._numbers.append(started["attempt"])
 
-    def opens(self, offset: int) -> bool:
+    def begins_at(self, offset: int) -> bool:
         """Say whether an attempt begins with the frame at `offset`."""
         return offset in self._starts
 
-    def number(self, offset: int) -> int:
-        """Return the attempt that wrote the frame at `offset`, which `learn` has passed."""
+    def attempt_at(self, offset: int) -> int:
+        """Return the number of the attempt that wrote the frame at `offset`, which must be indexed."""
         at = bisect_right(self._starts, offset)
         return self._numbers[at - 1] if at else 1
 
 
 def last_frame(reader: Reader) -> int | None:
-    """Return the offset of a journal's last frame."""
+    """Return the offset of a journal's last frame; None if it has none."""
     last = None
     for header in reader.headers(START):
         last = header.offset
@@ -60,24 +60,24 @@ def last_frame(reader: Reader) -> int | None:
 
 
 def last_output(reader: Reader, size: int) -> str:
-    """Return the last `size` bytes of what was printed, with a line before each attempt but the first."""
+    """Return the last `size` bytes of all output, with a heading before each attempt after the first."""
     kept: deque[bytes] = deque()
-    total, chapters = 0, Chapters(many=True)
+    total, attempts = 0, AttemptIndex(many=True)
     for frames in reader.windows(START):
-        chapters.learn(reader, frames[-1].end)
-        kept.append(b"".join(_said(frame, chapters) for frame in frames))
+        attempts.read_to(reader, frames[-1].end)
+        kept.append(b"".join(_shown(frame, attempts) for frame in frames))
         total += len(kept[-1])
         while total - len(kept[0]) >= size:
             total -= len(kept.popleft())
     text = b"".join(kept)
     if len(text) > size:
-        text = text[-size:].lstrip(_INSIDE)
+        text = text[-size:].lstrip(_CONTINUATION)
     return text.decode("utf-8", "replace")
 
 
-def _said(frame: Frame, chapters: Chapters) -> bytes:
+def _shown(frame: Frame, attempts: AttemptIndex) -> bytes:
     if frame.kind in _PRINTED:
         return frame.data
-    if chapters.opens(frame.offset) and (number := chapters.number(frame.offset)) > 1:
+    if attempts.begins_at(frame.offset) and (number := attempts.attempt_at(frame.offset)) > 1:
         return b"--- attempt %d ---\n" % number
     return b""

@@ -1,14 +1,14 @@
 """The journal's frame format: encode, decode, event ids. Pure: no files, no clock.
 
-A journal is a 64-byte file header and then frames, appended by the run's shim alone:
+A journal is a 64-byte file header and then frames. Only the run's shim appends them:
 
     word   u32   kind in the top 8 bits, payload length in the lower 24
     check  u32   crc32 of word, time and the frame's own offset
     time   u64   microseconds since the epoch
     payload
 
-The check binds a header to its place, so a cursor into the middle of a frame, or a torn tail, is
-recognised and never read as data. Shim and spawner import this module: standard library only.
+The check binds a header to its offset. So a cursor into the middle of a frame, or a torn tail, is
+recognised and never read as data. Shims import this module: standard library only.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ MAGIC = b"praisonrun journal 1\n"
 START = 64
 """Offset of the first frame."""
 WATCH_AT = 32
-"""Offset of the byte that is `1` while somebody watches: only then does the shim ring the bell."""
+"""Offset of the byte that is `1` while somebody watches the run: the shim rings the bell only then."""
 FILE_HEADER = MAGIC.ljust(START, b"\0")
 MAX_PAYLOAD = (1 << 24) - 1
-SLOTS = 16
-"""Ids for each byte of the file, so one frame may give up to 16 events."""
+IDS_PER_BYTE = 16
+"""Event ids for each byte of the file: an event's id is this times an offset, plus a slot."""
 
 _HEAD = struct.Struct("<IIQ")
 _CHECKED = struct.Struct("<IQQ")
@@ -36,27 +36,27 @@ HEAD_SIZE = _HEAD.size
 
 
 class Kind(IntEnum):
-    """What a frame holds."""
+    """The kind of a frame's payload."""
 
     STDOUT = 1
     STDERR = 2
     EVENT = 3
     """One line that the agent wrote to the FIFO at PRAISONRUN_EVENTS."""
     STARTED = 4
-    """JSON: an attempt's process exists, or is about to."""
+    """JSON: an attempt's process exists (with its `pid`), or will be started next (without)."""
     ENDED = 5
-    """JSON: how the attempt's process ended and what it used. Nothing of that attempt follows."""
+    """JSON: how the attempt's process ended and what it used. It is the attempt's last frame."""
     RESULT = 6
-    """What the agent left at PRAISONRUN_RESULT_PATH."""
+    """The content of the file at PRAISONRUN_RESULT_PATH."""
     DROPPED = 7
-    """JSON: how many bytes the output cap kept out of the journal at this place."""
+    """JSON: how many bytes of each stream the output cap kept out of the journal here."""
 
 
 _KINDS = {int(kind): kind for kind in Kind}
 
 
 class Frame(NamedTuple):
-    """One frame and its place."""
+    """One frame and its offset."""
 
     kind: Kind
     time: int
@@ -87,18 +87,18 @@ class Header(NamedTuple):
 
 
 def head(kind: int, length: int, time: int, offset: int) -> bytes:
-    """Return the header of a frame that will stand at `offset`."""
+    """Return the header of a frame that will be written at `offset`."""
     word = kind << 24 | length
     return _HEAD.pack(word, zlib.crc32(_CHECKED.pack(word, time, offset)), time)
 
 
 def encode(kind: int, data: bytes, time: int, offset: int) -> bytes:
-    """Return a whole frame that will stand at `offset`."""
+    """Return a whole frame that will be written at `offset`."""
     return head(kind, len(data), time, offset) + data
 
 
 def parse_header(buffer: bytes, at: int, offset: int) -> Header | None:
-    """Return the header at `buffer[at:]`, which stands at `offset` of the file; None if there is none."""
+    """Return the header at `buffer[at:]`, which is at `offset` in the file; None if there is none."""
     if len(buffer) - at < HEAD_SIZE:
         return None
     word, check, time = _HEAD.unpack_from(buffer, at)
@@ -109,7 +109,7 @@ def parse_header(buffer: bytes, at: int, offset: int) -> Header | None:
 
 
 def decode(buffer: bytes, offset: int) -> Iterator[Frame]:
-    """Yield the whole frames of `buffer`, whose first byte stands at `offset` of the file.
+    """Yield the whole frames of `buffer`, whose first byte is at `offset` in the file.
 
     Stops at an incomplete frame, which a live journal may end with, and at bytes that are no frame.
     """
@@ -122,8 +122,8 @@ def decode(buffer: bytes, offset: int) -> Iterator[Frame]:
         at = end
 
 
-def said(data: bytes) -> dict[str, Any]:
-    """Return what a frame of JSON says; nothing where a power cut left no more of it than its header."""
+def json_payload(data: bytes) -> dict[str, Any]:
+    """Return the object in a JSON frame; {} if a power cut left only the frame's header."""
     try:
         found = json.loads(data)
     except ValueError:
@@ -132,11 +132,11 @@ def said(data: bytes) -> dict[str, Any]:
 
 
 def event_id(offset: int, slot: int) -> int:
-    """Return the id of the slot-th event of what stands at `offset`."""
-    assert 0 <= slot < SLOTS
-    return offset * SLOTS + slot
+    """Return the id of event number `slot` of the frame at `offset`."""
+    assert 0 <= slot < IDS_PER_BYTE
+    return offset * IDS_PER_BYTE + slot
 
 
-def place(event: int) -> tuple[int, int]:
-    """Return the (offset, slot) that an event id names."""
-    return divmod(event, SLOTS)
+def split_event_id(event: int) -> tuple[int, int]:
+    """Return the (offset, slot) of an event id."""
+    return divmod(event, IDS_PER_BYTE)

@@ -6,36 +6,37 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 
 from .format import START, Frame, Header, Kind
-from .formats import FORMATS, Summary, events
+from .formats import FORMATS, Summary, frame_events
 from .reader import Reader
 
 GLANCE = 16 * 1024
-"""Bytes read at once where other tasks wait: no more than is looked at before they run."""
+"""Bytes of one read: no more than is parsed before other tasks run."""
 HOPS = 512
-"""Frames looked at in one go: a few milliseconds where each has to be read."""
+"""Frames parsed before other tasks run: a few milliseconds' work."""
 
 
 class Progress:
-    """The summary of a growing journal; each look reads only what is new."""
+    """The summary of one journal. Each look reads only what is new."""
 
     def __init__(self, opened: Callable[[], Reader | None], format_name: str) -> None:
         """`opened` opens the journal, or returns None while there is none."""
         self._opened, self._format = opened, format_name
         self._structured = FORMATS[format_name].structured
-        self._telling = {Kind.EVENT, Kind.STARTED} | ({Kind.STDOUT} if self._structured else set())
+        self._kinds = {Kind.EVENT, Kind.STARTED} | ({Kind.STDOUT} if self._structured else set())
+        """The kinds of frames that have something for a summary."""
         self._offset = START
         self._summary = Summary()
         self.last: int | None = None
-        """The offset of the last frame that was looked at."""
+        """The offset of the last frame that was read."""
 
     async def look(self) -> Summary:
-        """Return the summary as of now. Other tasks get their turn during a long journal."""
-        while not self._look():  # noqa: ASYNC110 - nothing to wait for: the work itself goes on
+        """Return the summary as of now. Other tasks run in between while the journal is long."""
+        while not self._look():  # noqa: ASYNC110 - there is no event to wait for: the work itself goes on
             await asyncio.sleep(0)
         return self._summary
 
     def _look(self) -> bool:
-        """Take in some frames. Returns whether those were all."""
+        """Read some new frames. Returns whether those were all."""
         reader = self._opened()
         if reader is None:
             return True
@@ -43,21 +44,21 @@ class Progress:
             hops = 0
             for some in self._new(reader):
                 for found in some:
-                    self._take(reader, found)
+                    self._add(reader, found)
                 hops += len(some)
                 if hops >= HOPS:
                     return False
         return True
 
-    def _take(self, reader: Reader, found: Frame | Header) -> None:
-        if found.kind in self._telling:
+    def _add(self, reader: Reader, found: Frame | Header) -> None:
+        if found.kind in self._kinds:
             frame = found if isinstance(found, Frame) else reader.frame(found)
-            for event in events(self._format, frame):
+            for event in frame_events(self._format, frame):
                 self._summary.add(event)
         self._offset, self.last = found.end, found.offset
 
     def _new(self, reader: Reader) -> Iterator[Sequence[Frame | Header]]:
-        """Yield what was not looked at yet: whole where most of it tells, else hopping over what does not."""
+        """Yield what is new: whole frames if the format needs most of them, else headers only."""
         if self._structured:
             yield from reader.windows(self._offset, GLANCE)
         else:

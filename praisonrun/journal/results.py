@@ -1,4 +1,4 @@
-"""What a journal says in the end: the answer of its latest attempt, and the last lines that were printed."""
+"""The answer of a journal's latest attempt, and the last lines of its output."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from typing import NamedTuple
 
 from ..core.model import Json
 from .format import START, Header, Kind
-from .formats import FORMATS, Summary, events
+from .formats import FORMATS, Summary, frame_events
 from .formats.events import parse_json
 from .reader import Reader
 
 RESULT_SHOWN = 1024 * 1024
-"""Bytes of plain output that a result repeats. It repeats both ends of longer output, half of this each."""
+"""Bytes of plain output in a result. Of longer output it has the first and the last half of this."""
 WORDS_SHOWN = 1000
-"""Characters of a log that an error repeats."""
+"""Characters of output in an error."""
 
 
 class Result(NamedTuple):
-    """What a run answered."""
+    """A run's answer."""
 
     value: Json
     complete: bool = True
-    """False when the output was longer than a result repeats."""
+    """False if the output was longer than RESULT_SHOWN."""
 
 
 def result(reader: Reader, format_name: str) -> Result:
     """Return the answer of the latest attempt.
 
-    In this order: the JSON left at PRAISONRUN_RESULT_PATH, the format's result event, stdout.
+    The first of these that there is: the file at PRAISONRUN_RESULT_PATH, the format's result event, stdout.
     """
-    start, left = _latest_attempt(reader)
-    if left is not None:
-        text = reader.payload(left).decode("utf-8", "replace")
+    start, file = _latest_attempt(reader)
+    if file is not None:
+        text = reader.payload(file).decode("utf-8", "replace")
         found, value = parse_json(text)
         return Result(value if found else text)
     if FORMATS[format_name].structured:
@@ -43,14 +43,14 @@ def result(reader: Reader, format_name: str) -> Result:
 
 
 def _latest_attempt(reader: Reader) -> tuple[int, Header | None]:
-    """Return where the latest attempt begins, and what it left as its result."""
-    start, left = START, None
+    """Return the offset of the latest attempt's last started frame, and its result file's frame, if any."""
+    start, file = START, None
     for header in reader.headers(START):
         if header.kind is Kind.STARTED:
-            start, left = header.offset, None
+            start, file = header.offset, None
         elif header.kind is Kind.RESULT:
-            left = header
-    return start, left
+            file = header
+    return start, file
 
 
 def _answer(reader: Reader, start: int, format_name: str) -> Json:
@@ -58,7 +58,7 @@ def _answer(reader: Reader, start: int, format_name: str) -> Json:
     for frames in reader.windows(start):
         for frame in frames:
             if frame.kind is Kind.STDOUT and may_answer(frame.data):
-                for event in events(format_name, frame):
+                for event in frame_events(format_name, frame):
                     summary.add(event)
     return summary.answer
 
@@ -67,10 +67,10 @@ def _printed(reader: Reader, start: int) -> Result:
     half = RESULT_SHOWN // 2
     total, first, last = 0, bytearray(), bytearray()
     for frames in reader.windows(start):
-        said = b"".join(frame.data for frame in frames if frame.kind is Kind.STDOUT)
-        total += len(said)
-        first += said[: RESULT_SHOWN - len(first)]
-        last += said
+        printed = b"".join(frame.data for frame in frames if frame.kind is Kind.STDOUT)
+        total += len(printed)
+        first += printed[: RESULT_SHOWN - len(first)]
+        last += printed
         del last[:-half]
     if total <= RESULT_SHOWN:
         return Result(first.decode("utf-8", "replace"))
@@ -80,7 +80,7 @@ def _printed(reader: Reader, start: int) -> Result:
 
 
 def last_words(reader: Reader, lines: int) -> str:
-    """Return the last lines that the latest attempt printed, at most WORDS_SHOWN characters of them."""
+    """Return the last `lines` lines of the latest attempt's output, WORDS_SHOWN characters at most."""
     last = bytearray()
     for frames in reader.windows(_latest_attempt(reader)[0]):
         last += b"".join(frame.data for frame in frames if frame.kind in (Kind.STDOUT, Kind.STDERR))
@@ -89,7 +89,7 @@ def last_words(reader: Reader, lines: int) -> str:
 
 
 def last_lines(reader: Reader, kinds: Collection[Kind], count: int) -> tuple[bytes, int]:
-    """Return the last `count` lines of some kinds of output, and the offset after all that was read."""
+    """Return the last `count` lines of some kinds of output, and the offset after the last frame."""
     parts: deque[bytes] = deque()
     lines, end = 0, START
     for frames in reader.windows(START):
@@ -99,6 +99,6 @@ def last_lines(reader: Reader, kinds: Collection[Kind], count: int) -> tuple[byt
         while (fewer := lines - parts[0].count(b"\n")) > count:
             lines = fewer
             parts.popleft()
-    # readlines, unlike splitlines, ends no line at a carriage return, which progress bars are full of.
+    # Unlike splitlines, readlines does not split at a carriage return: progress bars are full of them.
     kept = io.BytesIO(b"".join(parts)).readlines()
     return b"".join(kept[max(len(kept) - count, 0) :]), end

@@ -1,4 +1,4 @@
-"""The shim's end of a journal: append frames, mend a torn tail, survive a full disk, ring the bell.
+"""The shim's end of a journal: append frames, cut off a torn tail, survive a full disk, ring the bell.
 
 One process appends to a journal at a time. Standard library only.
 """
@@ -16,7 +16,7 @@ from praisonrun.journal import scan
 
 Bytes = bytes | memoryview
 _BATCH = 500
-"""Frames in one writev: two buffers each, and the system takes 1024 at most."""
+"""Frames in one writev: they have two buffers each, and the limit of a call is 1024 buffers."""
 
 
 class Journal:
@@ -28,22 +28,23 @@ class Journal:
         self._bell: str | None = None
         self._name = b""
         self._socket: socket.socket | None = None
-        self._torn = True  # whatever stands after the last whole frame
-        self._mend()
+        self._torn = True
+        """Whether there may be bytes after the last whole frame."""
+        self._cut_off()
 
     def ring_at(self, bell: str | None, name: str) -> None:
-        """From now on send `name` to the datagram socket at `bell` when somebody watches."""
+        """Send `name` to the datagram socket at `bell` after each append while the watch byte is set."""
         self._bell, self._name = bell, name.encode()
 
     def append(self, kind: int, *payloads: Bytes) -> bool:
-        """Append a frame for each payload, all or (when the disk refuses) none of each 500."""
+        """Append a frame for each payload. Returns False if the disk refused some: all of a batch or none."""
         done = True
         for at in range(0, len(payloads), _BATCH):
             done &= self._append(kind, payloads[at : at + _BATCH])
         return done
 
     def append_surely(self, kind: int, payload: Bytes) -> None:
-        """Append a frame; while the disk refuses, wait and try again, unless the file was removed."""
+        """Append a frame. While the disk refuses, wait and try again, unless the file was removed."""
         while not self.append(kind, payload) and os.fstat(self.fd).st_nlink:
             time.sleep(0.5)
 
@@ -61,7 +62,7 @@ class Journal:
         return True
 
     def _write(self, parts: list[Bytes], size: int) -> bool:
-        if self._torn and not self._mend():
+        if self._torn and not self._cut_off():
             return False
         try:
             done = os.writev(self.fd, parts)
@@ -71,12 +72,12 @@ class Journal:
                     done += os.write(self.fd, rest[done:])
         except OSError:
             self._torn = True
-            self._mend()
+            self._cut_off()
             return False
         return True
 
-    def _mend(self) -> bool:
-        """Cut off what is no whole frame."""
+    def _cut_off(self) -> bool:
+        """Cut off the bytes after the last whole frame. Returns False if that failed."""
         try:
             os.ftruncate(self.fd, self.end)
             os.lseek(self.fd, self.end, os.SEEK_SET)
@@ -86,7 +87,7 @@ class Journal:
         return True
 
     def _ring(self) -> None:
-        """Tell the server that the journal grew, if somebody watches."""
+        """Tell the server that the journal grew, if somebody watches the run."""
         if self._bell is None or os.pread(self.fd, 1, journal.WATCH_AT) != b"1":
             return
         try:
@@ -95,9 +96,9 @@ class Journal:
                 self._socket.setblocking(False)
             self._socket.sendto(self._name, self._bell)
         except OSError:
-            pass  # no server, or one that has bells enough
+            pass  # no server, or its queue is full
 
     def sync(self) -> None:
-        """Write through to the disk, if it can."""
-        with contextlib.suppress(OSError):  # the outcome is durable in the server's own store
+        """Write the journal through to the disk, if possible."""
+        with contextlib.suppress(OSError):  # the server stores the outcome too
             os.fsync(self.fd)

@@ -56,6 +56,6 @@ def test_a_run_without_a_journal_ends_where_a_journal_begins() -> None:
     assert lifecycle.EMPTY_JOURNAL == START
 
 
-@given(st.integers(0, 2**50), st.integers(0, journal.SLOTS - 1))
+@given(st.integers(0, 2**50), st.integers(0, journal.IDS_PER_BYTE - 1))
 def test_an_event_id_is_its_place(offset: int, slot: int) -> None:
-    assert journal.place(journal.event_id(offset, slot)) == (offset, slot)
+    assert journal.split_event_id(journal.event_id(offset, slot)) == (offset, slot)

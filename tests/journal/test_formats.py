@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from praisonrun.core.model import Failure, Outcome, Status
-from praisonrun.journal.format import SLOTS, START, Frame, Kind, event_id
-from praisonrun.journal.formats import FORMATS, Summary, events, jsonl
+from praisonrun.journal.format import IDS_PER_BYTE, START, Frame, Kind, event_id
+from praisonrun.journal.formats import FORMATS, Summary, frame_events, jsonl
 
 
 def said(kind: Kind, line: str, name: str = "text") -> list[tuple[str, dict[str, Any]]]:
-    return [(event.name, event.data) for event in events(name, Frame(kind, 1, START, line.encode()))]
+    return [(event.name, event.data) for event in frame_events(name, Frame(kind, 1, START, line.encode()))]
 
 
 def fifo(line: str) -> list[tuple[str, dict[str, Any]]]:
@@ -52,7 +52,7 @@ def test_anything_else_is_a_logged_warning(line: str) -> None:
 def test_no_line_breaks_a_format(line: str) -> None:
     for name in FORMATS:
         for kind in (Kind.STDOUT, Kind.STDERR, Kind.EVENT):
-            assert len(said(kind, line, name)) <= SLOTS
+            assert len(said(kind, line, name)) <= IDS_PER_BYTE
 
 
 def test_jsonl_tells_its_lines_apart() -> None:
@@ -71,14 +71,14 @@ def test_jsonl_tells_its_lines_apart() -> None:
 
 def test_ids_are_the_frame_s_place() -> None:
     frame = Frame(Kind.STDOUT, 1, 500, b'{"type": "result", "usage": {"n": 1}}\n')
-    assert [event.id for event in events("jsonl", frame)] == [event_id(500, 0), event_id(500, 1)]
+    assert [event.id for event in frame_events("jsonl", frame)] == [event_id(500, 0), event_id(500, 1)]
 
 
 def summed(*lines: str) -> Summary:
     summary = Summary()
     for at, line in enumerate(lines):
         kind = Kind.STARTED if "pid" in line else Kind.STDOUT
-        for event in events("jsonl", Frame(kind, 1, START + at * 1000, line.encode())):
+        for event in frame_events("jsonl", Frame(kind, 1, START + at * 1000, line.encode())):
             summary.add(event)
     return summary
 
@@ -117,7 +117,7 @@ def test_a_new_attempt_starts_afresh() -> None:
 
 def test_a_result_is_found_where_its_word_is_escaped_and_lines_that_cannot_be_one_are_not_parsed() -> None:
     escaped = rb'{"type": "re\u0073ult", "result": 7}'
-    assert [name for name, _ in jsonl.read(escaped.decode())] == ["result"]
+    assert [name for name, _ in jsonl.parse(escaped.decode())] == ["result"]
     assert jsonl.may_answer(escaped)
     assert jsonl.may_answer(b'{"type":"result"}')
     assert not jsonl.may_answer(b'{"type":"message","text":"hi"}')

@@ -39,7 +39,7 @@ from praisonrun.engine.submit import new_suffix
 from praisonrun.files.run_files import RunDir
 from praisonrun.journal import format as journal
 from praisonrun.journal.format import HEAD_SIZE, MAX_PAYLOAD, START, Kind
-from praisonrun.journal.formats import FORMATS, events
+from praisonrun.journal.formats import FORMATS, frame_events
 from praisonrun.journal.reader import Reader
 from praisonrun.journal.results import last_lines, last_words, result
 from praisonrun.journal.writer import Journal
@@ -238,8 +238,8 @@ def printed(data: bytes) -> None:
             frame = journal.Frame(kind, 1, START, data)
             if kind in (Kind.STARTED, Kind.DROPPED):  # the shim's own; a power cut may have taken their end
                 frame = frame._replace(data=json.dumps({"attempt": 1, "pid": 2}).encode()[: len(data)])
-            found = events(name, frame)
-            assert [journal.place(event.id) for event in found] == [
+            found = frame_events(name, frame)
+            assert [journal.split_event_id(event.id) for event in found] == [
                 (START, slot) for slot in range(len(found))
             ]
             assert all(isinstance(json.loads(dumps(event.data)), dict) for event in found)

@@ -157,7 +157,7 @@ def last(shown: Snapshot, answer: Result, base: str) -> list[Told]:
 def done_id(run: Run) -> int:
     """Return the id of a final run's last event."""
     assert run.journal_end is not None
-    return journal.event_id(run.journal_end, journal.SLOTS - 1)
+    return journal.event_id(run.journal_end, journal.IDS_PER_BYTE - 1)
 
 
 def payload(event: Told) -> dict[str, Json]:

@@ -18,7 +18,7 @@ from ...engine.engine import Engine, check_cursor
 from ...engine.follow import Rendering
 from ...journal import format as journal
 from ...journal.format import START, Frame, Kind
-from ...journal.formats import events
+from ...journal.formats import frame_events
 from ...journal.results import last_lines
 from ...web.requests import base_url, read_query
 from ...web.sse import HEARTBEAT, HELLO, UNBUFFERED, last_event_id
@@ -123,7 +123,7 @@ class Streams:
 
         A stream that ends without these ended early: the run was deleted, or the server stops.
         """
-        offset = journal.place(after)[0]
+        offset = journal.split_event_id(after)[0]
         if after < show.QUEUED_ID:
             yield encode([show.first(run)])
         name = await self._engine.format_of(run)
@@ -146,7 +146,7 @@ class Streams:
     async def _page(self, shown: Snapshot, after: int, limit: int, url: str) -> tuple[list[show.Told], bool]:
         told = [show.first(shown.run)] if after < show.QUEUED_ID else []
         name = await self._engine.format_of(shown.run)
-        offset = start = max(journal.place(after)[0], START)
+        offset = start = max(journal.split_event_id(after)[0], START)
         reader = self._engine.reader(shown.run.id)
         with reader or nullcontext():
             while reader and len(told) < limit and (frames := reader.frames(offset)):
@@ -164,7 +164,7 @@ class Streams:
 
     def _rest(self, run_id: str, name: str, after: int) -> tuple[list[show.Told], int]:
         """Return what follows a cursor inside its own frame, and the offset after that frame."""
-        offset = journal.place(after)[0]
+        offset = journal.split_event_id(after)[0]
         reader = self._engine.reader(run_id)
         with reader or nullcontext():
             frames = reader.frames(offset)[:1] if reader else []
@@ -197,7 +197,7 @@ class Streams:
 
 
 def _of(run_id: str, name: str, frames: list[Frame]) -> list[show.Told]:
-    told = (show.told(run_id, event) for frame in frames for event in events(name, frame))
+    told = (show.told(run_id, event) for frame in frames for event in frame_events(name, frame))
     return [event for event in told if event is not None]
 
 

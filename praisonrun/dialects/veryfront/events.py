@@ -14,15 +14,15 @@ from typing import NamedTuple
 from ...core.json import Json, dumps
 from ...core.model import Mode, Run, Snapshot, Status
 from ...journal import format as journal
-from ...journal.attempts import Chapters
-from ...journal.format import HEAD_SIZE, SLOTS, START, Frame, Kind
-from ...journal.formats import FORMATS, Event, events
+from ...journal.attempts import AttemptIndex
+from ...journal.format import HEAD_SIZE, IDS_PER_BYTE, START, Frame, Kind
+from ...journal.formats import FORMATS, Event, frame_events
 from ...journal.reader import Reader
 from ...journal.results import Result
 from . import show
 
 Said = tuple[str, dict[str, Json]]
-PER_FRAME = HEAD_SIZE * SLOTS
+PER_FRAME = HEAD_SIZE * IDS_PER_BYTE
 """Ids that one frame may use."""
 _TOKENS = {
     "inputTokens": ("input_tokens",),
@@ -50,14 +50,14 @@ class Teller:
         self._run, self._format, self._reader = run, format_name, reader
         self._plain = not FORMATS[format_name].structured
         self._message = show.message_id(run.id)
-        self._chapters = Chapters(many=run.retries > 0 or run.mode is Mode.SERVICE)
+        self._attempts = AttemptIndex(many=run.retries > 0 or run.mode is Mode.SERVICE)
 
     def told(self, frames: list[Frame]) -> list[Told]:
         """Return the events of some frames that follow each other, in order."""
         reader = self._reader() if frames else None
         if reader is not None:
             with reader:
-                self._chapters.learn(reader, frames[-1].end)
+                self._attempts.read_to(reader, frames[-1].end)
         return [event for frame in frames for event in self._of(frame)]
 
     def last(self, shown: Snapshot, answer: Result) -> Told:
@@ -76,7 +76,7 @@ class Teller:
         return Told(last_id(run), said[0], {**said[1], "attempt": run.attempt}, run.finished_at or 0)
 
     def _of(self, frame: Frame) -> list[Told]:
-        attempt = self._chapters.number(frame.offset)
+        attempt = self._attempts.attempt_at(frame.offset)
         first = journal.event_id(frame.offset, 0)
         return [
             Told(first + place, kind, {**payload, "attempt": attempt}, frame.time)
@@ -86,13 +86,13 @@ class Teller:
     def _said(self, frame: Frame, attempt: int) -> Iterator[Said]:
         text = self._text(attempt)
         if frame.kind is Kind.ENDED:
-            if journal.said(frame.data).get("pid") is not None:
+            if journal.json_payload(frame.data).get("pid") is not None:
                 yield "TEXT_MESSAGE_END", text
             return
-        opens = self._chapters.opens(frame.offset)
+        opens = self._attempts.begins_at(frame.offset)
         if opens and attempt == 1:
             yield "RUN_STARTED", self._names()
-        for event in events(self._format, frame):
+        for event in frame_events(self._format, frame):
             if event.name != "status" or not opens or attempt > 1 or "phase" in event.data:
                 yield from self._mapped(event, text)
         if opens:
@@ -165,12 +165,12 @@ def _tokens(usage: Json) -> dict[str, int]:
 def last_id(run: Run) -> int:
     """Return the id of a final run's last event."""
     assert run.journal_end is not None
-    return journal.event_id(run.journal_end, SLOTS - 1)
+    return journal.event_id(run.journal_end, IDS_PER_BYTE - 1)
 
 
 def frame_of(reader: Reader, event: int) -> int | None:
     """Return the offset of the frame that an event's id names, None where there is no such frame."""
-    at = journal.place(event)[0]
+    at = journal.split_event_id(event)[0]
     return next(
         (offset for offset in range(at, max(at - HEAD_SIZE, START - 1), -1) if reader.begins_frame(offset)),
         None,

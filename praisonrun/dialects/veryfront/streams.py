@@ -149,7 +149,7 @@ class Events:
         """
         if after < journal.event_id(START, 0):
             return START
-        if run.status in FINAL and journal.place(after)[0] == run.journal_end:
+        if run.status in FINAL and journal.split_event_id(after)[0] == run.journal_end:
             return run.journal_end
         reader = self._engine.reader(run.id)
         with reader or nullcontext():

@@ -1,7 +1,7 @@
-"""What an agent's output means: frames become events, events fold into a summary.
+"""What an agent's output means: frames become events, and events are folded into a summary.
 
-A format is one small parser without state across lines, so a live stream, a poll and a replay
-years later give the same events. New formats register in `FORMATS`; nothing else knows them.
+A format is a small parser without state between lines, so a live stream, a poll and a replay years
+later give the same events. New formats are registered in `FORMATS`; nothing else knows them.
 """
 
 from __future__ import annotations
@@ -11,38 +11,38 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ...core.model import Failure, Json, Outcome, Status
-from ..format import SLOTS, Frame, Kind, event_id
+from ..format import IDS_PER_BYTE, Frame, Kind, event_id
 from . import jsonl, text
-from .events import Said, of_fifo_line, of_frame
+from .events import ParsedEvent, parse_event_line, parse_other_frame
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """How one kind of agent speaks on stdout."""
+    """How one kind of agent writes to stdout."""
 
-    read: Callable[[str], Iterable[Said]]
-    """What one stdout frame says."""
+    parse: Callable[[str], Iterable[ParsedEvent]]
+    """Returns the events of one stdout frame."""
     structured: bool
-    """True: one line a frame, and a run owes a result event. False: partial lines are shown as they come."""
+    """True: a frame is one line, and a run must end with a result event. False: partial lines are shown."""
     may_answer: Callable[[bytes], bool] = lambda _: False
-    """Whether a stdout frame could hold the result event: cheap to ask, and never wrong with no."""
+    """Whether a stdout frame could hold the result event. It is fast; False is always right."""
 
 
 SHOWN = 4096
-"""Characters of a step or a message that a poll repeats. The stream has all of it."""
+"""Characters of a step or a message in a run's status. The stream has all of it."""
 ERROR_LIMIT = 64 * 1024
-"""Characters of an agent's own error that its run keeps."""
+"""Characters of an agent's own error that are stored with its run."""
 USAGE_NAMES = 100
-"""Different numbers that are summed up for a run: every list reads them, whatever an agent invents."""
+"""Different numbers in a run's usage: every list of runs reads them, whatever an agent invents."""
 
 FORMATS = {
-    "text": Format(text.read, structured=False),
-    "jsonl": Format(jsonl.read, structured=True, may_answer=jsonl.may_answer),
+    "text": Format(text.parse, structured=False),
+    "jsonl": Format(jsonl.parse, structured=True, may_answer=jsonl.may_answer),
 }
 
 
 class Event(NamedTuple):
-    """One thing that a run said or did, with its id in the run's stream."""
+    """One thing that a run printed or did, with its id in the run's stream."""
 
     id: int
     name: str
@@ -51,35 +51,35 @@ class Event(NamedTuple):
     """Microseconds since the epoch."""
 
 
-def events(name: str, frame: Frame) -> list[Event]:
+def frame_events(format_name: str, frame: Frame) -> list[Event]:
     """Return the events of one frame, in order, each with its id."""
     match frame.kind:
         case Kind.STDOUT:
-            said = FORMATS[name].read(frame.data.decode("utf-8", "replace"))
+            parsed = FORMATS[format_name].parse(frame.data.decode("utf-8", "replace"))
         case Kind.EVENT:
-            said = of_fifo_line(frame.data.decode("utf-8", "replace"))
+            parsed = parse_event_line(frame.data.decode("utf-8", "replace"))
         case _:
-            said = of_frame(frame)
+            parsed = parse_other_frame(frame)
     return [
-        Event(event_id(frame.offset, slot), what, data, frame.time)
-        for slot, (what, data) in zip(range(SLOTS), said, strict=False)
+        Event(event_id(frame.offset, slot), name, data, frame.time)
+        for slot, (name, data) in zip(range(IDS_PER_BYTE), parsed, strict=False)
     ]
 
 
 @dataclass(slots=True)
 class Summary:
-    """What a poll shows of a journal: the fold of its events."""
+    """What a run's status shows of its journal: its events, folded."""
 
     progress: dict[str, Json] = field(default_factory=dict)
     usage: dict[str, Json] = field(default_factory=dict)
     ended: bool = False
-    """Whether the agent gave a result event in its latest attempt."""
+    """Whether the latest attempt gave a result event."""
     answer: Json = None
     error: str | None = None
-    """What the result event said went wrong."""
+    """The error in that result event."""
 
     def add(self, event: Event) -> None:
-        """Take in one event."""
+        """Fold in one event."""
         match event.name:
             case "status":
                 self.progress, self.ended, self.answer, self.error = {}, False, None, None
@@ -94,7 +94,7 @@ class Summary:
                 self.answer, self.error = event.data.get("result"), event.data.get("error")
 
     def outcome(self) -> Outcome | None:
-        """Return the agent's own verdict, or None when it gave none."""
+        """Return the outcome that the agent's result event states; None without one."""
         if not self.ended:
             return None
         if self.error is None:
@@ -102,7 +102,7 @@ class Summary:
         return Outcome(Status.FAILED, Failure.AGENT_ERROR, self.error[:ERROR_LIMIT])
 
     def stored(self) -> dict[str, Json] | None:
-        """Return what is kept in the row of a final run."""
+        """Return what the row of a final run keeps."""
         return {"progress": self.progress, "usage": self.usage} if self.progress or self.usage else None
 
 

@@ -1,69 +1,70 @@
-"""The vocabulary of events, and what frames other than stdout say."""
+"""The events that runs have, and the parsers of all frames but stdout, which is a format's."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Iterable, Mapping
+from typing import TypeAlias
 
 from ...core.json import Json, deeper
-from ..format import Frame, Kind, said
+from ..format import Frame, Kind, json_payload
 
-Said = tuple[str, dict[str, Json]]
-"""An event before it has an id: its name and its fields."""
+ParsedEvent: TypeAlias = tuple[str, dict[str, Json]]
+"""An event without an id yet: its name and its fields."""
 
 DEPTH = 100
-"""Levels that an agent's JSON may nest; beyond, it is plain text."""
+"""Levels to which an agent's JSON may nest; deeper JSON is taken as plain text."""
 LOG_LIMIT = 300
 """Characters of a line that a warning repeats."""
 NAME_LIMIT = 128
-"""Characters of a number's name in `usage`."""
+"""Characters of a name in `usage`; longer names are left out."""
 _PROGRESS = ("percentage", "step", "steps_completed", "steps_total", "message")
 
 
-def log(stream: str, said: str) -> Said:
-    """Return what stands on `stream`, or what praisonrun has to say about it."""
-    return "log", {"stream": stream, "text": said, "message": said.removesuffix("\n")}
+def log(stream: str, text: str) -> ParsedEvent:
+    """Return a log event. `stream` is stdout, stderr, or praisonrun for what praisonrun itself says."""
+    return "log", {"stream": stream, "text": text, "message": text.removesuffix("\n")}
 
 
-def of_frame(frame: Frame) -> Iterable[Said]:
-    """Return what a frame that no format reads says."""
+def parse_other_frame(frame: Frame) -> Iterable[ParsedEvent]:
+    """Return the events of a frame that is neither stdout nor an event line."""
     match frame.kind:
         case Kind.STDERR:
             return [log("stderr", frame.data.decode("utf-8", "replace"))]
         case Kind.STARTED:
-            started = said(frame.data)
+            started = json_payload(frame.data)
             more = {"phase": started["phase"]} if "phase" in started else {}
             if "pid" in started:
                 return [("status", {"status": "running", "attempt": started["attempt"], **more})]
         case Kind.DROPPED:
-            lost = said(frame.data)
-            return [log("praisonrun", f"output cap reached: {sum(lost.values())} bytes dropped here\n")]
+            dropped = json_payload(frame.data)
+            return [log("praisonrun", f"output cap reached: {sum(dropped.values())} bytes dropped here\n")]
     return []
 
 
-def of_fifo_line(line: str) -> list[Said]:
-    """Return what a line at PRAISONRUN_EVENTS says; anything odd is a logged warning."""
-    said = parse_object(line)
-    if said is None:
+def parse_event_line(line: str) -> list[ParsedEvent]:
+    """Return the events of a line from PRAISONRUN_EVENTS; a warning if it has none that is known."""
+    found = parse_object(line)
+    if found is None:
         return [log("praisonrun", f"event ignored, not a JSON object: {line.strip()[:LOG_LIMIT]}\n")]
-    kind = said.get("type")
+    kind = found.get("type")
     if isinstance(kind, str) and kind in ("message", "tool_call", "log"):
-        return [typed(kind, said)]
-    found = [*progress(said), *usage(said.get("usage"))]
-    if not found and isinstance(said.get("message"), str):
-        found = [("message", {"text": said["message"]})]
-    return found or [log("praisonrun", f"event ignored, nothing known in it: {line.strip()[:LOG_LIMIT]}\n")]
+        return [typed(kind, found)]
+    parsed = [*progress(found), *usage(found.get("usage"))]
+    if not parsed and isinstance(found.get("message"), str):
+        parsed = [("message", {"text": found["message"]})]
+    return parsed or [log("praisonrun", f"event ignored, nothing known in it: {line.strip()[:LOG_LIMIT]}\n")]
 
 
 def parse_object(line: str) -> dict[str, Json] | None:
-    """Return the JSON object that a line holds, or None."""
+    """Return the JSON object in a line; None if it is anything else."""
     _, value = parse_json(line)
     return value if isinstance(value, dict) else None
 
 
 def parse_json(text: str) -> tuple[bool, Json]:
-    """Return whether an agent's text is JSON that can also be shown again, and its value."""
+    """Return whether a text is JSON that is safe to encode again, and its value."""
     try:
         value = _DECODER.decode(text)
     except (ValueError, RecursionError):
@@ -73,37 +74,38 @@ def parse_json(text: str) -> tuple[bool, Json]:
     return True, value
 
 
-def progress(said: Mapping[str, Json]) -> list[Said]:
-    """Return a progress event when the object tells of progress."""
+def progress(fields: Mapping[str, Json]) -> list[ParsedEvent]:
+    """Return a progress event if the object has a field of progress other than `message`."""
     found: dict[str, Json] = {}
     for key in _PROGRESS:
-        value = said.get("current_step") if key == "step" and "step" not in said else said.get(key)
+        value = fields.get("current_step") if key == "step" and "step" not in fields else fields.get(key)
         if key in ("step", "message"):
             if isinstance(value, str):
                 found[key] = value
         elif (number := _number(value)) is not None:
             found[key] = min(max(number, 0.0), 100.0) if key == "percentage" else max(int(number), 0)
-    telling = found.keys() - {"message"}
-    return [("progress", found)] if telling else []
+    return [("progress", found)] if found.keys() - {"message"} else []
 
 
-def usage(value: Json) -> list[Said]:
-    """Return a usage event for an object of numbers (tokens, cost)."""
+def usage(value: Json) -> list[ParsedEvent]:
+    """Return a usage event for an object with numbers (tokens, cost)."""
     if not isinstance(value, dict):
         return []
     numbers = {key: n for key, n in value.items() if len(key) <= NAME_LIMIT and _number(n) is not None}
     return [("usage", numbers)] if numbers else []
 
 
-def typed(kind: str, said: Mapping[str, Json]) -> Said:
-    """Return the message, tool_call or log event that an object tells of."""
-    text = said.get("text", said.get("message", said.get("content", "")))
+def typed(kind: str, fields: Mapping[str, Json]) -> ParsedEvent:
+    """Return the event of an object whose type is message, tool_call or log."""
+    text = fields.get("text", fields.get("message", fields.get("content", "")))
     shown = text if isinstance(text, str) else json.dumps(text)
     if kind == "log":
         return log("praisonrun", shown)
     if kind == "message":
-        return "message", {"text": shown, **({"delta": True} if said.get("delta") is True else {})}
-    return "tool_call", {key: said[key] for key in ("name", "input", "id", "output", "status") if key in said}
+        return "message", {"text": shown, **({"delta": True} if fields.get("delta") is True else {})}
+    return "tool_call", {
+        key: fields[key] for key in ("name", "input", "id", "output", "status") if key in fields
+    }
 
 
 def _number(value: Json) -> float | None:

@@ -1,4 +1,4 @@
-"""JSON lines: one object a line, told apart by `type`; anything else is a log line.
+"""JSON lines: one object per line with a `type`; any other line is a log line.
 
 progress {percentage, step, …} · delta {text} · message {text} · tool_call {name, input} ·
 usage {input_tokens, …} · result {result | text, error?, is_error?, usage?}
@@ -9,39 +9,41 @@ from __future__ import annotations
 import json
 
 from ...core.model import Json
-from .events import Said, log, parse_object, progress, typed, usage
+from .events import ParsedEvent, log, parse_object, progress, typed, usage
 
 
-def read(printed: str) -> list[Said]:
-    """Return what one line says."""
-    said = parse_object(printed)
-    if said is None or not isinstance(said.get("type"), str):
-        return [log("stdout", printed)]
-    match said["type"]:
+def parse(line: str) -> list[ParsedEvent]:
+    """Return the events of one line."""
+    found = parse_object(line)
+    if found is None or not isinstance(found.get("type"), str):
+        return [log("stdout", line)]
+    return _typed_events(found["type"], found) or [log("stdout", line)]
+
+
+def _typed_events(kind: str, found: dict[str, Json]) -> list[ParsedEvent]:
+    match kind:
         case "progress":
-            found = [*progress(said), *usage(said.get("usage"))]
+            return [*progress(found), *usage(found.get("usage"))]
         case "delta":
-            found = [typed("message", {**said, "delta": True})]
-        case "message" | "tool_call" as kind:
-            found = [typed(kind, said)]
+            return [typed("message", {**found, "delta": True})]
+        case "message" | "tool_call":
+            return [typed(kind, found)]
         case "usage":
-            found = usage(said.get("usage", said))
+            return usage(found.get("usage", found))
         case "result":
-            found = [_result(said), *usage(said.get("usage"))]
-        case _:
-            found = []
-    return found or [log("stdout", printed)]
+            return [_result(found), *usage(found.get("usage"))]
+    return []
 
 
-def may_answer(printed: bytes) -> bool:
-    """Say whether a line could be a result: one that spells the word, or hides it in an escape."""
-    return b"result" in printed or b"\\u" in printed
+def may_answer(line: bytes) -> bool:
+    """Say whether a line could be a result event: it contains the word, or an escape that may hide it."""
+    return b"result" in line or b"\\u" in line
 
 
-def _result(said: dict[str, Json]) -> Said:
-    answer = said.get("result", said.get("text"))
-    error = said.get("error")
-    if error is None and said.get("is_error") is True:
+def _result(found: dict[str, Json]) -> ParsedEvent:
+    answer = found.get("result", found.get("text"))
+    error = found.get("error")
+    if error is None and found.get("is_error") is True:
         error = answer if isinstance(answer, str) else "the agent reported an error"
     if error is None:
         return "result", {"result": answer}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .events import Said, log
+from .events import ParsedEvent, log
 
 
-def read(printed: str) -> list[Said]:
-    """Return one log event for a frame, however many lines it holds."""
-    return [log("stdout", printed)]
+def parse(text: str) -> list[ParsedEvent]:
+    """Return one log event for a frame, whatever number of lines it holds."""
+    return [log("stdout", text)]
