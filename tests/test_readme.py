@@ -1,45 +1,57 @@
-"""README is true: its commands are CI's, its curl lines work as printed, its agents.yaml parses."""
+"""README is true and short: its commands are CI's, its session runs as printed, its first screen is one."""
 
 from __future__ import annotations
 
 import os
+import queue
 import re
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import pytest
-
-from praisonrun.agents import Catalog
-
-from .rigs.harness import Server
+from .rigs import pages
+from .rigs.pages import README
 from .rigs.places import ROOT
 
-TEXT = (ROOT / "README.md").read_text()
+TEXT = README.read_text()
+DEVELOPMENT = ROOT / "docs" / "development.md"
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+def blocks() -> list[str]:
+    return [block.text for block in pages.blocks(README, "sh")]
 
 
-def test_ci_runs_what_readme_says_and_nothing_else() -> None:
+def test_ci_runs_what_the_pages_say_and_nothing_else() -> None:
     script = (ROOT / ".ci" / "run").read_text().splitlines()
     commands = [line for line in script if line and not line.startswith(("#", "set ", "cd "))]
     assert commands
-    told = {line for block in blocks("sh") for line in block.splitlines()}
-    assert set(commands) <= told | {".ci/versions lowest python3"}
-    assert any(command.endswith("pytest") for command in commands)
+    told = {line for block in pages.blocks(DEVELOPMENT, "sh") for line in block.text.splitlines()}
+    assert set(commands) <= told | {line for block in blocks() for line in block.splitlines()}
+    assert any(command.endswith("pytest") and f"{command}\n" in blocks() for command in commands)
+
+
+def test_it_is_short() -> None:
+    lines = TEXT.splitlines()
+    assert len(lines) <= 120
+    first = [line.startswith("## ") for line in lines].index(True)
+    assert first <= 40
+    screen = "\n".join(lines[:first])
+    for part in ("kill -9", "pip install", "agents:", "praisonrun serve", "praisonrun check", "docs/"):
+        assert part in screen
 
 
 def test_the_first_command_sets_up_and_runs() -> None:
-    first = blocks("sh")[0].strip()
+    first = blocks()[0].strip()
     assert first.startswith("python3 -m venv .venv && ")
     assert 'praisonrun run "' in first
 
 
 def test_the_main_job_as_readme_has_it(tmp_path: Path) -> None:
     """The run of the first command, with this interpreter's praisonrun and a state of its own."""
-    prompt = re.search(r'praisonrun run "([^"]+)"', blocks("sh")[0])
+    prompt = re.search(r'praisonrun run "([^"]+)"', blocks()[0])
     assert prompt is not None
     environ = {**os.environ, "XDG_STATE_HOME": str(tmp_path), "PRAISONRUN_PORT": str(_free_port())}
     done = subprocess.run(
@@ -59,36 +71,70 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def curls() -> list[str]:
-    joined = "\n".join(blocks("sh")).replace("\\\n", " ")
-    return [line.split("  #")[0].strip() for line in joined.splitlines() if line.startswith("curl ")]
+class Terminal:
+    """A shell that is typed into, and the lines that it and its jobs print."""
+
+    def __init__(self, shell: subprocess.Popen[str]) -> None:
+        self._shell = shell
+        self._lines: queue.Queue[str | None] = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self._shell.stdout is not None
+        for line in self._shell.stdout:
+            self._lines.put(line.removesuffix("\n"))
+        self._lines.put(None)
+
+    def type(self, command: str) -> None:
+        assert self._shell.stdin is not None
+        self._shell.stdin.write(f"{command}\n")
+        self._shell.stdin.flush()
+
+    def until(self, shown: str) -> None:
+        """Return when a line that a page shows was printed."""
+        told = []
+        while (line := self._lines.get(timeout=20)) is not None:
+            told.append(line)
+            if pages.matches([shown], [line]):
+                return
+        raise AssertionError(f"{shown!r} is not in {told}")
 
 
-def test_there_are_curl_lines() -> None:
-    assert len(curls()) > 8
+@contextmanager
+def terminal(home: Path, port: int) -> Iterator[Terminal]:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    mine = {"PATH": path, "PRAISONRUN_STATE": str(home / "state"), "PRAISONRUN_PORT": str(port)}
+    with subprocess.Popen(
+        ["bash"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        cwd=home, env={**os.environ, **mine},
+    ) as shell:  # fmt: skip
+        try:
+            yield Terminal(shell)
+        finally:
+            subprocess.run(
+                [sys.executable, "-m", "praisonrun", "stop", "--cancel"],
+                env={**os.environ, **mine},
+                check=True,
+            )
+            shell.kill()
 
 
-@pytest.mark.skipif(not any(Path(d, "curl").exists() for d in os.get_exec_path()), reason="curl is missing")
-def test_every_curl_line_works(server: Server) -> None:
-    run_id = server.submit("story")
-    server.ended(run_id)
-    for line in curls():
-        here = line.replace("http://127.0.0.1:8005", server.url)
-        done = subprocess.run(
-            ["/bin/sh", "-c", f"{here} --fail-with-body -sS"],
-            capture_output=True, text=True, env={**os.environ, "ID": run_id}, timeout=20,
-        )  # fmt: skip
-        assert done.returncode == 0, (line, done.stdout, done.stderr)
-        assert done.stdout, line
-
-
-def test_the_agents_file_in_readme_is_one(tmp_path: Path) -> None:
-    (sample,) = blocks("yaml")
-    file = tmp_path / "agents.yaml"
-    file.write_text(sample)
-    names = [agent.name for agent in Catalog(file, [tmp_path], os.environ).all()]
-    assert names[0] == "hello"
-    assert len(names) > 1
+def test_the_session_of_the_first_screen(tmp_path: Path) -> None:
+    """Each command is typed once the lines before it were seen. The agent sleeps less than the page's."""
+    (session,) = pages.blocks(README, "console")
+    listing, *steps = pages.steps(session)
+    (tmp_path / "agents.yaml").write_text("\n".join(listing.shown).replace("sleep 2", "sleep 0.2"))
+    os.mkfifo(tmp_path / "server.log")
+    port = _free_port()
+    with terminal(tmp_path, port) as shell, ExitStack() as logs:
+        for step in steps:
+            shell.type(step.command)
+            if "serve" in step.command:
+                log = logs.enter_context((tmp_path / "server.log").open())
+                assert any("listens on" in line for line in log)
+            for line in step.shown:
+                if not line.startswith("[1]"):  # what only a shell with a terminal says
+                    shell.until(line.replace(":8005", f":{port}"))
 
 
 def test_the_repo_s_own_agents_file_is_fine() -> None:

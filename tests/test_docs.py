@@ -1,0 +1,256 @@
+"""The pages are true: their commands run, their output is what comes, their agents files are good."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import json
+import os
+import plistlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from praisonrun.agents import entry
+from praisonrun.cli import check
+from praisonrun.cli.commands import program
+from praisonrun.core.model import Failure
+from praisonrun.dialects.jobs import models
+
+from .rigs import pages
+from .rigs.harness import Server
+from .rigs.pages import PAGES, README, Block
+from .rigs.places import ROOT
+from .rigs.wire_rig import table
+
+INSTALL = "docs/install.md"
+"""Its commands download and install: the tests of the single file try them."""
+UNTESTED = {
+    "docs/development.md": ["a package index"],
+    "docs/figures.md": ["six minutes", "an hour", "these packages"],
+    "docs/operating.md": ["systemd"],
+    "docs/recipes.md": ["the program itself", "praisonai and a model"],
+}
+"""Every block that no test runs, by what it needs."""
+AGENTS = """
+default: hello
+agents:
+  hello: {command: ["{python}", -c, "from praisonrun.demo import main; main(0)"]}
+  count: {command: [sh, -c, 'for n in 1 2 3 4 5; do echo line $n; sleep 2; done']}
+  server: {mode: service, command: ["{python}", -m, http.server, "{port}", --bind, 127.0.0.1], port: auto}
+"""
+"""What the pages speak of. This `hello` does not pause."""
+SERVED = "127.0.0.1:8005"
+END = "\x1e"
+TEXT = "\n".join(page.read_text() for page in PAGES)
+"""All pages."""
+
+
+def runnable(page: Path) -> Iterator[Block]:
+    """Yield the blocks of a page that this file runs; what CI or test_readme runs is theirs."""
+    ci = (ROOT / ".ci" / "run").read_text()
+    for block in pages.blocks(page, "sh", "console"):
+        if block.needs or block.text in ci or serves(block) or "python3 -m venv" in block.text:
+            continue
+        if "kill -9" not in block.text:  # the session of the first screen, which test_readme runs
+            yield block
+
+
+def serves(block: Block) -> bool:
+    return re.fullmatch(r"praisonrun serve.*\n", block.text) is not None
+
+
+RUN = [page for page in PAGES if str(page.relative_to(ROOT)) != INSTALL and any(runnable(page))]
+"""The pages with commands that this file runs."""
+
+
+def name_of(page: Path) -> str:
+    return page.name
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for all pages."""
+    home = tmp_path_factory.mktemp("docs")
+    (home / "agents.yaml").write_text(AGENTS)
+    with Server(home, home / "agents.yaml") as server:
+        server.start()
+        yield server
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is missing")
+@pytest.mark.parametrize("page", RUN, ids=name_of)
+def test_every_command_works_and_says_what_its_page_shows(page: Path, house: Server, tmp_path: Path) -> None:
+    """All blocks of a page run in one shell, in order, in a directory of their own."""
+    steps = [step for block in runnable(page) for step in pages.steps(block)]
+    script = "set -euo pipefail\n" + "".join(f"{step.command.rstrip()}\nprintf '{END}'\n" for step in steps)
+    (tmp_path / ".curlrc").write_text("silent\nshow-error\nfail-with-body\nmax-time = 20\n")
+    (tmp_path / "token").write_text("not asked for, but sent\n")
+    shutil.copy(ROOT / "agents.yaml", tmp_path)
+    served = house.url.removeprefix("http://")
+    done = subprocess.run(
+        ["bash", "-c", script.replace(SERVED, served)],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=30, cwd=tmp_path,
+        env=environ(house, CURL_HOME=str(tmp_path)),
+    )  # fmt: skip
+    told = done.stdout.replace("\r\n", "\n").replace(served, SERVED).split(END)
+    at = steps[min(len(told), len(steps)) - 1].command
+    assert done.returncode == 0, (at, told[-1])
+    for step, said in zip(steps, told, strict=False):
+        assert not step.shown or pages.matches(step.shown, said.splitlines()), (step.command, said)
+
+
+def environ(server: Server, **more: str) -> dict[str, str]:
+    mine = {name: value for name, value in os.environ.items() if not name.startswith("PRAISONRUN_")}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**mine, "PATH": path, "PRAISONRUN_STATE": str(server.state), **more}
+
+
+@pytest.mark.parametrize(
+    "block", [block for page in PAGES for block in pages.blocks(page, "sh") if serves(block)], ids=str
+)
+def test_every_server_on_a_page_starts(block: Block, tmp_path: Path) -> None:
+    """The secrets that it names are made as the same page makes them."""
+    for made in pages.blocks(ROOT / block.page, "sh"):
+        if "umask 077" in made.text:
+            subprocess.run(["sh", "-ec", made.text], cwd=tmp_path, check=True)
+    flags = block.text.split()[2:]
+    (tmp_path / "agents.yaml").write_text(AGENTS)
+    with Server(tmp_path, tmp_path / "agents.yaml", *flags) as server:
+        server.start()
+        assert server.stop(signal.SIGTERM) == 0
+
+
+def test_what_is_not_run_is_known() -> None:
+    found: dict[str, list[str]] = {}
+    for page in PAGES:
+        for block in pages.blocks(page, "sh", "console"):
+            if block.needs:
+                found.setdefault(block.page, []).append(block.needs)
+    found.pop(INSTALL, None)
+    assert found == UNTESTED
+
+
+def test_every_block_has_a_language_that_is_looked_at() -> None:
+    languages = Counter(block.language for page in PAGES for block in pages.blocks(page))
+    assert languages.keys() <= {"sh", "console", "yaml", "json", "python", "ini", "xml"}
+    assert languages["sh"] > 20
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_examples_of_other_languages_parse(page: Path) -> None:
+    for block in pages.blocks(page):
+        match block.language:
+            case "json":
+                json.loads(block.text)
+            case "python":
+                ast.parse(block.text)
+            case "xml":
+                assert plistlib.loads(block.text.encode())["AbandonProcessGroup"] is True
+            case "ini":
+                unit = configparser.ConfigParser(interpolation=None)
+                unit.read_string(block.text)
+                assert unit["Service"]["KillMode"] == "process"
+
+
+@pytest.mark.parametrize("block", [block for page in PAGES for block in pages.blocks(page, "yaml")], ids=str)
+def test_every_agents_file_passes_check(
+    block: Block, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "agents.yaml"
+    file.write_text(block.text)
+    assert check.check(file) == 0
+    assert "default" in capsys.readouterr().out
+
+
+def test_the_first_screen_s_agents_file_passes_check(tmp_path: Path) -> None:
+    (session,) = pages.blocks(README, "console")
+    shown = pages.steps(session)[0]
+    assert shown.command == "cat agents.yaml"
+    (tmp_path / "agents.yaml").write_text("\n".join(shown.shown))
+    assert check.check(tmp_path / "agents.yaml", strict=True) == 0
+
+
+def keys_of(heading: str) -> set[str]:
+    """Return the keys that stand in the first cells of the tables of agents-yaml.md below a heading."""
+    text = (ROOT / "docs" / "agents-yaml.md").read_text()
+    section = text.split(f"## {heading}\n")[1].split("\n## ")[0]
+    return {
+        key
+        for row in re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+        for key in re.findall(r"`(\w+)`", row)
+    }
+
+
+def test_every_key_of_an_entry_is_explained() -> None:
+    assert keys_of("Keys of an entry") == set(entry.READERS)
+    assert keys_of("Services") >= {"type", "path", "timeout_seconds"}
+    reserved = re.search(r"The keys (.*?) are reserved", TEXT)
+    assert reserved
+    assert set(entry._NEVER) <= set(re.findall(r"`(\w+)`", reserved[1]))
+
+
+def test_every_field_of_a_submit_is_explained() -> None:
+    for name in models.Submit.model_fields:
+        assert f"`{name}`" in TEXT, name
+
+
+def test_every_failure_is_explained() -> None:
+    for failure in Failure:
+        assert f"`{failure}`" in TEXT, failure
+
+
+def commands(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
+    yield name, command
+    if isinstance(command, click.Group):
+        for below, found in command.commands.items():
+            yield from commands(found, f"{name} {below}")
+
+
+@pytest.mark.parametrize(("name", "command"), list(commands(program, "praisonrun")), ids=str)
+def test_every_command_and_option_is_explained(name: str, command: click.Command) -> None:
+    assert f"`{name}" in TEXT or isinstance(command, click.Group)
+    for option in command.params:
+        if isinstance(option, click.Option):
+            assert re.search(rf"{option.opts[0]}\b", TEXT), (name, option.opts)
+
+
+def test_every_operation_of_the_jobs_api_is_listed() -> None:
+    text = (ROOT / "docs" / "api.md").read_text().replace("…/artifacts/", "/api/v1/runs/{id}/artifacts/")
+    for operation in table():
+        path = operation.path.replace("{run_id}", "{id}").replace("{path:path}", "{path}")
+        if not path.startswith(("/runs", "/projects", "/conversations", "/v1/")):
+            assert f"{path}`" in text, path
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"(?ms)^```.*?^```$", "", page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "ARCHITECTURE.md"], ids=name_of)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)]+)\)", page.read_text()):
+        if link.startswith("http"):
+            continue
+        path, _, anchor = link.partition("#")
+        there = (page.parent / path).resolve() if path else page
+        assert there.is_file() or path == "docs/install.md", link
+        assert not anchor or anchor in anchors(there), link
+
+
+def test_the_words_of_the_pages_are_the_users() -> None:
+    """What users read says rejected and finished."""
+    for page in PAGES:
+        found: Any = re.search(r"\brefus\w+|\bfinal\b|\bgoes on\b|\bgo on\b", page.read_text(), re.IGNORECASE)
+        assert found is None, (page.name, found)
