@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..core.errors import BadRequest, ConfigError, reason
+from ..files import below
 
 MAX_BYTES = 256 * 1024
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
@@ -57,9 +57,9 @@ def read_confined(place: Place, shown: str) -> tuple[str, Identity]:
     """
     *folders, name = Path(place.path).relative_to(place.root).parts or (".",)
     try:
-        with _walked(place.root, folders) as folder:
+        with below.directory(place.root, folders) as folder:
             _refuse_special(os.stat(name, dir_fd=folder, follow_symlinks=False), shown)
-            descriptor = os.open(name, _FILE | os.O_NOFOLLOW, dir_fd=folder)
+            descriptor = os.open(name, below.FILE, dir_fd=folder)
     except OSError as error:
         raise bad(shown, f"cannot be read: {reason(error)}") from None
     with _closing(descriptor):
@@ -124,19 +124,6 @@ def _encodes(name: str) -> bool:
         name.encode()
         return True
     return False
-
-
-@contextmanager
-def _walked(root: str, folders: Sequence[str]) -> Iterator[int]:
-    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        for folder in folders:
-            inner = os.open(folder, _DIRECTORY, dir_fd=descriptor)
-            os.close(descriptor)
-            descriptor = inner
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
-"""What a run left: the manifest that its agent wrote, or one made of the paths that its entry declares.
+"""A run's output manifest: the one that its agent wrote, or one made of the paths in its entry's `outputs`.
 
-Paths are below the run's artifacts directory or the agent's working directory. Both are a stranger's:
-no link is followed below them, and only regular files are read. Sync; call it in a thread.
+The paths are below the run's artifacts directory or the agent's working directory. Strangers write to
+both: no link is followed below them, and only regular files are read. Sync; call it in a thread.
 """
 
 from __future__ import annotations
@@ -15,20 +15,19 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..core.model import Json
+from . import below
 
 MANIFEST_LIMIT = 256 * 1024
-"""Bytes of JSON up to which an agent's own manifest is taken for one."""
+"""Bytes of JSON in an agent's own manifest, at most. A larger one is only a result."""
 HASHED = 1 << 30
-"""Bytes up to which a file is hashed."""
+"""Bytes of a file that is hashed, at most."""
 CLOCK = 20_000
-"""Microseconds by which a file system's clock may lag behind ours."""
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+"""Microseconds by which a file system's clock may be behind ours."""
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def own(result: Json) -> dict[str, Json] | None:
-    """Return what the agent left as its result if that is a manifest: an object with a list `outputs`."""
+    """Return an agent's result if it is a manifest (an object with a list `outputs`), else None."""
     if not isinstance(result, dict) or not isinstance(result.get("outputs"), list):
         return None
     return result if len(json.dumps(result)) <= MANIFEST_LIMIT else None
@@ -37,8 +36,8 @@ def own(result: Json) -> dict[str, Json] | None:
 def declared(paths: Iterable[str], artifacts: Path, cwd: Path, since: int) -> dict[str, Json]:
     """Return the manifest of declared paths.
 
-    What lies in the working directory counts only if it changed after `since` (microseconds): it is
-    shared with other runs. A file of it is copied to the artifacts, so that it stays with the run.
+    A path in the working directory counts only if it changed after `since` (microseconds), because other
+    runs share that directory. Its file is copied to the artifacts, so that it stays with the run.
     """
     return {"outputs": [_output(path, artifacts, cwd, since) for path in paths]}
 
@@ -52,16 +51,8 @@ def _output(path: str, artifacts: Path, cwd: Path, since: int) -> dict[str, Json
 
 def _look(root: Path, path: str, since: int, keep: Path | None = None) -> dict[str, Json] | None:
     parts = [part for part in path.split("/") if part not in ("", ".")]
-    if ".." in parts:
-        return None
     try:
-        directory = os.open(root, _DIRECTORY)
-        for part in parts[:-1]:
-            directory = _enter(directory, part)
-        try:
-            fd = os.open(parts[-1] if parts else ".", _FILE, dir_fd=directory)
-        finally:
-            os.close(directory)
+        fd = below.file(root, parts)
     except (OSError, ValueError):
         return None
     try:
@@ -76,18 +67,12 @@ def _look(root: Path, path: str, since: int, keep: Path | None = None) -> dict[s
 
 
 def _keep(fd: int, artifacts: Path, parts: list[str]) -> None:
-    """Copy an open file to the artifacts; one that does not fit there is only told of."""
+    """Copy an open file to the artifacts. The manifest names a file that cannot be copied nevertheless."""
+    *parents, name = parts
     with suppress(OSError):
-        artifacts.mkdir(mode=0o700, parents=True, exist_ok=True)
-        directory = os.open(artifacts, _DIRECTORY | os.O_NOFOLLOW)
-        for part in parts[:-1]:
-            with suppress(FileExistsError):
-                os.mkdir(part, 0o700, dir_fd=directory)
-            directory = _enter(directory, part)
-        try:
-            _copy(fd, parts[-1], directory)
-        finally:
-            os.close(directory)
+        artifacts.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with below.directory(artifacts.parent, (artifacts.name, *parents), make=True) as directory:
+            _copy(fd, name, directory)
 
 
 def _copy(fd: int, name: str, directory: int) -> None:
@@ -101,13 +86,6 @@ def _copy(fd: int, name: str, directory: int) -> None:
         raise
     finally:
         os.close(copy)
-
-
-def _enter(directory: int, part: str) -> int:
-    try:
-        return os.open(part, _DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
-    finally:
-        os.close(directory)
 
 
 def _described(fd: int, path: str, since: int) -> dict[str, Json] | None:

@@ -9,7 +9,7 @@ import os
 import stat
 from contextlib import suppress
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+from praisonrun.files.below import DIRECTORY
 
 
 def own_directory(path: str) -> None:
@@ -24,19 +24,19 @@ def own_directory(path: str) -> None:
 
 
 def remove_tree(path: str) -> None:
-    """Remove a directory and all that is in it, as far as can be. Follows no link.
+    """Remove a directory and everything in it, as far as possible. Follows no link.
 
     Deep directories are first moved to the top, so that depth costs neither stack nor descriptors.
     """
     try:
-        top = os.open(path, _DIRECTORY)
+        top = _opened(path)
     except OSError:
         return
     try:
         _empty(top)
         os.rmdir(path)
     except OSError:
-        pass  # another user's file, or a mount: what is left is found by retention
+        pass  # another user's file, or a mount: retention finds what is left
     finally:
         os.close(top)
 
@@ -47,8 +47,7 @@ def _empty(top: int) -> None:
         for name in names:
             if _unlinked(top, name):
                 continue
-            os.chmod(name, 0o700, dir_fd=top)
-            inner = os.open(name, _DIRECTORY, dir_fd=top)
+            inner = _opened(name, top)
             try:
                 for below in os.listdir(inner):
                     if not _unlinked(inner, below):
@@ -57,6 +56,18 @@ def _empty(top: int) -> None:
             finally:
                 os.close(inner)
             os.rmdir(name, dir_fd=top)
+
+
+def _opened(name: str, inside: int | None = None) -> int:
+    """Open a directory, and allow us to remove what is in it."""
+    try:
+        fd = os.open(name, DIRECTORY, dir_fd=inside)
+    except PermissionError:
+        os.chmod(name, 0o700, dir_fd=inside)
+        fd = os.open(name, DIRECTORY, dir_fd=inside)
+    with suppress(OSError):  # another user's
+        os.fchmod(fd, 0o700)
+    return fd
 
 
 def _unlinked(directory: int, name: str) -> bool:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import stat
 
+from praisonrun.files.below import FILE, is_own_file
 from praisonrun.files.trees import own_directory, remove_tree
 
 _MINE = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -40,7 +40,7 @@ class Folder:
     def read_result(self, limit: int) -> bytes | None:
         """Return what the agent left as its result, None if nothing. Raises ValueError if it is odd."""
         try:
-            fd = os.open(self.result, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            fd = os.open(self.result, FILE)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -71,8 +71,7 @@ class Folder:
 
 
 def _regular(fd: int, limit: int) -> bytes:
-    found = os.fstat(fd)
-    if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+    if not is_own_file(os.fstat(fd)):
         raise ValueError("the result is not a regular file of its own")
     with os.fdopen(os.dup(fd), "rb") as file:
         data = file.read(limit + 1)

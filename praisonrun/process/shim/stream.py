@@ -102,12 +102,16 @@ class Pipe:
                 fcntl.fcntl(self.fd, fcntl.F_SETPIPE_SZ, _FAT_PIPE)
 
 
-class Text(Pipe):
-    """Output for people: as many lines in a frame as came together, and pieces of slow lines."""
+class Printed(Pipe):
+    """Standard output or standard error."""
 
     def __init__(self, fd: int, kind: Kind, output: Output) -> None:
         super().__init__(fd, output)
         self._kind = int(kind)
+
+
+class Text(Printed):
+    """Output for people: a frame holds the lines that came together, or a piece of a slow line."""
 
     def _take(self, end: int) -> None:
         cut = self._buffer.rfind(b"\n", self._filled, end) + 1
@@ -132,12 +136,8 @@ class Text(Pipe):
         self.output.put(self._kind, [self._view[start:end]])
 
 
-class Lines(Pipe):
-    """Output for programs: every line in a frame of its own."""
-
-    def __init__(self, fd: int, kind: Kind, output: Output) -> None:
-        super().__init__(fd, output)
-        self._kind = int(kind)
+class Lines(Printed):
+    """Output for programs: a frame holds one line."""
 
     def _take(self, end: int) -> None:
         cut = self._buffer.rfind(b"\n", self._filled, end) + 1

@@ -1,14 +1,6 @@
-"""What a run leaves can be listed and fetched, and nothing else can."""
+"""What a run leaves can be listed and fetched over the wire."""
 
 from __future__ import annotations
-
-import os
-from pathlib import Path
-
-import pytest
-
-from praisonrun.core.errors import NotFound
-from praisonrun.files import artifacts
 
 from ...rigs.harness import Server
 
@@ -18,54 +10,6 @@ agents:
     command: ["{python}", -c, "import os\\nd=os.environ['PRAISONRUN_ARTIFACTS']\\nos.mkdir(d+'/sub')\\nopen(d+'/sub/a b.html','w').write('<script>')\\nopen(d+'/data.bin','wb').write(bytes(range(256))*4096)\\nos.symlink('/etc/passwd',d+'/link')\\nos.mkfifo(d+'/fifo')"]
     prompt: none
 """
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    root = tmp_path / "run"
-    inside = root / "artifacts"
-    (inside / "deep").mkdir(parents=True)
-    (tmp_path / "outside").mkdir()
-    (tmp_path / "outside" / "secret").write_text("secret")
-    (inside / "a.txt").write_text("a")
-    (inside / "deep" / "b.txt").write_text("bb")
-    (inside / "link").symlink_to(tmp_path / "outside" / "secret")
-    (inside / "dirlink").symlink_to(tmp_path / "outside")
-    os.link(tmp_path / "outside" / "secret", inside / "hard")
-    os.mkfifo(inside / "fifo")
-    return root
-
-
-@pytest.mark.scorecard(28)
-def test_only_regular_files_are_listed(folder: Path) -> None:
-    assert [(each.path, each.size) for each in artifacts.listed(folder)] == [("a.txt", 1), ("deep/b.txt", 2)]
-    assert artifacts.listed(folder / "none") == []
-
-
-def test_a_listed_file_opens(folder: Path) -> None:
-    fd = artifacts.opened(folder, "deep/b.txt")
-    assert os.read(fd, 9) == b"bb"
-    os.close(fd)
-
-
-@pytest.mark.scorecard(28)
-@pytest.mark.parametrize(
-    "path",
-    ["", ".", "..", "/", "/etc/passwd", "../a.txt", "../../outside/secret", "deep/../a.txt", "deep/..", "deep",
-     "link", "dirlink/secret", "hard", "fifo", "none", "a.txt/", "a.txt/x", "deep//b.txt", "a\0.txt", "\udcff",
-     "./a.txt", "deep/./b.txt", "x" * 5000],
-)  # fmt: skip
-def test_nothing_else_does(folder: Path, path: str) -> None:
-    before = len(os.listdir("/dev/fd"))
-    with pytest.raises(NotFound):
-        artifacts.opened(folder, path)
-    assert len(os.listdir("/dev/fd")) == before
-
-
-@pytest.mark.scorecard(28)
-def test_a_folder_that_is_a_link_is_no_folder(folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "alias").symlink_to(folder)
-    assert artifacts.listed(tmp_path / "alias") == []
 
 
 def test_over_the_wire(server: Server) -> None:
