@@ -7,21 +7,15 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import anyio
-from starlette.requests import Request
-from starlette.responses import Response
 
 from .agents import Catalog
 from .config.settings import Settings, boot_id, url
 from .core import clock
-from .core.errors import PraisonrunError, RunNotFound
+from .core.errors import PraisonrunError
 from .core.notifier import Notifier
-from .dialects.jobs import table as jobs_table
+from .dialects import jobs, nullspace, veryfront
 from .dialects.jobs import webhook as jobs_webhook
-from .dialects.nullspace import errors as deployments_errors
-from .dialects.nullspace import table as deployments_table
 from .dialects.system import System
-from .dialects.veryfront import errors as canonical_errors
-from .dialects.veryfront import table as canonical_table
 from .engine.checks import Checks, Limits
 from .engine.engine import Engine
 from .engine.restarts import Restarts
@@ -35,10 +29,8 @@ from .process.attempt import Spawner
 from .services.ports import Ports
 from .services.readiness import Services
 from .store import Store
-from .web import errors as problems
 from .web.edge import Edge
-from .web.operations import exception_handlers
-from .web.router import Dialect, Dialects
+from .web.router import Dialects
 from .web.stream_limits import Slots
 from .webhooks import Own, Sender, Signer, Webhooks, addresses_of
 
@@ -109,44 +101,25 @@ async def engine_of(
 
 def application(engine: Engine, settings: Settings) -> Edge:
     """Return the ASGI application over an engine, inside its edge."""
-    places = Slots()
+    slots = Slots()
     system = System(
         engine,
         api=["jobs", "canonical", "deployments"],
         started_at=clock.iso(clock.now()) or "",
         features={"token": settings.token is not None, "inline_agents": settings.inline_agents},
     )
-    jobs = Dialect(
-        "jobs",
-        (),
-        [*jobs_table.operations(engine, places), *system.operations()],
-        {**exception_handlers(), RunNotFound: _not_found},
-        lambda status, detail, headers: problems.problem(status, detail, headers=headers),
+    dialects = Dialects(
+        jobs.dialect(engine, system, slots=slots), veryfront.dialect(engine, slots), nullspace.dialect(engine)
     )
-    canonical = Dialect(
-        "canonical",
-        canonical_table.ROOTS,
-        canonical_table.operations(engine, places),
-        canonical_errors.handlers(),
-        canonical_errors.refusal,
-    )
-    deployments = Dialect(
-        "deployments",
-        deployments_table.ROOTS,
-        deployments_table.operations(engine),
-        deployments_errors.handlers(),
-        deployments_errors.refusal,
-    )
-    system.table = [*jobs.operations, *canonical.operations, *deployments.operations]
-    dialects = Dialects(jobs, canonical, deployments)
+    system.table = dialects.operations
     return Edge(
         dialects,
         port=settings.port,
         hosts=settings.hosts,
         origins=settings.allow_origin,
         token=settings.token,
-        large=[operation.path for operation in system.table if operation.large],
-        envelope=dialects.envelope,
+        large=[row.path for row in dialects.operations if row.large],
+        render=dialects.render,
     )
 
 
@@ -155,8 +128,3 @@ async def _keep_log_small(store: Store) -> None:
         await anyio.sleep(CHECKPOINT_EVERY)
         with suppress(PraisonrunError):  # a full disk; the store says so to whoever writes
             await store.checkpoint()
-
-
-def _not_found(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, RunNotFound)
-    return problems.problem(404, f"Job not found: {error.run_id}")

@@ -13,18 +13,19 @@ from .. import __version__
 from ..core.json import Json, dumps
 from ..core.model import Status
 from ..engine.engine import Engine
-from ..web.errors import Shape
-from ..web.operations import Answer, Operation
+from ..web.fields import WireModel
+from ..web.operations import Answer, Operation, operation
 from ..web.requests import base_url
+from ..web.responses import json_response
 
 
-class Healthz(Shape):
+class Healthz(WireModel):
     """The process answers."""
 
     status: Literal["ok"]
 
 
-class Health(Shape):
+class Health(WireModel):
     """Whether the server can take runs, and what it is made of."""
 
     status: Literal["ok", "degraded"]
@@ -38,7 +39,7 @@ class Health(Shape):
     store: dict[str, Json]
 
 
-class Stats(Shape):
+class Stats(WireModel):
     """How many runs there are."""
 
     total: int
@@ -49,7 +50,7 @@ class Stats(Shape):
     queue_limit: int
 
 
-class AgentShown(Shape):
+class AgentShown(WireModel):
     """One agent that can be run."""
 
     name: str
@@ -63,7 +64,7 @@ class AgentShown(Shape):
     env_required: list[str]
 
 
-class Agents(Shape):
+class Agents(WireModel):
     """What agents.yaml offers."""
 
     agents: list[AgentShown]
@@ -71,7 +72,7 @@ class Agents(Shape):
     problem: str | None
 
 
-class Info(Shape):
+class Info(WireModel):
     """Which server this is, and what it speaks."""
 
     name: str
@@ -107,16 +108,19 @@ class System:
         """All operations of the server; set once they are known."""
         self._document: dict[str, bytes] = {}
 
+    @operation("GET", "/healthz", {200: Answer("Yes.", Healthz)})
     async def healthz(self, _request: Request) -> Response:
-        """GET /healthz: minimal and open."""
-        return _json({"status": "ok"})
+        """Is it up?"""
+        return json_response({"status": "ok"})
 
+    @operation("GET", "/api/v1/info", {200: Answer("This one.", Info)})
     async def info(self, _request: Request) -> Response:
-        """GET /api/v1/info: for tools that look what they found."""
-        return _json(self._info)
+        """What server is this?"""
+        return json_response(self._info)
 
+    @operation("GET", "/health", {200: Answer("So.", Health)})
     async def health(self, _request: Request) -> Response:
-        """GET /health: counts, limits and the store."""
+        """How is it?"""
         engine = self._engine
         engine.catalog.all()  # looks at the file, so that a problem is known
         free, sizes = engine.free_bytes(), engine.sizes()
@@ -141,10 +145,11 @@ class System:
                 "sqlite": sizes.sqlite,
             },
         }
-        return _json(shown)
+        return json_response(shown)
 
+    @operation("GET", "/stats", {200: Answer("Counts.", Stats)})
     async def stats(self, _request: Request) -> Response:
-        """GET /stats: kept counters, whatever the number of runs."""
+        """Count runs."""
         engine = self._engine
         by_agent = await engine.totals_by_agent()
         by_status = {status.value: sum(of.get(status, 0) for of in by_agent.values()) for status in Status}
@@ -158,10 +163,11 @@ class System:
             "concurrency": engine.concurrency,
             "queue_limit": engine.limits.queue,
         }
-        return _json(shown)
+        return json_response(shown)
 
-    async def agents(self, _request: Request) -> Response:
-        """GET /api/v1/agents: what agents.yaml offers now."""
+    @operation("GET", "/api/v1/agents", {200: Answer("What can be run.", Agents)})
+    async def list_agents(self, _request: Request) -> Response:
+        """List agents."""
         catalog = self._engine.catalog
         default = catalog.default.name
         shown = [
@@ -178,37 +184,14 @@ class System:
             }
             for agent in catalog.all()
         ]
-        return _json({"agents": shown, "default": default, "problem": catalog.problem})
+        return json_response({"agents": shown, "default": default, "problem": catalog.problem})
 
+    @operation("GET", "/openapi.json", {200: Answer("OpenAPI 3.1.", "application/json")})
     async def openapi(self, request: Request) -> Response:
-        """GET /openapi.json: made from the table that drives the routes."""
+        """Describe this API."""
         url = base_url(request)
         if url not in self._document:
             from ..web.openapi import document  # asked for rarely, if ever
 
             self._document = {url: dumps(document(self.table, __version__, url))}
         return Response(self._document[url], media_type="application/json")
-
-    def operations(self) -> list[Operation]:
-        """Return these endpoints' operations."""
-        return [
-            Operation("GET", "/healthz", "healthz", "Is it up?", self.healthz, answers={200: Answer("Yes.", Healthz)}),
-            Operation("GET", "/health", "health", "How is it?", self.health, answers={200: Answer("So.", Health)}),
-            Operation("GET", "/stats", "stats", "Count runs", self.stats, answers={200: Answer("Counts.", Stats)}),
-            Operation(
-                "GET", "/api/v1/info", "info", "What server is this?", self.info,
-                answers={200: Answer("This one.", Info)},
-            ),
-            Operation(
-                "GET", "/api/v1/agents", "list_agents", "List agents", self.agents,
-                answers={200: Answer("What can be run.", Agents)},
-            ),
-            Operation(
-                "GET", "/openapi.json", "openapi", "Describe this API", self.openapi,
-                answers={200: Answer("OpenAPI 3.1.", "application/json")},
-            ),
-        ]  # fmt: skip
-
-
-def _json(body: Json) -> Response:
-    return Response(dumps(body), media_type="application/json")

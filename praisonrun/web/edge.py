@@ -9,20 +9,18 @@ buffered, so what a stranger sends is refused before it is read.
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeAlias
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .errors import problem
+from .errors import Render, problem
 from .token import Token
 
-Refusal: TypeAlias = Callable[[int, str, Mapping[str, str]], Response]
-"""Status, detail and headers to an answer in the form of one dialect."""
-Envelope: TypeAlias = Callable[[str], Refusal]
-"""A path to the refusal of the dialect that serves it."""
+RenderOf: TypeAlias = Callable[[str], Render]
+"""A path to the form of its dialect's error answers."""
 Head: TypeAlias = dict[bytes, bytes]
 
 BODY_CAP = 1024 * 1024
@@ -74,7 +72,7 @@ class Edge:
     `hosts` are names served beside the loopback ones, with or without a port; `origins` are foreign
     origins that may use the API from a page; `token` is asked of everybody, on every path but OPEN; `large`
     are the paths, as Starlette templates, whose bodies may have LARGE_CAP bytes. Refusals (400, 401, 403,
-    413, 414, 415, 421, 431) are made by `envelope`. Set `port` once the socket is bound.
+    413, 414, 415, 421, 431) have the form that `render` gives. Set `port` once the socket is bound.
     """
 
     def __init__(
@@ -88,7 +86,7 @@ class Edge:
         large: Iterable[str] = (),
         body_cap: int = BODY_CAP,
         large_cap: int = LARGE_CAP,
-        envelope: Envelope | None = None,
+        render: RenderOf = lambda _path: problem,
     ) -> None:
         self._app = app
         self._extra = tuple(hosts)
@@ -96,7 +94,7 @@ class Edge:
         self._token = Token(token) if token is not None else None
         self._large = re.compile("|".join(map(_pattern, large)) or "(?!)")
         self._body_cap, self._large_cap = body_cap, large_cap
-        self.envelope = envelope or as_problem
+        self.render = render
         self.port = port
 
     @property
@@ -127,7 +125,7 @@ class Edge:
         if refused is not None:
             status, detail = refused
             headers = _CHALLENGE if status == 401 else _CLOSE if status == 413 else {}
-            await self.envelope(scope["path"])(status, detail, headers)(scope, receive, send)
+            await self.render(scope["path"])(status, detail, headers)(scope, receive, send)
         elif preflight:
             await Response(status_code=204, headers=_PREFLIGHT)(scope, receive, send)
         elif b"transfer-encoding" in head:
@@ -273,8 +271,3 @@ def _is_json(head: Head) -> bool:
 def _shown(value: bytes) -> str:
     text = value[:100].decode("latin-1")
     return "".join(char if char.isprintable() else "?" for char in text) or "(empty)"
-
-
-def as_problem(_path: str) -> Refusal:
-    """Return how a path is refused by a server without dialects."""
-    return lambda status, detail, headers: problem(status, detail, headers=headers)

@@ -1,7 +1,7 @@
-"""Errors as the jobs dialect shows them: RFC 9457 `application/problem+json`.
+"""The error layer of every dialect: a table of statuses and a `render` make all its error answers.
 
-A message that nobody wrote for a stranger never leaves the process: what is not in `CODES` is a 500
-whose detail says only that the log has the trace.
+Messages that were not written for clients never leave the process: an error outside the table is a 500
+whose detail says only that the log has the trace. The default form is RFC 9457 `application/problem+json`.
 """
 
 from __future__ import annotations
@@ -9,10 +9,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from typing import Protocol, TypeVar
 
 import pydantic
 from pydantic_core import to_json
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import ExceptionHandler
 
 from ..core.errors import (
     BadRequest,
@@ -27,14 +31,17 @@ from ..core.errors import (
     WrongState,
 )
 from ..core.json import Json
+from .fields import WireModel
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 INTERNAL = "internal error; the server's log has the trace"
-CODES: dict[type[PraisonrunError], int] = {
+STATUSES: Mapping[type[Exception], int] = {
     BadRequest: 400,
     Invalid: 422,
+    pydantic.ValidationError: 422,
     Forbidden: 403,
     NotFound: 404,
     WrongState: 409,
@@ -43,16 +50,25 @@ CODES: dict[type[PraisonrunError], int] = {
     DiskFull: 507,
     Unavailable: 503,
 }
-"""The HTTP status of each error in the jobs dialect; a subclass answers as its parent."""
+"""The HTTP status of each error; subclasses have the status of their nearest base class."""
 
 
-class Shape(pydantic.BaseModel):
-    """What a body or a query looks like. Built when it is first used: most are only described."""
+class Render(Protocol):
+    """Makes an error answer in the form of one dialect.
 
-    model_config = pydantic.ConfigDict(defer_build=True)
+    `error` is a PraisonrunError or a pydantic.ValidationError, or None where only HTTP says what is wrong.
+    """
+
+    def __call__(
+        self,
+        status: int,
+        detail: str,
+        headers: Mapping[str, str] | None = None,
+        error: Exception | None = None,
+    ) -> Response: ...
 
 
-class Problem(Shape):
+class Problem(WireModel):
     """The body of every error answer (RFC 9457)."""
 
     type: str
@@ -62,7 +78,7 @@ class Problem(Shape):
     errors: list[Fault] | None = None
 
 
-class Fault(Shape):
+class Fault(WireModel):
     """One field at fault in a 422."""
 
     loc: list[str | int]
@@ -70,65 +86,77 @@ class Fault(Shape):
 
 
 def problem(
-    status: int,
-    detail: str,
-    *,
-    errors: Sequence[Mapping[str, Json]] | None = None,
-    headers: Mapping[str, str] | None = None,
+    status: int, detail: str, headers: Mapping[str, str] | None = None, error: Exception | None = None
 ) -> Response:
-    """Return a problem answer; `errors` is a list of {loc, msg}, one for each field at fault."""
-    body: dict[str, Json] = {
-        "type": "about:blank",
-        "title": title(status),
-        "status": status,
-        "detail": detail,
-    }
-    if errors is not None:
-        body["errors"] = errors
-    content = to_json(body, inf_nan_mode="null")
+    """Return a problem answer; a 422 lists every field at fault as {loc, msg}."""
+    body = {"type": "about:blank", "title": title(status), "status": status, "detail": detail}
+    faults: dict[str, Json] = {"errors": faults_of(error)} if status == 422 else {}
+    content = to_json({**body, **faults}, inf_nan_mode="null")
     return Response(content, status, headers=headers, media_type=MEDIA_TYPE)
 
 
 def title(status: int) -> str:
-    """Return the name that HTTP gives a status."""
+    """Return HTTP's phrase for a status."""
     try:
         return HTTPStatus(status).phrase
     except ValueError:
         return "Error"
 
 
-def status_of(error: Exception, codes: Mapping[type[PraisonrunError], int] = CODES) -> int:
-    """Return the status of an error's nearest class in `codes`, else 500."""
-    return next((codes[kind] for kind in type(error).__mro__ if kind in codes), 500)
+def handlers(
+    statuses: Mapping[type[Exception], int] = STATUSES, render: Render = problem
+) -> dict[type[Exception] | int, ExceptionHandler]:
+    """Return Starlette's exception handlers for a dialect."""
+
+    def on_error(_request: Request, error: Exception) -> Response:
+        return respond(error, statuses, render)
+
+    def on_http(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return render(error.status_code, error.detail, error.headers)
+
+    def on_disconnect(_request: Request, _error: Exception) -> Response:
+        return Response(status_code=400)  # nobody reads it; a client that left is not worth a log entry
+
+    def on_bug(_request: Request, _error: Exception) -> Response:
+        return render(500, INTERNAL)  # Starlette raises the error again, so the server logs the trace once
+
+    return {
+        PraisonrunError: on_error,
+        pydantic.ValidationError: on_error,
+        HTTPException: on_http,
+        ClientDisconnect: on_disconnect,
+        Exception: on_bug,
+    }
 
 
-def from_error(error: Exception) -> Response:
-    """Return the answer for anything that a handler may raise."""
-    if isinstance(error, pydantic.ValidationError):
-        return from_validation(error)
-    status = status_of(error)
-    if not isinstance(error, PraisonrunError) or status == 500:
+def respond(
+    error: Exception, statuses: Mapping[type[Exception], int] = STATUSES, render: Render = problem
+) -> Response:
+    """Return the answer to an error."""
+    status = nearest(error, statuses)
+    if status is None:
         log.error("a request failed", exc_info=error)
-        return problem(500, INTERNAL)
-    errors = [{"loc": [error.field], "msg": error.message}] if error.field else []
-    return problem(
-        status,
-        error.message,
-        errors=errors if status == 422 else None,
-        headers=retry_after(error.retry_after),
-    )
+        return render(500, INTERNAL)
+    if not isinstance(error, PraisonrunError):
+        return render(status, summary(faults_of(error)), None, error)
+    later = None if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+    return render(status, error.message, later, error)
 
 
-def from_validation(error: pydantic.ValidationError) -> Response:
-    """Return a 422 that names every field at fault and repeats no value."""
-    faults = faults_of(error)
-    return problem(422, summary(faults), errors=faults)
+def nearest(error: Exception, table: Mapping[type[Exception], T]) -> T | None:
+    """Return the entry of an error's nearest class in a table."""
+    return next((table[kind] for kind in type(error).__mro__ if kind in table), None)
 
 
-def faults_of(error: pydantic.ValidationError) -> list[dict[str, Json]]:
+def faults_of(error: Exception | None) -> list[dict[str, Json]]:
     """Return {loc, msg} for each field at fault, without the values."""
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    return [{"loc": list(fault["loc"]), "msg": fault["msg"]} for fault in found]
+    if isinstance(error, pydantic.ValidationError):
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        return [{"loc": list(fault["loc"]), "msg": fault["msg"]} for fault in found]
+    if isinstance(error, PraisonrunError) and error.field:
+        return [{"loc": [error.field], "msg": error.message}]
+    return []
 
 
 def summary(faults: Sequence[Mapping[str, Json]]) -> str:
@@ -139,8 +167,3 @@ def summary(faults: Sequence[Mapping[str, Json]]) -> str:
     first = f"{place}: {faults[0]['msg']}" if place else str(faults[0]["msg"])
     more = len(faults) - 1
     return f"{first} (and {more} more)" if more else first
-
-
-def retry_after(seconds: int | None) -> dict[str, str] | None:
-    """Return the Retry-After header, where there is something to say."""
-    return None if seconds is None else {"Retry-After": str(seconds)}

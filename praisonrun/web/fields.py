@@ -1,15 +1,29 @@
-"""Types of fields that several dialects take."""
+"""The base of all wire models, and the types of fields that several dialects take."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+)
 
 from ..core.json import Json
 
 PROMPT_LIMIT = 1024 * 1024
 """Bytes of a prompt."""
+
+
+class WireModel(BaseModel):
+    """The form of a body or a query. It is built on its first use: most are only described."""
+
+    model_config = ConfigDict(defer_build=True)
 
 
 def _no_nul(text: str) -> str:

@@ -17,7 +17,8 @@ from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from .coalescing import Joined
-from .edge import HEAD_CAP, HEADERS, HEADERS_CAP, URL_CAP, Envelope, as_problem
+from .edge import HEAD_CAP, HEADERS, HEADERS_CAP, URL_CAP, RenderOf
+from .errors import problem
 
 PIECE = 64 * 1024
 """Bytes that are parsed at once, and so may be held before they are counted."""
@@ -58,7 +59,7 @@ class Guard(HttpToolsProtocol):
         super().__init__(*given, **more)
         self.limits = limits or Limits()
         self.url = b""
-        self._envelope: Envelope = getattr(self.app, "envelope", as_problem)
+        self._render: RenderOf = getattr(self.app, "render", lambda _path: problem)
         self.deadline: float | None = None
         """When the rest of a head or body must be here (the loop's time)."""
         self._waits = self._state = _NOTHING
@@ -228,7 +229,7 @@ class Guard(HttpToolsProtocol):
 
     def _answer(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
         path = self.url.partition(b"?")[0].decode("latin-1")
-        self.transport.write(written(self._envelope(path)(status, detail, headers or {})))
+        self.transport.write(written(self._render(path)(status, detail, headers or {})))
         self._close()
 
     def _close(self, *, abort: bool = False) -> None:

@@ -1,22 +1,20 @@
-"""One table of operations drives the routes and the OpenAPI document; here are its row and its routes."""
+"""Operations are declared at their endpoints; the declarations give the routes and the OpenAPI document."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias, TypeVar
 
 import pydantic
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ExceptionHandler
-
-from ..core.errors import PraisonrunError
-from . import errors as problems
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
+Method = TypeVar("Method", bound=Callable[[Any, Request], Awaitable[Response]])
+
+_DECLARED = "__operations__"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,34 +40,68 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One row of the table: a method on a path, what it takes and what it answers."""
+    """A method on a path: what it takes and what it answers."""
 
     method: str
     path: str
     """A Starlette template: `/api/v1/runs/{run_id}`."""
     name: str
+    """Unique in the server: OpenAPI's operationId."""
     summary: str
     endpoint: Endpoint
+    answers: Mapping[int, Answer] = field(default_factory=dict)
     query: type[pydantic.BaseModel] | None = None
     body: type[pydantic.BaseModel] | None = None
-    answers: Mapping[int, Answer] = field(default_factory=dict)
-    tag: str = ""
     headers: Mapping[str, Header] = field(default_factory=dict)
     """Request headers with a meaning here."""
     large: bool = False
     """Whether a body may have 8 MiB instead of 1."""
+    tag: str = ""
 
 
-def routes(operations: Iterable[Operation]) -> list[Route]:
+def operation(
+    method: str, path: str, answers: Mapping[int, Answer], *, name: str = "", **more: Any
+) -> Callable[[Method], Method]:
+    """Declare that the decorated method serves an operation; `more` are further fields of Operation.
+
+    The method's name is the operation's, unless `name` is given; the first line of its docstring is the
+    summary.
+    """
+
+    def declare(endpoint: Method) -> Method:
+        summary = (endpoint.__doc__ or "").split("\n")[0].removesuffix(".")
+        row = Operation(method, path, name or endpoint.__name__, summary, _unbound, answers, **more)
+        setattr(endpoint, _DECLARED, [row, *getattr(endpoint, _DECLARED, ())])
+        return endpoint
+
+    return declare
+
+
+async def _unbound(_request: Request) -> Response:
+    raise AssertionError("an endpoint is served by an object")
+
+
+def operations(*objects: object, tag: str = "") -> list[Operation]:
+    """Return the operations that the classes of some objects declare, served by those objects."""
+    return [row for served in objects for row in _served(served, tag)]
+
+
+def _served(served: object, tag: str) -> Iterator[Operation]:
+    for name, member in vars(type(served)).items():
+        for row in getattr(member, _DECLARED, ()):
+            yield replace(row, endpoint=getattr(served, name), tag=tag)
+
+
+def routes(table: Iterable[Operation]) -> list[Route]:
     """Return one route for each path, so that a 405's Allow names all its methods."""
     paths: dict[str, dict[str, Operation]] = {}
-    for operation in operations:
-        paths.setdefault(operation.path, {})[operation.method] = operation
+    for row in table:
+        paths.setdefault(row.path, {})[row.method] = row
     return [_route(path, methods) for path, methods in paths.items()]
 
 
 def _route(path: str, methods: Mapping[str, Operation]) -> Route:
-    table = {method: operation.endpoint for method, operation in methods.items()}
+    table = {method: row.endpoint for method, row in methods.items()}
     get = table.get("GET")
     if get is not None and "HEAD" not in table:
         table["HEAD"] = _head(get)
@@ -91,32 +123,3 @@ def _head(get: Endpoint) -> Endpoint:
         return bare
 
     return head
-
-
-def exception_handlers() -> dict[type[Exception] | int, ExceptionHandler]:
-    """Return Starlette's handlers for a dialect that answers with problems."""
-    return {
-        PraisonrunError: _on_error,
-        pydantic.ValidationError: _on_error,
-        HTTPException: _on_http,
-        ClientDisconnect: _on_gone,
-        Exception: _on_bug,
-    }
-
-
-def _on_error(_request: Request, error: Exception) -> Response:
-    return problems.from_error(error)
-
-
-def _on_http(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    return problems.problem(error.status_code, error.detail, headers=error.headers)
-
-
-def _on_gone(_request: Request, _error: Exception) -> Response:
-    return Response(status_code=400)  # nobody reads it, and a client that left is no fault to be logged
-
-
-def _on_bug(_request: Request, _error: Exception) -> Response:
-    # Starlette raises it again after this answer, so the server logs the trace once.
-    return problems.problem(500, problems.INTERNAL)

@@ -10,7 +10,7 @@ from typing import NoReturn, TypeVar
 import pydantic
 from starlette.requests import Request
 
-from ..core.errors import Invalid
+from ..core.errors import BadRequest, Invalid
 from ..core.json import Json, deeper
 
 Model = TypeVar("Model", bound=pydantic.BaseModel)
@@ -27,6 +27,15 @@ class NotJson(Invalid):
 def base_url(request: Request) -> str:
     """Return the scheme and host that the client used, which the edge has checked."""
     return f"{request.scope['scheme']}://{request.headers['host']}"
+
+
+def seq_of(cursor: str | None, wrong: str = "is none of ours") -> int | None:
+    """Return the number that a list's cursor holds, None without a cursor. Raises BadRequest."""
+    if cursor is None:
+        return None
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
+        raise BadRequest(f"cursor {cursor[:40]!r} {wrong}; start without one", field="cursor")
+    return int(cursor)
 
 
 async def read_body(request: Request, model: type[Model]) -> Model:

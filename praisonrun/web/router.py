@@ -1,6 +1,6 @@
-"""Several dialects behind one door: the first part of a path says whose it is.
+"""Several dialects behind one port: the first part of a path says which dialect it belongs to.
 
-Each is an application of its own, so that whatever goes wrong is said in its own form.
+Each dialect is an application of its own, so that every error is answered in that dialect's form.
 """
 
 from __future__ import annotations
@@ -9,44 +9,46 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from starlette.applications import Starlette
-from starlette.types import ExceptionHandler, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
-from .edge import Refusal
+from .errors import Render, handlers
 from .operations import Operation, routes
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What one API of the server is made of."""
+    """One API of the server."""
 
-    name: str
     roots: Sequence[str]
-    """First parts of its paths; the main dialect has what is left."""
+    """The first parts of its paths; the main dialect has all others."""
     operations: Sequence[Operation]
-    handlers: Mapping[type[Exception] | int, ExceptionHandler]
-    refusal: Refusal
+    statuses: Mapping[type[Exception], int]
+    render: Render
+    """The form of its error answers."""
 
 
 class Dialects:
-    """The ASGI application that passes each request on to its dialect."""
+    """The ASGI application that passes each request to its dialect."""
 
     def __init__(self, main: Dialect, *others: Dialect) -> None:
-        self._main, self._refusal = _application(main), main.refusal
+        self.operations = [row for dialect in (main, *others) for row in dialect.operations]
+        self._main, self._render = _application(main), main.render
         self._apps = {root: _application(other) for other in others for root in other.roots}
-        self._refusals = {root: other.refusal for other in others for root in other.roots}
+        self._renders = {root: other.render for other in others for root in other.roots}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
         app = self._apps.get(_root(scope["path"]), self._main) if "path" in scope else self._main
         await app(scope, receive, send)
 
-    def envelope(self, path: str) -> Refusal:
-        """Return how a path's dialect refuses a request that never reached it."""
-        return self._refusals.get(_root(path), self._refusal)
+    def render(self, path: str) -> Render:
+        """Return the form of error answers on a path, for requests that never reach its dialect."""
+        return self._renders.get(_root(path), self._render)
 
 
 def _application(dialect: Dialect) -> Starlette:
-    app = Starlette(routes=routes(dialect.operations), exception_handlers=dict(dialect.handlers))
+    errors = handlers(dialect.statuses, dialect.render)
+    app = Starlette(routes=routes(dialect.operations), exception_handlers=errors)
     app.router.redirect_slashes = False
     return app
 

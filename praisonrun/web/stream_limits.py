@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from . import errors as problems
+from ..core.errors import Unavailable
 
 TOTAL = 256
 PER_RUN = 64
@@ -77,10 +77,10 @@ class _Held(Response):
                 await send({"type": "http.response.body", "body": view[at : at + SLICE], "more_body": more})
 
         with self._slots.place(self._run_id) as held:
-            await (self._answer if held else _busy(sse=self._sse))(scope, receive, sliced)
+            if not held and not self._sse:
+                raise Unavailable(BUSY, retry_after=5)
+            await (self._answer if held else _later())(scope, receive, sliced)
 
 
-def _busy(*, sse: bool) -> Response:
-    if sse:
-        return Response(LATER, media_type="text/event-stream")
-    return problems.problem(503, BUSY, headers={"Retry-After": "5"})
+def _later() -> Response:
+    return Response(LATER, media_type="text/event-stream")

@@ -44,7 +44,7 @@ from praisonrun.journal.reader import Reader
 from praisonrun.journal.results import last_lines, last_words, result
 from praisonrun.journal.writer import Journal
 from praisonrun.web.edge import Edge
-from praisonrun.web.errors import from_error
+from praisonrun.web.errors import respond
 from praisonrun.web.requests import parse_object, read_query
 from praisonrun.web.sse import last_event_id
 from praisonrun.web.token import Token
@@ -123,7 +123,7 @@ def refused(work: Callable[[], Any], *kinds: type[Exception]) -> Any:
     except kinds as fault:
         answer = fault
     if not isinstance(answer, ConfigError):
-        assert 400 <= from_error(answer).status_code < 500
+        assert 400 <= respond(answer).status_code < 500
     return answer
 
 

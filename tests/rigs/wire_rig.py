@@ -9,16 +9,15 @@ from typing import Any, cast
 import anyio
 import httpx2
 import pydantic
+from starlette.applications import Starlette
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message
 
-from praisonrun.dialects.jobs import table as jobs_table
-from praisonrun.dialects.nullspace import table as deployments_table
+from praisonrun.dialects import jobs, nullspace, veryfront
 from praisonrun.dialects.system import System
-from praisonrun.dialects.veryfront import table as canonical_table
 from praisonrun.engine.engine import Engine
-from praisonrun.web.errors import MEDIA_TYPE, Problem
-from praisonrun.web.operations import Operation, routes
+from praisonrun.web.errors import MEDIA_TYPE, Problem, handlers
+from praisonrun.web.operations import Operation, operations, routes
 
 from .harness import AGENTS, Json, Server, Sse
 
@@ -42,12 +41,8 @@ WIRE_AGENTS = AGENTS + MORE_AGENTS
 def table() -> list[Operation]:
     """Return every operation of the server."""
     nobody = cast("Engine", None)
-    return [
-        *jobs_table.operations(nobody),
-        *System(nobody).operations(),
-        *canonical_table.operations(nobody),
-        *deployments_table.operations(nobody),
-    ]
+    dialects = (jobs.dialect(nobody, System(nobody)), veryfront.dialect(nobody), nullspace.dialect(nobody))
+    return [row for dialect in dialects for row in dialect.operations]
 
 
 AT_THE_DOOR = frozenset({400, 403, 413, 414, 415, 421, 431})
@@ -146,6 +141,11 @@ class Api(httpx2.Client):
                 if text in seen:
                     return
         raise AssertionError(f"{text!r} is not in {seen!r}")
+
+
+def app_of(*objects: object) -> ASGIApp:
+    """Return an app of the operations that some objects serve, without an edge."""
+    return Starlette(routes=routes(operations(*objects)), exception_handlers=handlers())
 
 
 class Call:

@@ -11,7 +11,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from praisonrun.web.edge import BODY_CAP, Edge, Refusal, allowed_hosts
+from praisonrun.web.edge import BODY_CAP, Edge, allowed_hosts
+from praisonrun.web.errors import Render
 
 OWN = [(b"host", b"127.0.0.1:8005")]
 JSON = (b"content-type", b"application/json")
@@ -220,10 +221,13 @@ async def test_a_preflight_is_answered_for_an_allowed_origin_alone() -> None:
 
 
 async def test_refusals_take_the_form_of_the_dialect() -> None:
-    def envelope(path: str) -> Refusal:
-        return lambda status, detail, headers: PlainTextResponse(f"{path} {detail}", status, headers)
+    def render(path: str) -> Render:
+        def text(status: int, detail: str, headers: Any = None, error: Any = None) -> Response:
+            return PlainTextResponse(f"{path} {detail}", status, headers)
 
-    assert (await ask(edge(envelope=envelope), [], path="/own"))[2] == b"/own the request has no Host header"
+        return text
+
+    assert (await ask(edge(render=render), [], path="/own"))[2] == b"/own the request has no Host header"
     body = json.loads((await ask(edge(), []))[2])
     assert body == {
         "type": "about:blank",

@@ -13,8 +13,9 @@ from starlette.testclient import TestClient
 
 from praisonrun.core import errors
 from praisonrun.web import errors as problems
+from praisonrun.web.errors import handlers
 from praisonrun.web.openapi import document
-from praisonrun.web.operations import Answer, Header, Operation, exception_handlers, routes
+from praisonrun.web.operations import Answer, Header, Operation, routes
 from praisonrun.web.requests import NotJson, parse_object, read_body, read_query
 
 
@@ -85,7 +86,7 @@ TABLE = [
 
 @pytest.fixture
 def client() -> TestClient:
-    app = Starlette(routes=routes(TABLE), exception_handlers=exception_handlers())
+    app = Starlette(routes=routes(TABLE), exception_handlers=handlers())
     return TestClient(app, raise_server_exceptions=False)
 
 

@@ -7,17 +7,15 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 import anyio
 import pytest
-from starlette.applications import Starlette
 from starlette.responses import Response, StreamingResponse
-from starlette.types import Message, Scope
+from starlette.types import ASGIApp, Message, Scope
 
 from praisonrun.dialects.jobs.streams import Streams
 from praisonrun.engine.engine import Engine
-from praisonrun.web.operations import exception_handlers
 from praisonrun.web.stream_limits import SLICE, Slots
 
 from ..rigs.harness import submit
-from ..rigs.wire_rig import Call
+from ..rigs.wire_rig import RUNS, Call, app_of
 
 pytestmark = pytest.mark.anyio
 SSE = {"accept": "text/event-stream"}
@@ -30,12 +28,8 @@ async def house(engines: Callable[..., AbstractAsyncContextManager[Engine]]) -> 
         yield engine
 
 
-def app(engine: Engine, slots: Slots) -> Starlette:
-    streams = Streams(engine, slots=slots)
-    made = Starlette(exception_handlers=exception_handlers())
-    for name in ("stream", "events", "logs"):
-        made.add_route("/{run_id}/" + name, getattr(streams, name))
-    return made
+def app(engine: Engine, slots: Slots) -> ASGIApp:
+    return app_of(Streams(engine, slots=slots))
 
 
 def scope(path: str, headers: dict[str, str] | None = None) -> Scope:
@@ -55,7 +49,7 @@ async def stays() -> Message:
     raise AssertionError
 
 
-async def answer(made: Starlette, path: str, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
+async def answer(made: ASGIApp, path: str, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
     """Return the status and body of an answer that ends by itself."""
     sent: list[Message] = []
 
@@ -75,30 +69,30 @@ async def test_where_there_is_no_place_each_is_told_in_his_own_way(
     made, run_id = app(house, slots), await submit(house, "wait")
     other = await submit(house, "wait")
     calls = [
-        Call(f"/{run_id}/stream", SSE),
-        Call(f"/{run_id}/stream", NDJSON),
-        Call(f"/{run_id}/logs?follow"),
+        Call(f"{RUNS}/{run_id}/stream", SSE),
+        Call(f"{RUNS}/{run_id}/stream", NDJSON),
+        Call(f"{RUNS}/{run_id}/logs?follow"),
     ]
     async with AsyncExitStack() as stack:
         for call in calls:
             await stack.enter_async_context(call.to(made))
             await call.until(b"up")
         assert slots.count == 3
-        status, body = await answer(made, f"/{run_id}/stream", SSE)
+        status, body = await answer(made, f"{RUNS}/{run_id}/stream", SSE)
         assert (status, body[:13]) == (200, b"retry: 30000\n")  # an EventSource comes again
         for path, headers in (
-            (f"/{run_id}/stream", NDJSON),
-            (f"/{run_id}/stream", {}),
-            (f"/{run_id}/logs?follow", {}),
+            (f"{RUNS}/{run_id}/stream", NDJSON),
+            (f"{RUNS}/{run_id}/stream", {}),
+            (f"{RUNS}/{run_id}/logs?follow", {}),
         ):
             status, body = await answer(made, path, headers)
             assert (status, b"too many streams" in body) == (503, True)
-        assert (await answer(made, f"/{run_id}/events?wait=30&after=1"))[
+        assert (await answer(made, f"{RUNS}/{run_id}/events?wait=30&after=1"))[
             0
         ] == 200  # at once: polling always works
-        assert (await answer(made, f"/{run_id}/logs"))[0] == 200
+        assert (await answer(made, f"{RUNS}/{run_id}/logs"))[0] == 200
         if per_run == 3:
-            free = Call(f"/{other}/stream", SSE)
+            free = Call(f"{RUNS}/{other}/stream", SSE)
             async with free.to(made):
                 await free.until(b"up")
                 free.left.set()
@@ -106,9 +100,9 @@ async def test_where_there_is_no_place_each_is_told_in_his_own_way(
         for call in calls:
             call.left.set()
     assert slots.count == 0
-    assert (await answer(made, f"/{run_id}/stream", {"accept": "application/json"}))[0] == 200
+    assert (await answer(made, f"{RUNS}/{run_id}/stream", {"accept": "application/json"}))[0] == 200
     await house.cancel_live()
-    assert b"[DONE]" in (await answer(made, f"/{run_id}/stream", SSE))[1]
+    assert b"[DONE]" in (await answer(made, f"{RUNS}/{run_id}/stream", SSE))[1]
 
 
 async def test_an_answer_that_fails_gives_its_place_back() -> None:

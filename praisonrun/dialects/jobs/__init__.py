@@ -1,1 +1,36 @@
 """PraisonAI jobs: `/api/v1/runs`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from starlette.responses import Response
+
+from ...core.errors import RunNotFound
+from ...engine.engine import Engine
+from ...web.errors import STATUSES, problem
+from ...web.operations import operations
+from ...web.router import Dialect
+from ...web.stream_limits import Slots
+from .artifacts import Artifacts
+from .deliveries import Deliveries
+from .endpoints import Jobs
+from .streams import Streams
+
+
+def dialect(engine: Engine, *shared: object, slots: Slots | None = None) -> Dialect:
+    """Return the dialect over an engine, which also serves all paths that no other dialect has.
+
+    `shared` are the objects that serve these, `slots` limits the streams.
+    """
+    own = (Jobs(engine), Streams(engine, slots=slots), Artifacts(engine), Deliveries(engine))
+    return Dialect((), operations(*own, *shared), STATUSES, render)
+
+
+def render(
+    status: int, detail: str, headers: Mapping[str, str] | None = None, error: Exception | None = None
+) -> Response:
+    """Return a problem; a missing run is a job here (contracts: PraisonAI jobs)."""
+    if isinstance(error, RunNotFound):
+        detail = f"Job not found: {error.run_id}"
+    return problem(status, detail, headers, error)

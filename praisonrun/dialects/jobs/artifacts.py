@@ -11,10 +11,12 @@ from anyio.to_thread import run_sync
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from ...core.json import dumps
 from ...engine.engine import Engine
+from ...web.operations import Answer, operation
 from ...web.requests import base_url
-from ...web.responses import content_type
+from ...web.responses import content_type, json_response
+from .answers import NOT_FOUND, RUN, RUNS
+from .models import ArtifactList
 
 CHUNK = 256 * 1024
 KIND = "application/octet-stream"
@@ -26,10 +28,11 @@ class Artifacts:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    async def find(self, request: Request) -> Response:
-        """GET …/artifacts: every file, by path."""
+    @operation("GET", RUN + "/artifacts", {200: Answer("The files.", ArtifactList), **NOT_FOUND})
+    async def list_artifacts(self, request: Request) -> Response:
+        """List the files that a run left."""
         run = (await self._engine.get(request.path_params["run_id"])).run
-        url = f"{base_url(request)}/api/v1/runs/{run.id}/artifacts/"
+        url = f"{base_url(request)}{RUNS}/{run.id}/artifacts/"
         shown = [
             {
                 "path": artifact.path,
@@ -39,10 +42,13 @@ class Artifacts:
             }
             for artifact in await self._engine.artifacts(run.id)
         ]
-        return Response(dumps({"artifacts": shown}), media_type="application/json")
+        return json_response({"artifacts": shown})
 
-    async def get(self, request: Request) -> Response:
-        """GET …/artifacts/{path}: the file, as an attachment."""
+    @operation(
+        "GET", RUN + "/artifacts/{path:path}", {200: Answer("The file, as an attachment.", KIND), **NOT_FOUND}
+    )
+    async def get_artifact(self, request: Request) -> Response:
+        """Download a file that a run left."""
         run = (await self._engine.get(request.path_params["run_id"])).run
         path: str = request.path_params["path"]
         file = FileIO(await self._engine.artifact(run.id, path))

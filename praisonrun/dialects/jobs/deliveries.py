@@ -9,20 +9,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ...core.clock import iso
-from ...core.json import Json, dumps
+from ...core.json import Json
 from ...core.model import DeliveryState, Reply
 from ...engine.engine import Engine
 from ...store import DeliveryLog
-from ...web.errors import Shape
-from ...web.operations import Answer, Operation
+from ...web.fields import WireModel
+from ...web.operations import Answer, operation
 from ...web.requests import read_query
-from .endpoints import RUNS
+from ...web.responses import json_response
+from .answers import RUN
 
 ALL = "/api/v1/deliveries"
-OF_RUN = RUNS + "/{run_id}/deliveries"
+OF_RUN = RUN + "/deliveries"
 
 
-class AttemptShown(Shape):
+class AttemptShown(WireModel):
     """One attempt at a delivery."""
 
     at: str
@@ -32,7 +33,7 @@ class AttemptShown(Shape):
     reply: str | None = Field(description="How its answer began; only for runs submitted from this machine.")
 
 
-class DeliveryShown(Shape):
+class DeliveryShown(WireModel):
     """One webhook owed. Its id is the webhook-id, the same on every attempt."""
 
     id: str
@@ -46,13 +47,13 @@ class DeliveryShown(Shape):
     delivered_at: str | None
 
 
-class RunDeliveries(Shape):
+class RunDeliveries(WireModel):
     """What one run owes or owed."""
 
     deliveries: list[DeliveryShown]
 
 
-class DeliveryPage(Shape):
+class DeliveryPage(WireModel):
     """A page of all deliveries, newest first."""
 
     deliveries: list[DeliveryShown]
@@ -61,7 +62,7 @@ class DeliveryPage(Shape):
     page_size: int
 
 
-class DeliveryQuery(Shape):
+class DeliveryQuery(WireModel):
     """Which deliveries."""
 
     state: DeliveryState | None = Field(None, description="pending, delivered or dead.")
@@ -69,10 +70,13 @@ class DeliveryQuery(Shape):
     page_size: int = Field(20, ge=1, le=100)
 
 
-class Replayed(Shape):
+class Replayed(WireModel):
     """How many deliveries are due again."""
 
     replayed: int
+
+
+_AGAIN = {202: Answer("Due at once.", Replayed)}
 
 
 class Deliveries:
@@ -81,27 +85,40 @@ class Deliveries:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    async def of_run(self, request: Request) -> Response:
-        """GET …/{id}/deliveries: what a run owes or owed, with every attempt."""
+    @operation(
+        "GET", OF_RUN, {200: Answer("What it owes or owed.", RunDeliveries), 404: Answer("No such run.")}
+    )
+    async def list_run_deliveries(self, request: Request) -> Response:
+        """List a run's webhooks and every attempt."""
         run = (await self._engine.get(request.path_params["run_id"])).run
-        return _json({"deliveries": [show(log) for log in await self._engine.webhooks.of_run(run.id)]})
+        return json_response(
+            {"deliveries": [show(log) for log in await self._engine.webhooks.of_run(run.id)]}
+        )
 
-    async def replay(self, request: Request) -> Response:
-        """POST …/deliveries/{delivery_id}/replay: one again, whatever became of it."""
+    @operation("POST", OF_RUN + "/{delivery_id}/replay", {**_AGAIN, 404: Answer("No such run or delivery.")})
+    async def replay_delivery(self, request: Request) -> Response:
+        """Send a webhook again."""
         run = (await self._engine.get(request.path_params["run_id"])).run
         await self._engine.webhooks.replay(run.id, request.path_params["delivery_id"])
-        return _json({"replayed": 1}, 202)
+        return json_response({"replayed": 1}, 202)
 
-    async def find(self, request: Request) -> Response:
-        """GET /api/v1/deliveries: of all runs, newest first."""
+    @operation(
+        "GET",
+        ALL,
+        {200: Answer("A page.", DeliveryPage), 422: Answer("A bad state or page.")},
+        query=DeliveryQuery,
+    )
+    async def list_deliveries(self, request: Request) -> Response:
+        """List webhooks of all runs, newest first."""
         query = read_query(request, DeliveryQuery)
         found, total = await self._engine.webhooks.find(query.state, query.page, query.page_size)
         page = {"total": total, "page": query.page, "page_size": query.page_size}
-        return _json({"deliveries": [show(log) for log in found], **page})
+        return json_response({"deliveries": [show(log) for log in found], **page})
 
-    async def replay_dead(self, _request: Request) -> Response:
-        """POST /api/v1/deliveries/replay: every dead letter again."""
-        return _json({"replayed": await self._engine.webhooks.replay_dead()}, 202)
+    @operation("POST", ALL + "/replay", _AGAIN)
+    async def replay_dead_deliveries(self, _request: Request) -> Response:
+        """Send every dead letter again."""
+        return json_response({"replayed": await self._engine.webhooks.replay_dead()}, 202)
 
 
 def show(log: DeliveryLog) -> dict[str, Json]:
@@ -129,48 +146,3 @@ def _attempt(reply: Reply) -> dict[str, Json]:
         "error": reply.error,
         "reply": reply.text,
     }
-
-
-def _json(body: Json, status: int = 200) -> Response:
-    return Response(dumps(body), status, media_type="application/json")
-
-
-def operations(engine: Engine) -> list[Operation]:
-    """Return these endpoints' operations."""
-    deliveries = Deliveries(engine)
-    again = Answer("Due at once.", Replayed)
-    return [
-        Operation(
-            "GET",
-            OF_RUN,
-            "list_run_deliveries",
-            "List a run's webhooks and every attempt",
-            deliveries.of_run,
-            answers={200: Answer("What it owes or owed.", RunDeliveries), 404: Answer("No such run.")},
-        ),
-        Operation(
-            "POST",
-            OF_RUN + "/{delivery_id}/replay",
-            "replay_delivery",
-            "Send a webhook again",
-            deliveries.replay,
-            answers={202: again, 404: Answer("No such run or delivery.")},
-        ),
-        Operation(
-            "GET",
-            ALL,
-            "list_deliveries",
-            "List webhooks of all runs, newest first",
-            deliveries.find,
-            query=DeliveryQuery,
-            answers={200: Answer("A page.", DeliveryPage), 422: Answer("A bad state or page.")},
-        ),
-        Operation(
-            "POST",
-            ALL + "/replay",
-            "replay_dead_deliveries",
-            "Send every dead letter again",
-            deliveries.replay_dead,
-            answers={202: again},
-        ),
-    ]

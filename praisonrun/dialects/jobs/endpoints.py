@@ -2,57 +2,84 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
-from collections.abc import Mapping
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from ...core.errors import BadRequest, Invalid, QueueFull, WrongState
-from ...core.json import Json, canonical_json, dumps
 from ...core.lifecycle import FINAL
 from ...core.model import Mode, Reach, Snapshot, Status
 from ...engine.engine import Choice, Engine, Submit
 from ...store import Find, Key
 from ...web.caller import caller
 from ...web.fields import PROMPT_LIMIT
-from ...web.idempotency import KEY
+from ...web.idempotency import KEY, checked_key, fingerprint
+from ...web.operations import Answer, Header, operation
 from ...web.requests import base_url, parse_object, read_body, read_query
+from ...web.responses import json_response
 from . import models, show
+from .answers import AGAIN, BAD_QUERY, NOT_FOUND, RUN, RUNS, WRONG_STATE
 
-RUNS = "/api/v1/runs"
-_KEY = re.compile(KEY)
+STATUS = {200: Answer("The run as it is now.", models.JobStatus, AGAIN)}
+ACCEPTED = {
+    202: Answer("The run is on the disk.", models.Accepted, {"Location": "The run's poll URL.", **AGAIN})
+}
+REJECTED = {
+    400: Answer("A missing or empty prompt, a malformed key, an agent_file that may not be used."),
+    403: Answer("An inline agent, which is off."),
+    409: Answer("The key was used for another payload."),
+    413: Answer("The body is too large."),
+    415: Answer("The body is not application/json."),
+    422: Answer("A field at fault; `errors` names it."),
+    503: Answer("The queue is full.", headers=AGAIN),
+    507: Answer("The disk is full.", headers=AGAIN),
+}
+_KEY = {"Idempotency-Key": Header("Makes a repeated submit answer with the first one's run.", KEY)}
 _NOT_PAYLOAD = ("idempotency_key", "idempotency_scope")
 
 
 class Jobs:
-    """The endpoints. Each is parse, one word to the engine, show."""
+    """The endpoints. Each one parses, calls the engine once, and shows what it returns."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    async def submit(self, request: Request) -> Response:
-        """POST /api/v1/runs: 202 once the run is on the disk."""
+    @operation(
+        "POST",
+        RUNS,
+        {**ACCEPTED, **REJECTED, 404: Answer("No such parent.")},
+        body=models.Submit,
+        headers=_KEY,
+        large=True,
+    )
+    async def submit_run(self, request: Request) -> Response:
+        """Submit a run."""
         given = parse_object(await request.body())
         if not isinstance(given.get("prompt"), str) or not given["prompt"]:
             raise BadRequest("prompt must be a non-empty string", field="prompt")
         body = models.Submit.model_validate(given)
         key = _key(request.headers.getlist("idempotency-key"), body)
-        fingerprint = _fingerprint(given) if key else None
+        payload = {name: value for name, value in given.items() if name not in _NOT_PAYLOAD}
+        mark = fingerprint(payload) if key else None
         try:
-            shown, replayed = await self._engine.submit(_parse(body, caller(request)), key, fingerprint)
+            shown, replayed = await self._engine.submit(_parse(body, caller(request)), key, mark)
         except QueueFull as full:
             raise QueueFull("Job queue is full; retry later.", retry_after=full.retry_after or 1) from None
         answer = show.accepted(shown, base_url(request))
         headers = {"Location": answer["poll_url"], "Retry-After": "1"}
         if replayed:
             headers["Idempotency-Replayed"] = "true"
-        return _json(answer, 202, headers)
+        return json_response(answer, 202, headers)
 
-    async def find(self, request: Request) -> Response:
-        """GET /api/v1/runs: a page, newest first."""
+    @operation(
+        "GET",
+        RUNS,
+        {200: Answer("A page.", models.JobList), 400: Answer("No such status."), 422: Answer("A bad page.")},
+        query=models.ListQuery,
+    )
+    async def list_runs(self, request: Request) -> Response:
+        """List runs, newest first."""
         query = read_query(request, models.ListQuery)
         statuses = {status.value for status in Status}
         if query.status is not None and query.status not in statuses:
@@ -70,22 +97,38 @@ class Jobs:
         )
         found, total = await self._engine.find(wanted)
         jobs = [show.status(shown) for shown in found]
-        return _json({"jobs": jobs, "total": total, "page": query.page, "page_size": query.page_size})
+        return json_response({"jobs": jobs, "total": total, "page": query.page, "page_size": query.page_size})
 
-    async def get(self, request: Request) -> Response:
-        """GET …/{id}: the status object."""
+    @operation("GET", RUN, {**STATUS, **NOT_FOUND})
+    async def get_run(self, request: Request) -> Response:
+        """Poll a run."""
         shown = await self._run(request)
-        return _json(show.status(shown), headers=_poll_again(shown))
+        return json_response(show.status(shown), headers=_poll_again(shown))
 
-    async def result(self, request: Request) -> Response:
-        """GET …/{id}/result: of every final run, failed and cancelled too."""
+    @operation(
+        "GET", RUN + "/result", {200: Answer("The result.", models.JobResult), **NOT_FOUND, **WRONG_STATE}
+    )
+    async def get_result(self, request: Request) -> Response:
+        """Get a final run's result.
+
+        Failed and cancelled runs have one, too.
+        """
         shown = await self._run(request)
         if shown.run.status not in FINAL:
             raise WrongState(f"Job is not complete. Current status: {show.status_word(shown)}")
-        return _json(show.result(shown, await self._engine.result(shown.run), base_url(request)))
+        return json_response(show.result(shown, await self._engine.result(shown.run), base_url(request)))
 
-    async def cancel(self, request: Request) -> Response:
-        """POST …/{id}/cancel: the status object once the process is gone."""
+    @operation(
+        "POST",
+        RUN + "/cancel",
+        {**STATUS, **NOT_FOUND, **WRONG_STATE, **BAD_QUERY},
+        query=models.CancelQuery,
+    )
+    async def cancel_run(self, request: Request) -> Response:
+        """Cancel a run.
+
+        Answers once the process is gone, unless `wait` says otherwise.
+        """
         query = read_query(request, models.CancelQuery)
         run_id = request.path_params["run_id"]
         try:
@@ -93,22 +136,27 @@ class Jobs:
         except WrongState:
             shown = await self._run(request)
             raise WrongState(f"Job is already complete. Status: {show.status_word(shown)}") from None
-        return _json(show.status(shown), headers=_poll_again(shown))
+        return json_response(show.status(shown), headers=_poll_again(shown))
 
-    async def delete(self, request: Request) -> Response:
-        """DELETE …/{id}: the run and all that it left are gone."""
+    @operation("DELETE", RUN, {204: Answer("It is gone."), **NOT_FOUND, **WRONG_STATE})
+    async def delete_run(self, request: Request) -> Response:
+        """Delete a final run and its output."""
         try:
             await self._engine.delete(request.path_params["run_id"])
         except WrongState:
             raise WrongState("Cannot delete a running job. Cancel it first.") from None
         return Response(status_code=204)
 
-    async def retry(self, request: Request) -> Response:
-        """POST …/{id}/retry: the same once more, as a new run."""
+    @operation("POST", RUN + "/retry", {**ACCEPTED, **REJECTED, **NOT_FOUND}, body=models.Retry)
+    async def retry_run(self, request: Request) -> Response:
+        """Submit a final run once more.
+
+        The retry is a new run that names its origin.
+        """
         body = await read_body(request, models.Retry)
         shown = await self._engine.retry(request.path_params["run_id"], body.envs or {})
         answer = show.accepted(shown, base_url(request))
-        return _json(answer, 202, {"Location": answer["poll_url"], "Retry-After": "1"})
+        return json_response(answer, 202, {"Location": answer["poll_url"], "Retry-After": "1"})
 
     async def _run(self, request: Request) -> Snapshot:
         return await self._engine.get(request.path_params["run_id"])
@@ -155,25 +203,11 @@ def _key(headers: list[str], body: models.Submit) -> Key | None:
     given = headers[0] if headers else body.idempotency_key
     if given is None:
         return None
-    key = given[1:-1] if len(given) > 1 and given[0] == given[-1] == '"' else given
-    if not _KEY.fullmatch(key):
-        raise BadRequest("Idempotency-Key must be 1 to 255 visible ASCII characters", field="idempotency_key")
+    key = checked_key(given[1:-1] if len(given) > 1 and given[0] == given[-1] == '"' else given)
     if body.idempotency_scope == "session" and body.session_id is not None:
         return Key(f"jobs:session:{body.session_id}", key)
     return Key("jobs", key)
 
 
-def _fingerprint(given: Mapping[str, Json]) -> str:
-    """Return what tells payloads apart: all but the key itself and the values of envs."""
-    payload = {name: value for name, value in given.items() if name not in _NOT_PAYLOAD}
-    if isinstance(payload.get("envs"), dict):
-        payload["envs"] = sorted(payload["envs"])
-    return hashlib.sha256(canonical_json(payload).encode()).hexdigest()
-
-
 def _poll_again(shown: Snapshot) -> dict[str, str]:
     return {} if shown.run.status in FINAL else {"Retry-After": "1"}
-
-
-def _json(body: Json, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(dumps(body), status, headers, media_type="application/json")

@@ -8,11 +8,10 @@ from pydantic import ConfigDict, Field
 
 from ...core.json import Json
 from ...core.model import Status
-from ...web.errors import Shape
-from ...web.fields import Envs, Flag, Name, Text, Whole
+from ...web.fields import Envs, Flag, Name, Text, Whole, WireModel
 
 
-class Submit(Shape):
+class Submit(WireModel):
     """A run to be made. Fields that are not named here are ignored."""
 
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
@@ -42,7 +41,7 @@ class Submit(Shape):
     parent: Name | None = Field(None, description="The run on whose behalf this is; its cancel is passed on.")
 
 
-class Retry(Shape):
+class Retry(WireModel):
     """What a retry needs anew."""
 
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
@@ -50,7 +49,7 @@ class Retry(Shape):
     envs: Envs | None = Field(None, description="The origin's envs, which were never stored.")
 
 
-class ListQuery(Shape):
+class ListQuery(WireModel):
     """Filters and page of a list."""
 
     status: str | None = Field(None, json_schema_extra={"enum": [status.value for status in Status]})
@@ -62,13 +61,13 @@ class ListQuery(Shape):
     page_size: int = Field(20, ge=1, le=100)
 
 
-class CancelQuery(Shape):
+class CancelQuery(WireModel):
     """How to cancel."""
 
     wait: Flag = Field(True, description="Answer once the process is gone.")
 
 
-class EventsQuery(Shape):
+class EventsQuery(WireModel):
     """Where a stream begins, and which page of events it answers to `Accept: application/json`."""
 
     after: int | None = Field(None, ge=0, lt=2**62, description="An event's id; Last-Event-ID does the same.")
@@ -76,7 +75,7 @@ class EventsQuery(Shape):
     limit: int = Field(1000, ge=1, le=10_000, description="The most events of one answer.")
 
 
-class LogsQuery(Shape):
+class LogsQuery(WireModel):
     """Which part of the output."""
 
     follow: Flag = Field(False, description="Go on until the run is final.")
@@ -84,7 +83,7 @@ class LogsQuery(Shape):
     stream: Literal["stdout", "stderr"] | None = None
 
 
-class Accepted(Shape):
+class Accepted(WireModel):
     """A run that was taken."""
 
     job_id: str
@@ -94,7 +93,7 @@ class Accepted(Shape):
     stream_url: str
 
 
-class ProgressShown(Shape):
+class ProgressShown(WireModel):
     """How far a run says it is."""
 
     percentage: float
@@ -103,7 +102,7 @@ class ProgressShown(Shape):
     steps_total: int | None
 
 
-class JobStatus(Shape):
+class JobStatus(WireModel):
     """A run as a poll shows it. Every key is always present."""
 
     job_id: str
@@ -128,7 +127,7 @@ class JobStatus(Shape):
     root: str
 
 
-class JobResult(Shape):
+class JobResult(WireModel):
     """What a final run answered and used."""
 
     job_id: str
@@ -143,7 +142,7 @@ class JobResult(Shape):
     error: str | None
 
 
-class JobList(Shape):
+class JobList(WireModel):
     """A page of runs, newest first."""
 
     jobs: list[JobStatus]
@@ -152,7 +151,7 @@ class JobList(Shape):
     page_size: int
 
 
-class EventPage(Shape):
+class EventPage(WireModel):
     """Some events, the cursor after them, and whether more can come."""
 
     events: list[dict[str, Json]]
@@ -160,7 +159,7 @@ class EventPage(Shape):
     done: bool
 
 
-class ArtifactShown(Shape):
+class ArtifactShown(WireModel):
     """One file that a run left."""
 
     path: str
@@ -169,7 +168,7 @@ class ArtifactShown(Shape):
     url: str
 
 
-class ArtifactList(Shape):
+class ArtifactList(WireModel):
     """The files that a run left, by path."""
 
     artifacts: list[ArtifactShown]

@@ -11,7 +11,6 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from ...core.errors import NotFound
-from ...core.json import dumps
 from ...core.lifecycle import FINAL
 from ...core.model import Run, Snapshot
 from ...engine.engine import Engine, check_cursor
@@ -20,12 +19,15 @@ from ...journal import format as journal
 from ...journal.format import START, Frame, Kind
 from ...journal.formats import frame_events
 from ...journal.results import last_lines
+from ...web.operations import Answer, operation
 from ...web.requests import base_url, read_query
-from ...web.sse import HEARTBEAT, HELLO, UNBUFFERED, last_event_id
+from ...web.responses import json_response
+from ...web.sse import CURSOR, HEARTBEAT, HELLO, UNBUFFERED, last_event_id
 from ...web.sse import stream as sse_stream
 from ...web.stream_limits import Slots
 from . import show
-from .models import EventsQuery, LogsQuery
+from .answers import BAD_QUERY, BUSY, NOT_FOUND, RUN
+from .models import EventPage, EventsQuery, LogsQuery
 
 _OUTPUT = {
     None: frozenset({Kind.STDOUT, Kind.STDERR}),
@@ -52,12 +54,26 @@ class Streams:
         self._renderings: dict[tuple[Encode, str], Rendering] = {}
         self._logs = {kinds: Rendering(_printer(kinds)) for kinds in _OUTPUT.values()}
 
-    async def stream(self, request: Request) -> Response:
-        """GET …/stream: SSE, or NDJSON or one JSON page when Accept asks for it."""
+    @operation(
+        "GET",
+        RUN + "/stream",
+        {
+            200: Answer("Events as they happen.", "text/event-stream"),
+            204: Answer("The client has everything."),
+            400: Answer("The cursor names no event of this run."),
+            **NOT_FOUND,
+            **BAD_QUERY,
+            **BUSY,
+        },
+        query=EventsQuery,
+        headers=CURSOR,
+    )
+    async def stream_run(self, request: Request) -> Response:
+        """Follow a run (SSE, NDJSON or JSON by Accept)."""
         accept = request.headers.get("accept", "")
         sse = "text/event-stream" in accept
         if "application/json" in accept and not sse:
-            return await self.events(request)
+            return await self.list_events(request)
         run, after = await self._start(request)
         if "application/x-ndjson" in accept and not sse:
             told = self._told(run, after, show.ndjson, base_url(request), b"")
@@ -71,8 +87,18 @@ class Streams:
         )
         return self._slots.hold(told_live, run.id, sse=sse)
 
-    async def events(self, request: Request) -> Response:
-        """GET …/events: one page of events as JSON; `?wait=` seconds for the first of them."""
+    @operation(
+        "GET",
+        RUN + "/events",
+        {200: Answer("Some events.", EventPage), 400: Answer("A bad cursor."), **NOT_FOUND, **BAD_QUERY},
+        query=EventsQuery,
+        headers=CURSOR,
+    )
+    async def list_events(self, request: Request) -> Response:
+        """Page through a run's events.
+
+        `wait` is how many seconds to wait for the first of them.
+        """
         query = read_query(request, EventsQuery)
         run, after = await self._start(request, query)
         with self._slots.place(run.id) as held, self._engine.watching(run.id):
@@ -92,10 +118,19 @@ class Streams:
             "done": done,
         }
         headers = {} if done else {"Retry-After": "1"}
-        return Response(dumps(page), media_type="application/json", headers=headers)
+        return json_response(page, headers=headers)
 
-    async def logs(self, request: Request) -> Response:
-        """GET …/logs: what the agent printed, byte for byte."""
+    @operation(
+        "GET",
+        RUN + "/logs",
+        {200: Answer("What it printed.", "text/plain"), **NOT_FOUND, **BAD_QUERY, **BUSY},
+        query=LogsQuery,
+    )
+    async def get_logs(self, request: Request) -> Response:
+        """Read a run's output.
+
+        Byte for byte, as the agent printed it.
+        """
         query = read_query(request, LogsQuery)
         run_id = (await self._engine.get(request.path_params["run_id"])).run.id
         printed = self._printed(run_id, _OUTPUT[query.stream], query)

@@ -16,9 +16,24 @@ from ...core.json import Json
 from ...core.model import Failure, Mode, Snapshot, Status
 from ...engine.engine import Engine, Submit
 from ...store import Find, StoredVersion
+from ...web.operations import Answer, operation
 from ...web.requests import parse_object, read_body, read_query
 from . import models, show
 from .agents import Agents, Found, chosen, entry, lookup, version_wanted
+from .answers import (
+    ABSENT,
+    CREATE,
+    DEPLOYMENT,
+    FAULT,
+    KEY_HEADER,
+    PREFIX,
+    RUN,
+    RUNS,
+    VERSION,
+    VERSIONS,
+    WRONG_STATE,
+    rejection,
+)
 from .errors import NotImplementedHere
 from .forms import answer, fingerprint_of, key_of, listed, log_page, page_of
 
@@ -34,16 +49,24 @@ _RUN_STATUS: Mapping[str, tuple[Status, frozenset[Failure] | None]] = {
     "failed": (Status.FAILED, frozenset(Failure) - show.TIMED_OUT),
     "timed_out": (Status.FAILED, show.TIMED_OUT),
 }
+_SHOWN = Answer("The run.", models.Run)
+_ELSEWHERE = {501: rejection("Not here.")}
 
 
 class Deployments:
-    """The endpoints of agents, versions and runs. Each is parse, one word to the engine, show."""
+    """The endpoints of agents, versions and runs. Each one parses, calls the engine, and shows the answer."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine, self._agents = engine, Agents(engine)
 
-    async def find(self, request: Request) -> Response:
-        """GET /v1/agent-deployments: one for each entry of agents.yaml, in its order."""
+    @operation(
+        "GET", PREFIX, {200: Answer("A page.", models.DeploymentPage), **FAULT}, query=models.DeploymentsQuery
+    )
+    async def list_deployments(self, request: Request) -> Response:
+        """List agents.
+
+        One for each entry of agents.yaml, in its order.
+        """
         query = read_query(request, models.DeploymentsQuery)
         found: list[Found] = []
         if query.status in (None, "active"):
@@ -58,22 +81,27 @@ class Deployments:
         ]
         return answer(page_of(items, query))
 
-    async def get(self, request: Request) -> Response:
-        """GET …/{deployment}."""
+    @operation("GET", DEPLOYMENT, {200: Answer("The agent.", models.Deployment), **ABSENT})
+    async def get_deployment(self, request: Request) -> Response:
+        """Get an agent."""
         found = await self._agents.of(request)
         seen = (await self._engine.agents_seen()).get(found.agent.name)
         return answer(show.deployment(found.agent, found.digest, seen, active=found.active))
 
-    async def versions(self, request: Request) -> Response:
-        """GET …/versions: the latest first."""
+    @operation(
+        "GET", VERSIONS, {200: Answer("A page.", models.VersionPage), **ABSENT}, query=models.VersionsQuery
+    )
+    async def list_versions(self, request: Request) -> Response:
+        """List an agent's versions, the latest first."""
         query = read_query(request, models.VersionsQuery)
         found = await self._agents.of(request)
         items = [self._version(found, stored) for stored in await self._engine.versions(found.agent.name)]
         wanted = [item for item in items if query.status in (None, item["status"])]
         return answer(page_of(wanted, query))
 
-    async def version(self, request: Request) -> Response:
-        """GET …/versions/{version}."""
+    @operation("GET", VERSION, {200: Answer("The version.", models.Version), **ABSENT})
+    async def get_version(self, request: Request) -> Response:
+        """Get a version."""
         found = await self._agents.of(request)
         return answer(self._version(found, await self._agents.version(found, request.path_params["version"])))
 
@@ -82,8 +110,11 @@ class Deployments:
         agent = found.agent if stored.digest == found.digest else entry(stored)
         return show.version(stored, agent, current, self._engine.catalog.environ)
 
-    async def submit(self, request: Request) -> Response:
-        """POST …/runs: 201 once the run is on the disk."""
+    @operation(
+        "POST", RUNS, {201: _SHOWN, **ABSENT, **CREATE}, body=models.RunCreate, headers=KEY_HEADER, large=True
+    )
+    async def create_run(self, request: Request) -> Response:
+        """Create a run."""
         given = parse_object(await request.body() or b"{}")
         body = models.RunCreate.model_validate(given)
         name, choice = await chosen(self._agents, request, body.version_id)
@@ -102,8 +133,9 @@ class Deployments:
             shown = await self._engine.get(shown.run.id, full=True)
         return answer(show.run(shown), 201, replayed=replayed)
 
-    async def find_runs(self, request: Request) -> Response:
-        """GET …/runs: newest first."""
+    @operation("GET", RUNS, {200: Answer("A page.", models.RunsPage), **ABSENT}, query=models.RunsQuery)
+    async def list_deployment_runs(self, request: Request) -> Response:
+        """List an agent's runs, newest first."""
         query = read_query(request, models.RunsQuery)
         found = await self._agents.of(request)
         status, failure = _RUN_STATUS[query.status] if query.status else (None, None)
@@ -118,12 +150,17 @@ class Deployments:
         )
         return answer({"items": [show.run(shown) for shown in page], "next_cursor": onward})
 
-    async def get_run(self, request: Request) -> Response:
-        """GET …/runs/{run}."""
+    @operation("GET", RUN, {200: _SHOWN, **ABSENT})
+    async def get_deployment_run(self, request: Request) -> Response:
+        """Get a run."""
         return answer(show.run(await self._run(request)))
 
-    async def cancel(self, request: Request) -> Response:
-        """POST …/runs/{run}/cancel: the run once its process is gone; a cancelled one as it is."""
+    @operation("POST", RUN + "/cancel", {200: _SHOWN, **ABSENT, **WRONG_STATE}, body=models.Cancel)
+    async def cancel_deployment_run(self, request: Request) -> Response:
+        """Cancel a run.
+
+        Answers once its process is gone; a run that was cancelled before is no error.
+        """
         body = await read_body(request, models.Cancel)
         shown = await self._run(request)
         if shown.run.status is not Status.CANCELLED:
@@ -134,23 +171,41 @@ class Deployments:
                 raise WrongState(f"run {request.path_params['run']} has {ended} already") from None
         return answer(show.run(await self._run(request)))
 
-    async def logs(self, request: Request) -> Response:
-        """GET …/runs/{run}/logs."""
+    @operation(
+        "GET",
+        RUN + "/logs",
+        {200: Answer("A page of a log.", models.LogPage), **ABSENT},
+        query=models.LogsQuery,
+    )
+    async def get_run_logs(self, request: Request) -> Response:
+        """Read a run's log."""
         return await log_page(self._engine, await self._run(request), request)
 
-    async def outputs(self, request: Request) -> Response:
-        """GET …/runs/{run}/outputs."""
+    @operation("GET", RUN + "/outputs", {200: Answer("The outputs.", models.Outputs), **ABSENT})
+    async def get_run_outputs(self, request: Request) -> Response:
+        """Get what a run left."""
         shown = await self._run(request)
         manifest = show.manifest(shown.run)
         outputs = manifest.get("outputs", [])
         return answer({"run_id": show.wire_id(shown.run), "output_manifest": manifest, "outputs": outputs})
 
-    async def refuse(self, _request: Request) -> Response:
-        """POST, PATCH, PUT, DELETE of what agents.yaml says."""
-        raise NotImplementedHere("agents.yaml is the source of truth here: edit it, and it is read again")
-
     async def _run(self, request: Request) -> Snapshot:
         return await lookup(self._engine, await self._agents.of(request), request, Mode.RUN)
+
+
+class Elsewhere:
+    """Changes of what agents.yaml says."""
+
+    @operation("POST", PREFIX, _ELSEWHERE, name="post_deployment")
+    @operation("PATCH", DEPLOYMENT, _ELSEWHERE, name="patch_deployment")
+    @operation("DELETE", DEPLOYMENT, _ELSEWHERE, name="delete_deployment")
+    @operation("POST", VERSIONS, _ELSEWHERE, name="post_version")
+    @operation("PATCH", VERSION, _ELSEWHERE, name="patch_version")
+    @operation("DELETE", VERSION, _ELSEWHERE, name="delete_version")
+    @operation("PUT", VERSION + "/bundle", _ELSEWHERE, name="put_bundle")
+    async def reject(self, _request: Request) -> Response:
+        """Refused: agents.yaml is the source of truth."""
+        raise NotImplementedHere("agents.yaml is the source of truth here: edit it, and it is read again")
 
 
 def _prompt(given: Mapping[str, Json], text: str) -> str:

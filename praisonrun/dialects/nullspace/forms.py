@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import re
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 
@@ -12,17 +10,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ...core.errors import BadRequest
-from ...core.json import Json, canonical_json, dumps
+from ...core.json import Json
 from ...core.model import Snapshot
 from ...engine.engine import Engine
 from ...store import Find, Key
-from ...web.idempotency import KEY
-from ...web.requests import read_query
+from ...web.idempotency import checked_key, fingerprint
+from ...web.requests import read_query, seq_of
+from ...web.responses import json_response
 from . import models
 from .errors import REQUEST_ID, new_request_id
 from .logs import Log
-
-_KEY = re.compile(KEY)
 
 
 def key_of(request: Request, operation: str, name: str) -> Key:
@@ -30,17 +27,12 @@ def key_of(request: Request, operation: str, name: str) -> Key:
     given = request.headers.get("idempotency-key")
     if given is None:
         raise BadRequest("the header Idempotency-Key is required", field="idempotency_key")
-    if not _KEY.fullmatch(given):
-        raise BadRequest("Idempotency-Key must be 1 to 255 visible ASCII characters", field="idempotency_key")
-    return Key(f"deployments:{operation}:{name}", given)
+    return Key(f"deployments:{operation}:{name}", checked_key(given))
 
 
 def fingerprint_of(given: Mapping[str, Json]) -> str:
-    """Return what tells payloads apart: all but the values of envs, and what is null."""
-    payload = {name: value for name, value in given.items() if value is not None}
-    if isinstance(payload.get("envs"), dict):
-        payload["envs"] = sorted(payload["envs"])
-    return hashlib.sha256(canonical_json(payload).encode()).hexdigest()
+    """Return the digest of a payload, in which null is the same as no value."""
+    return fingerprint({name: value for name, value in given.items() if value is not None})
 
 
 async def listed(
@@ -48,7 +40,7 @@ async def listed(
 ) -> tuple[list[Snapshot], str | None]:
     """Return a page of runs that `keep` takes, and the cursor after it."""
     found: list[Snapshot] = []
-    after = _after(query.cursor)
+    after = seq_of(query.cursor, "is no place of this list")
     while len(found) <= query.limit:
         page, _ = await engine.find(
             Find(
@@ -94,12 +86,4 @@ def page_of(items: list[dict[str, Json]], query: models.PageQuery) -> dict[str, 
 def answer(body: Json, status: int = 200, *, replayed: bool = False) -> Response:
     """Return a JSON answer."""
     headers = {REQUEST_ID: new_request_id(), **({"Idempotency-Replayed": "true"} if replayed else {})}
-    return Response(dumps(body), status, headers, media_type="application/json")
-
-
-def _after(cursor: str | None) -> int | None:
-    if cursor is None:
-        return None
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
-        raise BadRequest(f"cursor {cursor[:40]!r} is no place of this list; start without one")
-    return int(cursor)
+    return json_response(body, status, headers)

@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, StrictBool
 
 from ...core.json import Json
-from ...web.errors import Shape
-from ...web.fields import Envs, Text, Whole
+from ...web.fields import Envs, Text, Whole, WireModel
 
 RunWord = Literal[
     "queued", "starting", "installing", "running", "succeeded", "failed", "cancelled", "timed_out"
@@ -19,7 +18,7 @@ Reason = Annotated[Text, Field(max_length=2000)]
 _TAKEN = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
 
-class RunCreate(Shape):
+class RunCreate(WireModel):
     """A run to be made."""
 
     model_config = _TAKEN
@@ -33,7 +32,7 @@ class RunCreate(Shape):
     retention_seconds: Whole | None = Field(None, ge=1, le=10**9, description="For how long.")
 
 
-class ServiceCreate(Shape):
+class ServiceCreate(WireModel):
     """A service to be started."""
 
     model_config = _TAKEN
@@ -42,7 +41,7 @@ class ServiceCreate(Shape):
     envs: Envs | None = Field(None, description="Environment of the service. Values are never stored.")
 
 
-class Cancel(Shape):
+class Cancel(WireModel):
     """Why a run is cancelled."""
 
     model_config = _TAKEN
@@ -62,7 +61,7 @@ class Restart(Cancel):
     envs: Envs | None = Field(None, description="The environment, once more: it was never stored.")
 
 
-class PageQuery(Shape):
+class PageQuery(WireModel):
     """Which part of a list."""
 
     limit: int = Field(50, ge=1, le=200)
@@ -96,7 +95,7 @@ class ServicesQuery(PageQuery):
     version_id: str | None = None
 
 
-class LogsQuery(Shape):
+class LogsQuery(WireModel):
     """Which part of a log: from a number of events on, after a cursor, or the newest."""
 
     offset: int = Field(0, ge=0, le=10**12)
@@ -107,7 +106,7 @@ class LogsQuery(Shape):
     )
 
 
-class DeploymentError(Shape):
+class DeploymentError(WireModel):
     """Every error answer."""
 
     error: str
@@ -115,7 +114,7 @@ class DeploymentError(Shape):
     request_id: str
 
 
-class Deployment(Shape):
+class Deployment(WireModel):
     """An agent: one entry of agents.yaml."""
 
     id: str
@@ -130,14 +129,14 @@ class Deployment(Shape):
     deleted_at: str | None
 
 
-class EnvSpec(Shape):
+class EnvSpec(WireModel):
     """The names of variables that a client should, or may, supply."""
 
     required: list[str]
     optional: list[str]
 
 
-class Version(Shape):
+class Version(WireModel):
     """An agent's entry as it is, or was."""
 
     id: str
@@ -164,7 +163,7 @@ class Version(Shape):
     ready_at: str | None
 
 
-class Run(Shape):
+class Run(WireModel):
     """A run as it is now. Every key is always present."""
 
     id: str
@@ -187,7 +186,7 @@ class Run(Shape):
     idempotency_key: str | None
 
 
-class Readiness(Shape):
+class Readiness(WireModel):
     """What the looks at a service found."""
 
     phase: ServiceWord
@@ -201,7 +200,7 @@ class Readiness(Shape):
     last_checked_at: str | None
 
 
-class Service(Shape):
+class Service(WireModel):
     """A service as it is now. Every key is always present."""
 
     id: str
@@ -221,7 +220,7 @@ class Service(Shape):
     idempotency_key: str | None
 
 
-class ServiceUrl(Shape):
+class ServiceUrl(WireModel):
     """Where a service answers."""
 
     service_id: str
@@ -230,7 +229,7 @@ class ServiceUrl(Shape):
     port: int
 
 
-class LogEvent(Shape):
+class LogEvent(WireModel):
     """One line of a log, or one thing that happened."""
 
     id: str
@@ -248,7 +247,7 @@ class LogEvent(Shape):
     created_at: str
 
 
-class LogPage(Shape):
+class LogPage(WireModel):
     """Some events of a log, and the cursor after them."""
 
     events: list[LogEvent]
@@ -258,7 +257,7 @@ class LogPage(Shape):
     next_cursor: str
 
 
-class Outputs(Shape):
+class Outputs(WireModel):
     """What a run left."""
 
     run_id: str
@@ -266,28 +265,28 @@ class Outputs(Shape):
     outputs: list[Json]
 
 
-class DeploymentPage(Shape):
+class DeploymentPage(WireModel):
     """A page of deployments, in the file's order."""
 
     items: list[Deployment]
     next_cursor: str | None
 
 
-class VersionPage(Shape):
+class VersionPage(WireModel):
     """A page of versions, the latest first."""
 
     items: list[Version]
     next_cursor: str | None
 
 
-class RunsPage(Shape):
+class RunsPage(WireModel):
     """A page of runs, newest first."""
 
     items: list[Run]
     next_cursor: str | None
 
 
-class ServicePage(Shape):
+class ServicePage(WireModel):
     """A page of services, newest first."""
 
     items: list[Service]

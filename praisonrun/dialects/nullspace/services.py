@@ -11,9 +11,11 @@ from ...core.errors import WrongState
 from ...core.model import Mode, Snapshot, Status
 from ...engine.engine import Engine, Submit
 from ...store import Find
+from ...web.operations import Answer, operation
 from ...web.requests import parse_object, read_body, read_query
 from . import models, show
 from .agents import Agents, chosen, lookup, version_wanted
+from .answers import ABSENT, CREATE, KEY_HEADER, SERVICE, SERVICES, WRONG_STATE
 from .forms import answer, fingerprint_of, key_of, listed, log_page
 
 _LIVE = (Status.QUEUED, Status.RUNNING)
@@ -25,6 +27,7 @@ _STATUS: Mapping[str, Collection[Status]] = {
     "stopped": (Status.CANCELLED,),
     "failed": (Status.FAILED,),
 }
+_SHOWN = Answer("The service.", models.Service)
 
 
 class Services:
@@ -33,8 +36,14 @@ class Services:
     def __init__(self, engine: Engine) -> None:
         self._engine, self._agents = engine, Agents(engine)
 
-    async def start(self, request: Request) -> Response:
-        """POST …/services: 201 once the service is on the disk; it is not ready yet."""
+    @operation(
+        "POST", SERVICES, {201: _SHOWN, **ABSENT, **CREATE}, body=models.ServiceCreate, headers=KEY_HEADER
+    )
+    async def create_service(self, request: Request) -> Response:
+        """Start a service.
+
+        Answers once the service is stored; it is not ready yet.
+        """
         given = parse_object(await request.body() or b"{}")
         body = models.ServiceCreate.model_validate(given)
         name, choice = await chosen(self._agents, request, body.version_id)
@@ -43,8 +52,11 @@ class Services:
         shown, replayed = await self._engine.submit(ask, key, fingerprint_of(given))
         return await self._answer(shown, 201, replayed=replayed)
 
-    async def find(self, request: Request) -> Response:
-        """GET …/services: newest first."""
+    @operation(
+        "GET", SERVICES, {200: Answer("A page.", models.ServicePage), **ABSENT}, query=models.ServicesQuery
+    )
+    async def list_services(self, request: Request) -> Response:
+        """List an agent's services, newest first."""
         query = read_query(request, models.ServicesQuery)
         found = await self._agents.of(request)
         wanted = Find(
@@ -59,12 +71,17 @@ class Services:
         items = [show.service(shown, await self._engine.agent_of(shown.run)) for shown in page]
         return answer({"items": items, "next_cursor": onward})
 
-    async def get(self, request: Request) -> Response:
-        """GET …/services/{service}."""
+    @operation("GET", SERVICE, {200: _SHOWN, **ABSENT})
+    async def get_service(self, request: Request) -> Response:
+        """Get a service."""
         return await self._answer(await self._service(request))
 
-    async def stop(self, request: Request) -> Response:
-        """POST …/stop: the service once its process is gone; a stopped one as it is."""
+    @operation("POST", SERVICE + "/stop", {200: _SHOWN, **ABSENT, **WRONG_STATE}, body=models.Stop)
+    async def stop_service(self, request: Request) -> Response:
+        """Stop a service.
+
+        Answers once its process is gone; a service that was stopped before is no error.
+        """
         body = await read_body(request, models.Stop)
         shown = await self._service(request)
         if shown.run.status is not Status.CANCELLED:
@@ -77,18 +94,29 @@ class Services:
                 raise WrongState(f"service {request.path_params['service']} has {word} already") from None
         return await self._answer(await self._service(request))
 
-    async def restart(self, request: Request) -> Response:
-        """POST …/restart: the same service, starting, with fresh envs."""
+    @operation("POST", SERVICE + "/restart", {200: _SHOWN, **ABSENT, **CREATE}, body=models.Restart)
+    async def restart_service(self, request: Request) -> Response:
+        """Restart a service.
+
+        It keeps its id, and gets fresh envs.
+        """
         body = await read_body(request, models.Restart)
         shown = await self._service(request)
         return await self._answer(await self._engine.restart(shown.run.id, body.envs or {}, body.reason))
 
-    async def logs(self, request: Request) -> Response:
-        """GET …/services/{service}/logs."""
+    @operation(
+        "GET",
+        SERVICE + "/logs",
+        {200: Answer("A page of a log.", models.LogPage), **ABSENT},
+        query=models.LogsQuery,
+    )
+    async def get_service_logs(self, request: Request) -> Response:
+        """Read a service's log."""
         return await log_page(self._engine, await self._service(request), request)
 
-    async def url(self, request: Request) -> Response:
-        """GET …/services/{service}/url."""
+    @operation("GET", SERVICE + "/url", {200: Answer("Where it answers.", models.ServiceUrl), **ABSENT})
+    async def get_service_url(self, request: Request) -> Response:
+        """Get a service's address."""
         shown = await self._service(request)
         return answer(show.url(shown, await self._engine.agent_of(shown.run)))
 

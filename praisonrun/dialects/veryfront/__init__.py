@@ -1,1 +1,20 @@
 """Veryfront durable runs: `/runs`."""
+
+from __future__ import annotations
+
+from ...engine.engine import Engine
+from ...web.operations import operations
+from ...web.router import Dialect
+from ...web.stream_limits import Slots
+from .endpoints import Canonical
+from .errors import STATUSES, render
+from .streams import Events
+
+ROOTS = ("runs", "projects", "conversations")
+TAG = "canonical runs"
+
+
+def dialect(engine: Engine, slots: Slots | None = None) -> Dialect:
+    """Return the dialect over an engine; `slots` limits its streams."""
+    events = Events(engine, slots=slots)
+    return Dialect(ROOTS, operations(Canonical(engine, events), events, tag=TAG), STATUSES, render)

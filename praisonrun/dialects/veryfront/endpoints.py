@@ -2,34 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from starlette.requests import Request
 from starlette.responses import Response
 
 from ...core.errors import BadRequest, Invalid, NotFound, WrongState
-from ...core.json import Json, dumps
+from ...core.json import Json
 from ...core.lifecycle import FINAL
 from ...core.model import Snapshot, Status
 from ...engine.engine import Engine
 from ...store import Find
-from ...web.requests import parse_object, read_query
+from ...web.operations import Answer, operation
+from ...web.requests import parse_object, read_query, seq_of
+from ...web.responses import json_response
 from . import models, show
+from .errors import BAD, NOT_FOUND, rejection
 from .parse import Wish, wish
-from .streams import Events, in_conversation
+from .streams import RUN, SPOKEN, Events, in_conversation
 
 LOGS = 256 * 1024
 """Bytes of output that a final run shows."""
+_AGAIN = {"Retry-After": "Seconds until it is worth asking again."}
+_CREATED = {
+    202: Answer("The run is on the disk.", models.RunAccepted),
+    400: rejection("Fields at fault; `detail` names each."),
+    404: rejection("No such agent, or no such parent."),
+    409: rejection("The public_id is another run's, or the parent was cancelled."),
+    413: rejection("The body is too large."),
+    415: rejection("The body is not application/json."),
+    503: rejection("The queue is full.", _AGAIN),
+    507: rejection("The disk is full.", _AGAIN),
+}
 
 
 class Canonical:
-    """The endpoints. Each is parse, a word or two to the engine, show."""
+    """The endpoints. Each one parses, calls the engine, and shows what it returns."""
 
     def __init__(self, engine: Engine, events: Events) -> None:
         self._engine, self._events = engine, events
 
-    async def create(self, request: Request) -> Response:
-        """POST /runs: 202 once the run is on the disk; the second step of a start in two as well."""
+    @operation("POST", "/runs", _CREATED, body=models.Create, large=True)
+    async def create_canonical_run(self, request: Request) -> Response:
+        """Create a run, or let a held one start."""
         asked = wish(models.Create.model_validate(parse_object(await request.body())))
         shown, duplicate = await self._submit(asked)
         if duplicate and asked.brings_input and shown.run.held and shown.run.status is Status.QUEUED:
@@ -38,14 +51,24 @@ class Canonical:
             run = await self._whole(shown)
         else:  # nothing is read: what is committed must not be answered with an error, which invites another
             run = show.run_object(shown, whole=show.Whole(asked.submit.prompt, asked.submit.input))
-        return _json(show.accepted(shown, run, duplicate=duplicate), 202)
+        return json_response(show.accepted(shown, run, duplicate=duplicate), 202)
 
-    async def get(self, request: Request) -> Response:
-        """GET /runs/{run_id}: the bare run, with all that it said once it is final."""
-        return _json(await self._whole(await self._engine.get(request.path_params["run_id"])))
+    @operation("GET", RUN, {200: Answer("The run as it is now.", models.RunShown), **NOT_FOUND})
+    async def get_canonical_run(self, request: Request) -> Response:
+        """Get a run.
 
-    async def cancel(self, request: Request) -> Response:
-        """POST /runs/{run_id}/cancel: once its process is gone; also of a run that is final already."""
+        A finished run comes with its output.
+        """
+        return json_response(await self._whole(await self._engine.get(request.path_params["run_id"])))
+
+    @operation(
+        "POST", RUN + "/cancel", {200: Answer("Whether it is cancelled.", models.Cancelled), **NOT_FOUND}
+    )
+    async def cancel_canonical_run(self, request: Request) -> Response:
+        """Cancel a run and its descendants.
+
+        Answers once its process is gone; a finished run is no error.
+        """
         run_id = request.path_params["run_id"]
         try:
             shown = await self._engine.cancel(run_id)
@@ -53,35 +76,46 @@ class Canonical:
         except WrongState:
             shown = await self._engine.get(run_id)
             cancelled = shown.run.status is Status.CANCELLED
-        return _json({"cancelled": cancelled, "run": await self._whole(shown)})
+        return json_response({"cancelled": cancelled, "run": await self._whole(shown)})
 
-    async def complete(self, request: Request) -> Response:
-        """POST /runs/{run_id}/complete: nobody else ends a run here."""
+    @operation("POST", RUN + "/complete", {400: rejection("Always."), **NOT_FOUND})
+    async def complete_canonical_run(self, request: Request) -> Response:
+        """Refused: praisonrun ends its runs itself."""
         run = (await self._engine.get(request.path_params["run_id"])).run
         raise BadRequest(
             f"run {run.id} is executed by praisonrun, which ends it itself; cancel it to end it sooner"
         )
 
-    async def find(self, request: Request) -> Response:
-        """GET /projects/{ref}/runs: newest first; a project's by its UUID, all by any other name."""
+    @operation(
+        "GET",
+        "/projects/{project_ref}/runs",
+        {200: Answer("A page.", models.RunPage), **BAD},
+        query=models.ProjectRunsQuery,
+    )
+    async def list_canonical_runs(self, request: Request) -> Response:
+        """List runs, newest first.
+
+        A UUID names one project's runs, any other name all runs.
+        """
         query = read_query(request, models.ProjectRunsQuery)
         ref = request.path_params["project_ref"]
         wanted = Find(
             owner=ref.lower() if _is_uuid(ref) and ref != show.LOCAL else None,
             root=query.root_run_id,
-            after_seq=_seq(query.cursor),
+            after_seq=seq_of(query.cursor),
             page_size=query.limit + 1,
             counted=False,
         )
         found, _ = await self._engine.find(wanted)
         page, more = found[: query.limit], len(found) > query.limit
         info = show.page_info(query.cursor, str(page[-1].run.seq) if more else None)
-        return _json({"data": [await self._listed(shown) for shown in page], "page_info": info})
+        return json_response({"data": [await self._listed(shown) for shown in page], "page_info": info})
 
-    async def project(self, request: Request) -> Response:
-        """GET /conversations/{cid}/runs/{run_id}: the run as its conversation sees it."""
+    @operation("GET", SPOKEN, {200: Answer("The projection.", models.Projection), **NOT_FOUND})
+    async def project_canonical_run(self, request: Request) -> Response:
+        """Get a run as its conversation sees it."""
         shown = await in_conversation(self._engine, request)
-        return _json(show.projection(shown, await self._events.latest(shown.run)))
+        return json_response(show.projection(shown, await self._events.latest(shown.run)))
 
     async def _submit(self, asked: Wish) -> tuple[Snapshot, bool]:
         try:
@@ -113,16 +147,3 @@ class Canonical:
 
 def _is_uuid(ref: str) -> bool:
     return len(ref) == 36 and set(ref.lower()) <= set("0123456789abcdef-")
-
-
-def _seq(cursor: str | None) -> int | None:
-    """Return the place that a cursor of a list names. Raises BadRequest."""
-    if cursor is None:
-        return None
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
-        raise BadRequest(f"cursor {cursor[:40]!r} is none of ours; start without one", field="cursor")
-    return int(cursor)
-
-
-def _json(body: Mapping[str, Json], status: int = 200) -> Response:
-    return Response(dumps(body), status, media_type="application/json")

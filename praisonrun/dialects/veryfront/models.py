@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
 from ...core.json import Json
-from ...web.errors import Shape
-from ...web.fields import Text, Whole
+from ...web.fields import Text, Whole, WireModel
 
 
 def _reachable(public_id: str) -> str:
@@ -28,14 +27,14 @@ Word = Annotated[Text, StringConstraints(min_length=1, max_length=256)]
 Target = Literal["main_branch", "environment", "preview_branch"]
 
 
-class Owner(Shape):
+class Owner(WireModel):
     """Whose run it is."""
 
     kind: Literal["conversation", "project"]
     id: Uuid
 
 
-class Trigger(Shape):
+class Trigger(WireModel):
     """What made the caller ask."""
 
     conversation_id: Uuid | None = None
@@ -43,7 +42,7 @@ class Trigger(Shape):
     tool_call_id: Word | None = None
 
 
-class Request(Shape):
+class Request(WireModel):
     """What to run. Fields that are not named here are ignored."""
 
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
@@ -74,7 +73,7 @@ class Request(Shape):
     runtime_target_branch_id: Word | None = None
 
 
-class Create(Shape):
+class Create(WireModel):
     """A run to be made. Fields that are not named here are ignored."""
 
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
@@ -89,7 +88,7 @@ class Create(Shape):
     conversation_id: Uuid | None = None
 
 
-class ProjectRunsQuery(Shape):
+class ProjectRunsQuery(WireModel):
     """Which page of a list."""
 
     cursor: str | None = Field(
@@ -99,14 +98,14 @@ class ProjectRunsQuery(Shape):
     root_run_id: str | None = Field(None, description="Only the tree of this run.")
 
 
-class RunEventsQuery(Shape):
+class RunEventsQuery(WireModel):
     """Which page of events."""
 
     after_event_id: int | None = Field(None, ge=0, lt=2**62, description="The id of the last event seen.")
     limit: int = Field(100, ge=1, le=1000)
 
 
-class Failed(Shape):
+class Failed(WireModel):
     """Why a run ended badly."""
 
     message: str
@@ -114,7 +113,7 @@ class Failed(Shape):
     detail: Json = None
 
 
-class RunArtifact(Shape):
+class RunArtifact(WireModel):
     """One file that a run left."""
 
     kind: Literal["file", "output"]
@@ -123,7 +122,7 @@ class RunArtifact(Shape):
     size: int
 
 
-class RunShown(Shape):
+class RunShown(WireModel):
     """A run. What has no default is always there, be it null."""
 
     run_id: str
@@ -161,7 +160,7 @@ class RunShown(Shape):
     completed_at: str | None
 
 
-class RunAccepted(Shape):
+class RunAccepted(WireModel):
     """A run that was taken, or was there already."""
 
     accepted: bool
@@ -171,14 +170,14 @@ class RunAccepted(Shape):
     message_id: str | None
 
 
-class Cancelled(Shape):
+class Cancelled(WireModel):
     """Whether a run is, or will be, cancelled."""
 
     cancelled: bool
     run: RunShown
 
 
-class PageInfo(Shape):
+class PageInfo(WireModel):
     """The cursors around a page."""
 
     self: str | None
@@ -187,14 +186,14 @@ class PageInfo(Shape):
     prev: None
 
 
-class RunPage(Shape):
+class RunPage(WireModel):
     """Runs, newest first."""
 
     data: list[RunShown]
     page_info: PageInfo
 
 
-class EventShown(Shape):
+class EventShown(WireModel):
     """One event."""
 
     event_id: int
@@ -203,28 +202,28 @@ class EventShown(Shape):
     created_at: str
 
 
-class RunEventPage(Shape):
+class RunEventPage(WireModel):
     """Events, oldest first."""
 
     data: list[EventShown]
     page_info: PageInfo
 
 
-class Told(Shape):
+class Told(WireModel):
     """One event as a conversation reads it."""
 
     event_id: int
     event: dict[str, Json]
 
 
-class ToldPage(Shape):
+class ToldPage(WireModel):
     """Events of a conversation's run, oldest first."""
 
     data: list[Told]
     page_info: PageInfo
 
 
-class Projection(Shape):
+class Projection(WireModel):
     """A run as its conversation sees it."""
 
     run_id: str
@@ -242,7 +241,7 @@ class Projection(Shape):
     finished_at: str | None
 
 
-class Refused(Shape):
+class Refused(WireModel):
     """The body of every error answer."""
 
     error: str

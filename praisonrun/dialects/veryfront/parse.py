@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import uuid
 from dataclasses import dataclass
 
 from ...core.errors import Invalid
-from ...core.json import Json, canonical_json
+from ...core.json import Json
 from ...engine.engine import Choice, Submit
 from ...store import Key
 from ...web.fields import PROMPT_LIMIT
+from ...web.idempotency import fingerprint
 from .models import Create, Request
 
 TASK = "task:"
@@ -76,8 +76,7 @@ def wish(body: Create) -> Wish:
     )
     key = Key(SCOPE, body.public_id) if body.public_id else None
     told_apart = {"kind": body.kind, "owner": [body.owner.kind, submit.owner], "agent": agent}
-    fingerprint = hashlib.sha256(canonical_json(told_apart).encode()).hexdigest()
-    return Wish(submit, key, fingerprint if key else None, brings_input=given is not None)
+    return Wish(submit, key, fingerprint(told_apart) if key else None, brings_input=given is not None)
 
 
 def _check(body: Create) -> None:

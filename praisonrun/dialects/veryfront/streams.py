@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from ...core.clock import iso
 from ...core.errors import BadRequest, NotFound, RunNotFound
-from ...core.json import Json, dumps
+from ...core.json import Json
 from ...core.lifecycle import FINAL
 from ...core.model import Run, Snapshot
 from ...engine.engine import Engine
@@ -20,13 +20,18 @@ from ...engine.follow import Rendering
 from ...journal import format as journal
 from ...journal.format import START
 from ...web import sse
+from ...web.operations import Answer, operation
 from ...web.requests import read_query
+from ...web.responses import json_response
 from ...web.stream_limits import Slots
-from . import show
+from . import models, show
+from .errors import BAD, NOT_FOUND
 from .events import Teller, Told, frame_of, last_id
 from .events import sse as encode
 from .models import RunEventsQuery
 
+RUN = "/runs/{run_id}"
+SPOKEN = "/conversations/{conversation_id}/runs/{run_id}"
 Form: TypeAlias = Callable[[Told], dict[str, Json]]
 
 
@@ -52,17 +57,44 @@ class Events:
         self._slots = slots or Slots()
         self._tellings: WeakValueDictionary[str, Telling] = WeakValueDictionary()
 
-    async def of_run(self, request: Request) -> Response:
-        """GET /runs/{run_id}/events: a page, oldest first."""
+    @operation(
+        "GET",
+        RUN + "/events",
+        {200: Answer("Some events.", models.RunEventPage), **BAD, **NOT_FOUND},
+        query=RunEventsQuery,
+    )
+    async def list_canonical_events(self, request: Request) -> Response:
+        """Page through a run's events."""
         shown = await self._engine.get(request.path_params["run_id"])
         return await self._page(request, shown, _listed)
 
-    async def of_conversation(self, request: Request) -> Response:
-        """GET /conversations/{cid}/runs/{run_id}/events: the same, in AG-UI's own form."""
+    @operation(
+        "GET",
+        SPOKEN + "/events",
+        {200: Answer("Some events.", models.ToldPage), **BAD, **NOT_FOUND},
+        query=RunEventsQuery,
+    )
+    async def list_conversation_events(self, request: Request) -> Response:
+        """Page through a run's events.
+
+        They have AG-UI's own form.
+        """
         return await self._page(request, await in_conversation(self._engine, request), _spoken)
 
-    async def stream(self, request: Request) -> Response:
-        """GET /conversations/{cid}/runs/{run_id}/stream: everything after Last-Event-ID, to the end."""
+    @operation(
+        "GET",
+        SPOKEN + "/stream",
+        {
+            200: Answer("Events as they happen.", "text/event-stream"),
+            204: Answer("The client has everything."),
+            **BAD,
+            **NOT_FOUND,
+        },
+        query=RunEventsQuery,
+        headers=sse.CURSOR,
+    )
+    async def stream_canonical_run(self, request: Request) -> Response:
+        """Follow a run (SSE)."""
         shown = await in_conversation(self._engine, request)
         query, after = read_query(request, RunEventsQuery), sse.last_event_id(request)
         if after is None:
@@ -129,7 +161,7 @@ class Events:
         this = None if query.after_event_id is None else str(after)
         info = show.page_info(this, str(told[-1].id) if more else None)
         page = {"data": [form(event) for event in told], "page_info": info}
-        return Response(dumps(page), media_type="application/json")
+        return json_response(page)
 
     def _read(self, telling: Telling, run: Run, offset: int, enough: int, after: int = 0) -> list[Told]:
         """Return the events from an offset on that follow a cursor, at least `enough` if they are there."""

@@ -12,20 +12,16 @@ from pathlib import Path
 
 import anyio
 import pytest
-from starlette.applications import Starlette
-from starlette.types import ASGIApp
 
 from praisonrun.dialects.jobs import show
 from praisonrun.dialects.jobs.streams import Streams
-from praisonrun.dialects.jobs.table import RUN
 from praisonrun.engine.engine import Engine
 from praisonrun.files.run_files import RunDir
 from praisonrun.journal.format import MAGIC, WATCH_AT
-from praisonrun.web.operations import Operation, exception_handlers, routes
 
 from ...engine.test_engine import until_printed
 from ...rigs.harness import Json, Server, Sse, submit
-from ...rigs.wire_rig import FINAL, RUNS, Api, Call
+from ...rigs.wire_rig import FINAL, RUNS, Api, Call, app_of
 
 HELLO = b"retry: 2000\n: praisonrun\n\n"
 NASTY = 'a\nb\r\nc\rd"e\\f\u2028g\u2029h\x85i\x0bj\x0ck\x1cl\x00m\x1b[31mn\ud7ffo\U0001f600'
@@ -266,12 +262,6 @@ def test_a_viewer_that_leaves_or_stalls_changes_nothing(api: Api, shared: Server
 
 
 # In this process: what takes a clock, or a client that misbehaves on purpose
-
-
-def app_of(streams: Streams) -> ASGIApp:
-    endpoints = {"stream": streams.stream, "events": streams.events, "logs": streams.logs}
-    table = [Operation("GET", f"{RUN}/{name}", name, "", each) for name, each in endpoints.items()]
-    return Starlette(routes=routes(table), exception_handlers=exception_handlers())
 
 
 @pytest.fixture

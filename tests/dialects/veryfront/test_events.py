@@ -244,7 +244,9 @@ def test_many_viewers_see_the_same(canon: Api) -> None:
 async def test_a_silent_stream_has_a_heartbeat_and_ends_with_the_server(engine: Engine) -> None:
     labels = {"owner": {"kind": "conversation", "id": TALK}}
     run_id = await submit(engine, "echo", "", held=True, labels=labels)
-    row = Operation("GET", "/c/{conversation_id}/{run_id}", "s", "", Events(engine, heartbeat=0.01).stream)
+    row = Operation(
+        "GET", "/c/{conversation_id}/{run_id}", "s", "", Events(engine, heartbeat=0.01).stream_canonical_run
+    )
     call = Call(f"/c/{TALK}/{run_id}")
     async with call.to(routes([row])[0]):
         assert b": heartbeat\n" in await call.until(b"heartbeat")
