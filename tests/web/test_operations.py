@@ -161,15 +161,15 @@ def test_a_query_has_each_parameter_once(client: TestClient) -> None:
 
 
 REFUSED = [
-    (b'{"a": }', r"body is not JSON: Expecting value at 1:7"),
-    (b'{"a": 1\n,}', r"at 2:2$"),
-    (b'{"a": 1} x', r"Extra data"),
+    (b'{"a": }', r"^body is not JSON: .+ at 1:7$"),
+    (b'{"a": 1\n,,}', r"^body is not JSON: .+ at 2:2$"),
+    (b'{"a": 1} x', r"^body is not JSON: .+ at 1:10$"),
     (b"[1]", r"JSON object"),
     (b"null", r"JSON object"),
     (b'{"a": NaN}', r"NaN"),
     (b'{"a": [-Infinity]}', r"Infinity"),
     (b'{"a": 1e999}', r"too large"),
-    (b'{"a": ' + b"9" * 5000 + b"}", r"not JSON"),
+    (b'{"a": ' + b"9" * 4301 + b"}", r"more than 4300 digits"),
     (b'{"a": 1, "b": {"c": 1, "c": 2}}', r"'c' stands twice"),
     (b'{"a": "\\ud800"}', r"surrogate"),
     (b'{"a": "\xff"}', r"UTF-8"),
