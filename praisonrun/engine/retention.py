@@ -66,7 +66,7 @@ class Retention:
     """Removes what is too old, now and then."""
 
     def __init__(self, store: Store, rundir: RunDir, now: Callable[[], int], keep: Keep) -> None:
-        self._shelf, self._rundir, self._now, self._keep = store.shelf, rundir, now, keep
+        self._store, self._rundir, self._now, self._keep = store, rundir, now, keep
 
     async def serve(self) -> None:
         """Look around until cancelled."""
@@ -87,16 +87,16 @@ class Retention:
 
     async def expire(self, at: int) -> None:
         """Remove the scratch directories whose time is over."""
-        while run_ids := await self._shelf.scratches(at, BATCH):
+        while run_ids := await self._store.expired_scratches(at, BATCH):
             await asyncio.to_thread(_each, self._rundir.remove_scratch, run_ids)
-            await self._shelf.forget_scratch(run_ids)
+            await self._store.forget_scratches(run_ids)
 
     async def prune(self, at: int) -> int:
         """Remove the runs that are too old or too much; return how many."""
         since, count, after = self._keep.since(at), 0, 0
         used = await asyncio.to_thread(self._rundir.usage) if self._keep.bytes else 0
         excess = used - self._keep.bytes if self._keep.bytes else 0
-        while runs := await self._shelf.oldest(after, SCAN):
+        while runs := await self._store.oldest(after, SCAN):
             gone, excess = await asyncio.to_thread(doomed, runs, since, excess, self._rundir.size)
             await self._remove([run.id for run in gone if run.mode is Mode.RUN])
             await self._remove_services([run.id for run in gone if run.mode is Mode.SERVICE])
@@ -111,20 +111,20 @@ class Retention:
         """Remove files that belong to no run, unless a process holds them or they are young."""
         with closing(self._rundir.ids_on_disk()) as run_ids:
             while chunk := await _some(run_ids):
-                strangers = sorted(chunk - await self._shelf.known(chunk))
+                strangers = sorted(chunk - await self._store.known(chunk))
                 await asyncio.to_thread(self._rundir.remove_idle, strangers, at - ORPHAN_AGE * _SECOND)
 
     async def _remove(self, run_ids: list[str]) -> None:
         for start in range(0, len(run_ids), BATCH):
             batch = run_ids[start : start + BATCH]
             await asyncio.to_thread(_each, self._rundir.remove, batch)
-            await self._shelf.prune(batch)
+            await self._store.prune(batch)
 
     async def _remove_services(self, run_ids: list[str]) -> None:
         """Here the row goes first: a service that is started again meanwhile keeps it, and its files."""
         if run_ids:
-            await self._shelf.prune(run_ids)
-            known = await self._shelf.known(run_ids)
+            await self._store.prune(run_ids)
+            known = await self._store.known(run_ids)
             gone = [run_id for run_id in run_ids if run_id not in known]
             await asyncio.to_thread(_each, self._rundir.remove, gone)
 

@@ -1,12 +1,13 @@
-"""Group commit, the loop's side: a line in which functions of a connection wait for the next transaction.
+"""Group commit, the loop's side: functions wait for the next transaction of a connection.
 
-aiosqlite owns the thread, on which `Batch.commit` serves all that waits at a ring of its bell: a batch
-costs one hop there and back and one fsync, however many functions it has.
+aiosqlite owns the connection's thread, where `GroupCommit.commit` runs all that waits at each ring of its
+bell. So a transaction costs one change of threads there and back, and one fsync, for any number of functions.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -18,13 +19,14 @@ import aiosqlite
 import anyio
 
 from ..core.errors import PraisonrunError, Unavailable
-from .group_commit import Answer, Batch, Job
+from .group_commit import Answer, GroupCommit, Job
 
+log = logging.getLogger("praisonrun")
 T = TypeVar("T")
 
 
-class Line:
-    """Functions that wait for a Batch, and whoever waits for their answers."""
+class Connection:
+    """A database connection that the loop uses."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -34,46 +36,50 @@ class Line:
         self._closed = False
         self._fault: Exception | None = None
         self._db: aiosqlite.Connection
-        self._batch: Batch
+        self._thread_side: GroupCommit
         self._commit: asyncio.Task[None]
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, uri: str, kind: type[Batch], prepare: Callable[[Batch], None]) -> AsyncIterator[Line]:
-        """Open `uri`, let `prepare` set the connection up on its thread, and drain and close it at the end.
+    async def open(
+        cls, uri: str, kind: type[GroupCommit], prepare: Callable[[GroupCommit], None]
+    ) -> AsyncIterator[Connection]:
+        """Open `uri` and let `prepare` set it up on its thread. At the end run what waits, then close.
 
         Raises what `prepare` raises.
         """
-        line = cls()
-        connector = line._connector(kind, prepare)
-        line._db = await aiosqlite.connect(uri, uri=True, isolation_level=None, factory=connector)
+        connection = cls()
+        factory = connection._factory(kind, prepare)
+        connection._db = await aiosqlite.connect(uri, uri=True, isolation_level=None, factory=factory)
         try:
-            if line._fault is not None:
-                raise line._fault
-            line._serve()
-            yield line
+            if connection._fault is not None:
+                raise connection._fault
+            connection._serve()
+            yield connection
         finally:
             with anyio.CancelScope(shield=True):
-                await line._close()
+                await connection._close()
 
-    def _connector(self, kind: type[Batch], prepare: Callable[[Batch], None]) -> Callable[..., Batch]:
-        def connected(*args: Any, **kwargs: Any) -> Batch:
-            batch = self._batch = kind(*args, **kwargs)
-            batch.waiting, batch.bell = self._waiting, self._bell
-            batch.settled = self._from_thread
+    def _factory(
+        self, kind: type[GroupCommit], prepare: Callable[[GroupCommit], None]
+    ) -> Callable[..., GroupCommit]:
+        def made(*args: Any, **kwargs: Any) -> GroupCommit:
+            made = self._thread_side = kind(*args, **kwargs)
+            made.waiting, made.bell, made.taken = self._waiting, self._bell, []
+            made.hand_over = self._from_thread
             try:
-                prepare(batch)
+                prepare(made)
             except Exception as error:
-                self._fault = error  # raised once the thread can be closed in good order
-            return batch
+                self._fault = error  # `open` raises it once it can close the thread in good order
+            return made
 
-        return connected
+        return made
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `work` on the connection's thread, within a transaction, and return once that is committed.
+        """Run `work` on the connection's thread in a transaction, and return once that is committed.
 
-        A caller that is cancelled meanwhile leaves its work in the line: it will still be done. Raises what
-        `work` raises, DiskFull and Unavailable.
+        A caller that is cancelled meanwhile leaves its work in the queue: it will still be done. Raises
+        what `work` raises, DiskFull and Unavailable.
         """
         if self._closed:
             raise Unavailable("the store is closed")
@@ -84,16 +90,16 @@ class Line:
         self._waiting.append(Job(answer, work, alone))
         if not self._busy:
             self._busy = True
-            self._loop.call_soon(self._bell.put, True)  # so that all who come in this turn go together
+            self._loop.call_soon(self._bell.put, True)  # later, so that all who come now go together
         return answer
 
     @property
     def lost(self) -> bool:
         """Whether an fsync failed: nothing is written any more."""
-        return self._batch.lost
+        return self._thread_side.lost
 
     async def checkpoint(self) -> None:
-        """Move the whole -wal into the database and empty it, between two transactions."""
+        """Move the whole -wal file into the database and empty it, between two transactions."""
         if self._closed:
             raise Unavailable("the store is closed")
         await self._put(_checkpoint, alone=True)
@@ -103,34 +109,34 @@ class Line:
         self._commit.add_done_callback(self._ended)
 
     def _ended(self, commit: asyncio.Task[None]) -> None:
-        """See to it that the thread serves, or that nobody waits for it.
+        """Start the thread's call again if its task was cancelled, perhaps before the thread saw it.
 
-        A task that is cancelled early may never have come to the thread.
+        Otherwise the call is over, and whoever still waits would wait for ever.
         """
-        if self._closed:
-            return
         if commit.cancelled():
             self._serve()
             return
+        if (error := commit.exception()) is not None:
+            log.critical("the store stopped", exc_info=error)
         self._closed = True
-        while self._waiting:
-            _hand_out(
-                Answer(self._waiting.popleft(), None, Unavailable("the store stopped; restart the server"))
-            )
+        unanswered = [*self._thread_side.taken, *self._waiting]
+        self._waiting.clear()
+        for job in unanswered:
+            _hand_out(Answer(job, None, Unavailable("the store stopped; restart the server")))
 
     def _from_thread(self, answers: list[Answer]) -> None:
         self._loop.call_soon_threadsafe(self._settled, answers)
 
     def _settled(self, answers: list[Answer]) -> None:
         self._busy = False
-        if self._waiting:  # before the answers are handed out: the disk is to be busy while the loop is
+        if self._waiting:  # before the answers are handed out: the disk shall be busy while the loop is
             self._busy = True
             self._bell.put(True)
         for answer in answers:
             _hand_out(answer)
 
     async def _close(self) -> None:
-        """Answer all that waits, then close: what comes last has everything before it behind it."""
+        """Run all that waits, then close: when the last job is answered, every job before it was run."""
         if self._fault is None and not self._closed:
             self._closed = True
             with suppress(PraisonrunError):

@@ -1,7 +1,7 @@
 """The outbox: every webhook owed, and every attempt at it.
 
-A delivery is written in the transaction that makes its run final (`writes.change`); an attempt once it is
-over. A crash in between makes the attempt happen again, under the same id: at least once.
+A delivery is stored in the transaction that makes its run final (`writes.change`), and an attempt after it.
+A crash in between repeats the attempt, under the same id: at least once.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from uuid_utils import uuid7
 
 from ..core.errors import NotFound
 from ..core.model import Delivery, DeliveryState, Reach, Reply, Run
-from .connection import Line
 from .types import DeliveryLog
 
 _COLUMNS = (
@@ -25,7 +24,7 @@ _OWE = (
     "INSERT INTO deliveries (id, run_seq, url, receiver, type, due_at, created_at) "
     "SELECT ?, seq, ?, ?, ?, ?, ? FROM runs WHERE id = ?"
 )
-# One step from each receiver to the next, however many rows a receiver has.
+# One step leads from each receiver to the next, whatever number of rows a receiver has.
 _RECEIVERS = (
     "WITH RECURSIVE found (receiver) AS ("
     "SELECT min(receiver) FROM deliveries INDEXED BY deliveries_owed WHERE state = 'pending' "
@@ -45,48 +44,8 @@ _ATTEMPT = (
 )
 
 
-class Outbox:
-    """The deliveries of a store. Every method may raise Unavailable; every write also DiskFull."""
-
-    def __init__(self, writer: Line, reader: Line) -> None:
-        self._writer, self._reader = writer, reader
-
-    async def of_run(self, run_id: str) -> list[DeliveryLog]:
-        """Return the webhooks that a run owes or owed, oldest first."""
-        return await self._reader.run(
-            lambda db: _logs(db, f"{_FROM} WHERE r.id = ? ORDER BY d.rowid", run_id)
-        )
-
-    async def find(
-        self, state: DeliveryState | None, page: int, page_size: int
-    ) -> tuple[list[DeliveryLog], int]:
-        """Return a page of all deliveries, newest first, and how many there are; None does not filter."""
-        return await self._reader.run(lambda db: _find(db, state, page, page_size))
-
-    async def due(self, at: int, each: int) -> list[Delivery]:
-        """Return what is due at `at`: of every receiver the `each` that are due longest."""
-        return await self._reader.run(lambda db: _due(db, at, each))
-
-    async def next_due(self, at: int) -> int | None:
-        """Return the first time after `at` at which a delivery is due."""
-        return await self._reader.run(lambda db: _next_due(db, at))
-
-    async def record(self, delivery: str, reply: Reply, decide: Callable[[Delivery], Delivery]) -> Delivery:
-        """Keep an attempt, and what `decide` makes of the delivery for it; return that. Raises NotFound."""
-        return await self._writer.run(lambda db: _record(db, delivery, reply, decide))
-
-    async def replay(self, run_id: str, delivery: str, decide: Callable[[Delivery], Delivery]) -> Delivery:
-        """Write what `decide` makes of one delivery of a run; return that. Raises NotFound."""
-        return await self._writer.run(lambda db: _change(db, _get(db, delivery, run_id), decide))
-
-    async def replay_dead(self, at: int) -> int:
-        """Make every dead letter due at `at`, from the schedule's start; return how many there were."""
-        sql = "UPDATE deliveries SET state = 'pending', attempts = 0, due_at = ? WHERE state = 'dead'"
-        return await self._writer.run(lambda db: db.execute(sql, (at,)).rowcount)
-
-
 def owed(run: Run) -> Delivery | None:
-    """Return the webhook that a final run owes, due at once."""
+    """Return the webhook that a final run owes, due at once; None if it has no webhook_url."""
     if run.webhook_url is None:
         return None
     at = run.updated_at
@@ -95,20 +54,37 @@ def owed(run: Run) -> Delivery | None:
 
 
 def owe(connection: sqlite3.Connection, owes: Delivery | None) -> None:
-    """Keep what a run owes, if anything, within the transaction that makes it final."""
+    """Store what a run owes, if anything, in the transaction that makes it final."""
     if owes is not None:
         row = (owes.id, owes.url, owes.receiver, owes.type, owes.due_at, owes.created_at, owes.run_id)
         connection.execute(_OWE, row)
 
 
-def _due(connection: sqlite3.Connection, at: int, each: int) -> list[Delivery]:
+def of_run(connection: sqlite3.Connection, run_id: str) -> list[DeliveryLog]:
+    """Return the webhooks that a run owes or owed, oldest first."""
+    return _logs(connection, f"{_FROM} WHERE r.id = ? ORDER BY d.rowid", run_id)
+
+
+def find(
+    connection: sqlite3.Connection, state: DeliveryState | None, page: int, page_size: int
+) -> tuple[list[DeliveryLog], int]:
+    """Return a page of all deliveries, newest first, and how many there are; None does not filter."""
+    where, values = ("", ()) if state is None else ("WHERE d.state = ?", (state.value,))
+    total = connection.execute(f"SELECT count(*) FROM deliveries d {where}", values).fetchone()[0]  # noqa: S608
+    sql = f"{_FROM} {where} ORDER BY d.rowid DESC LIMIT ? OFFSET ?"
+    return _logs(connection, sql, *values, page_size, (page - 1) * page_size), total
+
+
+def due(connection: sqlite3.Connection, at: int, each: int) -> list[Delivery]:
+    """Return what is due at `at`: for every receiver the `each` deliveries that are due longest."""
     receivers = connection.execute(_RECEIVERS, (at,)).fetchall()
     return [
         _delivery(row) for (receiver,) in receivers for row in connection.execute(_DUE, (receiver, at, each))
     ]
 
 
-def _next_due(connection: sqlite3.Connection, at: int) -> int | None:
+def next_due(connection: sqlite3.Connection, at: int) -> int | None:
+    """Return the first time after `at` at which a delivery is due."""
     sql = (
         "SELECT min(due_at) FROM deliveries INDEXED BY deliveries_due WHERE state = 'pending' AND due_at > ?"
     )
@@ -116,20 +92,34 @@ def _next_due(connection: sqlite3.Connection, at: int) -> int | None:
     return due
 
 
+def record(
+    connection: sqlite3.Connection, delivery: str, reply: Reply, decide: Callable[[Delivery], Delivery]
+) -> Delivery:
+    """Store an attempt, and what `decide` makes of the delivery after it; return that. Raises NotFound."""
+    after = _change(connection, _get(connection, delivery), decide)
+    row = (delivery, reply.at, reply.duration, reply.status, reply.error, reply.text)
+    connection.execute(_ATTEMPT, row)
+    return after
+
+
+def replay(
+    connection: sqlite3.Connection, run_id: str, delivery: str, decide: Callable[[Delivery], Delivery]
+) -> Delivery:
+    """Store what `decide` makes of one delivery of a run; return that. Raises NotFound."""
+    return _change(connection, _get(connection, delivery, run_id), decide)
+
+
+def replay_dead(connection: sqlite3.Connection, at: int) -> int:
+    """Make every dead letter due at `at`, from the schedule's start; return how many there were."""
+    sql = "UPDATE deliveries SET state = 'pending', attempts = 0, due_at = ? WHERE state = 'dead'"
+    return connection.execute(sql, (at,)).rowcount
+
+
 def _get(connection: sqlite3.Connection, delivery: str, run_id: str | None = None) -> Delivery:
     row = connection.execute(f"{_FROM} WHERE d.id = ?", (delivery,)).fetchone()
     if row is None or run_id not in (None, row[1]):
         raise NotFound(f"there is no delivery {delivery}")
     return _delivery(row)
-
-
-def _record(
-    connection: sqlite3.Connection, delivery: str, reply: Reply, decide: Callable[[Delivery], Delivery]
-) -> Delivery:
-    after = _change(connection, _get(connection, delivery), decide)
-    row = (delivery, reply.at, reply.duration, reply.status, reply.error, reply.text)
-    connection.execute(_ATTEMPT, row)
-    return after
 
 
 def _change(
@@ -141,15 +131,6 @@ def _change(
         (after.state.value, after.attempts, after.due_at, after.delivered_at, before.id),
     )
     return after
-
-
-def _find(
-    connection: sqlite3.Connection, state: DeliveryState | None, page: int, page_size: int
-) -> tuple[list[DeliveryLog], int]:
-    where, values = ("", ()) if state is None else ("WHERE d.state = ?", (state.value,))
-    total = connection.execute(f"SELECT count(*) FROM deliveries d {where}", values).fetchone()[0]  # noqa: S608
-    sql = f"{_FROM} {where} ORDER BY d.rowid DESC LIMIT ? OFFSET ?"
-    return _logs(connection, sql, *values, page_size, (page - 1) * page_size), total
 
 
 def _logs(connection: sqlite3.Connection, sql: str, *values: str | int) -> list[DeliveryLog]:

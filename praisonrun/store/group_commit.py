@@ -1,6 +1,7 @@
-"""Group commit, the thread's side: what waits shares one transaction and one fsync, and fails alone.
+"""Group commit, the thread's side: jobs that wait together share one transaction and one fsync.
 
-A transaction never stays open, whatever a function does. See `line` for who waits.
+Each job still fails alone, and no transaction stays open, whatever a job does. The loop's side is
+`connection`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any, NamedTuple
 from ..core.errors import DiskFull, Invalid, PraisonrunError, Unavailable
 
 LARGEST = 500
-"""Functions that share one transaction at most: the others should not wait for ever."""
+"""Jobs that share one transaction, at most: the jobs behind them must not wait too long."""
 
 
 class Job(NamedTuple):
@@ -25,11 +26,11 @@ class Job(NamedTuple):
     answer: asyncio.Future[Any]
     work: Callable[[sqlite3.Connection], Any]
     alone: bool = False
-    """Whether it wants no transaction around it."""
+    """Whether it must run outside a transaction."""
 
 
 class Answer(NamedTuple):
-    """What a job came to: a value, or an error."""
+    """The value or the error of a job."""
 
     job: Job
     value: Any
@@ -37,68 +38,70 @@ class Answer(NamedTuple):
 
 
 class _Shared(Exception):
-    """BEGIN or COMMIT failed: nobody's function is at fault, and everybody is told."""
+    """BEGIN or COMMIT failed. No job caused it, and all of them get this error."""
 
     def __init__(self, error: sqlite3.Error) -> None:
         self.error = error
 
 
-class Batch(sqlite3.Connection):
-    """A connection whose commit() serves what waits, on the connection's own thread, until told to stop.
+class GroupCommit(sqlite3.Connection):
+    """A connection whose `commit` runs waiting jobs, on the connection's own thread, until it is stopped.
 
-    One call for all its life: through aiosqlite each call costs two wake-ups of the loop and three turns.
+    It is called once: each call through aiosqlite costs two wake-ups and three iterations of the loop.
     """
 
     begin = "BEGIN IMMEDIATE"
     waiting: deque[Job]
+    taken: list[Job]
+    """The jobs of the present transaction; after a failure of `commit`, those that it left unanswered."""
     bell: SimpleQueue[bool]
-    """True: something waits. False: stop."""
-    settled: Callable[[list[Answer]], None]
-    """Takes the answers of a batch to the loop."""
+    """True: jobs wait. False: stop."""
+    hand_over: Callable[[list[Answer]], None]
+    """Takes the answers of a transaction to the loop."""
     stopped = False
     lost = False
-    """An fsync failed: what is on the disk is unknown until the next start."""
+    """An fsync failed: the content of the disk is unknown until the next start."""
 
     def commit(self) -> None:
-        """Whenever the bell rings, run the waiting jobs in one transaction and hand over their answers."""
+        """At each ring of the bell, run the waiting jobs in one transaction and hand over their answers."""
         while not self.stopped:
             if self.bell.get():
-                jobs = [self.waiting.popleft() for _ in range(min(len(self.waiting), LARGEST))]
-                together = [job for job in jobs if not job.alone]
+                self._take()
+                together = [job for job in self.taken if not job.alone]
                 answers = self._settle(together) if together else []
-                self.settled(answers + [self._alone(job) for job in jobs if job.alone])
+                answers += [self._run_outside(job) for job in self.taken if job.alone]
+                self.hand_over(answers)
             else:
                 self.stopped = True
 
+    def _take(self) -> None:
+        self.taken = []
+        while self.waiting and len(self.taken) < LARGEST:
+            self.taken.append(self.waiting[0])  # before it leaves the queue: this may be out of memory
+            self.waiting.popleft()
+
     def _settle(self, jobs: Sequence[Job]) -> list[Answer]:
-        """Run jobs together; after a failure that is not everybody's, one by one."""
+        """Run jobs together. If one of them fails after it wrote, undo all and run them one by one."""
         try:
-            return self._together(jobs)
+            return self._run_together(jobs)
         except _Shared as shared:
             self._undo()
-            return [Answer(job, None, told(shared.error)) for job in jobs]
+            return [Answer(job, None, translated(shared.error)) for job in jobs]
         except BaseException as error:
             self._undo()
             if len(jobs) == 1:
-                return [Answer(jobs[0], None, told(error))]
+                return [Answer(jobs[0], None, translated(error))]
         return [answer for job in jobs for answer in self._settle([job])]
 
-    def _together(self, jobs: Sequence[Job]) -> list[Answer]:
+    def _run_together(self, jobs: Sequence[Job]) -> list[Answer]:
         if self.lost:
             raise Unavailable("the store failed to write and its state is unknown; restart the server")
-        self._share(self.begin)
-        answers = [self._attempt(job) for job in jobs]
-        self._share("COMMIT")
+        self._execute_shared(self.begin)
+        answers = [self._run(job) for job in jobs]
+        self._execute_shared("COMMIT")
         return answers
 
-    def _alone(self, job: Job) -> Answer:
-        try:
-            return Answer(job, job.work(self), None)
-        except BaseException as error:
-            self.lost = self.lost or failed_sync(error)
-            return Answer(job, None, told(error))
-
-    def _attempt(self, job: Job) -> Answer:
+    def _run(self, job: Job) -> Answer:
         before = self.total_changes
         try:
             return Answer(job, job.work(self), None)
@@ -107,7 +110,14 @@ class Batch(sqlite3.Connection):
                 raise
             return Answer(job, None, error)
 
-    def _share(self, sql: str) -> None:
+    def _run_outside(self, job: Job) -> Answer:
+        try:
+            return Answer(job, job.work(self), None)
+        except BaseException as error:
+            self.lost = self.lost or failed_sync(error)
+            return Answer(job, None, translated(error))
+
+    def _execute_shared(self, sql: str) -> None:
         try:
             self.execute(sql)
         except sqlite3.Error as error:
@@ -115,17 +125,17 @@ class Batch(sqlite3.Connection):
             raise _Shared(error) from error
 
     def _undo(self) -> None:
-        """Leave no transaction open; should even that fail, the next BEGIN fails and comes here again."""
+        """Leave no transaction open. If even that fails, the next BEGIN fails and comes here again."""
         if self.in_transaction:
             with suppress(sqlite3.Error):
                 self.execute("ROLLBACK")
 
 
-def told(error: BaseException) -> BaseException:
-    """Return the error as a user should meet it."""
+def translated(error: BaseException) -> BaseException:
+    """Return one of our errors for an error of the disk or of a value, and any other error as it is."""
     if isinstance(error, (UnicodeEncodeError, OverflowError)):
         return Invalid(f"a value cannot be stored: {error}")
-    # DatabaseError itself is "malformed", to which a read comes that the disk refused.
+    # SQLite calls a failed read "malformed", and Python raises DatabaseError itself for that.
     if not isinstance(error, sqlite3.OperationalError) and type(error) is not sqlite3.DatabaseError:
         return error
     if _is(error, sqlite3.SQLITE_FULL):
@@ -134,11 +144,11 @@ def told(error: BaseException) -> BaseException:
 
 
 def failed_sync(error: BaseException) -> bool:
-    """Say whether an fsync failed. A write that failed is undone, and what was synced before it stands."""
+    """Say whether an fsync failed. (A failed write is undone, and what was synced before it stays.)"""
     code = getattr(error, "sqlite_errorcode", 0)
     return code in (sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC)
 
 
 def _is(error: BaseException, code: int) -> bool:
-    # The low byte is the kind; errors of Python's own module have none.
+    # The low byte is the kind of error. Errors of Python's own module have no code.
     return getattr(error, "sqlite_errorcode", 0) & 0xFF == code

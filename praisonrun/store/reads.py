@@ -1,4 +1,4 @@
-"""What is read, each as a function of a connection. Lists never touch prompt and input."""
+"""What is read: functions of a connection. Lists never touch prompt and input."""
 
 from __future__ import annotations
 
@@ -17,8 +17,17 @@ _INDEXES = {"owner": "runs_by_owner", "session_id": "runs_by_session", "agent": 
 """The index for each filter, the narrowest first."""
 
 
-def get(connection: sqlite3.Connection, run_id: str, columns: str = COLUMNS) -> Run:
-    """Return a run. Raises NotFound."""
+def get(connection: sqlite3.Connection, run_id: str) -> Run:
+    """Return a run without prompt and input. Raises NotFound."""
+    return _get(connection, run_id, COLUMNS)
+
+
+def get_full(connection: sqlite3.Connection, run_id: str) -> Run:
+    """Return a run with prompt and input. Raises NotFound."""
+    return _get(connection, run_id, FULL)
+
+
+def _get(connection: sqlite3.Connection, run_id: str, columns: str) -> Run:
     row = connection.execute(f"SELECT {columns} FROM runs WHERE id = ?", (run_id,)).fetchone()  # noqa: S608
     if row is None:
         raise RunNotFound(run_id)
@@ -26,14 +35,14 @@ def get(connection: sqlite3.Connection, run_id: str, columns: str = COLUMNS) -> 
 
 
 def find_key(connection: sqlite3.Connection, key: Key) -> tuple[str, str] | None:
-    """Return the (fingerprint, run id) that a key names."""
+    """Return the (fingerprint, run id) of a key; None if it is new."""
     sql = "SELECT fingerprint, id FROM runs INDEXED BY runs_by_key WHERE key = ? AND key_scope = ?"
     found: tuple[str, str] | None = connection.execute(sql, (key.key, key.scope)).fetchone()
     return found
 
 
 def running(connection: sqlite3.Connection) -> list[Run]:
-    """Return the running runs with their input, oldest first."""
+    """Return the running runs with their input, oldest first: recovery starts from them."""
     sql = f"SELECT {FULL} FROM runs INDEXED BY runs_running WHERE status = 'running' ORDER BY seq"  # noqa: S608
     return [run_of(row) for row in connection.execute(sql)]
 
@@ -45,18 +54,20 @@ def next_due(connection: sqlite3.Connection, at: int) -> int | None:
 
 
 def waiting(connection: sqlite3.Connection) -> bool:
-    """Say whether a run is queued that is not held."""
+    """Say whether any run is queued and not held."""
     return connection.execute(f"SELECT 1 {_WAITING} LIMIT 1").fetchone() is not None
 
 
 def below(connection: sqlite3.Connection, run: Run) -> list[str]:
-    """Return the ids of the descendants of a run that are not final, parents before their children.
+    """Return the ids of a run's descendants that are not final, parents before their children.
 
-    Of the top that is the whole tree, also what a deleted run in its middle cuts off from it.
+    For the top of a tree that is all of the tree, even if a run in between was deleted.
     """
     sql = "SELECT id, parent, finished_at FROM runs INDEXED BY runs_by_root WHERE root = ? ORDER BY seq"
     above, found = {run.id}, []
-    for run_id, parent, finished_at in connection.execute(sql, (run.root,)):  # a child is the younger one
+    for run_id, parent, finished_at in connection.execute(
+        sql, (run.root,)
+    ):  # a child is younger than its parent
         if parent in above or (run.id == run.root != run_id):
             above.add(run_id)
             found += [run_id] if finished_at is None else []
@@ -69,8 +80,8 @@ def queued_agents(connection: sqlite3.Connection) -> set[str]:
     return {agent for (agent,) in connection.execute(sql)}
 
 
-def totals(connection: sqlite3.Connection) -> dict[str, dict[Status, int]]:
-    """Return how many runs each agent has by status, from the kept counters."""
+def totals_by_agent(connection: sqlite3.Connection) -> dict[str, dict[Status, int]]:
+    """Return how many runs each agent has of each status that it has, from the kept counters."""
     found: dict[str, dict[Status, int]] = {}
     for agent, status, n in connection.execute("SELECT agent, status, n FROM counts WHERE n > 0"):
         of_agent = found.setdefault(agent, {})
@@ -79,13 +90,13 @@ def totals(connection: sqlite3.Connection) -> dict[str, dict[Status, int]]:
 
 
 def queued(connection: sqlite3.Connection) -> int:
-    """Return how many runs are queued."""
+    """Return how many runs are queued, including held ones."""
     sql = "SELECT coalesce(sum(n), 0) FROM counts WHERE status = 'queued'"
     return int(connection.execute(sql).fetchone()[0])
 
 
 def find(connection: sqlite3.Connection, wanted: Find) -> Page:
-    """Return a page of runs, newest first, and the total of what is wanted."""
+    """Return a page of runs, newest first; without prompt and input unless they are wanted."""
     if not _statuses(wanted):
         return Page([], 0)
     runs = [run_of(row) for row in connection.execute(*page_query(wanted))]
@@ -94,9 +105,9 @@ def find(connection: sqlite3.Connection, wanted: Find) -> Page:
 
 
 def page_query(wanted: Find) -> tuple[str, list[Any]]:
-    """Return the statement that reads a page: the legs, merged in order, each reading one index backwards.
+    """Return the statement that reads a page, and its values: legs that are merged in order.
 
-    A leg has one mode and one status, so an index gives it in order: no sort, no scan, whatever is wanted.
+    A leg has one mode and one status, so it reads one index backwards, in order: no sort and no scan.
     """
     legs = list(product(_modes(wanted), _statuses(wanted)))
     index, conditions, values = _narrowed(wanted)
@@ -124,7 +135,7 @@ def _narrowed(wanted: Find) -> tuple[str, str, list[str]]:
     given = {name: value for name in _INDEXES if (value := getattr(wanted, name)) is not None}
     conditions, values = "".join(f" AND {name} = ?" for name in given), list(given.values())
     if wanted.root is not None:
-        # Few rows, by one of two indexes, as a run without relatives has no root; a + bars all others.
+        # A tree is small, and two indexes find it: a run without relatives has no root. A + bars the others.
         conditions = "".join(f" AND +{name} = ?" for name in given)
         return "", f"{conditions} AND (root = ? OR (id = ? AND root IS NULL))", [*values, *[wanted.root] * 2]
     return f"INDEXED BY {_INDEXES.get(next(iter(given), ''), 'runs_by_status')}", conditions, values

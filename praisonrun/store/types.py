@@ -1,4 +1,4 @@
-"""What the store is asked and answers with, besides the nouns of `model`."""
+"""The store's own argument and result types; the rest are those of `core.model`."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """The run that a submit came to: a new one, or the one that its key already named."""
+    """The result of a submit: a new run, or the run that its key already named."""
 
     run: Run
-    """As given, with its seq; a replayed one is without prompt and input."""
+    """The run as given, with its seq. A replayed run has no prompt and input."""
     replayed: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Find:
-    """Which runs, newest first. None does not filter."""
+    """A query for runs, newest first. None does not filter."""
 
     status: Collection[Status] | None = None
     session_id: str | None = None
     agent: str | None = None
     owner: str | None = None
     root: str | None = None
-    """The tree of this run: itself, and all that was submitted on its behalf."""
+    """The top of a tree: itself, and all that was submitted on its behalf."""
     mode: Mode | None = Mode.RUN
     page: int = 1
     """From 1. Deep pages are served, but only `after_seq` is fast at any depth."""
     page_size: int = 20
     after_seq: int | None = None
-    """The seq of the last run seen: only older ones follow. `page` then counts from there."""
+    """Only runs older than this seq; `page` then counts from there."""
     version: str | None = None
-    """Only runs of this entry of their agent; not counted in the total."""
+    """Only runs of this version of their agent. It does not change the total."""
     failure: Collection[Failure] | None = None
-    """Only runs that failed so; not counted in the total."""
+    """Only runs that failed in one of these ways. It does not change the total."""
     full: bool = False
     """Whether the runs come with prompt and input."""
     counted: bool = True
@@ -53,7 +53,7 @@ class Find:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some runs, and how many there are in all (0 where that was not wanted)."""
+    """Some runs, and how many there are in all (0 if that was not wanted)."""
 
     runs: list[Run]
     total: int
@@ -61,7 +61,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class StoredVersion:
-    """An agent's entry as runs met it."""
+    """An agent's entry that runs were submitted with."""
 
     digest: str
     agent: str
@@ -70,7 +70,7 @@ class StoredVersion:
     definition: Mapping[str, Json]
     seen_at: int
     installed_at: int | None = None
-    """When the entry's install command ran well."""
+    """When the entry's install command first succeeded."""
 
 
 @dataclass(frozen=True, slots=True)

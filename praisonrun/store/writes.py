@@ -1,4 +1,4 @@
-"""What is written, each as a function of a connection that runs inside the writer's transaction."""
+"""What is written: functions that run in a transaction of the connection that writes."""
 
 from __future__ import annotations
 
@@ -26,11 +26,13 @@ _BEST = (
 
 
 def add(
-    connection: sqlite3.Connection, run: Run, key: Key | None, fingerprint: str | None, queue_limit: int
+    connection: sqlite3.Connection, run: Run, *, key: Key | None, fingerprint: str | None, queue_limit: int
 ) -> Added:
-    """Insert a run with its key, or find the run that the key already names.
+    """Insert a new run with its key, or return the run that the key already names.
 
-    One statement does it when nothing stands against it; only then is asked what did.
+    Raises KeyReused for another payload, QueueFull if the run is to be queued and `queue_limit` runs are,
+    WrongState for an id that exists, Invalid for text that is no Unicode. Usually one statement is enough;
+    only if it inserts nothing, the cause is looked for.
     """
     if run.parent is not None:
         if key and (named := reads.find_key(connection, key)):
@@ -67,7 +69,7 @@ def _known(
     fingerprint: str | None,
     error: sqlite3.IntegrityError | None,
 ) -> Added:
-    """Say why a run was not inserted: its key is known, its id is, the queue is full, or it is impossible."""
+    """Find out why a run was not inserted: known key, known id, full queue, or an impossible row."""
     named = reads.find_key(connection, key) if key else None
     if named is not None:
         return Added(replay(named, fingerprint, connection), replayed=True)
@@ -89,9 +91,15 @@ def change(
     connection: sqlite3.Connection,
     run_id: str,
     decide: Callable[[Run], Run],
-    deliver: Callable[[Run], Delivery | None],
+    *,
+    deliver: Callable[[Run], Delivery | None] = outbox.owed,
 ) -> Run:
-    """Read a run, let `decide` say what becomes of it, and write what changed, with the webhook it owes."""
+    """Apply one decision in the transaction and return the run after it.
+
+    `decide` is pure, is given the run without prompt and input, and may be called again after an error of
+    another job. A run that becomes final owes what `deliver` returns: by default one delivery to its
+    webhook_url. Raises NotFound and what `decide` raises.
+    """
     before = reads.get(connection, run_id)
     after = decide(before)
     _write(connection, before, after)
@@ -100,23 +108,21 @@ def change(
     return after
 
 
-def change_tree(
-    connection: sqlite3.Connection,
-    run_id: str,
-    decide: Callable[[Run], Run],
-    deliver: Callable[[Run], Delivery | None],
-) -> list[Run]:
-    """Change a run and then each of its descendants that is not final."""
-    top = change(connection, run_id, decide, deliver)
+def change_tree(connection: sqlite3.Connection, run_id: str, decide: Callable[[Run], Run]) -> list[Run]:
+    """Apply one decision to a run and to each of its descendants that is not final, in one transaction.
+
+    Returns the runs after it, the run itself first. Raises what `change` does.
+    """
+    top = change(connection, run_id, decide)
     below = reads.below(connection, top) if top.root else []
-    return [top, *(change(connection, found, decide, deliver) for found in below)]
+    return [top, *(change(connection, found, decide) for found in below)]
 
 
 def release(
     connection: sqlite3.Connection, run_id: str, decide: Callable[[Run], Run], prompt: str, given: str | None
 ) -> Run:
-    """Change a run and give it its input."""
-    run = change(connection, run_id, decide, outbox.owed)
+    """Apply a decision that releases a held run, and store its input. Raises what `change` does."""
+    run = change(connection, run_id, decide)
     connection.execute("UPDATE runs SET prompt = ?, input = ? WHERE seq = ?", (prompt, given, run.seq))
     return run._replace(prompt=prompt, input=given)
 
@@ -131,7 +137,11 @@ def _write(connection: sqlite3.Connection, before: Run, after: Run) -> None:
 def claim(
     connection: sqlite3.Connection, limit: int, at: int, boot: str, free: Callable[[str, int], bool]
 ) -> list[Run]:
-    """Claim the best due runs, at most `limit`, of agents that `free` lets take one more."""
+    """Claim up to `limit` runs due at `at`: higher priority first, then the older; with their input.
+
+    `free(agent, taken)` says whether one more run of an agent may be claimed after `taken` here. It is
+    called on the writer's thread, so it should only read.
+    """
     best = [
         pick
         for agent in reads.queued_agents(connection)
@@ -155,7 +165,7 @@ def _claim(connection: sqlite3.Connection, seq: int, at: int, boot: str) -> Run:
 
 
 def delete(connection: sqlite3.Connection, run_id: str) -> None:
-    """Delete a final run, its key and its deliveries."""
+    """Delete a final run with its key and deliveries. Raises NotFound, or WrongState for a live one."""
     run = reads.get(connection, run_id)
     if run.status not in lifecycle.FINAL:
         raise WrongState(f"run {run_id} is {run.status}; cancel it first")

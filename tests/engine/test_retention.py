@@ -134,14 +134,14 @@ async def test_a_look_at_all_files_holds_a_few_names_at_a_time(
     for number in range(10):
         os.close(house.rundir.create(f"run_{number}"))
         house.rundir.folder(f"run_{number}").mkdir()
-    asked, shelf = [], house.engine._store.shelf
-    known = shelf.known
+    asked, store = [], house.engine._store
+    known = store.known
 
     async def noted(run_ids: Collection[str]) -> set[str]:
         asked.append(len(run_ids))
         return await known(run_ids)
 
-    monkeypatch.setattr(shelf, "known", noted)
+    monkeypatch.setattr(store, "known", noted)
     await house.retention().sweep(clock.now() + DAY)
     assert list(house.rundir.ids_on_disk()) == []
     assert max(asked) == 3

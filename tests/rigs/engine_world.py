@@ -27,7 +27,7 @@ from praisonrun.config.settings import Settings
 from praisonrun.core.model import Delivery, Reply
 from praisonrun.engine.engine import Engine
 from praisonrun.files.run_files import RunDir
-from praisonrun.store.group_commit import Batch
+from praisonrun.store.group_commit import GroupCommit
 from praisonrun.webhooks import Own, Webhooks
 
 from .fake_shims import SECRET, Shim, Shims, System
@@ -103,7 +103,7 @@ class World:
         self._loop: Virtual
         self._main: asyncio.Task[None]
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._batches: list[Batch] = []
+        self._batches: list[GroupCommit] = []
         (self.home / "state").mkdir(mode=0o700)
         (self.home / "beyond").mkdir()
         (self.home / "agents.yaml").write_text(AGENTS)
@@ -126,12 +126,12 @@ class World:
             "process.attempt.os": System(self.shims, os),
             "process.attempt.signal": System(self.shims, signal),
             "process.sweep.kill_marked": lambda _: 0,
-            "store.Batch": self._batch(Batch),
-            "store._Reader": self._batch(store._Reader),
+            "store.GroupCommit": self._batch(GroupCommit),
+            "store.ReadOnly": self._batch(store.ReadOnly),
         }
 
-    def _batch(self, kind: type[Batch]) -> Callable[..., Batch]:
-        def made(*args: Any, **kwargs: Any) -> Batch:
+    def _batch(self, kind: type[GroupCommit]) -> Callable[..., GroupCommit]:
+        def made(*args: Any, **kwargs: Any) -> GroupCommit:
             self._batches.append(kind(*args, **kwargs))
             return self._batches[-1]
 

@@ -12,7 +12,7 @@ import pytest
 from praisonrun.core.errors import Unavailable
 from praisonrun.core.model import Run
 from praisonrun.store import Find, Store
-from praisonrun.store.group_commit import Batch
+from praisonrun.store.group_commit import GroupCommit
 
 pytestmark = pytest.mark.scorecard(11)
 
@@ -24,14 +24,14 @@ async def add(store: Store, name: str) -> None:
 def failing_commit(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
     """Have every COMMIT fail as SQLite would say it."""
 
-    def execute(self: Batch, sql: str, values: Any = ()) -> sqlite3.Cursor:
+    def execute(self: GroupCommit, sql: str, values: Any = ()) -> sqlite3.Cursor:
         if sql == "COMMIT" and self.begin == "BEGIN IMMEDIATE":
             error = sqlite3.OperationalError("disk I/O error")
             error.sqlite_errorcode = code
             raise error
         return sqlite3.Connection.execute(self, sql, values)
 
-    monkeypatch.setattr(Batch, "execute", execute)
+    monkeypatch.setattr(GroupCommit, "execute", execute)
 
 
 @pytest.mark.parametrize("code", [sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMMAP])

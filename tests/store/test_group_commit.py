@@ -13,7 +13,7 @@ import pytest
 from praisonrun.core.errors import DiskFull, NotFound, Unavailable, WrongState
 from praisonrun.core.model import Run
 from praisonrun.store import Find, Store
-from praisonrun.store.group_commit import Batch
+from praisonrun.store.group_commit import GroupCommit
 
 
 def run(name: str, prompt: str = "") -> Run:
@@ -107,14 +107,14 @@ async def test_after_a_failed_fsync_nothing_more_is_written(
 ) -> None:
     await add(store, "run_0")
 
-    def failing(self: Batch, sql: str, values: Any = ()) -> sqlite3.Cursor:
+    def failing(self: GroupCommit, sql: str, values: Any = ()) -> sqlite3.Cursor:
         if sql == "COMMIT":
             error = sqlite3.OperationalError("disk I/O error")
             error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
             raise error
         return sqlite3.Connection.execute(self, sql, values)
 
-    monkeypatch.setattr(Batch, "execute", failing)
+    monkeypatch.setattr(GroupCommit, "execute", failing)
     answers = await asyncio.gather(add(store, "run_1"), add(store, "run_2"), return_exceptions=True)
     assert [type(answer) for answer in answers] == [Unavailable, Unavailable]
     assert store.lost
@@ -172,17 +172,30 @@ async def test_nobody_waits_for_a_thread_that_failed(tmp_path: Path, monkeypatch
     async with Store.open(tmp_path / "s") as store:
         await add(store, "run_1")
 
-        def failing(self: Batch, jobs: Any) -> None:
-            self.waiting.appendleft(jobs[0])
+        def failing(self: GroupCommit, jobs: Any) -> None:
             raise MemoryError
 
         with monkeypatch.context() as patched:
-            patched.setattr(Batch, "_settle", failing)
-            with pytest.raises(Unavailable, match="restart the server"):
-                await add(store, "run_2")
+            patched.setattr(GroupCommit, "_settle", failing)
+            asked = [asyncio.create_task(add(store, f"run_{n}")) for n in range(2, 700)]
+            answers = await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 10)
+            assert {(type(answer), str(answer)) for answer in answers} == {
+                (Unavailable, "the store stopped; restart the server")
+            }
         with pytest.raises(Unavailable):
             await add(store, "run_3")
         assert (await store.get("run_1")).id == "run_1"
+
+
+async def test_a_thread_that_fails_at_the_end_does_not_keep_the_store_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(self: GroupCommit, jobs: Any) -> None:
+        raise MemoryError
+
+    async with asyncio.timeout(10), Store.open(tmp_path / "s") as store:
+        await add(store, "run_1")
+        monkeypatch.setattr(GroupCommit, "_settle", failing)
 
 
 async def test_closing_answers_what_waits_and_refuses_what_comes(tmp_path: Path) -> None:

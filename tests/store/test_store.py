@@ -175,7 +175,7 @@ async def test_the_same_run_writes_nothing(store: Store) -> None:
 
     def written(db: sqlite3.Connection) -> int:
         before = db.total_changes
-        writes.change(db, "run_1", Run._replace, owed)
+        writes.change(db, "run_1", Run._replace)
         return db.total_changes - before
 
     assert await store._writer.run(written) == 0
@@ -431,7 +431,7 @@ async def plan(store: Store, sql: str, values: Sequence[Any] = ()) -> list[str]:
 
 
 def finish_and_delete(db: sqlite3.Connection) -> None:
-    writes.change(db, "run_1", lambda r: lifecycle.cancel(r, 7), owed)
+    writes.change(db, "run_1", lambda r: lifecycle.cancel(r, 7))
     writes.delete(db, "run_1")
 
 
@@ -467,7 +467,9 @@ async def test_hot_statements_use_an_index(store: Store, ask: str) -> None:
 
 async def test_ten_thousand_runs_of_a_full_agent_do_not_slow_a_claim(store: Store) -> None:
     new = [run(f"run_{n}", agent="full") for n in range(10_000)]
-    await store._writer.run(lambda db: [writes.add(db, each, None, None, LIMIT) for each in new])
+    await store._writer.run(
+        lambda db: [writes.add(db, each, key=None, fingerprint=None, queue_limit=LIMIT) for each in new]
+    )
     await add(store, run("run_x", agent="free"))
     steps = 0
 

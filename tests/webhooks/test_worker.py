@@ -442,8 +442,8 @@ async def test_a_run_of_which_somebody_is_still_to_be_told_is_not_pruned(rig: Ri
     with Receiver(zoo.answer(410)) as gone, Closed() as closed:
         owing = await rig.owe(closed.url)
         told = await rig.owe(gone.url)
-        assert await rig.store.shelf.oldest(0, 10) == []
+        assert await rig.store.oldest(0, 10) == []
         async with rig.worker():
             await rig.until_state(told, DeliveryState.DEAD)
             await rig.until_attempts(owing, 1)
-        assert [run.id for run in await rig.store.shelf.oldest(0, 10)] == [told]
+        assert [run.id for run in await rig.store.oldest(0, 10)] == [told]
