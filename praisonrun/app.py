@@ -31,7 +31,7 @@ from .services.readiness import Services
 from .store import Store
 from .web.edge import Edge
 from .web.router import Dialects
-from .web.stream_limits import Slots
+from .web.stream_limits import StreamLimits
 from .webhooks import Own, Sender, Signer, Webhooks, addresses_of
 
 CHECKPOINT_EVERY = 30.0
@@ -101,7 +101,7 @@ async def engine_of(
 
 def application(engine: Engine, settings: Settings) -> Edge:
     """Return the ASGI application over an engine, inside its edge."""
-    slots = Slots()
+    limits = StreamLimits()
     system = System(
         engine,
         api=["jobs", "canonical", "deployments"],
@@ -109,7 +109,7 @@ def application(engine: Engine, settings: Settings) -> Edge:
         features={"token": settings.token is not None, "inline_agents": settings.inline_agents},
     )
     dialects = Dialects(
-        jobs.dialect(engine, system, slots=slots), veryfront.dialect(engine, slots), nullspace.dialect(engine)
+        jobs.dialect(engine, limits, system), veryfront.dialect(engine, limits), nullspace.dialect(engine)
     )
     system.table = dialects.operations
     return Edge(

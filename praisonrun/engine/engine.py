@@ -11,13 +11,12 @@ import anyio
 
 from ..agents import Catalog
 from ..core import lifecycle
-from ..core.errors import BadRequest, NotFound, Unavailable, WrongState, reason
+from ..core.errors import NotFound, Unavailable, WrongState, reason
 from ..core.model import Agent, Mode, Phase, Run, Snapshot, Status
 from ..core.notifier import DELIVERIES, Notifier, of_run
 from ..files import artifacts
 from ..files.artifacts import Artifact
 from ..files.run_files import RunDir
-from ..journal import format as journal
 from ..journal.attempts import last_frame, last_output
 from ..journal.reader import Reader
 from ..journal.results import Result, result
@@ -31,7 +30,7 @@ from .submit import Choice, Intake, Submit
 from .supervisor import Live, Supervisor
 from .viewers import Watch
 
-__all__ = ["Choice", "Engine", "Submit", "check_cursor"]
+__all__ = ["Choice", "Engine", "Submit"]
 
 CANCEL_PATIENCE = 2.0
 """Seconds beyond the grace that a cancel waits for the process to be gone."""
@@ -323,18 +322,6 @@ class Engine:
         if self._watch.end_of(run_id) is not None:
             return True
         return (await self._store.get(run_id)).status in lifecycle.FINAL
-
-
-def check_cursor(run: Run, after: int, reader: Reader | None) -> None:
-    """Raise BadRequest for a cursor that names no place of this run's stream.
-
-    Saying so beats skipping: a cursor of another run would otherwise show a part as the whole.
-    """
-    offset, slot = journal.split_event_id(after)
-    if (offset == 0 and slot <= 1) or (offset == run.journal_end and slot in (0, journal.IDS_PER_BYTE - 1)):
-        return
-    if after < 0 or reader is None or not reader.begins_frame(offset):
-        raise BadRequest(f"cursor {after} names no event of run {run.id}; start without one")
 
 
 def _snapshot(run: Run) -> Snapshot:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from math import isfinite
 from typing import NoReturn, TypeVar
 
+import anyio
 import pydantic
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from ..core.errors import BadRequest, Invalid
 from ..core.json import Json, deeper
@@ -38,6 +40,29 @@ def seq_of(cursor: str | None, wrong: str = "is none of ours") -> int | None:
     if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
         raise BadRequest(f"cursor {cursor[:40]!r} {wrong}; start without one", field="cursor")
     return int(cursor)
+
+
+async def wait_for(request: Request, bell: asyncio.Event, seconds: float) -> None:
+    """Wait until a bell rings or some seconds have passed.
+
+    Raises ClientDisconnect as soon as the client leaves. The request's body must have been read, or be empty.
+    """
+    departed = False
+
+    async def watch(wait: anyio.CancelScope) -> None:
+        nonlocal departed
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        departed = True
+        wait.cancel()
+
+    with anyio.move_on_after(seconds):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(watch, tasks.cancel_scope)
+            await bell.wait()
+            tasks.cancel_scope.cancel()
+    if departed:
+        raise ClientDisconnect
 
 
 async def read_body(request: Request, model: type[Model]) -> Model:

@@ -18,6 +18,7 @@ from praisonrun.dialects.system import System
 from praisonrun.engine.engine import Engine
 from praisonrun.web.errors import MEDIA_TYPE, Problem, handlers
 from praisonrun.web.operations import Operation, operations, routes
+from praisonrun.web.stream_limits import StreamLimits
 
 from .harness import AGENTS, Json, Server, Sse
 
@@ -41,7 +42,12 @@ WIRE_AGENTS = AGENTS + MORE_AGENTS
 def table() -> list[Operation]:
     """Return every operation of the server."""
     nobody = cast("Engine", None)
-    dialects = (jobs.dialect(nobody, System(nobody)), veryfront.dialect(nobody), nullspace.dialect(nobody))
+    limits = StreamLimits()
+    dialects = (
+        jobs.dialect(nobody, limits, System(nobody)),
+        veryfront.dialect(nobody, limits),
+        nullspace.dialect(nobody),
+    )
     return [row for dialect in dialects for row in dialect.operations]
 
 

@@ -10,9 +10,10 @@ import pytest
 from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp, Message, Scope
 
+from praisonrun.dialects.jobs.logs import Logs
 from praisonrun.dialects.jobs.streams import Streams
 from praisonrun.engine.engine import Engine
-from praisonrun.web.stream_limits import SLICE, Slots
+from praisonrun.web.stream_limits import SLICE, StreamLimits
 
 from ..rigs.harness import submit
 from ..rigs.wire_rig import RUNS, Call, app_of
@@ -28,8 +29,8 @@ async def house(engines: Callable[..., AbstractAsyncContextManager[Engine]]) -> 
         yield engine
 
 
-def app(engine: Engine, slots: Slots) -> ASGIApp:
-    return app_of(Streams(engine, slots=slots))
+def app(engine: Engine, limits: StreamLimits) -> ASGIApp:
+    return app_of(Streams(engine, limits), Logs(engine, limits))
 
 
 def scope(path: str, headers: dict[str, str] | None = None) -> Scope:
@@ -65,8 +66,8 @@ async def answer(made: ASGIApp, path: str, headers: dict[str, str] | None = None
 async def test_where_there_is_no_place_each_is_told_in_his_own_way(
     house: Engine, total: int, per_run: int
 ) -> None:
-    slots = Slots(total, per_run)
-    made, run_id = app(house, slots), await submit(house, "wait")
+    limits = StreamLimits(total, per_run)
+    made, run_id = app(house, limits), await submit(house, "wait")
     other = await submit(house, "wait")
     calls = [
         Call(f"{RUNS}/{run_id}/stream", SSE),
@@ -77,7 +78,7 @@ async def test_where_there_is_no_place_each_is_told_in_his_own_way(
         for call in calls:
             await stack.enter_async_context(call.to(made))
             await call.until(b"up")
-        assert slots.count == 3
+        assert limits.open == 3
         status, body = await answer(made, f"{RUNS}/{run_id}/stream", SSE)
         assert (status, body[:13]) == (200, b"retry: 30000\n")  # an EventSource comes again
         for path, headers in (
@@ -96,17 +97,17 @@ async def test_where_there_is_no_place_each_is_told_in_his_own_way(
             async with free.to(made):
                 await free.until(b"up")
                 free.left.set()
-        assert slots.count == 3
+        assert limits.open == 3
         for call in calls:
             call.left.set()
-    assert slots.count == 0
+    assert limits.open == 0
     assert (await answer(made, f"{RUNS}/{run_id}/stream", {"accept": "application/json"}))[0] == 200
     await house.cancel_live()
     assert b"[DONE]" in (await answer(made, f"{RUNS}/{run_id}/stream", SSE))[1]
 
 
 async def test_an_answer_that_fails_gives_its_place_back() -> None:
-    slots = Slots()
+    limits = StreamLimits()
 
     async def broken() -> AsyncIterator[bytes]:
         yield b"x"
@@ -116,8 +117,8 @@ async def test_an_answer_that_fails_gives_its_place_back() -> None:
         pass
 
     with pytest.raises(BaseException, match=r"boom|unhandled"):
-        await slots.hold(StreamingResponse(broken()), "r", sse=True)(scope("/"), stays, send)
-    assert slots.count == 0
+        await limits.limited(StreamingResponse(broken()), "r", sse=True)(scope("/"), stays, send)
+    assert limits.open == 0
 
 
 async def test_large_chunks_are_cut_and_come_whole() -> None:
@@ -129,7 +130,7 @@ async def test_large_chunks_are_cut_and_come_whole() -> None:
         sent.append(bytes(message.get("body", b"")))
         ends.append(not message.get("more_body", False))
 
-    await Slots().hold(Response(body), "r", sse=False)(scope("/"), stays, send)
+    await StreamLimits().limited(Response(body), "r", sse=False)(scope("/"), stays, send)
     assert b"".join(sent) == body
     assert max(map(len, sent)) == SLICE
     assert ends[1:] == [False] * (len(ends) - 2) + [True]

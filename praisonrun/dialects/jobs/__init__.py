@@ -11,19 +11,17 @@ from ...engine.engine import Engine
 from ...web.errors import STATUSES, problem
 from ...web.operations import operations
 from ...web.router import Dialect
-from ...web.stream_limits import Slots
+from ...web.stream_limits import StreamLimits
 from .artifacts import Artifacts
 from .deliveries import Deliveries
 from .endpoints import Jobs
+from .logs import Logs
 from .streams import Streams
 
 
-def dialect(engine: Engine, *shared: object, slots: Slots | None = None) -> Dialect:
-    """Return the dialect over an engine, which also serves all paths that no other dialect has.
-
-    `shared` are the objects that serve these, `slots` limits the streams.
-    """
-    own = (Jobs(engine), Streams(engine, slots=slots), Artifacts(engine), Deliveries(engine))
+def dialect(engine: Engine, limits: StreamLimits, *shared: object) -> Dialect:
+    """Return the dialect over an engine; `shared` are objects that serve paths of no dialect."""
+    own = (Jobs(engine), Streams(engine, limits), Logs(engine, limits), Artifacts(engine), Deliveries(engine))
     return Dialect((), operations(*own, *shared), STATUSES, render)
 
 

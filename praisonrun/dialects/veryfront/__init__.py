@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...engine.engine import Engine
 from ...web.operations import operations
 from ...web.router import Dialect
-from ...web.stream_limits import Slots
+from ...web.stream_limits import StreamLimits
 from .endpoints import Canonical
 from .errors import STATUSES, render
 from .streams import Events
@@ -14,7 +14,7 @@ ROOTS = ("runs", "projects", "conversations")
 TAG = "canonical runs"
 
 
-def dialect(engine: Engine, slots: Slots | None = None) -> Dialect:
-    """Return the dialect over an engine; `slots` limits its streams."""
-    events = Events(engine, slots=slots)
+def dialect(engine: Engine, limits: StreamLimits) -> Dialect:
+    """Return the dialect over an engine."""
+    events = Events(engine, limits)
     return Dialect(ROOTS, operations(Canonical(engine, events), events, tag=TAG), STATUSES, render)

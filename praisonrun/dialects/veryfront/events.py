@@ -1,8 +1,8 @@
 """A run's events in the words of AG-UI: a pure mapping, so a live stream and a replay are the same.
 
-An event's id is 16 x its frame's offset + its place among the frame's events, of which there may be 256:
-as many as the frame's header has ids. Text that an attempt prints is one message; a message that a
-structured agent gives whole is one of its own.
+An event's id is 16 x its frame's offset + its number in the frame. A frame has up to 256 events: as many as
+its header has ids. All text that an attempt prints is one message; a structured agent's whole message is a
+message of its own.
 """
 
 from __future__ import annotations
@@ -12,18 +12,20 @@ from itertools import islice
 from typing import NamedTuple
 
 from ...core.json import Json, dumps
+from ...core.lifecycle import FINAL
 from ...core.model import Mode, Run, Snapshot, Status
 from ...journal import format as journal
 from ...journal.attempts import AttemptIndex
-from ...journal.format import HEAD_SIZE, IDS_PER_BYTE, START, Frame, Kind
+from ...journal.format import HEAD_SIZE, IDS_PER_BYTE, Frame, Kind
 from ...journal.formats import FORMATS, Event, frame_events
 from ...journal.reader import Reader
 from ...journal.results import Result
+from ..event_stream import JOURNAL
 from . import show
 
-Said = tuple[str, dict[str, Json]]
+AgUiEvent = tuple[str, dict[str, Json]]
 PER_FRAME = HEAD_SIZE * IDS_PER_BYTE
-"""Ids that one frame may use."""
+"""How many ids one frame may use."""
 _TOKENS = {
     "inputTokens": ("input_tokens",),
     "outputTokens": ("output_tokens",),
@@ -32,7 +34,7 @@ _TOKENS = {
 }
 
 
-class Told(NamedTuple):
+class WireEvent(NamedTuple):
     """One event."""
 
     id: int
@@ -43,8 +45,8 @@ class Told(NamedTuple):
     """Microseconds since the epoch."""
 
 
-class Teller:
-    """Tells the events of one run."""
+class RunEvents:
+    """The events of one run."""
 
     def __init__(self, run: Run, format_name: str, reader: Callable[[], Reader | None]) -> None:
         self._run, self._format, self._reader = run, format_name, reader
@@ -52,7 +54,7 @@ class Teller:
         self._message = show.message_id(run.id)
         self._attempts = AttemptIndex(many=run.retries > 0 or run.mode is Mode.SERVICE)
 
-    def told(self, frames: list[Frame]) -> list[Told]:
+    def events(self, frames: list[Frame]) -> list[WireEvent]:
         """Return the events of some frames that follow each other, in order."""
         reader = self._reader() if frames else None
         if reader is not None:
@@ -60,30 +62,39 @@ class Teller:
                 self._attempts.read_to(reader, frames[-1].end)
         return [event for frame in frames for event in self._of(frame)]
 
-    def last(self, shown: Snapshot, answer: Result) -> Told:
+    def last(self, shown: Snapshot, answer: Result, base: str = "") -> list[WireEvent]:  # noqa: ARG002
         """Return the event that ends the stream of a final run."""
         run = shown.run
         error = show.error_of(run) or {}
         if run.status is Status.SUCCEEDED:
             usage = _tokens(shown.usage)
-            said: Said = (
-                "RUN_FINISHED",
-                {**self._names(), "result": answer.value, **({"metadata": usage} if usage else {})},
-            )
+            kind, payload = "RUN_FINISHED", {**self._names(), "result": answer.value}
+            payload |= {"metadata": usage} if usage else {}
         else:
             code = "CANCELLED" if run.status is Status.CANCELLED else error.get("code", "failed")
-            said = "RUN_ERROR", {"code": code, "message": error.get("message", "")}
-        return Told(last_id(run), said[0], {**said[1], "attempt": run.attempt}, run.finished_at or 0)
+            kind, payload = "RUN_ERROR", {"code": code, "message": error.get("message", "")}
+        payload["attempt"] = run.attempt
+        return [WireEvent(last_id(run), kind, payload, run.finished_at or 0)]
 
-    def _of(self, frame: Frame) -> list[Told]:
+    def first(self) -> list[WireEvent]:
+        """Return no event: the first one is the journal's."""
+        return []
+
+    def outside(self, run: Run, after: int) -> bool:
+        """Say whether a cursor precedes the journal, or names a final run's end."""
+        if after < JOURNAL:
+            return True
+        return run.status in FINAL and journal.split_event_id(after)[0] == run.journal_end
+
+    def _of(self, frame: Frame) -> list[WireEvent]:
         attempt = self._attempts.attempt_at(frame.offset)
         first = journal.event_id(frame.offset, 0)
         return [
-            Told(first + place, kind, {**payload, "attempt": attempt}, frame.time)
-            for place, (kind, payload) in enumerate(islice(self._said(frame, attempt), PER_FRAME))
+            WireEvent(first + number, kind, {**payload, "attempt": attempt}, frame.time)
+            for number, (kind, payload) in enumerate(islice(self._mapped(frame, attempt), PER_FRAME))
         ]
 
-    def _said(self, frame: Frame, attempt: int) -> Iterator[Said]:
+    def _mapped(self, frame: Frame, attempt: int) -> Iterator[AgUiEvent]:
         text = self._text(attempt)
         if frame.kind is Kind.ENDED:
             if journal.json_payload(frame.data).get("pid") is not None:
@@ -94,11 +105,11 @@ class Teller:
             yield "RUN_STARTED", self._names()
         for event in frame_events(self._format, frame):
             if event.name != "status" or not opens or attempt > 1 or "phase" in event.data:
-                yield from self._mapped(event, text)
+                yield from self._spoken(event, text)
         if opens:
             yield "TEXT_MESSAGE_START", {**text, "role": "assistant"}
 
-    def _mapped(self, event: Event, text: dict[str, Json]) -> Iterable[Said]:
+    def _spoken(self, event: Event, text: dict[str, Json]) -> Iterable[AgUiEvent]:
         match event.name:
             case "log" if self._plain and event.data["stream"] == "stdout":
                 return [("TEXT_MESSAGE_CONTENT", {**text, "delta": event.data["text"]})]
@@ -109,7 +120,7 @@ class Teller:
             case "tool_call":
                 return _tool_call(f"{self._message}:{event.id}", event.data)
             case "result":
-                return []  # only the final row may tell how the run ended
+                return []  # only the final row may state how the run ended
         return [("CUSTOM", {"name": event.name, "value": event.data})]
 
     def _text(self, attempt: int) -> dict[str, Json]:
@@ -122,7 +133,7 @@ class Teller:
         return {"runId": self._run.id, "threadId": thread, "agentId": self._run.agent}
 
 
-def _message(name: str, text: str) -> list[Said]:
+def _message(name: str, text: str) -> list[AgUiEvent]:
     names = {"messageId": name, "contentId": f"{name}:text"}
     return [
         ("TEXT_MESSAGE_START", {**names, "role": "assistant"}),
@@ -131,22 +142,22 @@ def _message(name: str, text: str) -> list[Said]:
     ]
 
 
-def _tool_call(name: str, data: dict[str, Json]) -> list[Said]:
-    """A call with its input, its output, or both: an agent may tell of them one after the other."""
+def _tool_call(name: str, data: dict[str, Json]) -> list[AgUiEvent]:
+    """Return a call with its input, its output, or both: an agent may report them one after the other."""
     call = {"toolCallId": str(data.get("id") or name)}
-    said: list[Said] = []
+    found: list[AgUiEvent] = []
     if "input" in data or "output" not in data:
-        said.append(("TOOL_CALL_START", {**call, "toolCallName": str(data.get("name") or "tool")}))
+        found.append(("TOOL_CALL_START", {**call, "toolCallName": str(data.get("name") or "tool")}))
         if "input" in data:
-            said.append(("TOOL_CALL_ARGS", {**call, "delta": _text_of(data["input"])}))
-        said.append(("TOOL_CALL_END", call))
+            found.append(("TOOL_CALL_ARGS", {**call, "delta": _text_of(data["input"])}))
+        found.append(("TOOL_CALL_END", call))
     if "output" in data:
         failed = {"isError": True} if data.get("status") in ("error", "failed") else {}
         content = _text_of(data["output"])
-        said.append(
+        found.append(
             ("TOOL_CALL_RESULT", {**call, "messageId": name, "content": content, "role": "tool", **failed})
         )
-    return said
+    return found
 
 
 def _text_of(value: Json) -> str:
@@ -168,20 +179,11 @@ def last_id(run: Run) -> int:
     return journal.event_id(run.journal_end, IDS_PER_BYTE - 1)
 
 
-def frame_of(reader: Reader, event: int) -> int | None:
-    """Return the offset of the frame that an event's id names, None where there is no such frame."""
-    at = journal.split_event_id(event)[0]
-    return next(
-        (offset for offset in range(at, max(at - HEAD_SIZE, START - 1), -1) if reader.begins_frame(offset)),
-        None,
-    )
-
-
-def sse(told: Iterable[Told]) -> bytes:
+def sse(found: Iterable[WireEvent]) -> bytes:
     """Return events as one chunk of Server-Sent Events, whose names are in camel case here."""
     return b"".join(
         b"id: %d\nevent: %s\ndata: %s\n\n" % (event.id, camel(event.type).encode(), dumps(event.payload))
-        for event in told
+        for event in found
     )
 
 

@@ -1,61 +1,46 @@
-"""The canonical dialect's events: JSON pages, and a stream that resumes anywhere, over one engine.follow."""
+"""The Veryfront dialect's events: JSON pages, and a stream that resumes at any event."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing, nullcontext
+from collections.abc import Callable
 from typing import TypeAlias
-from weakref import WeakValueDictionary
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from ...core.clock import iso
-from ...core.errors import BadRequest, NotFound, RunNotFound
+from ...core.errors import RunNotFound
 from ...core.json import Json
 from ...core.lifecycle import FINAL
 from ...core.model import Run, Snapshot
 from ...engine.engine import Engine
-from ...engine.follow import Rendering
-from ...journal import format as journal
-from ...journal.format import START
+from ...journal.format import HEAD_SIZE, event_id
 from ...web import sse
 from ...web.operations import Answer, operation
 from ...web.requests import read_query
 from ...web.responses import json_response
-from ...web.stream_limits import Slots
+from ...web.stream_limits import StreamLimits
+from ..event_stream import EventStream
 from . import models, show
 from .errors import BAD, NOT_FOUND
-from .events import Teller, Told, frame_of, last_id
+from .events import RunEvents, WireEvent, last_id
 from .events import sse as encode
 from .models import RunEventsQuery
 
 RUN = "/runs/{run_id}"
 SPOKEN = "/conversations/{conversation_id}/runs/{run_id}"
-Form: TypeAlias = Callable[[Told], dict[str, Json]]
-
-
-class Telling(Rendering):
-    """How one run is told to all who watch it."""
-
-    def __init__(self, teller: Teller) -> None:
-        super().__init__(lambda _, frames: encode(teller.told(frames)))
-        self.teller = teller
+Form: TypeAlias = Callable[[WireEvent], dict[str, Json]]
 
 
 class Events:
-    """The events and stream endpoints, and what the projection wants to know of events."""
+    """The endpoints of events, and the projection's latest event."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        *,
-        heartbeat: float = sse.HEARTBEAT,
-        slots: Slots | None = None,
-    ) -> None:
-        self._engine, self._heartbeat = engine, heartbeat
-        self._slots = slots or Slots()
-        self._tellings: WeakValueDictionary[str, Telling] = WeakValueDictionary()
+    def __init__(self, engine: Engine, limits: StreamLimits, *, heartbeat: float = sse.HEARTBEAT) -> None:
+        self._engine, self._limits, self._heartbeat = engine, limits, heartbeat
+        self._events = EventStream(engine, self._renderer, span=HEAD_SIZE)
+
+    def _renderer(self, run: Run, format_name: str) -> RunEvents:
+        return RunEvents(run, format_name, lambda: self._engine.reader(run.id))
 
     @operation(
         "GET",
@@ -95,16 +80,14 @@ class Events:
     )
     async def stream_canonical_run(self, request: Request) -> Response:
         """Follow a run (SSE)."""
-        shown = await in_conversation(self._engine, request)
+        run = (await in_conversation(self._engine, request)).run
         query, after = read_query(request, RunEventsQuery), sse.last_event_id(request)
         if after is None:
             after = query.after_event_id or 0
-        if shown.run.status in FINAL and after == last_id(shown.run):
+        if run.status in FINAL and after == last_id(run):
             return Response(status_code=204)
-        telling = await self._telling(shown.run)
-        chunks = self._chunks(shown, telling, after, self._place(shown.run, after))
-        answer = sse.stream(chunks, heartbeat=self._heartbeat)
-        return self._slots.hold(answer, shown.run.id, sse=True)
+        chunks = self._events.stream(run, await self._events.cursor(run, after), encode, hello=sse.HELLO)
+        return self._limits.limited(sse.stream(chunks, heartbeat=self._heartbeat), run.id, sse=True)
 
     async def latest(self, run: Run) -> int:
         """Return the id of a run's latest event, 0 before the first."""
@@ -113,90 +96,17 @@ class Events:
         offset = await self._engine.last_frame(run.id)
         if offset is None:
             return 0
-        told = self._read(await self._telling(run), run, offset, 1)
-        return told[-1].id if told else journal.event_id(offset, 0)
-
-    async def _chunks(
-        self, shown: Snapshot, telling: Telling, after: int, offset: int
-    ) -> AsyncIterator[bytes]:
-        yield sse.HELLO
-        run = shown.run
-        if after >= journal.event_id(START, 0):
-            rest, offset = self._rest(telling, run, after, offset)
-            if rest:
-                yield encode(rest)
-        with self._engine.watching(run.id):
-            async with aclosing(self._engine.follow(run.id, offset, telling)) as chunks:
-                async for chunk in chunks:
-                    yield chunk
-            async for last in self._last(telling, run):
-                if last.id > after:
-                    yield encode([last])
-
-    async def _last(self, telling: Telling, run: Run) -> AsyncGenerator[Told, None]:
-        """Give the terminal event; none of a run that was deleted, or goes on while the server stops."""
-        try:
-            shown = await self._engine.followed(run.id)
-        except NotFound:
-            return
-        if shown.run.status in FINAL:
-            yield telling.teller.last(shown, await self._engine.result(shown.run))
-
-    def _rest(self, telling: Telling, run: Run, after: int, offset: int) -> tuple[list[Told], int]:
-        """Return what follows a cursor inside its own frame, and the offset after that frame."""
-        reader = self._engine.reader(run.id)
-        with reader or nullcontext():
-            frames = reader.frames(offset)[:1] if reader else []
-        rest = [event for event in telling.teller.told(frames) if event.id > after]
-        return rest, frames[0].end if frames else offset
+        found = await self._events.at(run, offset)
+        return found[-1].id if found else event_id(offset, 0)
 
     async def _page(self, request: Request, shown: Snapshot, form: Form) -> Response:
         query = read_query(request, RunEventsQuery)
-        after = query.after_event_id or 0
-        run, telling = shown.run, await self._telling(shown.run)
-        found = self._read(telling, run, self._place(run, after), query.limit + 1, after)
-        if len(found) <= query.limit and run.status in FINAL:
-            found += [last async for last in self._last(telling, run) if last.id > after]
-        told, more = found[: query.limit], len(found) > query.limit
-        this = None if query.after_event_id is None else str(after)
-        info = show.page_info(this, str(told[-1].id) if more else None)
-        page = {"data": [form(event) for event in told], "page_info": info}
-        return json_response(page)
-
-    def _read(self, telling: Telling, run: Run, offset: int, enough: int, after: int = 0) -> list[Told]:
-        """Return the events from an offset on that follow a cursor, at least `enough` if they are there."""
-        told: list[Told] = []
-        reader = self._engine.reader(run.id)
-        with reader or nullcontext():
-            for frames in reader.windows(offset) if reader else ():
-                told += [event for event in telling.teller.told(frames) if event.id > after]
-                if len(told) >= enough:
-                    break
-        return told
-
-    def _place(self, run: Run, after: int) -> int:
-        """Return the offset of the frame that a cursor names. Raises BadRequest where it names none.
-
-        Saying so beats skipping: a cursor of another run would otherwise show a part as the whole.
-        """
-        if after < journal.event_id(START, 0):
-            return START
-        if run.status in FINAL and journal.split_event_id(after)[0] == run.journal_end:
-            return run.journal_end
-        reader = self._engine.reader(run.id)
-        with reader or nullcontext():
-            offset = frame_of(reader, after) if reader else None
-        if offset is None:
-            raise BadRequest(f"cursor {after} names no event of run {run.id}; start without one")
-        return offset
-
-    async def _telling(self, run: Run) -> Telling:
-        telling = self._tellings.get(run.id)
-        if telling is None:
-            name = await self._engine.format_of(run)
-            teller = Teller(run, name, lambda: self._engine.reader(run.id))
-            telling = self._tellings[run.id] = Telling(teller)
-        return telling
+        cursor = await self._events.cursor(shown.run, query.after_event_id or 0)
+        found, _ = await self._events.page(shown, cursor, query.limit + 1)
+        events, more = found[: query.limit], len(found) > query.limit
+        this = None if query.after_event_id is None else str(cursor.after)
+        info = show.page_info(this, str(events[-1].id) if more else None)
+        return json_response({"data": [form(event) for event in events], "page_info": info})
 
 
 async def in_conversation(engine: Engine, request: Request) -> Snapshot:
@@ -208,7 +118,7 @@ async def in_conversation(engine: Engine, request: Request) -> Snapshot:
     return shown
 
 
-def _listed(event: Told) -> dict[str, Json]:
+def _listed(event: WireEvent) -> dict[str, Json]:
     return {
         "event_id": event.id,
         "event_type": event.type,
@@ -217,5 +127,5 @@ def _listed(event: Told) -> dict[str, Json]:
     }
 
 
-def _spoken(event: Told) -> dict[str, Json]:
+def _spoken(event: WireEvent) -> dict[str, Json]:
     return {"event_id": event.id, "event": {"type": event.type, **event.payload}}

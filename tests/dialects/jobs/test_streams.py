@@ -13,11 +13,14 @@ from pathlib import Path
 import anyio
 import pytest
 
-from praisonrun.dialects.jobs import show
+from praisonrun.dialects.event_stream import Cursor, EventStream
+from praisonrun.dialects.jobs.events import JobEvents, sse
+from praisonrun.dialects.jobs.logs import Logs
 from praisonrun.dialects.jobs.streams import Streams
 from praisonrun.engine.engine import Engine
 from praisonrun.files.run_files import RunDir
 from praisonrun.journal.format import MAGIC, WATCH_AT
+from praisonrun.web.stream_limits import StreamLimits
 
 from ...engine.test_engine import until_printed
 from ...rigs.harness import Json, Server, Sse, submit
@@ -276,7 +279,7 @@ async def held(engine: Engine, tmp_path: Path) -> AsyncIterator[str]:
 
 async def test_a_silent_stream_has_a_heartbeat(engine: Engine, held: str) -> None:
     call = Call(f"{RUNS}/{held}/stream")
-    async with call.to(app_of(Streams(engine, heartbeat=0.001))):
+    async with call.to(app_of(Streams(engine, StreamLimits(), heartbeat=0.001))):
         assert (await call.until(b": heartbeat\n\n: heartbeat\n\n")).startswith(HELLO + b"id: 1\n")
         call.left.set()
 
@@ -288,7 +291,8 @@ async def test_a_client_that_left_is_forgotten(engine: Engine, held: str, tmp_pa
             return os.pread(journal.fileno(), 1, WATCH_AT)
 
     call = Call(f"{RUNS}/{held}/{path}")
-    async with call.to(app_of(Streams(engine))):
+    limits = StreamLimits()
+    async with call.to(app_of(Streams(engine, limits), Logs(engine, limits))):
         await call.until(b"up")
         assert watched() == b"1"
         call.left.set()
@@ -297,16 +301,42 @@ async def test_a_client_that_left_is_forgotten(engine: Engine, held: str, tmp_pa
     assert (await engine.get(held)).run.finished_at is None
 
 
+@pytest.mark.parametrize(
+    ("path", "accept"),
+    [
+        ("stream", "text/event-stream"),
+        ("stream", "application/x-ndjson"),
+        ("stream?wait=300&after={after}", "application/json"),
+        ("events?wait=300&after={after}", "*/*"),
+        ("logs?follow", "*/*"),
+    ],
+)
+async def test_a_client_that_left_gives_its_place_back(
+    engine: Engine, held: str, path: str, accept: str
+) -> None:
+    limits = StreamLimits()
+    app = app_of(Streams(engine, limits), Logs(engine, limits))
+    seen = Call(f"{RUNS}/{held}/events")
+    async with seen.to(app):
+        after = json.loads(await seen.until(b'"done":false}'))["next"]
+    waiting = Call(f"{RUNS}/{held}/{path.format(after=after)}", {"accept": accept})
+    with anyio.fail_after(10):
+        async with waiting.to(app):
+            await anyio.wait_all_tasks_blocked()
+            assert limits.open == 1
+            waiting.left.set()
+    assert limits.open == 0
+
+
 async def test_a_deleted_run_s_stream_ends_quietly(engine: Engine) -> None:
     run_id = await submit(engine, "echo", "hi")
     shown = await engine.until_final(run_id)
-    streams = Streams(engine)
-    told = streams._told(shown.run, 0, show.sse, "", show.DONE)
+    told = EventStream(engine, JobEvents).stream(shown.run, Cursor(0, 0), sse)
     assert b"queued" in await anext(told)  # a slow viewer, who has seen no more when the run goes
     await engine.delete(run_id)
     assert [chunk async for chunk in told] == []
     call = Call(f"{RUNS}/{run_id}/events?wait=60")
-    async with call.to(app_of(streams)):
+    async with call.to(app_of(Streams(engine, StreamLimits()))):
         assert b"there is no run" in await call.until(b"}")
 
 
@@ -324,7 +354,7 @@ async def test_torn_and_wild_bytes_after_the_end_are_not_shown(engine: Engine, t
         assert len(list(reader.headers(64))) == len(before)
     assert (await engine.result(shown.run)).value == "got hi\n"
     call = Call(f"{RUNS}/{run_id}/stream")
-    async with call.to(app_of(Streams(engine))):
+    async with call.to(app_of(Streams(engine, StreamLimits()))):
         assert b"event: complete" in await call.until(b"[DONE]")
 
 
@@ -412,7 +442,7 @@ def test_a_poll_of_the_stream_url(api: Api, tmp_path: Path) -> None:
 
 
 async def test_a_long_poll_answers_at_the_first_news(engine: Engine, held: str, tmp_path: Path) -> None:
-    app = app_of(Streams(engine))
+    app = app_of(Streams(engine, StreamLimits()))
     seen = Call(f"{RUNS}/{held}/events")
     async with seen.to(app):
         after = json.loads(await seen.until(b'"done":false}'))["next"]
@@ -426,7 +456,7 @@ async def test_a_long_poll_answers_at_the_first_news(engine: Engine, held: str, 
 async def test_a_long_poll_sees_a_cancel(engine: Engine) -> None:
     run_id = await submit(engine, "wait")
     await until_printed(engine, run_id, "up")
-    app, after, names = app_of(Streams(engine)), 1, list[str]()
+    app, after, names = app_of(Streams(engine, StreamLimits())), 1, list[str]()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(engine.cancel, run_id)
         while "complete" not in names:

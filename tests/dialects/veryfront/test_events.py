@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from praisonrun.core.model import Run, Snapshot, Status
-from praisonrun.dialects.veryfront.events import Teller, camel, last_id
+from praisonrun.dialects.veryfront.events import RunEvents, camel, last_id
 from praisonrun.dialects.veryfront.streams import Events
 from praisonrun.engine.engine import Engine
 from praisonrun.journal.format import HEAD_SIZE, START, Frame, Kind
 from praisonrun.journal.results import Result
-from praisonrun.web.operations import Operation, routes
+from praisonrun.web.stream_limits import StreamLimits
 
 from ...rigs.canonical_rig import (
     TALK,
@@ -30,7 +30,7 @@ from ...rigs.canonical_rig import (
     until_said,
 )
 from ...rigs.harness import Json, submit
-from ...rigs.wire_rig import Api, Call
+from ...rigs.wire_rig import Api, Call, app_of
 
 NAMES = {
     "RunStarted", "Custom", "TextMessageStart", "TextMessageContent", "TextMessageEnd", "ToolCallStart",
@@ -244,11 +244,8 @@ def test_many_viewers_see_the_same(canon: Api) -> None:
 async def test_a_silent_stream_has_a_heartbeat_and_ends_with_the_server(engine: Engine) -> None:
     labels = {"owner": {"kind": "conversation", "id": TALK}}
     run_id = await submit(engine, "echo", "", held=True, labels=labels)
-    row = Operation(
-        "GET", "/c/{conversation_id}/{run_id}", "s", "", Events(engine, heartbeat=0.01).stream_canonical_run
-    )
-    call = Call(f"/c/{TALK}/{run_id}")
-    async with call.to(routes([row])[0]):
+    call = Call(f"/conversations/{TALK}/runs/{run_id}/stream")
+    async with call.to(app_of(Events(engine, StreamLimits(), heartbeat=0.01))):
         assert b": heartbeat\n" in await call.until(b"heartbeat")
         engine.dismiss()
 
@@ -263,14 +260,14 @@ def test_every_id_of_a_frame_is_its_own() -> None:
     """One line may say more than a frame has slots: its header's bytes have ids, too."""
     line = Frame(Kind.STDOUT, 7, START, json.dumps({"type": "message", "text": "x"}).encode())
     after = Frame(Kind.STDOUT, 7, line.end, b"plain\n")
-    told = Teller(RUN, "jsonl", lambda: None).told([line, after])
+    told = RunEvents(RUN, "jsonl", lambda: None).events([line, after])
     ids = [event.id for event in told]
     assert ids == [START * 16, START * 16 + 1, START * 16 + 2, line.end * 16]
 
 
 def test_a_usage_that_the_client_could_not_read_is_left_out() -> None:
     usage = {"input_tokens": 1.5, "output_tokens": -1, "total_tokens": 2**60, "cache_read_input_tokens": 0}
-    last = Teller(RUN, "text", lambda: None).last(Snapshot(RUN, usage=usage), Result("x"))
+    [last] = RunEvents(RUN, "text", lambda: None).last(Snapshot(RUN, usage=usage), Result("x"))
     assert last.payload["metadata"] == {"cachedInputTokens": 0}
     assert (last.id, last.type) == (last_id(RUN), "RUN_FINISHED")
 

@@ -1,0 +1,190 @@
+"""A run's events as pages and as streams that resume at any event, for every dialect that has such streams.
+
+A dialect gives an EventRenderer, which puts frames into its own words. Ids are pure functions of a frame's
+offset, so resuming is a seek, and a live stream and a replay are the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import aclosing, nullcontext
+from typing import Generic, NamedTuple, Protocol, TypeAlias, TypeVar
+from weakref import WeakValueDictionary
+
+from ..core.errors import BadRequest, NotFound
+from ..core.lifecycle import FINAL
+from ..core.model import Run, Snapshot
+from ..engine.engine import Engine
+from ..engine.follow import Rendering
+from ..journal.format import START, Frame, event_id, split_event_id
+from ..journal.results import Result
+
+JOURNAL = event_id(START, 0)
+"""The least id of an event that comes from a journal."""
+
+
+class HasId(Protocol):
+    """An event, which can be a cursor."""
+
+    @property
+    def id(self) -> int:
+        """Greater than the ids of all events before it."""
+
+
+E = TypeVar("E", bound=HasId)
+
+
+class EventRenderer(Protocol[E]):
+    """One run's events in the words of a dialect."""
+
+    def first(self) -> list[E]:
+        """Return the events before those of the journal."""
+
+    def events(self, frames: list[Frame]) -> list[E]:
+        """Return the events of consecutive frames, in order."""
+
+    def last(self, shown: Snapshot, answer: Result, base: str) -> list[E]:
+        """Return the events after those of the journal of a final run; `base` is the server's URL."""
+
+    def outside(self, run: Run, after: int) -> bool:
+        """Say whether a cursor names an event, or a place, outside the journal."""
+
+
+class Cursor(NamedTuple):
+    """A place in a run's events."""
+
+    after: int
+    """The id of the last event seen, 0 for none."""
+    offset: int
+    """Of the frame that holds that event, or of the next one to read."""
+
+
+Encode: TypeAlias = Callable[[Iterable[E]], bytes]
+
+
+class EventStream(Generic[E]):
+    """The events of all runs in one dialect."""
+
+    def __init__(
+        self, engine: Engine, renderer: Callable[[Run, str], EventRenderer[E]], *, span: int = 1
+    ) -> None:
+        """`renderer` is given a run and the name of its format; a frame has the ids of `span` offsets."""
+        self._engine, self._make, self._span = engine, renderer, span
+        self._renderers: WeakValueDictionary[str, EventRenderer[E]] = WeakValueDictionary()
+        self._renderings: dict[Encode[E], Rendering] = {}
+
+    async def renderer(self, run: Run) -> EventRenderer[E]:
+        """Return the renderer of a run. All who look at the run share it."""
+        known = self._renderers.get(run.id)
+        if known is None:
+            name = await self._engine.format_of(run)
+            known = self._renderers.setdefault(run.id, self._make(run, name))
+        return known
+
+    async def cursor(self, run: Run, after: int) -> Cursor:
+        """Return the place after an event. Raises BadRequest for an id that names no event of the run.
+
+        An error is better than a guess: a cursor of another run would show a part as the whole.
+        """
+        offset, _ = split_event_id(after)
+        if (await self.renderer(run)).outside(run, after):
+            return Cursor(after, max(offset, START))
+        reader = self._engine.reader(run.id)
+        with reader or nullcontext():
+            for candidate in range(offset, max(offset - self._span, START - 1), -1):
+                if reader and reader.begins_frame(candidate):
+                    return Cursor(after, candidate)
+        raise BadRequest(f"cursor {after} names no event of run {run.id}; start without one")
+
+    async def stream(
+        self,
+        run: Run,
+        cursor: Cursor,
+        encode: Encode[E],
+        *,
+        base: str = "",
+        hello: bytes = b"",
+        farewell: bytes = b"",
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield all events after a cursor up to the last of a final run, between `hello` and `farewell`.
+
+        Without a farewell the stream ended early: the run was deleted, or the server stops.
+        """
+        renderer = await self.renderer(run)
+        opening = hello + encode(_after(cursor, renderer.first()))
+        if opening:
+            yield opening
+        offset = cursor.offset
+        if cursor.after >= JOURNAL:
+            rest, offset = self._rest(run.id, renderer, cursor)
+            if rest:
+                yield encode(rest)
+        following = self._engine.follow(run.id, offset, self._rendering(encode))
+        try:
+            with self._engine.watching(run.id):
+                async with aclosing(following) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+                shown = await self._engine.followed(run.id)
+        except NotFound:
+            return
+        if shown.run.status in FINAL:
+            yield encode(await self._ending(shown, renderer, cursor, base)) + farewell
+
+    async def page(
+        self, shown: Snapshot, cursor: Cursor, limit: int, *, base: str = "", size: float = float("inf")
+    ) -> tuple[list[E], bool]:
+        """Return events after a cursor, and whether the last event of a final run is reached.
+
+        There are at most `limit`, but for the last ones; a page ends after `size` bytes of journal.
+        """
+        renderer = await self.renderer(shown.run)
+        found = _after(cursor, renderer.first())
+        read, cut = self._read(shown.run.id, renderer, cursor, limit - len(found), size)
+        found += read
+        if cut or len(found) >= limit or shown.run.status not in FINAL:
+            return found[:limit], False
+        return found + await self._ending(shown, renderer, cursor, base), True
+
+    async def at(self, run: Run, offset: int) -> list[E]:
+        """Return the events of a journal from an offset on, as far as one read of the file goes."""
+        found, _ = self._read(run.id, await self.renderer(run), Cursor(0, offset), 1)
+        return found
+
+    def _read(
+        self, run_id: str, renderer: EventRenderer[E], cursor: Cursor, enough: int, size: float = float("inf")
+    ) -> tuple[list[E], bool]:
+        """Return events of a journal after a cursor, and whether there are enough, or too many bytes."""
+        found: list[E] = []
+        reader = self._engine.reader(run_id)
+        with reader or nullcontext():
+            for frames in reader.windows(cursor.offset) if reader else ():
+                found += _after(cursor, renderer.events(frames))
+                if len(found) >= enough or (found and frames[-1].end - cursor.offset > size):
+                    return found, True
+        return found, False
+
+    def _rest(self, run_id: str, renderer: EventRenderer[E], cursor: Cursor) -> tuple[list[E], int]:
+        """Return what follows a cursor inside its own frame, and the offset after that frame."""
+        reader = self._engine.reader(run_id)
+        with reader or nullcontext():
+            frames = reader.frames(cursor.offset)[:1] if reader else []
+        return _after(cursor, renderer.events(frames)), frames[0].end if frames else cursor.offset
+
+    async def _ending(
+        self, shown: Snapshot, renderer: EventRenderer[E], cursor: Cursor, base: str
+    ) -> list[E]:
+        answer = await self._engine.result(shown.run)
+        return _after(cursor, renderer.last(shown, answer, base))
+
+    def _rendering(self, encode: Encode[E]) -> Rendering:
+        """Return the chunks that all viewers of one encoding share; each holds its run's renderer."""
+        if encode not in self._renderings:
+            self._renderings[encode] = Rendering(
+                lambda run_id, frames: encode(self._renderers[run_id].events(frames))
+            )
+        return self._renderings[encode]
+
+
+def _after(cursor: Cursor, events: list[E]) -> list[E]:
+    return [event for event in events if event.id > cursor.after]
