@@ -7,7 +7,6 @@ A shim rings only while the journal's watch byte is set, so unwatched output cos
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 from collections import Counter
 from collections.abc import Iterator
@@ -34,11 +33,7 @@ class Watch:
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Hear the shims' rings inside this block."""
-        path = self._rundir.bell_path()
-        with suppress(FileNotFoundError):
-            os.unlink(path)  # noqa: PTH108  # left by a killed server; the directory is ours alone
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bell:
-            bell.bind(str(path))
+        with self._rundir.bell.bound() as bell:
             bell.setblocking(False)
             loop = asyncio.get_running_loop()
             loop.add_reader(bell, self._heard, bell)
@@ -46,8 +41,6 @@ class Watch:
                 yield
             finally:
                 loop.remove_reader(bell)
-                with suppress(OSError):
-                    os.unlink(path)  # noqa: PTH108
 
     def _heard(self, bell: socket.socket) -> None:
         rung = 0

@@ -8,24 +8,26 @@ from __future__ import annotations
 import base64
 import binascii
 import fcntl
-import hashlib
+import logging
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from ..core.model import Json
+from ..core.errors import Unavailable
+from ..core.json import Json
 from ..journal import format as journal
 from ..journal import scan
 from ..journal.format import START, Kind
 from ..journal.reader import Reader
+from .bell import Bell
 from .trees import disk_bytes, remove_tree, tree_bytes
 
+log = logging.getLogger("praisonrun")
 T = TypeVar("T")
 _OPEN = os.O_NOFOLLOW | os.O_CLOEXEC
 _SUFFIX = ".journal"
@@ -33,8 +35,6 @@ _PLAIN = re.compile(r"[a-z0-9_-]{1,100}")
 """Ids that name their files themselves; every one that we mint is so."""
 _CODED = "="
 """How the name of any other id begins."""
-_SUN_PATH = 100
-"""Bytes of a socket's path that every system takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,8 @@ class Tail:
     """What the last started frame says."""
     ended: Json = None
     """What the ended frame after it says; None if that attempt has not ended."""
+    readable: bool = True
+    """False for a journal of another version of praisonrun, whose frames are unknown."""
 
 
 class RunDir:
@@ -54,6 +56,7 @@ class RunDir:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.bell = Bell(root)
         self._runs = root / "runs"
         self._runs.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._runs.chmod(0o700)
@@ -69,14 +72,6 @@ class RunDir:
         """Return the path of a run's folder: input, events, result, artifacts, scratch."""
         return self._runs / _name(run_id)
 
-    def bell_path(self) -> str:
-        """Return the path of the datagram socket that shims ring."""
-        path = os.fsencode(self.root / "bell")
-        if len(path) <= _SUN_PATH:
-            return os.fsdecode(path)
-        digest = hashlib.sha256(os.fsencode(self.root.resolve())).hexdigest()[:16]
-        return str(Path(tempfile.gettempdir()) / f"praisonrun-{os.geteuid()}-{digest}")
-
     def create(self, run_id: str) -> int:
         """Create and lock a journal; return it open. Raises FileExistsError."""
         fd = os.open(self._file(run_id), os.O_RDWR | os.O_CREAT | os.O_EXCL | _OPEN, 0o600)
@@ -89,13 +84,18 @@ class RunDir:
         return fd
 
     def reopen(self, run_id: str) -> int:
-        """Lock a journal for the next attempt; return it open. Raises BlockingIOError while a shim has it."""
+        """Lock a journal for the next attempt; return it open.
+
+        Raises BlockingIOError while a shim has it, Unavailable for a journal of another version.
+        """
         try:
             fd = os.open(self._file(run_id), os.O_RDWR | _OPEN)
         except FileNotFoundError:
             return self.create(run_id)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not scan.readable(fd):
+                raise Unavailable(f"the journal of run {run_id} is of another version of praisonrun")
             _mend_header(fd)
         except BaseException:
             os.close(fd)
@@ -107,14 +107,22 @@ class RunDir:
         return os.open(self._file(run_id), os.O_RDONLY | _OPEN)
 
     def reader(self, run_id: str) -> Reader | None:
-        """Return a reader of a run's journal, which the caller closes; None while there is no journal."""
+        """Return a reader of a run's journal, which the caller closes.
+
+        None while there is no journal, and for one of another version, which nobody can read.
+        """
         try:
-            return Reader(self.open_read(run_id))
+            reader = Reader(self.open_read(run_id))
         except FileNotFoundError:
             return None
+        if reader.readable():
+            return reader
+        reader.close()
+        log.warning("the journal of run %s is of another version of praisonrun", run_id)
+        return None
 
     def read(self, run_id: str, look: Callable[[Reader], T]) -> T | None:
-        """Return what `look` returns of a run's journal; None while there is no journal."""
+        """Return what `look` returns of a run's journal; None where `reader` returns None."""
         reader = self.reader(run_id)
         if reader is None:
             return None
@@ -153,7 +161,7 @@ class RunDir:
         except FileNotFoundError:
             return Tail(START)
         try:
-            return _tail(fd)
+            return _tail(fd) if scan.readable(fd) else Tail(START, readable=False)
         finally:
             os.close(fd)
 

@@ -20,7 +20,8 @@ from collections.abc import Iterator
 from enum import IntEnum
 from typing import Any, NamedTuple
 
-MAGIC = b"praisonrun journal 1\n"
+_FAMILY = b"praisonrun journal "
+MAGIC = _FAMILY + b"1\n"
 START = 64
 """Offset of the first frame."""
 WATCH_AT = 32
@@ -84,6 +85,12 @@ class Header(NamedTuple):
     def end(self) -> int:
         """Offset of the byte after the frame."""
         return self.offset + HEAD_SIZE + self.length
+
+
+def is_another_version(header: bytes) -> bool:
+    """Say whether a file header names another version of this format. A torn header names none."""
+    name = header[: len(MAGIC)].rstrip(b"\0")
+    return name.startswith(_FAMILY) and not MAGIC.startswith(name)
 
 
 def head(kind: int, length: int, time: int, offset: int) -> bytes:

@@ -31,6 +31,10 @@ class Reader:
             os.close(self._fd)
             self._fd = -1
 
+    def readable(self) -> bool:
+        """Say whether the journal is of this version."""
+        return scan.readable(self._fd)
+
     def frames(self, offset: int, size: int = WINDOW) -> list[Frame]:
         """Return the whole frames in `size` bytes from `offset` on, or the first one if it is longer."""
         return scan.frames(self._fd, offset, size)

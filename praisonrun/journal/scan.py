@@ -9,7 +9,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from praisonrun.journal.format import HEAD_SIZE, START, Frame, Header, decode, parse_header
+from praisonrun.journal.format import (
+    HEAD_SIZE,
+    START,
+    Frame,
+    Header,
+    decode,
+    is_another_version,
+    parse_header,
+)
 
 _WINDOW = 4096
 
@@ -26,6 +34,11 @@ def headers(fd: int, offset: int = START) -> Iterator[Header]:
             return
         yield header
         offset = header.end
+
+
+def readable(fd: int) -> bool:
+    """Say whether a journal is of this version of the format."""
+    return not is_another_version(os.pread(fd, START, 0))
 
 
 def header_at(fd: int, offset: int) -> Header | None:

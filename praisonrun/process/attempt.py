@@ -205,6 +205,8 @@ async def look(rundir: RunDir, run_id: str, number: int) -> Exit | None:
     Raises NeverStarted when its agent was not started.
     """
     tail = await asyncio.to_thread(rundir.tail, run_id)
+    if not tail.readable:
+        return await lose(run_id, number, "its journal is of another version of praisonrun")
     if tail.ended and tail.ended["attempt"] == number:
         return exit_of(tail.ended)
     if tail.started and tail.started["attempt"] == number:

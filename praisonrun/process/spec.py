@@ -64,7 +64,7 @@ def spec(
         "event_cap": EVENT_CAP,
         "result_cap": RESULT_CAP,
         "partial": not FORMATS[agent.format].structured,
-        "bell": str(rundir.bell_path()),
+        "bell": rundir.bell.path,
     }
 
 

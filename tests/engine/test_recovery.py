@@ -67,6 +67,21 @@ async def test_a_killed_shim_is_a_lost_run_and_leaves_nothing(engines: Engines, 
         assert await printed(engine, run_id) == "up\n"
 
 
+async def test_a_run_whose_journal_is_another_version_s_is_lost(engines: Engines, tmp_path: Path) -> None:
+    async with engines() as engine:
+        run_id = await submit(engine, "until", str(tmp_path / "gate"), retries=3)
+        await until_printed(engine, run_id, "up")
+    with RunDir(tmp_path / "state").journal(run_id).open("r+b") as journal:
+        journal.write(b"praisonrun journal 2\n")
+    async with engines() as engine:
+        assert (await engine.get(run_id)).run.status is Status.RUNNING
+        (tmp_path / "gate").touch()
+        shown = await engine.until_final(run_id)
+        assert (shown.run.failure, shown.run.attempt) == (Failure.LOST, 1)
+        assert shown.run.error == "lost: its journal is of another version of praisonrun"
+        assert (await engine.result(shown.run)).value is None
+
+
 async def test_after_a_reboot_a_claimed_run_is_lost(
     engines: Engines, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -102,7 +102,7 @@ def test_a_shim_of_an_old_version_writes_on(golden: Path, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("magic", [1, 2])
 def test_a_journal_of_a_newer_shim_is_shown_as_far_as_it_is_understood(magic: int, tmp_path: Path) -> None:
-    """Its kinds are known by its magic number, which nobody reads: a frame tells by itself what it is."""
+    """An unknown kind of frame ends what is read; nothing is read of a journal with another magic number."""
     agents = planted(GOLDEN[-1], tmp_path)
     path = tmp_path / "state" / "runs" / "run_ended_alone.journal"
     made = path.read_bytes()[:START].replace(b"journal 1", b"journal %d" % magic)
@@ -113,11 +113,14 @@ def test_a_journal_of_a_newer_shim_is_shown_as_far_as_it_is_understood(magic: in
     path.write_bytes(made)
     with Server(tmp_path, agents, *FLAGS) as server:
         server.start()
-        assert server.ended("run_ended_alone")["failure"] == "lost"
-        assert logs(server, "run_ended_alone") == "up\n"
+        shown = server.ended("run_ended_alone")
+        assert shown["failure"] == "lost"
+        assert ("another version" in shown["error"]) == (magic == 2)
+        assert logs(server, "run_ended_alone") == ("up\n" if magic == 1 else "")
         events = ask(server, "/api/v1/runs/run_ended_alone/events")
         assert (events["done"], events["events"][-1]["event"]) == (True, "complete")
         assert ask(server, "/api/v1/runs/run_ended_alone/result")["status"] == "failed"
+    assert path.read_bytes().startswith(made)
 
 
 def files(state: Path) -> dict[str, str]:

@@ -17,7 +17,7 @@ async def test_a_ring_reaches_the_run_s_bell(tmp_path: Path) -> None:
     rundir, bells = RunDir(tmp_path), Notifier()
     with Watch(rundir, bells).listening(), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as shim:
         bell, other = bells.bell(of_run("run_a")), bells.bell(of_run("run_b"))
-        shim.sendto(b"run_a", str(rundir.bell_path()))
+        shim.sendto(b"run_a", rundir.bell.path)
         await asyncio.wait_for(bell.wait(), 5)
         assert not other.is_set()
 
@@ -28,7 +28,7 @@ async def test_a_ring_lost_in_a_crowd_is_made_good(tmp_path: Path) -> None:
     with watch.listening(), watch.watching("run_b"), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as shim:
         lost = bells.bell(of_run("run_b"))
         for _ in range(CROWDED):
-            shim.sendto(b"run_a", str(rundir.bell_path()))
+            shim.sendto(b"run_a", rundir.bell.path)
         await asyncio.wait_for(lost.wait(), 5)
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import socket
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from praisonrun.core.errors import Unavailable
+from praisonrun.files.bell import Bell
 from praisonrun.files.run_files import RunDir, Tail
 from praisonrun.journal import format as journal
 from praisonrun.journal.format import Kind
@@ -54,6 +59,18 @@ def test_reopen_mends_what_has_no_frame(runs: RunDir, left: bytes | None) -> Non
         runs.journal("r").write_bytes(left)
     os.close(runs.reopen("r"))
     assert runs.journal("r").read_bytes() == journal.FILE_HEADER
+
+
+def test_a_journal_of_another_version_is_refused_and_kept(runs: RunDir) -> None:
+    for version in (b"2\n", b"10\n"):
+        other = b"praisonrun journal " + version + bytes(100) + b"frames of another kind"
+        runs.journal("r").write_bytes(other)
+        with pytest.raises(Unavailable, match="another version"):
+            runs.reopen("r")
+        assert runs.reader("r") is None
+        assert runs.tail("r") == Tail(journal.START, readable=False)
+        assert runs.held("r") is False
+        assert runs.journal("r").read_bytes() == other
 
 
 def test_reopen_keeps_frames(runs: RunDir) -> None:
@@ -175,12 +192,57 @@ def test_ids_and_room(runs: RunDir) -> None:
     assert runs.free_bytes() > 0
 
 
-def test_the_bell_has_a_short_name(runs: RunDir, tmp_path: Path) -> None:
-    assert runs.bell_path() == str(runs.root / "bell")
-    long = RunDir(tmp_path / ("long" * 30))
-    assert long.bell_path() == RunDir(tmp_path / ("long" * 30)).bell_path()
-    assert long.bell_path().startswith(tempfile.gettempdir())
-    assert len(os.fsencode(long.bell_path())) <= 100
+@pytest.fixture
+def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A short directory that stands for /tmp."""
+    with tempfile.TemporaryDirectory() as home:
+        monkeypatch.setattr(tempfile, "tempdir", home)
+        yield Path(home)
+
+
+def test_the_bell_has_a_short_path_in_a_private_directory(
+    runs: RunDir, tmp_path: Path, temporary: Path
+) -> None:
+    assert runs.bell.path == str(runs.root / "bell")
+    long = RunDir(tmp_path / ("long" * 30)).bell
+    assert long.path == RunDir(tmp_path / ("long" * 30)).bell.path
+    assert Path(long.path).parent == temporary / f"praisonrun-{os.geteuid()}"
+    assert Path(long.path).parent.stat().st_mode & 0o777 == 0o700
+    assert len(os.fsencode(long.path)) <= 100
+    assert ring(long) == [long.path]
+
+
+def test_shims_of_before_ring_a_long_bell_where_it_was(tmp_path: Path, temporary: Path) -> None:
+    long = RunDir(tmp_path / ("long" * 30)).bell
+    old = old_bell(tmp_path / ("long" * 30), temporary)
+    for _ in range(2):
+        assert ring(long, str(old)) == [str(old)]
+
+
+@pytest.mark.parametrize("taken", ["directory", "old bell", "both"])
+def test_a_stranger_s_file_does_not_keep_the_bell_from_ringing(
+    tmp_path: Path, temporary: Path, taken: str
+) -> None:
+    if taken != "old bell":
+        (temporary / f"praisonrun-{os.geteuid()}").write_text("a stranger's")
+    if taken != "directory":
+        old_bell(tmp_path / ("long" * 30), temporary).mkdir()  # which we cannot remove either
+    long = RunDir(tmp_path / ("long" * 30)).bell
+    assert ring(long) == [long.path]
+
+
+def ring(bell: Bell, *paths: str) -> list[str]:
+    """Bind a bell and ring it at some paths; return where it was heard."""
+    with bell.bound() as socket_, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as shim:
+        socket_.setblocking(False)
+        for path in paths or (bell.path,):
+            shim.sendto(path.encode(), path)
+        return [socket_.recv(200).decode() for _ in paths or (1,)]
+
+
+def old_bell(root: Path, temporary: Path) -> Path:
+    digest = hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
+    return temporary / f"praisonrun-{os.geteuid()}-{digest}"
 
 
 def test_the_tail_is_json(runs: RunDir) -> None:

@@ -103,7 +103,7 @@ class Rig:
         self.runs = RunDir(root)
         self.control = control or spawner.start_exec()
         self.bell = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.bell.bind(self.runs.bell_path())
+        self.bell.bind(self.runs.bell.path)
         self.bell.settimeout(PATIENCE)
         self.lives: list[socket.socket] = []
         self.count = 0
@@ -130,7 +130,7 @@ class Rig:
             "cap": 1 << 26,
             "event_cap": 1 << 23,
             "partial": True,
-            "bell": self.runs.bell_path(),
+            "bell": self.runs.bell.path,
             "result_cap": 1 << 20,
         } | more
 

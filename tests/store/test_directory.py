@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import sqlite3
 import stat
@@ -29,6 +30,41 @@ def place(tmp_path: Path) -> Path:
 def made(place: Path) -> Path:
     place.mkdir(parents=True, mode=0o700)
     return place
+
+
+@pytest.fixture
+def probed(made: Path) -> Iterator[int]:
+    """A lock that a command shares, to learn whether a server holds it."""
+    probe = os.open(made / places.LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(probe, fcntl.LOCK_SH)
+    yield probe
+    with contextlib.suppress(OSError):
+        os.close(probe)
+
+
+def test_a_command_that_looks_does_not_keep_a_server_from_starting(
+    made: Path, probed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses = []
+
+    def passing(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            os.close(probed)
+
+    monkeypatch.setattr("praisonrun.store.directory.time.sleep", passing)
+    with places.hold(made):
+        pass
+    assert len(pauses) == 3
+
+
+@pytest.mark.usefixtures("probed")
+def test_a_command_that_never_lets_go_is_not_waited_for_for_ever(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("praisonrun.store.directory.time.sleep", lambda _: None)
+    with pytest.raises(ConfigError, match="in use"), places.hold(made):
+        pass
 
 
 def modes(place: Path) -> dict[str, int]:
