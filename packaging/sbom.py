@@ -1,0 +1,104 @@
+"""The bill of materials: CycloneDX 1.6 with CPython, what is compiled into it, libraries and packages."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import pyexpat
+import sqlite3
+import ssl
+import subprocess
+import uuid
+import zlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from email.parser import HeaderParser
+from pathlib import Path
+from typing import Any
+
+from bundle import Tree
+
+Component = dict[str, Any]
+
+
+def write(tree: Tree, version: str, epoch: int, file: Path) -> Path:
+    """Write the bill of a filled tree."""
+    components = [*_runtime(), *(_library(tree, name) for name in sorted(tree.origins)), *_packages(tree)]
+    text = json.dumps(components, sort_keys=True)
+    bill = {
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, text)}",
+        "version": 1,
+        "metadata": {
+            "timestamp": datetime.fromtimestamp(epoch, UTC).isoformat(),
+            "component": {"type": "application", "name": "praisonrun", "version": version},
+        },
+        "components": components,
+    }
+    file.write_text(json.dumps(bill, indent=1) + "\n")
+    return file
+
+
+def _runtime() -> list[Component]:
+    """Return CPython and the libraries that it can name itself, wherever they are compiled in."""
+    versions = {
+        "CPython": platform.python_version(),
+        "OpenSSL": ssl.OPENSSL_VERSION.split()[1],
+        "SQLite": sqlite3.sqlite_version,
+        "Expat": pyexpat.EXPAT_VERSION.removeprefix("expat_"),
+        "zlib": zlib.ZLIB_RUNTIME_VERSION,
+    }
+    return [{"type": "library", "name": name, "version": version} for name, version in versions.items()]
+
+
+def _library(tree: Tree, name: str) -> Component:
+    """Return a copied library, with the Debian package that it is from where dpkg knows it."""
+    content = (tree.root / "lib" / "so" / name).read_bytes()
+    hashes = [{"alg": "SHA-256", "content": hashlib.sha256(content).hexdigest()}]
+    shown: Component = {"type": "library", "name": name, "hashes": hashes}
+    package = _debian(tree.origins[name])
+    if package:
+        shown["version"] = package[1]
+        shown["purl"] = f"pkg:deb/debian/{package[0]}@{package[1]}?arch={package[2]}"
+    return shown
+
+
+def _debian(origin: Path) -> tuple[str, str, str] | None:
+    for path in (origin, origin.resolve(), Path("/usr") / origin.resolve().relative_to("/")):
+        asked = subprocess.run(["dpkg-query", "-S", path], capture_output=True, text=True, check=False)
+        if asked.returncode == 0:
+            package = asked.stdout.rpartition(": ")[0]
+            form = "${Package} ${Version} ${Architecture}"
+            shown = subprocess.check_output(["dpkg-query", "-W", "-f", form, package], text=True).split()
+            return shown[0], shown[1], shown[2]
+    return None
+
+
+def _packages(tree: Tree) -> list[Component]:
+    return [_package(folder, tree.bills(folder)) for folder in tree.packages()]
+
+
+def _package(folder: Path, bills: Sequence[Path]) -> Component:
+    """Return a Python package; what is compiled into it stands inside, as its own bills name it."""
+    head = HeaderParser().parsestr((folder / "METADATA").read_text())
+    name, version = head["Name"].lower().replace("_", "-"), head["Version"]
+    shown: Component = {
+        "type": "library",
+        "name": name,
+        "version": version,
+        "purl": f"pkg:pypi/{name}@{version}",
+    }
+    if head["License-Expression"]:
+        shown["licenses"] = [{"expression": head["License-Expression"]}]
+    inside = [_brief(part) for bill in bills for part in _listed(bill)]
+    return {**shown, "components": inside} if inside else shown
+
+
+def _listed(bill: Path) -> list[Component]:
+    return list(json.loads(bill.read_text()).get("components", []))
+
+
+def _brief(part: Component) -> Component:
+    return {key: part[key] for key in ("type", "name", "version", "purl", "licenses") if key in part}
