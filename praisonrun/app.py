@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures.thread  # noqa: F401 - asyncio.to_thread imports it late: see load_pydantic
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -30,6 +31,7 @@ from .services.ports import Ports
 from .services.readiness import Services
 from .store import Store
 from .web.edge import Edge
+from .web.fields import load_pydantic
 from .web.router import Dialects
 from .web.stream_limits import StreamLimits
 from .webhooks import Own, Sender, Signer, Webhooks, addresses_of
@@ -101,6 +103,7 @@ async def engine_of(
 
 def application(engine: Engine, settings: Settings) -> Edge:
     """Return the ASGI application over an engine, inside its edge."""
+    load_pydantic()
     limits = StreamLimits()
     system = System(
         engine,

@@ -19,7 +19,7 @@ import uvicorn
 
 from . import __version__
 from .app import application, engine_of
-from .config import discovery
+from .config import discovery, form
 from .config.settings import Settings, url
 from .core import clock
 from .core.errors import ConfigError
@@ -85,6 +85,8 @@ async def _serve(settings: Settings, spawner: socket.socket, listener: socket.so
         with suppress(OSError):  # a hint: a full disk must not keep the server down
             discovery.write(settings.state, _listening(settings, edge.port))
         _announce(settings, engine, edge.port)
+        if (own := form.unpacked()) is not None:
+            asyncio.get_running_loop().run_in_executor(None, form.remove_unused, own)
         gc.freeze()
         gc.set_threshold(10_000, 5, 20)  # streams leave cycles; a look at more holds a request up
         gc.enable()

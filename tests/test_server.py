@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from praisonrun.process import sweep
 
 from .rigs.harness import Server
+from .rigs.places import PROGRAMS
 
 
 def started(server: Server, agent: str = "wait") -> str:
@@ -156,3 +158,24 @@ def test_what_is_refused_before_it_is_parsed_is_refused_in_its_dialect(
         assert (answer.status_code, answer.headers["content-type"], answer.json().keys()) == (414, kind, keys)
         many = client.get(path, headers={f"x-{number}": "y" for number in range(200)})
         assert (many.status_code, many.headers["content-type"], many.json().keys()) == (431, kind, keys)
+
+
+# --- files that are replaced under a live server ----------------------------------------------------
+
+
+def test_no_request_imports_a_module(tmp_path: Path, agents_file: Path) -> None:
+    with Server(tmp_path, agents_file) as server:
+        server.program = [sys.executable, str(PROGRAMS / "importless.py")]
+        server.start()
+        run_id = server.submit("echo")
+        assert server.ended(run_id)["status"] == "succeeded"
+        with server.client() as client:
+            paths = client.get("/openapi.json").json()["paths"]
+            for path in (path for path, item in paths.items() if "get" in item):
+                named = re.sub(r"{\w+}", run_id, path)
+                assert client.get(named, params={"follow": "0"}).status_code != 500, path
+            for path in (path for path, item in paths.items() if "post" in item):
+                named = re.sub(r"{\w+}", run_id, path)
+                assert client.post(named, json={"prompt": 1}).status_code != 500, path
+        assert server.stop() == 0
+        assert not any("imported late" in line for line in server.said)

@@ -11,13 +11,22 @@ from typing import Any
 
 import click
 
-from .. import __version__
-from .options import PATH, target
+from .options import PATH, state, target
 from .serve import serve
 
 
+def _version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        from .info import version
+
+        click.echo(version())
+        context.exit()
+
+
 @click.group(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, message="%(prog)s %(version)s", help="Show the version.")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version."
+)
 def program() -> None:
     """Run any agent as a durable, cancellable, streamable local job."""
 
@@ -66,6 +75,29 @@ def check(file: Path | None, *, strict: bool) -> None:
     from .check import check as report
 
     sys.exit(report(file, strict=strict))
+
+
+@program.command()
+@state
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def info(state: Path | None, *, as_json: bool) -> None:
+    """Show what this praisonrun is made of, where its state is, and which server runs."""
+    from .info import print_info
+
+    sys.exit(print_info(state, as_json=as_json))
+
+
+@program.command("service-file")
+@click.argument("manager", type=click.Choice(["systemd", "launchd"]), required=False)
+@click.argument("arguments", nargs=-1, metavar="[SERVE-OPTIONS]...")
+def service_file(manager: str | None, arguments: tuple[str, ...]) -> None:
+    """Print a unit for `systemd --user`, or a property list for launchd, that keeps a server up.
+
+    Options of `serve` follow two dashes: praisonrun service-file systemd -- --agents /srv/agents.yaml
+    """
+    from .service_file import print_service_file
+
+    sys.exit(print_service_file(manager, arguments))
 
 
 @program.group(no_args_is_help=True)

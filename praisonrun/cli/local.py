@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..config.settings import Settings
-from ..core.errors import Unavailable
+from ..core.errors import ConfigError, Unavailable
 from .client import Client, Pause
 from .screen import plain
 
@@ -56,10 +56,9 @@ class Server:
 
     def __init__(self, settings: Settings, agents: Path | None) -> None:
         """Start it, apart from the terminal. Its log goes to the state directory."""
-        settings.state.mkdir(0o700, parents=True, exist_ok=True)
         self.log = settings.state / LOG
         self._state = settings.state
-        out = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        out = _opened(self.log)
         try:
             self._process = subprocess.Popen(
                 command(settings, agents),
@@ -92,11 +91,22 @@ class Server:
 
 def command(settings: Settings, agents: Path | None) -> list[str]:
     """Return the command line of a server; all else it takes from the environment, as any server does."""
-    # A module of the user's directory must not stand in for one of ours.
-    safe = [] if Path(__file__).parents[2] == Path.cwd() else ["-P"]
+    # A module of the user's directory must not stand in for one of ours. The single file is quite isolated.
+    isolated = ["-I"] if sys.flags.isolated else ["-P"]
+    safe = [] if Path(__file__).parents[2] == Path.cwd() else isolated
     words = [sys.executable, *safe, "-m", "praisonrun", "serve"]
     words += ["--host", settings.host, "--port", str(settings.port), "--state", str(settings.state)]
     return words + (["--agents", str(agents.absolute())] if agents else [])
+
+
+def _opened(log: Path) -> int:
+    try:
+        log.parent.mkdir(0o700, parents=True, exist_ok=True)
+        return os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot use {log.parent} as the state directory: {error.strerror}; use --state DIR"
+        ) from None
 
 
 def _until(true: Callable[[], bool], seconds: float, pause: Pause) -> bool:

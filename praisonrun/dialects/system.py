@@ -14,6 +14,7 @@ from ..core.json import Json, dumps
 from ..core.model import Status
 from ..engine.engine import Engine
 from ..web.fields import WireModel
+from ..web.openapi import document
 from ..web.operations import Answer, Operation, operation
 from ..web.requests import base_url
 from ..web.responses import json_response
@@ -191,7 +192,5 @@ class System:
         """Describe this API."""
         url = base_url(request)
         if url not in self._document:
-            from ..web.openapi import document  # asked for rarely, if ever
-
             self._document = {url: dumps(document(self.table, __version__, url))}
         return Response(self._document[url], media_type="application/json")

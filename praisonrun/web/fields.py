@@ -26,6 +26,18 @@ class WireModel(BaseModel):
     model_config = ConfigDict(defer_build=True)
 
 
+class _Sample(WireModel):
+    number: int = 0
+
+
+def load_pydantic() -> None:
+    """Import what pydantic imports only with the first model and the first schema that it makes.
+
+    An upgrade may replace the program's files under a live server, so that later imports fail.
+    """
+    _Sample.model_json_schema()
+
+
 def _no_nul(text: str) -> str:
     if "\0" in text:
         raise ValueError("must not contain NUL")

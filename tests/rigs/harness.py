@@ -97,6 +97,7 @@ class Server:
 
     def __init__(self, home: Path, agents: Path, *flags: str) -> None:
         self.home, self.state, self.agents, self.flags = home, home / "state", agents, flags
+        self.program = [sys.executable, "-m", "praisonrun"]
         self.port = 0
         self.process: subprocess.Popen[str] | None = None
         self.said: list[str] = []
@@ -115,7 +116,7 @@ class Server:
 
     def start(self, *flags: str) -> None:
         """Start it and return when it answers."""
-        command = [sys.executable, "-m", "praisonrun", "serve", "--port", str(self.port)]
+        command = [*self.program, "serve", "--port", str(self.port)]
         command += ["--state", str(self.state), "--agents", str(self.agents), "--min-free", "0"]
         environ = {name: value for name, value in os.environ.items() if not name.startswith("PRAISONRUN_")}
         self.process = subprocess.Popen(

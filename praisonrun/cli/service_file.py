@@ -1,0 +1,84 @@
+"""`praisonrun service-file`: what systemd or launchd needs to keep a server up for one user."""
+
+from __future__ import annotations
+
+import os
+import plistlib
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..config import form
+
+LABEL = "praisonrun"
+_SYSTEMD = """\
+# praisonrun service-file systemd > ~/.config/systemd/user/praisonrun.service
+# systemctl --user enable --now praisonrun; to have it without a login, too: loginctl enable-linger
+[Unit]
+Description=praisonrun, a durable local agent runner
+
+[Service]
+ExecStart={command}
+WorkingDirectory=%h
+Environment={path}
+# Keys for agents, as NAME=value, one a line. The file may be missing; nobody else should be able to read it.
+EnvironmentFile=-%h/.config/praisonrun.env
+# Only the server is stopped: its runs continue, and the next server finds them.
+KillMode=process
+Restart=on-failure
+RestartSec=2
+
+[Install]
+WantedBy=default.target
+"""
+
+
+def print_service_file(manager: str | None, arguments: Sequence[str]) -> int:
+    """Print the file for `systemd` or `launchd`, else for what this system has.
+
+    The service starts this praisonrun with these arguments of `serve`, and finds programs on this PATH.
+    """
+    command = [*program(), "serve", *arguments]
+    path = os.environ.get("PATH", os.defpath)
+    manager = manager or ("launchd" if sys.platform == "darwin" else "systemd")
+    print((systemd if manager == "systemd" else launchd)(command, path), end="")
+    return 0
+
+
+def program() -> list[str]:
+    """Return the command that starts this praisonrun from anywhere: the file, the script, or the module."""
+    file, script = form.file(), Path(sys.argv[0]).absolute()
+    if file is not None:
+        return [str(file)]
+    if script.name == "praisonrun" and os.access(script, os.X_OK):
+        return [str(script)]
+    return [sys.executable, "-m", "praisonrun"]
+
+
+def systemd(command: Sequence[str], path: str) -> str:
+    """Return a unit for `systemd --user`."""
+    first, *others = (_quoted(word) for word in command)
+    words = [first, *(word.replace("$", "$$") for word in others)]  # variables stand in arguments only
+    return _SYSTEMD.format(command=" ".join(words), path=_quoted(f"PATH={path}"))
+
+
+def launchd(command: Sequence[str], path: str) -> str:
+    """Return a property list for ~/Library/LaunchAgents/praisonrun.plist."""
+    wanted = {
+        "Label": LABEL,
+        "ProgramArguments": list(command),
+        "EnvironmentVariables": {"PATH": path},
+        "RunAtLoad": True,
+        "KeepAlive": {"SuccessfulExit": False},
+        "AbandonProcessGroup": True,  # its runs continue without it
+        "StandardErrorPath": str(Path.home() / "Library/Logs/praisonrun.log"),
+        "ProcessType": "Interactive",  # its agents are not to be slowed
+    }
+    return plistlib.dumps(wanted, sort_keys=False).decode()
+
+
+def _quoted(word: str) -> str:
+    """Return a word as systemd reads it: `%` begins a specifier, a backslash an escape."""
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("\n", "\\n")
+    return word if re.fullmatch(r"[\w./:=@+-]+", word) else f'"{escaped}"'

@@ -1,0 +1,91 @@
+"""Which form of praisonrun this is, and the versions that the single file has unpacked beside each other."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+_VERSION = re.compile(r"\d.*-[0-9a-f]{16}")
+_PARTIAL = ".new."
+"""How names begin that are being unpacked or removed."""
+STARTING = 60.0
+"""Seconds for which a version is left alone after a start: it may not be a process yet."""
+UNPACKING = 3600.0
+"""Seconds after which an unpacking has certainly been killed."""
+KEPT = 3
+"""Versions that are kept where no one can tell which of them run."""
+
+
+def file() -> Path | None:
+    """Return the single file that this process was started with, None for the other forms."""
+    named = sys._xoptions.get("praisonrun")
+    return Path(named).absolute() if isinstance(named, str) else None
+
+
+def unpacked() -> Path | None:
+    """Return where the single file is unpacked, None for the other forms."""
+    place = Path(sys.prefix)
+    return place if (place / "ID").is_file() else None
+
+
+def form() -> str:
+    """Return `single file`, `package` or `source tree`."""
+    if unpacked() is not None:
+        return "single file"
+    return "source tree" if (Path(__file__).parents[2] / "pyproject.toml").is_file() else "package"
+
+
+def remove_unused(own: Path, running: Iterable[str] | None = None) -> None:
+    """Remove the versions beside `own` from which no process of this user runs, and parts of killed starts.
+
+    `running` are the programs of all processes, for tests.
+    """
+    own = own.resolve()
+    programs = _programs() if running is None else list(running)
+    now = time.time()
+    versions = [place for place in own.parent.iterdir() if _VERSION.fullmatch(place.name) and place != own]
+    for place in _idle(own, versions, programs) if programs is not None else _old(versions):
+        if now - _used(place) > STARTING:
+            gone = place.with_name(_PARTIAL + place.name)
+            with suppress(OSError):
+                place.rename(gone)  # at once: a half removed version must not be started
+            shutil.rmtree(gone, ignore_errors=True)
+    for place in own.parent.glob(_PARTIAL + "*"):
+        with suppress(FileNotFoundError):
+            if now - place.stat().st_mtime > UNPACKING:
+                shutil.rmtree(place, ignore_errors=True)
+
+
+def _idle(own: Path, versions: Iterable[Path], programs: Iterable[str]) -> list[Path]:
+    if not any(program.startswith(f"{own}/") for program in programs):
+        return []  # not even this process is seen: /proc hides too much
+    return [place for place in versions if not any(program.startswith(f"{place}/") for program in programs)]
+
+
+def _old(versions: Iterable[Path]) -> list[Path]:
+    return sorted(versions, key=_used, reverse=True)[KEPT - 1 :]
+
+
+def _used(place: Path) -> float:
+    """Return when a version was started last: the stub marks it."""
+    try:
+        return (place / "used").stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _programs() -> list[str] | None:
+    """Return the program files of all processes of this user; None where the system does not tell."""
+    if not sys.platform.startswith("linux"):
+        return None
+    found = []
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            with suppress(OSError):  # it ended, or is another user's
+                found.append(str((process / "exe").readlink()))
+    return found
