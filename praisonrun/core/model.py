@@ -14,6 +14,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import NamedTuple
 
+from .errors import Unavailable
 from .json import Json as Json
 from .json import canonical_json
 
@@ -159,8 +160,18 @@ class Agent:
 
     @classmethod
     def from_definition(cls, stored: Mapping[str, Json], env: Mapping[str, str]) -> Agent:
-        """Return the agent that `definition` gave, with `env` as its literal values."""
-        values = dict(stored)
+        """Return the agent that `definition` gave, with `env` as its literal values.
+
+        Raises Unavailable for a definition that this version of praisonrun does not understand.
+        """
+        try:
+            return cls._of_values(dict(stored), env)
+        except (TypeError, KeyError, ValueError, AttributeError) as error:
+            digest = hashlib.sha256(canonical_json(dict(stored)).encode()).hexdigest()
+            raise unreadable(digest, stored.get("name"), error) from None
+
+    @classmethod
+    def _of_values(cls, values: dict[str, Json], env: Mapping[str, str]) -> Agent:
         for key in ("command", "env_pass", "env_required", "install", "outputs"):
             values[key] = tuple(values[key])
         values["crew"] = Crew(**values["crew"]) if values["crew"] else None
@@ -169,6 +180,14 @@ class Agent:
         values["retain"] = Retain(**values["retain"])
         values["env"] = {name: env[name] for name in values["env"] if name in env}
         return cls(**values)
+
+
+def unreadable(digest: str, agent: Json, error: Exception) -> Unavailable:
+    """Return the error for a stored version of an agent that cannot be read."""
+    return Unavailable(
+        f"version {digest[:12]} of agent {agent!r} cannot be read: it is damaged, or was stored by another "
+        f"version of praisonrun ({type(error).__name__}: {error})"
+    )
 
 
 class Run(NamedTuple):

@@ -43,6 +43,9 @@ _ATTEMPT = (
     "INSERT INTO delivery_attempts (delivery, at, duration, status, error, text) VALUES (?, ?, ?, ?, ?, ?)"
 )
 
+_REACHES = {reach.value: reach for reach in Reach}
+_STATES = {state.value: state for state in DeliveryState}
+
 
 def owed(run: Run) -> Delivery | None:
     """Return the webhook that a final run owes, due at once; None if it has no webhook_url."""
@@ -160,8 +163,8 @@ def _delivery(row: Sequence[Any]) -> Delivery:
         kind,
         created_at,
         due_at,
-        Reach(reach),
-        DeliveryState(state),
+        _REACHES.get(reach, Reach.PUBLIC),
+        _STATES.get(state, DeliveryState.DEAD),
         attempts,
         delivered_at,
     )

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from ..core.model import Failure, Json, Mode, Reach, Run, Status
 
+log = logging.getLogger("praisonrun")
 ALL = Run._fields
 """The columns of a whole run."""
 FULL = ", ".join(ALL)
 COLUMNS = ", ".join({"prompt": "''", "input": "NULL"}.get(name, name) for name in ALL)
-"""The same without its input, which lists never read."""
+"""The same without prompt and input, which lists never read."""
 FIXED = frozenset({"seq", "id", "agent", "mode", "created_at", "key", "prompt", "input"})
 """Columns that no decision changes."""
 _dump = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
@@ -59,12 +62,20 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "summary": json.loads,
     "metrics": json.loads,
 }
+_INSTEAD: dict[str, Any] = {
+    "status": Status.FAILED,
+    "mode": Mode.RUN,
+    "failure": Failure.LOST,
+    "webhook_reach": Reach.PUBLIC,
+    "env_names": ("(unknown)",),  # so that the run does not start without them
+}
+"""What stands for a damaged value; None for all others."""
 _WRITE_AT = tuple((ALL.index(name), write) for name, write in _WRITE.items())
 _READ_AT = tuple((ALL.index(name), read) for name, read in _READ.items())
 
 
 def values(run: Run) -> list[Any]:
-    """Return what the columns ALL hold for a run."""
+    """Return the values of the columns ALL for a run."""
     stored = list(run)
     for at, write in _WRITE_AT:
         if stored[at] is not None:
@@ -73,16 +84,39 @@ def values(run: Run) -> list[Any]:
 
 
 def run_of(row: Sequence[Any]) -> Run:
-    """Return the run of a row that was read as COLUMNS or as FULL."""
+    """Return the run of a row that was read as COLUMNS or as FULL.
+
+    A damaged value must not keep a list from being shown, or a server from starting: it is read as nothing.
+    """
     found = list(row)
     for at, read in _READ_AT:
         if found[at] is not None:
-            found[at] = read(found[at])
+            try:
+                found[at] = read(found[at])
+            except (ValueError, KeyError, RecursionError):
+                found[at] = _INSTEAD.get(ALL[at])
+                _report(row[0], ALL[at])
     return Run._make(found)
 
 
+@lru_cache(1000)
+def _report(run_id: str, column: str) -> None:
+    """Log a damaged value, once."""
+    log.warning("run %s: its stored %s is damaged, or of another version of praisonrun", run_id, column)
+
+
+def repairs(row: Sequence[Any]) -> dict[str, Any]:
+    """Return what the damaged columns of a row, read as COLUMNS, are to hold instead."""
+    run = run_of(row)
+    return {
+        ALL[at]: _stored(ALL[at], run[at])
+        for at, _ in _READ_AT
+        if row[at] is not None and run[at] == _INSTEAD.get(ALL[at]) and _stored(ALL[at], run[at]) != row[at]
+    }
+
+
 def changes(before: Run, after: Run) -> dict[str, Any]:
-    """Return the columns that differ and what they are to hold."""
+    """Return the columns that differ, and their new values."""
     pairs = zip(ALL, before, after, strict=True)
     changed = {name: new for name, old, new in pairs if new is not old and new != old}
     assert not FIXED & changed.keys(), f"a run keeps its {FIXED & changed.keys()}"
@@ -94,5 +128,5 @@ def _stored(name: str, value: Any) -> Any:
         return None
     if name in _WRITE:
         return _WRITE[name](value)
-    # What an agent said of its end may hold half a character; that must not keep a run from ending.
+    # An agent's own error may hold half a character; that must not keep its run from ending.
     return value.encode(errors="replace").decode() if isinstance(value, str) else value

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
-from ..core.errors import NotFound
-from ..core.model import Agent
+from ..core.errors import NotFound, Unavailable
+from ..core.model import Agent, unreadable
 from .rows import dump
 from .types import StoredVersion
 
@@ -36,7 +37,7 @@ def mark_installed(connection: sqlite3.Connection, digest: str, at: int) -> None
 
 
 def get(connection: sqlite3.Connection, digest: str) -> StoredVersion:
-    """Return an entry by its digest. Raises NotFound."""
+    """Return an entry by its digest. Raises NotFound, Unavailable for a damaged one."""
     row = connection.execute(f"SELECT {_COLUMNS} FROM versions WHERE digest = ?", (digest,)).fetchone()  # noqa: S608
     if row is None:
         raise NotFound(f"there is no agent version {digest}")
@@ -44,9 +45,13 @@ def get(connection: sqlite3.Connection, digest: str) -> StoredVersion:
 
 
 def of_agent(connection: sqlite3.Connection, agent: str) -> list[StoredVersion]:
-    """Return all entries that an agent had, the latest first."""
+    """Return all entries that an agent had, the latest first; without damaged ones."""
     sql = f"SELECT {_COLUMNS} FROM versions WHERE agent = ? ORDER BY number DESC"  # noqa: S608
-    return [_of(row) for row in connection.execute(sql, (agent,))]
+    found = []
+    for row in connection.execute(sql, (agent,)):
+        with suppress(Unavailable):
+            found.append(_of(row))
+    return found
 
 
 def agents_seen(connection: sqlite3.Connection) -> dict[str, tuple[int, int]]:
@@ -56,4 +61,8 @@ def agents_seen(connection: sqlite3.Connection) -> dict[str, tuple[int, int]]:
 
 
 def _of(row: Sequence[Any]) -> StoredVersion:
-    return StoredVersion(row[0], row[1], row[2], json.loads(row[3]), row[4], row[5])
+    try:
+        definition = json.loads(row[3])
+    except (ValueError, RecursionError) as error:
+        raise unreadable(row[0], row[1], error) from None
+    return StoredVersion(row[0], row[1], row[2], definition, row[4], row[5])

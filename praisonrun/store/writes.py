@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from typing import Any
 
 from ..core import lifecycle
 from ..core.errors import KeyReused, QueueFull, WrongState
 from ..core.model import Delivery, Run, Status
 from . import deliveries as outbox
 from . import reads, rows
-from .rows import ALL, FULL, run_of
+from .rows import ALL, COLUMNS, FULL, run_of
 from .types import Added, Key
 
 _KEPT = (*(name for name in ALL if name != "seq"), "key_scope", "fingerprint")
@@ -129,9 +130,21 @@ def release(
 
 def _write(connection: sqlite3.Connection, before: Run, after: Run) -> None:
     changed = rows.changes(before, after)
-    if changed:
-        columns = ", ".join(f"{name} = ?" for name in changed)
-        connection.execute(f"UPDATE runs SET {columns} WHERE seq = ?", (*changed.values(), before.seq))  # noqa: S608
+    if not changed:
+        return
+    try:
+        _update(connection, before.seq, changed)
+    except sqlite3.IntegrityError:  # any change of a row checks all of it
+        sql = f"SELECT {COLUMNS} FROM runs WHERE seq = ?"  # noqa: S608
+        repairs = rows.repairs(connection.execute(sql, (before.seq,)).fetchone())
+        if not repairs:
+            raise
+        _update(connection, before.seq, {**repairs, **changed})
+
+
+def _update(connection: sqlite3.Connection, seq: int, changed: dict[str, Any]) -> None:
+    columns = ", ".join(f"{name} = ?" for name in changed)
+    connection.execute(f"UPDATE runs SET {columns} WHERE seq = ?", (*changed.values(), seq))  # noqa: S608
 
 
 def claim(
