@@ -269,6 +269,13 @@ class Run(NamedTuple):
     input: str | None = None
     """JSON text for the input file; None stands for {"prompt": prompt}."""
 
+    @property
+    def duration(self) -> int | None:
+        """Microseconds from the first attempt's start to the run's end; None before the end."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return self.finished_at - self.started_at
+
 
 class Condition(StrEnum):
     """How a live service is."""
@@ -308,6 +315,12 @@ class Snapshot:
     """Whether it has a scratch directory now."""
     standing: Standing | None = None
     """Of a live service."""
+
+    @property
+    def visible_status(self) -> Status:
+        """The run's status as clients see it: queued until the process of its attempt has started."""
+        starting = self.run.status is Status.RUNNING and self.phase is Phase.STARTING
+        return Status.QUEUED if starting else self.run.status
 
 
 @dataclass(frozen=True, slots=True)

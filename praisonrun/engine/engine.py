@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Hashable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
+from typing import Any
 
 import anyio
 
@@ -61,7 +62,7 @@ class Engine:
         self._supervisor, self._scheduler, self._now = supervisor, scheduler, now
         self._intake, self._restarts = intake, restarts
         self._feed = Feed(rundir, bells, watch, self._is_final)
-        self._reading: dict[tuple[str, int | None], asyncio.Future[Result]] = {}
+        self._reading: dict[Hashable, asyncio.Future[Any]] = {}
 
     async def submit(
         self, ask: Submit, key: Key | None = None, fingerprint: str | None = None
@@ -202,13 +203,9 @@ class Engine:
         agent = await self._supervisor.agent_of(run)
         if run.journal_end is not None and run.journal_end <= SHORT:
             return self._result(run.id, agent.format)
-        key = (run.id, run.journal_end)
-        reading = self._reading.get(key)
-        if reading is None:
-            reading = asyncio.ensure_future(asyncio.to_thread(self._result, run.id, agent.format))
-            self._reading[key] = reading
-            reading.add_done_callback(lambda _: self._reading.pop(key))
-        return await asyncio.shield(reading)
+        key = ("result", run.id, run.journal_end)
+        found: Result = await self._shared(key, lambda: self._result(run.id, agent.format))
+        return found
 
     def _result(self, run_id: str, format_name: str) -> Result:
         return self._rundir.read(run_id, lambda reader: result(reader, format_name)) or Result(None)
@@ -233,11 +230,21 @@ class Engine:
         """Return the name of the run's output format."""
         return (await self._supervisor.agent_of(run)).format
 
-    async def logs(self, run_id: str, size: int) -> str:
-        """Return the last `size` bytes of what a run printed, its attempts told apart."""
-        return (
-            await asyncio.to_thread(self._rundir.read, run_id, lambda reader: last_output(reader, size)) or ""
+    async def logs(self, run: Run, size: int) -> str:
+        """Return the last `size` bytes of a final run's output, with its attempts told apart."""
+        key = ("logs", run.id, run.journal_end, size)
+        found: str | None = await self._shared(
+            key, lambda: self._rundir.read(run.id, lambda reader: last_output(reader, size))
         )
+        return found or ""
+
+    async def _shared(self, key: Hashable, read: Callable[[], Any]) -> Any:
+        """Read a journal in a thread. All callers with the same key meanwhile share the answer."""
+        reading = self._reading.get(key)
+        if reading is None:
+            reading = self._reading[key] = asyncio.ensure_future(asyncio.to_thread(read))
+            reading.add_done_callback(lambda _: self._reading.pop(key))
+        return await asyncio.shield(reading)
 
     async def last_frame(self, run_id: str) -> int | None:
         """Return the place of the last frame of a run's journal, None while there is none."""

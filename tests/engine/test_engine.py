@@ -14,6 +14,7 @@ from praisonrun.core.model import Failure, Snapshot, Status
 from praisonrun.engine.engine import SHORT, Choice, Engine, Submit
 from praisonrun.engine.follow import Rendering
 from praisonrun.files.run_files import RunDir
+from praisonrun.journal.attempts import last_output
 from praisonrun.journal.format import START, Frame, Kind
 from praisonrun.journal.reader import Reader
 from praisonrun.journal.results import Result, result
@@ -279,10 +280,19 @@ async def test_all_who_ask_for_a_long_answer_at_once_share_one_reading(
     run = (await ran(engine, "count", "40000")).run
     assert run.journal_end is not None
     assert run.journal_end > SHORT
+
+    def counted_logs(reader: Reader, size: int) -> str:
+        reads.append("logs")
+        return last_output(reader, size)
+
     monkeypatch.setattr("praisonrun.engine.engine.result", counted)
+    monkeypatch.setattr("praisonrun.engine.engine.last_output", counted_logs)
     answers = await asyncio.gather(*(engine.result(run) for _ in range(20)))
     assert reads == ["text"]
     assert {answer.value for answer in answers} == {"".join(f"line {n}\n" for n in range(40000))}
+    logs = await asyncio.gather(*(engine.logs(run, 100) for _ in range(20)))
+    assert reads == ["text", "logs"]
+    assert {len(text) for text in logs} == {100}
 
 
 async def test_a_run_whose_files_cannot_be_removed_stays_whole(

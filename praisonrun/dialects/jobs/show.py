@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...core.clock import iso
 from ...core.json import Json
 from ...core.lifecycle import FINAL
-from ...core.model import Phase, Run, Snapshot, Status
+from ...core.model import Run, Snapshot, Status
 from ...journal.results import Result
 
 STATUS = {
@@ -18,10 +18,8 @@ STATUS = {
 
 
 def status_word(shown: Snapshot) -> str:
-    """Return the wire's status: a run whose process is being started is still `queued`."""
-    if shown.run.status is Status.RUNNING and shown.phase is Phase.STARTING:
-        return "queued"
-    return STATUS[shown.run.status]
+    """Return the wire's status."""
+    return STATUS[shown.visible_status]
 
 
 def accepted(shown: Snapshot, base: str) -> dict[str, Json]:
@@ -53,7 +51,7 @@ def status(shown: Snapshot) -> dict[str, Json]:
         "error": run.error if final else None,
         "retry_after": None if final else 1,
         "agent": run.agent,
-        "exit_code": run.exit_code,
+        "exit_code": run.exit_code if final else None,
         "timeout": run.timeout,
         "attempt": run.attempt,
         "failure": run.failure,
@@ -87,7 +85,7 @@ def result(shown: Snapshot, answer: Result, base: str) -> dict[str, Json]:
         "created_at": iso(run.created_at),
         "started_at": iso(run.started_at),
         "completed_at": iso(run.finished_at),
-        "duration_seconds": _duration(run),
+        "duration_seconds": None if run.duration is None else round(run.duration / 1e6, 6),
         "error": run.error,
     }
 
@@ -95,9 +93,3 @@ def result(shown: Snapshot, answer: Result, base: str) -> dict[str, Json]:
 def result_url(run: Run, answer: Result, base: str) -> str | None:
     """Return where all of an answer is that `result` holds only a part of."""
     return None if answer.complete else f"{base}/api/v1/runs/{run.id}/logs?stream=stdout"
-
-
-def _duration(run: Run) -> float | None:
-    if run.started_at is None or run.finished_at is None:
-        return None
-    return round((run.finished_at - run.started_at) / 1e6, 6)

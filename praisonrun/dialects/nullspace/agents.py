@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,12 +93,10 @@ async def version_wanted(agents: Agents, found: Found, wanted: str | None) -> st
 async def lookup(engine: Engine, found: Found, request: Request, mode: Mode) -> Snapshot:
     """Return the run or service of a path. Raises NoRun or NoService."""
     wire: str = request.path_params["service" if mode is Mode.SERVICE else "run"]
-    for run_id in show.run_ids(wire, mode):
-        try:
-            shown = await engine.get(run_id, full=True)
-        except NotFound:
-            continue
-        if shown.run.mode is mode and shown.run.agent == found.agent.name:
+    run_id = show.run_id(wire, mode)
+    with suppress(NotFound):
+        shown = await engine.get(run_id, full=True) if run_id else None
+        if shown and shown.run.mode is mode and shown.run.agent == found.agent.name:
             return shown
     if mode is Mode.SERVICE:
         raise NoService(f"agent {found.agent.name!r} has no service {wire[:100]!r}")

@@ -139,7 +139,7 @@ class Log:
             "run_id": None if service else wire,
             "service_instance_id": wire if service else None,
             "sandbox_id": show.sandbox_id(self.shown),
-            "process_id": self.shown.pid,
+            "process_id": show.process_id(self.shown),
             "level": said.level,
             "source": said.source,
             "event_type": said.type,

@@ -24,6 +24,8 @@ STATUS = {
 }
 TIMED_OUT = frozenset({Failure.TIMED_OUT, Failure.IDLE_TIMED_OUT})
 _OURS = "run_"
+_FOREIGN = "~"
+"""Marks ids that callers chose without the prefix of ours. No id contains it, so no two ids collide."""
 
 
 def deployment_id(agent: str) -> str:
@@ -41,17 +43,22 @@ def wire_id(run: Run) -> str:
     return (SERVICE if run.mode is Mode.SERVICE else RUN) + _suffix(run)
 
 
-def run_ids(wire: str, mode: Mode) -> list[str]:
-    """Return the ids that a run with this dialect's id may have."""
+def run_id(wire: str, mode: Mode) -> str | None:
+    """Return the id of the run with this dialect's id; None for an id of another kind."""
     prefix = SERVICE if mode is Mode.SERVICE else RUN
     if not wire.startswith(prefix):
-        return []
+        return None
     suffix = wire.removeprefix(prefix)
-    return [_OURS + suffix, suffix]
+    return suffix.removeprefix(_FOREIGN) if suffix.startswith(_FOREIGN) else _OURS + suffix
 
 
 def _suffix(run: Run) -> str:
-    return run.id.removeprefix(_OURS)
+    return run.id.removeprefix(_OURS) if run.id.startswith(_OURS) else _FOREIGN + run.id
+
+
+def process_id(shown: Snapshot) -> int | None:
+    """Return the process of a run's latest attempt; None until it has one."""
+    return None if shown.visible_status is Status.QUEUED else shown.pid
 
 
 def deployment(agent: Agent, digest: str, seen: tuple[int, int] | None, *, active: bool) -> dict[str, Json]:
@@ -162,7 +169,7 @@ def run(shown: Snapshot) -> dict[str, Json]:
         "retain_on_failure": run.retain_on_failure,
         "retention_seconds": run.retention_seconds,
         "sandbox_id": sandbox_id(shown),
-        "process_id": shown.pid,
+        "process_id": process_id(shown),
         "exit_code": run.exit_code if final else None,
         "failure_reason": failure_reason(run) if final else None,
         "output_manifest": manifest(run),
@@ -261,7 +268,7 @@ def service(shown: Snapshot, agent: Agent) -> dict[str, Json]:
         "created_at": iso(run.created_at),
         "updated_at": iso(run.updated_at),
         "sandbox_id": sandbox_id(shown),
-        "process_id": shown.pid if run.finished_at is None else None,
+        "process_id": process_id(shown) if run.finished_at is None else None,
         "public_url": public_url(shown, agent),
         "readiness_status": _readiness(shown, agent),
         "failure_reason": failure_reason(run) if run.status is Status.FAILED else None,

@@ -141,7 +141,7 @@ class Canonical:
         whole = show.Whole(prompt, given)
         if run.status in FINAL:
             output = (await self._engine.result(run)).value
-            whole = show.Whole(prompt, given, output, await self._engine.logs(run.id, LOGS))
+            whole = show.Whole(prompt, given, output, await self._engine.logs(run, LOGS))
         return show.run_object(shown, await self._engine.artifacts(run.id), whole)
 
 

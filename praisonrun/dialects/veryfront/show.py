@@ -13,7 +13,8 @@ from math import ceil
 
 from ...core.clock import iso
 from ...core.json import Json
-from ...core.model import Phase, Run, Snapshot, Status
+from ...core.lifecycle import FINAL
+from ...core.model import Run, Snapshot, Status
 from ...files.artifacts import Artifact
 from ...web.responses import content_type
 
@@ -41,10 +42,8 @@ class Whole:
 
 
 def status_word(shown: Snapshot) -> str:
-    """Return the wire's status: a run whose process is being started is still `pending`."""
-    if shown.run.status is Status.RUNNING and shown.phase is Phase.STARTING:
-        return STATUS[Status.QUEUED]
-    return STATUS[shown.run.status]
+    """Return the wire's status."""
+    return STATUS[shown.visible_status]
 
 
 def run_object(
@@ -73,8 +72,8 @@ def run_object(
         "error": error_of(run),
         "logs": whole.logs if whole else None,
         "artifacts": _artifacts(run, files),
-        "duration_ms": _duration(run),
-        "exit_code": run.exit_code,
+        "duration_ms": None if run.duration is None else run.duration // 1000,
+        "exit_code": run.exit_code if run.status in FINAL else None,
         "start_mode": labels.get("start_mode"),
         "timeout_seconds": None if run.timeout is None else ceil(run.timeout),
         "backoff_limit": run.retries,
@@ -127,12 +126,6 @@ def _outputs(run: Run) -> Iterator[tuple[str, int]]:
 
 def _artifact(kind: str, path: str, size: int) -> dict[str, Json]:
     return {"kind": kind, "path": path, "contentType": content_type(path), "size": size}
-
-
-def _duration(run: Run) -> int | None:
-    if run.started_at is None or run.finished_at is None:
-        return None
-    return (run.finished_at - run.started_at) // 1000
 
 
 def accepted(shown: Snapshot, run: Mapping[str, Json], *, duplicate: bool) -> dict[str, Json]:

@@ -154,6 +154,19 @@ def test_one_run_in_two_dialects(client: Client) -> None:
     assert run["idempotency_key"] is None
 
 
+def test_two_ids_of_callers_own_are_two_runs_here(client: Client) -> None:
+    owner = {"kind": "project", "id": "3c90c3cc-0d44-4b50-8888-8dd25736052a"}
+    for public_id in ("abc", "run_abc"):
+        body = {"kind": "task", "owner": owner, "public_id": public_id, "request": {"target": "task:wait"}}
+        assert client.post("/runs", json=body).status_code == 202
+    names = [run["id"] for run in client.get(f"{BASE}/wait/runs?limit=2").json()["items"]]
+    assert names == ["adrun_abc", "adrun_~abc"]
+    assert client.post(f"{BASE}/wait/runs/{names[1]}/cancel", json={}).json()["status"] == "cancelled"
+    assert client.status("abc")["status"] == "cancelled"
+    assert client.status("run_abc")["completed_at"] is None
+    client.post(f"{BASE}/wait/runs/{names[0]}/cancel", json={})
+
+
 @pytest.mark.parametrize(
     "given", [{}, {"prompt": "x"}, {"b": [1, 2.5, None, {"ü": "\u2028"}], "a": True}, {"prompt": ["no text"]}]
 )

@@ -1,0 +1,78 @@
+"""What every dialect shows of a run between two attempts: nothing of the attempt that is over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from praisonrun.core import lifecycle
+from praisonrun.core.model import Exit, Failure, Mode, Outcome, Phase, Run, Snapshot, Status
+from praisonrun.dialects.jobs import show as jobs
+from praisonrun.dialects.nullspace import logs as nullspace_logs
+from praisonrun.dialects.nullspace import show as nullspace
+from praisonrun.dialects.nullspace.models import LogsQuery
+from praisonrun.dialects.veryfront import show as veryfront
+
+FAILED = Outcome(Status.FAILED, Failure.EXIT_NONZERO, "exited with code 3")
+ENDED = Exit(1, "exited", code=3, pid=4711)
+
+
+def between(retries: int = 1) -> Run:
+    """Return a run whose first attempt has failed."""
+    queued = Run("run_1", "a", "v", 1, 1, 1, retries=retries)
+    started = lifecycle.claim(queued, 2, "boot")
+    return lifecycle.finish(started, ENDED, FAILED, 3, journal_end=64, summary=None)
+
+
+def shown(snapshot: Snapshot) -> dict[str, Any]:
+    """Return what the dialects show of an attempt."""
+    log = nullspace_logs.Log(snapshot, None).page(LogsQuery.model_validate({}))
+    return {
+        "jobs": jobs.status(snapshot)["exit_code"],
+        "veryfront": veryfront.run_object(snapshot)["exit_code"],
+        "nullspace": nullspace.run(snapshot)["exit_code"],
+        "process": nullspace.run(snapshot)["process_id"],
+        "log": log["events"][0]["process_id"],
+    }
+
+
+NOTHING = dict.fromkeys(("jobs", "veryfront", "nullspace", "process", "log"))
+
+
+def test_a_retry_that_waits_shows_nothing_of_the_attempt_before_it() -> None:
+    run = between()
+    assert (run.status, run.attempt) == (Status.QUEUED, 1)
+    assert shown(Snapshot(run, pid=run.pid)) == NOTHING
+
+
+def test_a_retry_that_starts_or_runs_shows_nothing_of_the_attempt_before_it() -> None:
+    run = lifecycle.claim(between(), 4, "boot")
+    assert shown(Snapshot(run, Phase.STARTING, run.pid)) == NOTHING
+    assert shown(Snapshot(run, Phase.RUNNING, 4712)) == {**NOTHING, "process": 4712, "log": 4712}
+
+
+def test_a_finished_run_shows_its_last_attempt() -> None:
+    run = between(retries=0)
+    assert run.status is Status.FAILED
+    expected = {"jobs": 3, "veryfront": 3, "nullspace": 3, "process": 4711, "log": 4711}
+    assert shown(Snapshot(run, pid=run.pid)) == expected
+
+
+IDS = ["abc", "run_abc", "run_run_abc", "run_", "run", "r", "RUN_abc", "0" * 32, "run_" + "0" * 32]
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_every_run_has_a_name_of_its_own_in_nullspace(mode: Mode) -> None:
+    runs = [Run(run_id, "a", "v", 1, 1, 1, mode=mode) for run_id in IDS]
+    names = [nullspace.wire_id(run) for run in runs]
+    assert len(set(names)) == len(names)
+    assert [nullspace.run_id(name, mode) for name in names] == [run.id for run in runs]
+    boxes = {nullspace.sandbox_id(Snapshot(run, scratch=True)) for run in runs}
+    assert len(boxes) == len(runs)
+
+
+def test_a_minted_id_keeps_its_name() -> None:
+    minted = "0197f2a0c3d4e5f60718293a4b5c6d7e"
+    assert nullspace.wire_id(Run(f"run_{minted}", "a", "v", 1, 1, 1)) == f"adrun_{minted}"
+    assert nullspace.run_id("adsvc_x", Mode.RUN) is None
