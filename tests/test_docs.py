@@ -15,22 +15,15 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import click
 import pytest
 
-from praisonrun.agents import entry
 from praisonrun.cli import check
-from praisonrun.cli.commands import program
-from praisonrun.core.model import Failure
-from praisonrun.dialects.jobs import models
 
 from .rigs import pages
 from .rigs.harness import Server
-from .rigs.pages import PAGES, README, Block
+from .rigs.pages import PAGES, README, Block, Step
 from .rigs.places import ROOT
-from .rigs.wire_rig import table
 
 INSTALL = "docs/install.md"
 """Its commands download and install: the tests of the single file try them."""
@@ -51,8 +44,6 @@ agents:
 """What the pages speak of. This `hello` does not pause."""
 SERVED = "127.0.0.1:8005"
 END = "\x1e"
-TEXT = "\n".join(page.read_text() for page in PAGES)
-"""All pages."""
 
 
 def runnable(page: Path) -> Iterator[Block]:
@@ -91,20 +82,22 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.mark.parametrize("page", RUN, ids=name_of)
 def test_every_command_works_and_says_what_its_page_shows(page: Path, house: Server, tmp_path: Path) -> None:
     """All blocks of a page run in one shell, in order, in a directory of their own."""
-    steps = [step for block in runnable(page) for step in pages.steps(block)]
-    script = "set -euo pipefail\n" + "".join(f"{step.command.rstrip()}\nprintf '{END}'\n" for step in steps)
-    (tmp_path / ".curlrc").write_text("silent\nshow-error\nfail-with-body\nmax-time = 20\n")
-    (tmp_path / "token").write_text("not asked for, but sent\n")
     shutil.copy(ROOT / "agents.yaml", tmp_path)
-    served = house.url.removeprefix("http://")
+    run([step for block in runnable(page) for step in pages.steps(block)], house, tmp_path)
+
+
+def run(steps: list[Step], server: Server, home: Path) -> None:
+    """Run steps in one shell. Each must exit with 0 and say what its page shows."""
+    (home / ".curlrc").write_text("silent\nshow-error\nfail-with-body\nmax-time = 20\n")
+    script = "set -euo pipefail\n" + "".join(f"{step.command.rstrip()}\nprintf '{END}'\n" for step in steps)
+    served = server.url.removeprefix("http://")
     done = subprocess.run(
         ["bash", "-c", script.replace(SERVED, served)],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=30, cwd=tmp_path,
-        env=environ(house, CURL_HOME=str(tmp_path)),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=30, cwd=home,
+        env=environ(server, CURL_HOME=str(home)),
     )  # fmt: skip
     told = done.stdout.replace("\r\n", "\n").replace(served, SERVED).split(END)
-    at = steps[min(len(told), len(steps)) - 1].command
-    assert done.returncode == 0, (at, told[-1])
+    assert done.returncode == 0, (steps[len(told) - 1].command, told[-1])
     for step, said in zip(steps, told, strict=False):
         assert not step.shown or pages.matches(step.shown, said.splitlines()), (step.command, said)
 
@@ -119,14 +112,18 @@ def environ(server: Server, **more: str) -> dict[str, str]:
     "block", [block for page in PAGES for block in pages.blocks(page, "sh") if serves(block)], ids=str
 )
 def test_every_server_on_a_page_starts(block: Block, tmp_path: Path) -> None:
-    """The secrets that it names are made as the same page makes them."""
-    for made in pages.blocks(ROOT / block.page, "sh"):
-        if "umask 077" in made.text:
-            subprocess.run(["sh", "-ec", made.text], cwd=tmp_path, check=True)
+    """The secret that it names is made as its page makes it; what the page asks with the secret works."""
     flags = block.text.split()[2:]
     (tmp_path / "agents.yaml").write_text(AGENTS)
+    beside = [other for other in pages.blocks(ROOT / block.page, "sh") if flags and flags[-1] in other.text]
     with Server(tmp_path, tmp_path / "agents.yaml", *flags) as server:
-        server.start()
+        for other in beside:
+            if other == block:
+                server.start()
+            else:
+                run(pages.steps(other), server, tmp_path)
+        if server.process is None:
+            server.start()
         assert server.stop(signal.SIGTERM) == 0
 
 
@@ -178,79 +175,3 @@ def test_the_first_screen_s_agents_file_passes_check(tmp_path: Path) -> None:
     assert shown.command == "cat agents.yaml"
     (tmp_path / "agents.yaml").write_text("\n".join(shown.shown))
     assert check.check(tmp_path / "agents.yaml", strict=True) == 0
-
-
-def keys_of(heading: str) -> set[str]:
-    """Return the keys that stand in the first cells of the tables of agents-yaml.md below a heading."""
-    text = (ROOT / "docs" / "agents-yaml.md").read_text()
-    section = text.split(f"## {heading}\n")[1].split("\n## ")[0]
-    return {
-        key
-        for row in re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
-        for key in re.findall(r"`(\w+)`", row)
-    }
-
-
-def test_every_key_of_an_entry_is_explained() -> None:
-    assert keys_of("Keys of an entry") == set(entry.READERS)
-    assert keys_of("Services") >= {"type", "path", "timeout_seconds"}
-    reserved = re.search(r"The keys (.*?) are reserved", TEXT)
-    assert reserved
-    assert set(entry._NEVER) <= set(re.findall(r"`(\w+)`", reserved[1]))
-
-
-def test_every_field_of_a_submit_is_explained() -> None:
-    for name in models.Submit.model_fields:
-        assert f"`{name}`" in TEXT, name
-
-
-def test_every_failure_is_explained() -> None:
-    for failure in Failure:
-        assert f"`{failure}`" in TEXT, failure
-
-
-def commands(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
-    yield name, command
-    if isinstance(command, click.Group):
-        for below, found in command.commands.items():
-            yield from commands(found, f"{name} {below}")
-
-
-@pytest.mark.parametrize(("name", "command"), list(commands(program, "praisonrun")), ids=str)
-def test_every_command_and_option_is_explained(name: str, command: click.Command) -> None:
-    assert f"`{name}" in TEXT or isinstance(command, click.Group)
-    for option in command.params:
-        if isinstance(option, click.Option):
-            assert re.search(rf"{option.opts[0]}\b", TEXT), (name, option.opts)
-
-
-def test_every_operation_of_the_jobs_api_is_listed() -> None:
-    text = (ROOT / "docs" / "api.md").read_text().replace("…/artifacts/", "/api/v1/runs/{id}/artifacts/")
-    for operation in table():
-        path = operation.path.replace("{run_id}", "{id}").replace("{path:path}", "{path}")
-        if not path.startswith(("/runs", "/projects", "/conversations", "/v1/")):
-            assert f"{path}`" in text, path
-
-
-def anchors(page: Path) -> set[str]:
-    """Return the anchors of a page's headings, as GitHub makes them."""
-    headings = re.findall(r"^#+ (.+)$", re.sub(r"(?ms)^```.*?^```$", "", page.read_text()), re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
-@pytest.mark.parametrize("page", [*PAGES, ROOT / "ARCHITECTURE.md"], ids=name_of)
-def test_links_lead_somewhere(page: Path) -> None:
-    for link in re.findall(r"\]\(([^)]+)\)", page.read_text()):
-        if link.startswith("http"):
-            continue
-        path, _, anchor = link.partition("#")
-        there = (page.parent / path).resolve() if path else page
-        assert there.is_file() or path == "docs/install.md", link
-        assert not anchor or anchor in anchors(there), link
-
-
-def test_the_words_of_the_pages_are_the_users() -> None:
-    """What users read says rejected and finished."""
-    for page in PAGES:
-        found: Any = re.search(r"\brefus\w+|\bfinal\b|\bgoes on\b|\bgo on\b", page.read_text(), re.IGNORECASE)
-        assert found is None, (page.name, found)
