@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,6 +67,15 @@ def test_every_command_and_option_is_explained(name: str, command: click.Command
             assert re.search(rf"{option.opts[0]}\b", TEXT), (name, option.opts)
 
 
+def test_every_marker_of_the_tests_is_explained() -> None:
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    marked = pyproject["tool"]["pytest"]["ini_options"]["markers"]
+    names = {text.split(":")[0] for text in marked if "(*" not in text.split(":")[0]}
+    for page in ("development.md", "figures.md"):
+        text = (ROOT / "docs" / page).read_text()
+        assert {name for name in names if f"| `{name}` |" not in text} == set()
+
+
 def test_every_operation_of_the_jobs_api_is_listed() -> None:
     text = (ROOT / "docs" / "api.md").read_text().replace("…/artifacts/", "/api/v1/runs/{id}/artifacts/")
     for operation in table():
@@ -87,7 +97,7 @@ def test_links_lead_somewhere(page: Path) -> None:
             continue
         path, _, anchor = link.partition("#")
         there = (page.parent / path).resolve() if path else page
-        assert there.is_file() or path == "docs/install.md", link
+        assert there.is_file(), link
         assert not anchor or anchor in anchors(there), link
 
 
