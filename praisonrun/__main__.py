@@ -1,29 +1,41 @@
-"""The entry: for `serve` the spawner is forked first, while this process is still small."""
+"""The entry point. For `serve` the spawner is forked first, while this process is still small."""
 
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Sequence
 
 
 def main() -> int:
     """Run the command line and return its exit code."""
+    _open_standard_streams()
     spawner = None
     if serves(sys.argv[1:]):
         from praisonrun.process import spawner as small  # standard library only: a fork costs by the megabyte
 
         spawner = small.start()
-        gc.disable()  # imports make no garbage worth looking for; the server enables it once it is up
+        gc.disable()  # imports leave little garbage; the server enables it once it is up
     from praisonrun import cli
 
     return cli.main(spawner)
 
 
 def serves(arguments: Sequence[str]) -> bool:
-    """Say whether a command line is going to start the server."""
+    """Say whether a command line starts the server."""
     words = [word for word in arguments if not word.startswith("-")]
     return words[:1] == ["serve"] and "--help" not in arguments
+
+
+def _open_standard_streams() -> None:
+    """Open /dev/null for standard descriptors that the caller closed: a database must not become stderr."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
+            setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ import asyncio
 import gc
 import logging
 import os
-import re
 import resource
 import signal
 import socket
@@ -23,6 +22,7 @@ from .config import discovery, form
 from .config.settings import Settings, url
 from .core import clock
 from .core.errors import ConfigError
+from .core.text import counted, escaped
 from .engine.engine import Engine
 from .web.guard import SWEEP, Guard, sweep
 
@@ -49,16 +49,11 @@ class _OneLine(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         """Return the line with control characters escaped."""
-        line = super().formatMessage(record)
-        return _plain(line)
+        return escaped(super().formatMessage(record))
 
     def formatException(self, ei: Any) -> str:  # noqa: N802
         """Return the trace, whose last line may repeat a stranger's words, with the same escaped."""
-        return "\n".join(map(_plain, re.split("\n", super().formatException(ei))))
-
-
-def _plain(line: str) -> str:
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in line)
+        return "\n".join(map(escaped, super().formatException(ei).split("\n")))
 
 
 def serve(settings: Settings, spawner: socket.socket) -> int:
@@ -70,8 +65,7 @@ def serve(settings: Settings, spawner: socket.socket) -> int:
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     logging.getLogger("asyncio").setLevel(logging.ERROR)  # which warns of each client that left
-    listener = _listen(settings)
-    with asyncio.Runner() as runner:
+    with _listen(settings) as listener, asyncio.Runner() as runner:
         return runner.run(_serve(settings, spawner, listener))
 
 
@@ -134,8 +128,9 @@ class _Server(uvicorn.Server):
     def _interrupt(self) -> None:
         live = self._engine.live_count
         if self._asked is None and live and not self.should_exit:
-            go_on = f"{live} runs go on" if live > 1 else "1 run goes on"
-            say(f"{go_on}; press again within 3 s to cancel them")
+            what, them = (counted(live, "run"), "them" if live > 1 else "it")
+            verb = "continue" if live > 1 else "continues"
+            say(f"{what} {verb} in the background; press again within {STOP_PATIENCE:.0f} s to cancel {them}")
             self._asked = asyncio.get_running_loop().create_task(self._last_word())
         elif self._asked is not None and not self._asked.done():
             self._asked.cancel()

@@ -39,13 +39,16 @@ def read_all_but(server: Server, text: str) -> None:
 
 def test_ctrl_c_without_runs_stops_at_once(server: Server) -> None:
     assert server.stop(signal.SIGINT) == 0
-    assert not any("goes on" in line for line in server.said)
+    assert not any("continues" in line for line in server.said)
 
 
 def test_ctrl_c_leaves_runs_alive(server: Server) -> None:
     run_id = started(server)
     assert server.stop(signal.SIGINT) == 0
-    assert any("1 run goes on; press again within 3 s to cancel them" in line for line in server.said)
+    assert any(
+        "1 run continues in the background; press again within 3 s to cancel it" in line
+        for line in server.said
+    )
     assert sweep.marked(run_id)
     server.start()
     with server.client() as client:

@@ -1,22 +1,46 @@
-"""The command line: flags and help here; what a command does is imported when it is called."""
+"""The command line: flags and help are defined here; each command's work is imported when it is called."""
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 import sys
 from collections.abc import Sequence
 
-from ..core.errors import BadRequest, ConfigError, Invalid, NotFound, PraisonrunError
+from ..core.errors import BadRequest, ConfigError, Invalid, NotFound, PraisonrunError, reason
 from .commands import program
 
 __all__ = ["main"]
 
 
 def main(spawner: socket.socket | None = None, arguments: Sequence[str] | None = None) -> int:
-    """Run one command; `spawner` is the socket of a spawner forked early. Ends with SystemExit or a code."""
+    """Run one command; return its exit code, or raise SystemExit with it.
+
+    `spawner` is the socket of a spawner that was forked early. An error is one line on stderr.
+    """
     try:
-        program(arguments, prog_name="praisonrun", obj=spawner)
+        try:
+            program(arguments, prog_name="praisonrun", obj=spawner)
+        finally:
+            sys.stdout.flush()  # here, where a full disk can still be reported
     except PraisonrunError as error:
         print(f"praisonrun: {error.message}", file=sys.stderr)
         return 2 if isinstance(error, ConfigError | Invalid | BadRequest | NotFound) else 1
+    except OSError as error:
+        _report(error)
+        return 1
     return 0
+
+
+def _report(error: OSError) -> None:
+    if error.errno != errno.EPIPE:  # the reader of a pipe has what it wanted
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"praisonrun: {where}{reason(error)}", file=sys.stderr)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # The interpreter flushes stdout once more at its end, and would report the same error again.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

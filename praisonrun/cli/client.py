@@ -1,4 +1,4 @@
-"""The commands' side of HTTP: the few calls they make, and the errors of the wire as errors of ours."""
+"""The HTTP client of the commands: the few calls they make; error answers become our own errors."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from ..core.model import Json
 RUNS = "/api/v1/runs"
 DELIVERIES = "/api/v1/deliveries"
 TRIES = 30
-"""Attempts in a row, about a minute, before a server is given up."""
+"""Attempts in a row before a server is given up: about a minute."""
 AWAY = 4
-"""Attempts in a row, three quarters of a second, before a person is told."""
+"""Attempts in a row before the person at the terminal is told: three quarters of a second."""
 QUIET = 45.0
 """Seconds without a byte after which a stream is dead: three heartbeats of the server."""
 _KINDS: dict[int, type[PraisonrunError]] = {
@@ -37,7 +37,7 @@ Tell = Callable[[str], None]
 
 
 class Client:
-    """One server, by its base URL. Raises PraisonrunError with what the server says."""
+    """A client of the server at one base URL. Raises PraisonrunError with the server's own words."""
 
     def __init__(
         self,
@@ -71,22 +71,22 @@ class Client:
         self._http.close()
 
     def alive(self) -> bool:
-        """Say whether a praisonrun server answers. Raises Unavailable if something else does, Forbidden."""
+        """Say whether a praisonrun server answers. Raises Unavailable if another program does; Forbidden."""
         try:
             answer = self._http.get("/health", timeout=3.0)
         except httpx2.ConnectError:
             return False
         except httpx2.TransportError as error:
-            raise Unavailable(f"{self.base} is taken by something that is no praisonrun server") from error
+            raise Unavailable(f"{self.base} is taken by another program") from error
         body = _json(answer)
         if answer.status_code == HTTPStatus.UNAUTHORIZED:
             raise Forbidden(f"the server at {self.base} wants another token; set PRAISONRUN_TOKEN to it")
         if answer.status_code in (200, 503) and isinstance(body, dict) and "status" in body:
             return True
-        raise Unavailable(f"{self.base} is taken by something that is no praisonrun server; use --port")
+        raise Unavailable(f"{self.base} is taken by another program; use --port")
 
     def submit(self, body: Mapping[str, Json], key: str) -> dict[str, Any]:
-        """Submit a run once, however often the connection breaks: `key` is its idempotency key."""
+        """Submit a run once, even if the connection breaks: `key` is its idempotency key."""
         return self._call("POST", RUNS, json=dict(body), headers={"Idempotency-Key": key})
 
     def status(self, run_id: str) -> dict[str, Any]:
@@ -94,17 +94,22 @@ class Client:
         return self._call("GET", f"{RUNS}/{run_id}")
 
     def result(self, run_id: str) -> dict[str, Any]:
-        """Return a final run's result object."""
+        """Return a finished run's result object."""
         return self._call("GET", f"{RUNS}/{run_id}/result")
 
     def cancel(self, run_id: str, *, wait: bool = True) -> None:
-        """Cancel a run; harmless for one that is final or gone."""
+        """Cancel a run. Does nothing to a run that has finished or was deleted."""
         with suppress(WrongState, NotFound):
             self._call("POST", f"{RUNS}/{run_id}/cancel", params={} if wait else {"wait": "false"})
 
-    def live(self) -> set[str]:
-        """Return the ids of all queued and running runs."""
-        return {job["job_id"] for status in ("queued", "running") for job in self._jobs(status)}
+    def live(self) -> dict[str, str]:
+        """Return all queued and running runs: id to mode, `run` or `service`."""
+        return {
+            job["job_id"]: mode
+            for mode in ("run", "service")  # a list holds one mode only
+            for status in ("queued", "running")
+            for job in self._jobs(mode, status)
+        }
 
     def deliveries(self, state: str | None, count: int) -> dict[str, Any]:
         """Return the newest `count` deliveries, at most 100, in a page with their `total`."""
@@ -122,17 +127,18 @@ class Client:
         """Send every dead letter again; return how many there are."""
         return int(self._call("POST", f"{DELIVERIES}/replay")["replayed"])
 
-    def _jobs(self, status: str) -> Iterator[dict[str, Any]]:
+    def _jobs(self, mode: str, status: str) -> Iterator[dict[str, Any]]:
         page, found = 1, 100
         while found == 100:
-            jobs = self._call("GET", RUNS, params={"status": status, "page": page, "page_size": 100})["jobs"]
+            wanted = {"mode": mode, "status": status, "page": page, "page_size": 100}
+            jobs = self._call("GET", RUNS, params=wanted)["jobs"]
             yield from jobs
             page, found = page + 1, len(jobs)
 
     def events(self, run_id: str) -> Iterator[httpx2.ServerSentEvent]:
-        """Yield every event of a run, once each, across broken connections and server restarts.
+        """Yield every event of a run once, across broken connections and restarts of the server.
 
-        Raises Unavailable when the server stays away for about a minute.
+        Raises Unavailable when the server does not answer for about a minute.
         """
         last, failures = "", 0
         while True:
@@ -171,7 +177,7 @@ class Client:
         if failures == self._tries:
             raise Unavailable(f"the server at {self.base} does not answer: {fault}") from fault
         if failures == AWAY and self._tell is not None:
-            self._tell(f"the server at {self.base} is away; trying for a minute")
+            self._tell(f"the server at {self.base} does not answer; trying for a minute")
         self._pause(min(0.05 * 2**failures, 2.0))
         return failures + 1
 

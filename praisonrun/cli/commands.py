@@ -51,10 +51,10 @@ def run(**flags: Any) -> None:
     Exit code: 0, or the agent's own; 1 failed without one; 124 timed out; 130 cancelled or left.
     Ctrl-C leaves the run going; a second one within 3 s cancels it.
     """
-    from .run import Wish
+    from .run import RunFlags
     from .run import run as follow
 
-    sys.exit(follow(Wish(**flags)))
+    sys.exit(follow(RunFlags(**flags)))
 
 
 @program.command()

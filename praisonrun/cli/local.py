@@ -1,4 +1,4 @@
-"""Servers of this machine, from outside: who holds a state directory, starting one, ending one."""
+"""Servers on this machine: who holds a state directory, how to start a server, how to stop one."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from ..config.discovery import LOCK
 from ..config.settings import Settings
-from ..core.errors import ConfigError, Unavailable
+from ..core.errors import ConfigError, Unavailable, reason
 from .client import Client, Pause
 from .screen import plain
 
-LOCK = "server.lock"
-"""As in `store.place`, which a client does not import."""
 LOG = "server.log"
 START_SECONDS = 20.0
 RIVAL_SECONDS = 3.0
@@ -26,39 +25,55 @@ POLL = 0.02
 
 
 def holder(state: Path) -> int | None:
-    """Return the pid of the server that holds a state directory, or None."""
+    """Return the pid of the server that holds a state directory, or None.
+
+    Raises ConfigError for a directory that cannot be looked at.
+    """
     try:
         lock = os.open(state / LOCK, os.O_RDONLY | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise _unusable(state, error) from None
     try:
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return _pid(os.read(lock, 32))
+    except OSError as error:
+        raise _unusable(state, error) from None
     finally:
         os.close(lock)
     return None
 
 
 def _pid(text: bytes) -> int | None:
-    # Empty for the moment between the server's lock and its first write.
+    # The file is empty between the server's lock and its first write.
     return int(text) if text.strip().isdigit() else None
 
 
 def end(state: Path, pid: int, pause: Pause = time.sleep) -> bool:
     """Ask the server that holds `state` to stop; return whether it is gone within STOP_SECONDS."""
-    os.kill(pid, signal.SIGTERM)
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except ProcessLookupError:  # it stopped meanwhile
+        pass
+    except PermissionError:
+        raise Unavailable(f"the server (pid {pid}) belongs to another user") from None
     return _until(lambda: holder(state) != pid, STOP_SECONDS, pause)
 
 
-class Server:
-    """A server that a command started for itself."""
+class StartedServer:
+    """A server that a command started for itself, apart from the terminal. It logs to the state directory.
+
+    Raises ConfigError when the state directory cannot be written to.
+    """
 
     def __init__(self, settings: Settings, agents: Path | None) -> None:
-        """Start it, apart from the terminal. Its log goes to the state directory."""
         self.log = settings.state / LOG
-        self._state = settings.state
-        out = _opened(self.log)
+        try:
+            out = _open_log(self.log)
+        except OSError as error:
+            raise _unusable(settings.state, error) from None
         try:
             self._process = subprocess.Popen(
                 command(settings, agents),
@@ -71,16 +86,16 @@ class Server:
             os.close(out)
 
     def wait(self, client: Client, pause: Pause = time.sleep) -> None:
-        """Wait until a server answers. Raises Unavailable with the log's end when none does."""
+        """Wait until a server answers. Raises Unavailable with the log's last line when none does."""
         if _until(lambda: client.alive() or self._process.poll() is not None, START_SECONDS, pause) and (
-            # One that ended at once may have met another that was just starting.
+            # A server that ended at once may have met another one that was just starting.
             _until(client.alive, RIVAL_SECONDS, pause)
         ):
             return
         raise Unavailable(f"the server did not start: {_last_line(self.log)} (log: {self.log})")
 
     def stop(self) -> bool:
-        """End it, if it still runs; return whether it is gone within STOP_SECONDS."""
+        """Stop it if it is still running; return whether it is gone within STOP_SECONDS."""
         self._process.terminate()
         try:
             self._process.wait(STOP_SECONDS)
@@ -90,8 +105,8 @@ class Server:
 
 
 def command(settings: Settings, agents: Path | None) -> list[str]:
-    """Return the command line of a server; all else it takes from the environment, as any server does."""
-    # A module of the user's directory must not stand in for one of ours. The single file is quite isolated.
+    """Return the command line of a server; everything else comes from the environment, as for any server."""
+    # A module in the user's directory must not replace one of ours. The single file is isolated anyway.
     isolated = ["-I"] if sys.flags.isolated else ["-P"]
     safe = [] if Path(__file__).parents[2] == Path.cwd() else isolated
     words = [sys.executable, *safe, "-m", "praisonrun", "serve"]
@@ -99,14 +114,15 @@ def command(settings: Settings, agents: Path | None) -> list[str]:
     return words + (["--agents", str(agents.absolute())] if agents else [])
 
 
-def _opened(log: Path) -> int:
-    try:
-        log.parent.mkdir(0o700, parents=True, exist_ok=True)
-        return os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot use {log.parent} as the state directory: {error.strerror}; use --state DIR"
-        ) from None
+def _open_log(log: Path) -> int:
+    log.parent.mkdir(0o700, parents=True, exist_ok=True)
+    return os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+
+def _unusable(state: Path, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"cannot use {state} as the state directory: {reason(error)}; choose another with --state DIR"
+    )
 
 
 def _until(true: Callable[[], bool], seconds: float, pause: Pause) -> bool:
@@ -120,4 +136,4 @@ def _until(true: Callable[[], bool], seconds: float, pause: Pause) -> bool:
 
 def _last_line(log: Path) -> str:
     lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
-    return plain(lines[-1]).removeprefix("praisonrun: ") if lines else "it said nothing"
+    return plain(lines[-1]).removeprefix("praisonrun: ") if lines else "it printed nothing"

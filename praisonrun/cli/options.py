@@ -1,4 +1,4 @@
-"""What the commands' flags are made of, and the ones that several commands share."""
+"""How flags are made, and the flags that several commands share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-PATH = click.Path(path_type=Path)
+PATH = click.Path(readable=False, path_type=Path)  # whoever opens it says what is wrong, in one line
 
 
 def setting(flag: str, *names: str, **given: Any) -> Callable[[Command], Command]:

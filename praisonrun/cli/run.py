@@ -16,19 +16,20 @@ from ..config.settings import Settings
 from ..core.errors import Invalid, PraisonrunError, Unavailable
 from ..core.model import Json
 from .client import Client, Pause
-from .local import Server
+from .local import StartedServer
 from .screen import Screen, plain
+from .stop import counted_live
 from .target import target
 
 TIMED_OUT = 124
 INTERRUPTED = 130
 WINDOW = 3.0
-"""Seconds in which a second Ctrl-C cancels."""
+"""Seconds in which a second Ctrl-C cancels the run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What the command line asked for."""
+class RunFlags:
+    """The command line's arguments and flags."""
 
     prompt: str
     agent: str | None = None
@@ -42,16 +43,16 @@ class Wish:
     no_server: bool = False
 
 
-def run(wish: Wish) -> int:
-    """Serve one wish; return the exit code (0, the agent's own, 1, 124 timed out, 130 interrupted)."""
-    meant = target(wish.state, wish.host, wish.port, wish.agents)
-    screen = Screen(sys.stderr, quiet=wish.as_json)
+def run(flags: RunFlags) -> int:
+    """Run an agent; return the exit code (0, the agent's own, 1, 124 timed out, 130 interrupted)."""
+    meant = target(flags.state, flags.host, flags.port, flags.agents)
+    screen = Screen(sys.stderr, quiet=flags.as_json)
     with Client(meant.base, token=meant.token, tell=screen.note) as client:
         server = None
         try:
-            server = _serve(client, meant.settings, wish, screen)
-            return _one(client, wish, screen, theirs=server is None)
-        except KeyboardInterrupt:  # before there was a run, or the second one of its end
+            server = _serve(client, meant.settings, flags, screen)
+            return _one(client, flags, screen, theirs=server is None)
+        except KeyboardInterrupt:  # before the run was submitted, or once more while it was cancelled
             return INTERRUPTED
         finally:
             screen.close()
@@ -59,12 +60,12 @@ def run(wish: Wish) -> int:
                 _leave(client, server, screen)
 
 
-def _serve(client: Client, settings: Settings, wish: Wish, screen: Screen) -> Server | None:
+def _serve(client: Client, settings: Settings, flags: RunFlags, screen: Screen) -> StartedServer | None:
     if client.alive():
         return None
-    if wish.no_server:
+    if flags.no_server:
         raise Unavailable(f"no server answers at {client.base}; start one: praisonrun serve")
-    server = Server(settings, wish.agents)
+    server = StartedServer(settings, flags.agents)
     try:
         server.wait(client)
     except BaseException:
@@ -74,44 +75,45 @@ def _serve(client: Client, settings: Settings, wish: Wish, screen: Screen) -> Se
     return server
 
 
-def _leave(client: Client, server: Server, screen: Screen) -> None:
-    live = 0
-    with suppress(PraisonrunError):  # a server that is gone has nothing to wait for
-        live = len(client.live()) if client.alive() else 0
+def _leave(client: Client, server: StartedServer, screen: Screen) -> None:
+    live: dict[str, str] = {}
+    with suppress(PraisonrunError):  # a server that is gone has nothing to stay for
+        live = client.live() if client.alive() else {}
     if live:
-        screen.note(f"the server stays for {live} live run(s); stop it with: praisonrun stop")
+        left = counted_live(live.values())
+        screen.note(f"the server keeps running for {left}; stop it with: praisonrun stop")
     elif not server.stop():
         screen.note(f"the server does not stop; log: {server.log}")
 
 
-def _one(client: Client, wish: Wish, screen: Screen, *, theirs: bool) -> int:
-    job = client.submit(request(wish, theirs=theirs), uuid.uuid4().hex)
+def _one(client: Client, flags: RunFlags, screen: Screen, *, theirs: bool) -> int:
+    job = client.submit(request(flags, theirs=theirs), uuid.uuid4().hex)
     run_id = str(job["job_id"])
     screen.note(f"run {run_id}: {job.get('poll_url') or client.base}")
     try:
-        return _to_its_end(client, run_id, wish, screen)
+        return _to_its_end(client, run_id, flags, screen)
     except Unavailable as error:
-        raise Unavailable(f"{error.message}; this does not stop run {run_id}") from error
+        raise Unavailable(f"{error.message}; run {run_id} continues in the background") from error
 
 
-def _to_its_end(client: Client, run_id: str, wish: Wish, screen: Screen) -> int:
+def _to_its_end(client: Client, run_id: str, flags: RunFlags, screen: Screen) -> int:
     try:
         _follow(client, run_id, screen)
     except KeyboardInterrupt:
         if not interrupted(client, run_id, screen):
             return INTERRUPTED
-    return _finish(client, run_id, wish, screen)
+    return _finish(client, run_id, flags, screen)
 
 
-def request(wish: Wish, *, theirs: bool) -> dict[str, Json]:
-    """Return the body of the submit. A server of `theirs` must be told which agents file is meant."""
-    file = str(wish.agents.absolute()) if wish.agents and theirs else None
+def request(flags: RunFlags, *, theirs: bool) -> dict[str, Json]:
+    """Return the body of the submit; it names the agents file to a server of `theirs`: not started by us."""
+    file = str(flags.agents.absolute()) if flags.agents and theirs else None
     body = {
-        "prompt": _text(wish.prompt),
-        "agent": wish.agent,
+        "prompt": _text(flags.prompt),
+        "agent": flags.agent,
         "agent_file": file,
-        "timeout": wish.timeout,
-        "session_id": wish.session,
+        "timeout": flags.timeout,
+        "session_id": flags.session,
     }
     return {name: value for name, value in body.items() if value is not None}
 
@@ -120,7 +122,7 @@ def _text(prompt: str) -> str:
     try:
         if prompt == "-":
             return sys.stdin.buffer.read().decode()
-        return prompt.encode().decode()  # an argument that is no UTF-8 holds halves of surrogate pairs
+        return prompt.encode().decode()  # an argument that is not UTF-8 holds halves of surrogate pairs
     except UnicodeError:
         raise Invalid("the prompt is not UTF-8 text") from None
 
@@ -152,8 +154,11 @@ def show(screen: Screen, name: str, data: Mapping[str, Any]) -> None:
 
 
 def interrupted(client: Client, run_id: str, screen: Screen, pause: Pause = time.sleep) -> bool:
-    """After a first Ctrl-C: return True when a second one came in time and the run was cancelled."""
-    screen.note(f"run {run_id} goes on; press again within {WINDOW:.0f} s to cancel it", always=True)
+    """Handle a first Ctrl-C: return True when a second one came in time and the run was cancelled."""
+    screen.note(
+        f"run {run_id} continues in the background; press again within {WINDOW:.0f} s to cancel it",
+        always=True,
+    )
     try:
         pause(WINDOW)
     except KeyboardInterrupt:
@@ -164,15 +169,15 @@ def interrupted(client: Client, run_id: str, screen: Screen, pause: Pause = time
     return False
 
 
-def _finish(client: Client, run_id: str, wish: Wish, screen: Screen) -> int:
+def _finish(client: Client, run_id: str, flags: RunFlags, screen: Screen) -> int:
     status, result = client.status(run_id), client.result(run_id)
     screen.close()
-    shown = result if wish.as_json else result.get("result")
+    shown = result if flags.as_json else result.get("result")
     if shown is not None:
         _print(text_of(shown))
     if status.get("status") != "succeeded":
         screen.note(f"run {run_id} {status.get('status')}: {status.get('error') or 'no reason given'}")
-    elif result.get("result_url") and not wish.as_json:
+    elif result.get("result_url") and not flags.as_json:
         screen.note(f"the result is longer; all of it: {result['result_url']}")
     return exit_code(status)
 
@@ -185,7 +190,7 @@ def text_of(value: Json) -> str:
 def _print(text: str) -> None:
     if sys.stdout.isatty():
         text = plain(text)
-    # Half a surrogate pair, which JSON can carry, must not end in a traceback.
+    # JSON can carry half a surrogate pair, which UTF-8 cannot.
     data = text.encode("utf-8", "backslashreplace")
     sys.stdout.flush()
     sys.stdout.buffer.write(data if data.endswith(b"\n") else data + b"\n")
@@ -193,7 +198,7 @@ def _print(text: str) -> None:
 
 
 def exit_code(status: Mapping[str, Any]) -> int:
-    """Return the exit code that a final run's status object stands for."""
+    """Return the exit code for a finished run's status object."""
     match status.get("status"):
         case "succeeded":
             return 0

@@ -1,11 +1,14 @@
-"""`praisonrun stop`: end the server that holds a state directory; with --cancel, its runs first."""
+"""`praisonrun stop`: stop the server that holds a state directory; with --cancel, first its runs."""
 
 from __future__ import annotations
 
 import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ..core.errors import Unavailable
+from ..core.text import counted
 from .client import Client, Pause
 from .local import end, holder
 from .target import Target, target
@@ -15,37 +18,45 @@ POLL = 0.1
 
 
 def stop(state: Path | None, host: str | None, port: int | None, *, cancel: bool = False) -> int:
-    """Stop the server of a state directory; return 0, or 1 when there is none. Prints one line."""
+    """Stop the server of a state directory; print one line; return 0, or 1 when there is none."""
     meant = target(state, host, port)
-    place = meant.settings.state
-    pid = holder(place)
+    directory = meant.settings.state
+    pid = holder(directory)
     if pid is None:
-        print(f"no server runs on {place}")
+        print(f"no server runs on {directory}")
         return 1
-    ended = _cancel(meant) if cancel else None
-    if not end(place, pid):
+    cancelled = f", {counted_live(_cancel(meant).values())} cancelled" if cancel else ""
+    if not end(directory, pid):
         raise Unavailable(f"the server (pid {pid}) has not stopped yet")
-    print(f"stopped (pid {pid})" + ("" if ended is None else f", {ended} run(s) cancelled"))
+    print(f"stopped (pid {pid}){cancelled}")
     return 0
 
 
-def _cancel(meant: Target) -> int:
+def counted_live(modes: Iterable[str]) -> str:
+    """Return how many runs and services there are: `2 runs and 1 service`."""
+    counts = Counter(modes)
+    return " and ".join(counted(counts[mode], mode) for mode in sorted(counts)) or "0 runs"
+
+
+def _cancel(meant: Target) -> Mapping[str, str]:
     with Client(meant.base, token=meant.token, tries=3) as client:
         return cancel_all(client)
 
 
-def cancel_all(client: Client, pause: Pause = time.sleep) -> int:
-    """Cancel every live run and wait until none is left; return how many were asked.
+def cancel_all(client: Client, pause: Pause = time.sleep) -> Mapping[str, str]:
+    """Cancel every live run and service and wait until none is left; return them: id to mode.
 
     Raises Unavailable for runs that have not ended in CANCEL_SECONDS.
     """
     deadline = time.monotonic() + CANCEL_SECONDS
-    asked: set[str] = set()
+    asked: dict[str, str] = {}
     while live := client.live():
-        for run_id in sorted(live - asked):
+        for run_id in sorted(live.keys() - asked.keys()):
             client.cancel(run_id, wait=False)
         asked |= live
         if time.monotonic() > deadline:
-            raise Unavailable(f"{len(live)} cancelled run(s) have not ended; the server still runs")
+            raise Unavailable(
+                f"cancelled, but not ended yet: {counted_live(live.values())}; the server is still running"
+            )
         pause(POLL)
-    return len(asked)
+    return asked

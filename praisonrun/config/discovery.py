@@ -1,7 +1,7 @@
 """server.json in the state directory: where its server listens, for tools that do not know the port.
 
-It is a hint. Whether the server lives is told by the lock of the state directory, whose holder's pid must
-be the file's: so a file that a crash left behind deceives nobody.
+The file is a hint. The lock of the state directory says whether the server is alive: the pid in the file must
+be the pid of the lock's holder, so a file that a crash left behind is ignored.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 FILE = "server.json"
+LOCK = "server.lock"
+"""A server locks this file exclusively and writes its pid there. A command shares it for an instant."""
 MAX_BYTES = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """What server.json says."""
+    """The content of server.json."""
 
     url: str
     port: int
@@ -28,11 +30,11 @@ class Listening:
     started_at: str
     """RFC 3339, UTC."""
     token_file: str | None = None
-    """Where the token is; null without one, or when it came by the environment."""
+    """Path of the token's file; null without a token, or when it came from the environment."""
 
 
 def write(state: Path, listening: Listening) -> None:
-    """Write the file, 0600, whole or not at all."""
+    """Write the file with mode 0600, whole or not at all. Raises OSError."""
     part = state / f"{FILE}.{os.getpid()}.part"
     part.unlink(missing_ok=True)
     created = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -43,20 +45,20 @@ def write(state: Path, listening: Listening) -> None:
 
 
 def remove(state: Path) -> None:
-    """Remove the file of this process, and no other's."""
+    """Remove the file if this process wrote it."""
     found = _read(state)
     if found is not None and found.pid == os.getpid():
         (state / FILE).unlink(missing_ok=True)
 
 
 def find(state: Path, holder: int | None) -> Listening | None:
-    """Return what the server of a state directory wrote, if it is the lock's `holder`."""
+    """Return what server.json says, or None unless the lock's `holder` (a pid) wrote it."""
     found = _read(state)
     return found if found is not None and found.pid == holder else None
 
 
 def _read(state: Path) -> Listening | None:
-    """Return the file's content; None for one that is missing, another user's, or no such file."""
+    """Return the file's content, or None if it is missing, malformed, special or another user's."""
     try:
         descriptor = os.open(state / FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:

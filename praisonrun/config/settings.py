@@ -1,6 +1,6 @@
 """Settings: made once from flags and environment, checked here, and never changed.
 
-A setting that cannot work is refused with a ConfigError that names its flag, before anything is opened.
+A setting that cannot work raises a ConfigError that names its flag, before anything is opened.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, reason
 from . import secret_file as secretfile
 
 HOST = "127.0.0.1"
@@ -34,9 +34,9 @@ def default_state() -> Path:
 
 
 def default_agents() -> Path | None:
-    """Return `./agents.yaml` where there is one; None stands for the built-in agent."""
-    found = Path("agents.yaml")
-    return found.absolute() if found.is_file() else None
+    """Return the path of `./agents.yaml`, or None, which stands for the built-in agent."""
+    found = _absolute(Path("agents.yaml"))
+    return found if _exists(found, "--agents agents.yaml") and found.is_file() else None
 
 
 def default_concurrency() -> int:
@@ -170,24 +170,37 @@ def _absolute(path: Path) -> Path:
         return path.expanduser().absolute()
     except RuntimeError:
         raise ConfigError(f"{path}: there is no such user") from None
+    except OSError as error:
+        raise ConfigError(f"the working directory cannot be used: {reason(error)}") from None
 
 
 def _file(path: Path | None) -> Path | None:
     if path is None:
         return None
     found = _absolute(path)
+    if not _exists(found, f"--agents {path}"):
+        raise ConfigError(f"--agents {path}: there is no such file")
     if not found.is_file():
-        raise ConfigError(
-            f"--agents {path}: {'is not a file' if found.exists() else 'there is no such file'}"
-        )
+        raise ConfigError(f"--agents {path}: is not a file")
     return found
 
 
 def _root(path: Path) -> Path:
     found = _absolute(path)
-    if not found.is_dir():
+    if not (_exists(found, f"--agent-root {path}") and found.is_dir()):
         raise ConfigError(f"--agent-root {path}: there is no such directory")
     return found.resolve()
+
+
+def _exists(path: Path, flag: str) -> bool:
+    """Say whether a path exists. Raises ConfigError where the system does not tell."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise ConfigError(f"{flag}: {reason(error)}") from None
+    return True
 
 
 @cache

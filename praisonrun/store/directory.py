@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..config.discovery import LOCK
 from ..core.errors import ConfigError
 
 DATABASE = "praisonrun.db"
-LOCK = "server.lock"
-"""A server locks this file exclusively. A command shares the lock for an instant, to look for a server."""
 TRIES, PAUSE = 500, 0.01
 """How often, and after how many seconds, a server tries again for a lock that only commands hold."""
 

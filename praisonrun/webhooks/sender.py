@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 from .. import __version__
 from ..core.model import Delivery, Reach, Reply
+from ..core.text import escaped
 from . import policy, schedule
 from .policy import Address, Own, Target
 from .resolver import Resolve, Resolver, Unresolved
@@ -163,7 +164,7 @@ async def _text(answer: httpx2.Response) -> str:
 
 def _short(text: str) -> str:
     """Return the first characters of what a stranger said, control characters escaped."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text[:SHOWN])
+    return escaped(text[:SHOWN])
 
 
 def _refusal(status: int) -> str | None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from praisonrun.config.discovery import LOCK
 from praisonrun.core.errors import ConfigError, Unavailable
 from praisonrun.core.model import Run
 from praisonrun.store import Find, Store, migrations
@@ -35,7 +36,7 @@ def made(place: Path) -> Path:
 @pytest.fixture
 def probed(made: Path) -> Iterator[int]:
     """A lock that a command shares, to learn whether a server holds it."""
-    probe = os.open(made / places.LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    probe = os.open(made / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(probe, fcntl.LOCK_SH)
     yield probe
     with contextlib.suppress(OSError):

@@ -1,0 +1,111 @@
+"""Whatever the system denies a command is one line and an exit code, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from praisonrun import cli
+
+LONG = "x" * 300
+UNUSABLE = "choose another with --state DIR"
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "home"))
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "logs" / "server.log").mkdir(parents=True)
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "server.log").symlink_to("/nowhere")
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("run x --port 1 --state file", UNUSABLE),
+        ("run x --port 1 --state file/below", UNUSABLE),  # where a read-only HOME fails, too
+        ("run x --port 1 --state logs", UNUSABLE),
+        ("run x --port 1 --state linked", UNUSABLE),
+        *((f"{words} --state {LONG}", UNUSABLE) for words in ("stop", "stop --cancel", "webhooks list")),
+        ("run x --port 1 --no-server --state loop", UNUSABLE),
+        ("stop --state loop", UNUSABLE),
+        ("serve --port 0 --state loop", "state directory"),
+        (f"serve --agents {LONG}", "--agents"),
+        ("serve --agents loop", "too many levels of symbolic links"),
+        (f"run x --agents {LONG}", "file name too long"),
+        (f"serve --agent-root {LONG}", "--agent-root"),
+        ("serve --token-file loop", "--token-file"),
+        ("serve --webhook-secret-file file/below --port 0 --state s", "--webhook-secret-file"),
+        ("check loop", "too many levels of symbolic links"),
+        ("check file/below", "cannot be read: not a directory"),
+    ],
+)
+def test_a_path_that_cannot_be_used_is_one_line(
+    line: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if line.startswith("serve"):
+        done = shell('"$@"', line)
+        code, error = done.returncode, done.stderr
+    else:
+        code, error = cli.main(None, line.split()), capsys.readouterr().err
+    assert (code, error.count("\n")) == (2, 1), error
+    assert error.startswith("praisonrun: ")
+    assert says in error
+
+
+def test_a_file_without_permission_is_reported_by_who_opens_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not by click, which asks the system first and prints its usage."""
+    (tmp_path / "a.yaml").write_text('agents: {a: {command: ["{python}"]}}')
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    assert cli.main(None, ["run", "x", "--no-server", "--port", "1", "--agents", "a.yaml"]) == 1
+    assert "Usage" not in capsys.readouterr().err
+
+
+def shell(line: str, words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command inside a line of shell, which has it as "$@"."""
+    command = [sys.executable, "-m", "praisonrun", *words.split()]
+    return subprocess.run(["/bin/sh", "-c", line, "sh", *command], capture_output=True, text=True, timeout=30)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+@pytest.mark.parametrize("words", ["--version", "check", "stop --state s"])
+def test_output_that_cannot_be_written_is_one_line(words: str) -> None:
+    done = shell('"$@" > /dev/full', words)
+    assert (done.returncode, done.stderr) == (1, "praisonrun: no space left on device\n")
+
+
+def test_a_reader_that_left_is_no_fault() -> None:
+    done = shell('{ "$@"; echo "code $?" >&2; } | true', "--help")
+    assert done.stderr in ("code 0\n", "code 1\n")
+
+
+def test_a_working_directory_that_is_gone_is_one_line() -> None:
+    done = shell('mkdir gone && cd gone && rmdir ../gone && "$@"', "stop")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert "working directory" in done.stderr
+
+
+def test_standard_streams_that_were_closed_are_opened() -> None:
+    """Else the next file opened, a database perhaps, would be what errors are written to."""
+    code = """
+import os, sys
+from praisonrun import __main__, cli
+cli.main = lambda _: os.write(9, b"".join(os.readlink(f"/proc/self/fd/{n}").encode() for n in range(3)))
+sys.argv[1:] = []
+__main__.main()
+print("lost", file=sys.stderr)
+"""
+    closing = 'exec "$0" -c "$1" 9>&1 <&- >&- 2>&-'
+    done = subprocess.run(
+        ["/bin/sh", "-c", closing, sys.executable, code], capture_output=True, text=True, timeout=30
+    )
+    assert (done.returncode, done.stdout) == (0, "/dev/null" * 3)
