@@ -1,4 +1,4 @@
-"""What leaves a connection in one piece."""
+"""Writes of one step of the loop leave a connection as one piece."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import asyncio
 from typing import Any
 
 LARGE = 4 * 1024
-"""Bytes of an answer that wait no longer for what follows."""
+"""Bytes of an answer that are sent at once."""
 
 
-class Joined:
-    """A transport that sends what is written within one step of the loop as one piece.
+class CoalescingTransport:
+    """A transport that collects the writes of one step of the loop and sends them together.
 
-    uvicorn writes the head of an answer and its body apart, a stream's last event and its end too: each
-    time two system calls, and a client woken twice.
+    uvicorn writes an answer's head and body apart, and a stream's last event and end: two system calls each,
+    and a client woken twice.
     """
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
@@ -25,7 +25,7 @@ class Joined:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """Send a piece, with what follows at once; not with much, for its writer must be paused in time."""
+        """Send data with this step's next writes; large data at once, to pause its writer in time."""
         self._held.append(data)
         self._size += len(data)
         if self._size > LARGE:
@@ -34,12 +34,12 @@ class Joined:
             self._loop.call_soon(self.flush)
 
     def close(self) -> None:
-        """Send what was written, and close."""
+        """Send what is held, and close."""
         self.flush()
         self._transport.close()
 
     def flush(self) -> None:
-        """Send what was written."""
+        """Send what is held."""
         if self._held:
             held, self._held, self._size = self._held, [], 0
             self._transport.write(b"".join(held))

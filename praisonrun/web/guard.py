@@ -16,7 +16,7 @@ import httptools
 from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from .coalescing import Joined
+from .coalescing import CoalescingTransport
 from .edge import HEAD_CAP, HEADERS, HEADERS_CAP, URL_CAP, RenderOf
 from .errors import problem
 
@@ -73,8 +73,8 @@ class Guard(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the clock; make room where there is none."""
-        self._joined = Joined(transport, self.loop)
-        super().connection_made(self._joined)  # type: ignore[arg-type]
+        self._coalescing = CoalescingTransport(transport, self.loop)
+        super().connection_made(self._coalescing)  # type: ignore[arg-type]
         transport.set_write_buffer_limits(BEHIND)
         self._await(_HEAD)
         if len(self.connections) > self.limits.connections and not self._make_room():
@@ -164,7 +164,7 @@ class Guard(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """An answer is whole."""
-        self._joined.flush()
+        self._coalescing.flush()
         super().on_response_complete()
 
     def pause_writing(self) -> None:

@@ -30,8 +30,8 @@ from praisonrun.core.json import dumps
 from praisonrun.core.model import Mode, Reach, Run, Snapshot, Status
 from praisonrun.dialects.jobs import models as jobs_models
 from praisonrun.dialects.nullspace import forms as deployments_forms
+from praisonrun.dialects.nullspace import ids as deployment_ids
 from praisonrun.dialects.nullspace import models as deployments_models
-from praisonrun.dialects.nullspace import show as deployments_show
 from praisonrun.dialects.nullspace.logs import Log
 from praisonrun.dialects.veryfront import models as canonical_models
 from praisonrun.engine.submit import new_suffix
@@ -260,8 +260,8 @@ def wire_id(text: str) -> None:
     """A deployment's name of a run leads to that run; any other text does no harm."""
     for mode in Mode:
         run = Run(text.replace("~", "") or new_suffix(), "a", "v", 1, 1, 1, mode=mode)
-        assert deployments_show.run_id(deployments_show.wire_id(run), mode) == run.id
-        deployments_show.run_id(text, mode)
+        assert deployment_ids.run_id_of(deployment_ids.wire_id(run), mode) == run.id
+        deployment_ids.run_id_of(text, mode)
 
 
 FRAMES = st.lists(

@@ -18,7 +18,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from praisonrun.server import UVICORN
-from praisonrun.web.coalescing import LARGE, Joined
+from praisonrun.web.coalescing import LARGE, CoalescingTransport
 from praisonrun.web.edge import HEADERS, Edge
 from praisonrun.web.errors import problem
 from praisonrun.web.guard import LEFTOVER, PIECE, Guard, Limits, sweep, written
@@ -397,7 +397,7 @@ class Sent:
 
 async def test_a_head_leaves_with_its_body_and_not_after_the_close() -> None:
     sent = Sent()
-    joined = Joined(cast("asyncio.Transport", sent), asyncio.get_running_loop())
+    joined = CoalescingTransport(cast("asyncio.Transport", sent), asyncio.get_running_loop())
     joined.write(b"head")
     joined.write(b" body")
     assert sent.pieces == []
@@ -411,7 +411,7 @@ async def test_a_head_leaves_with_its_body_and_not_after_the_close() -> None:
 
 async def test_small_pieces_do_not_pile_up_where_nobody_can_pause_their_writer() -> None:
     sent = Sent()
-    joined = Joined(cast("asyncio.Transport", sent), asyncio.get_running_loop())
+    joined = CoalescingTransport(cast("asyncio.Transport", sent), asyncio.get_running_loop())
     for _ in range(100):
         joined.write(b"x" * 1024)
     assert 100 * 1024 - sum(map(len, sent.pieces)) <= LARGE

@@ -16,7 +16,7 @@ from ...web.operations import Answer, operation
 from ...web.requests import base_url
 from ...web.responses import content_type, json_response
 from .answers import NOT_FOUND, RUN, RUNS
-from .models import ArtifactList
+from .schemas import ArtifactList
 
 CHUNK = 256 * 1024
 KIND = "application/octet-stream"

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import json
-
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ...core.errors import BadRequest, Invalid, QueueFull, WrongState
+from ...core.errors import BadRequest, QueueFull, WrongState
 from ...core.lifecycle import FINAL
-from ...core.model import Mode, Reach, Snapshot, Status
-from ...engine.engine import Choice, Engine, Submit
-from ...store import Find, Key
+from ...core.model import Mode, Snapshot, Status
+from ...engine.engine import Engine
+from ...store import Find
 from ...web.caller import caller
-from ...web.fields import PROMPT_LIMIT
-from ...web.idempotency import KEY, checked_key, fingerprint
+from ...web.idempotency import KEY
 from ...web.operations import Answer, Header, operation
 from ...web.requests import base_url, parse_object, read_body, read_query
 from ...web.responses import json_response
-from . import models, show
+from . import models, schemas, show
 from .answers import AGAIN, BAD_QUERY, NOT_FOUND, RUN, RUNS, WRONG_STATE
+from .parse import fingerprint_of, key_of, parse_submit
 
-STATUS = {200: Answer("The run as it is now.", models.JobStatus, AGAIN)}
+STATUS = {200: Answer("The run as it is now.", schemas.JobStatus, AGAIN)}
 ACCEPTED = {
-    202: Answer("The run is on the disk.", models.Accepted, {"Location": "The run's poll URL.", **AGAIN})
+    202: Answer("The run is on the disk.", schemas.Accepted, {"Location": "The run's poll URL.", **AGAIN})
 }
 REJECTED = {
     400: Answer("A missing or empty prompt, a malformed key, an agent_file that may not be used."),
@@ -36,7 +34,6 @@ REJECTED = {
     507: Answer("The disk is full.", headers=AGAIN),
 }
 _KEY = {"Idempotency-Key": Header("Makes a repeated submit answer with the first one's run.", KEY)}
-_NOT_PAYLOAD = ("idempotency_key", "idempotency_scope")
 
 
 class Jobs:
@@ -59,11 +56,10 @@ class Jobs:
         if not isinstance(given.get("prompt"), str) or not given["prompt"]:
             raise BadRequest("prompt must be a non-empty string", field="prompt")
         body = models.Submit.model_validate(given)
-        key = _key(request.headers.getlist("idempotency-key"), body)
-        payload = {name: value for name, value in given.items() if name not in _NOT_PAYLOAD}
-        mark = fingerprint(payload) if key else None
+        key = key_of(request.headers.getlist("idempotency-key"), body)
+        fingerprint = fingerprint_of(given) if key else None
         try:
-            shown, replayed = await self._engine.submit(_parse(body, caller(request)), key, mark)
+            shown, replayed = await self._engine.submit(parse_submit(body, caller(request)), key, fingerprint)
         except QueueFull as full:
             raise QueueFull("Job queue is full; retry later.", retry_after=full.retry_after or 1) from None
         answer = show.accepted(shown, base_url(request))
@@ -75,7 +71,7 @@ class Jobs:
     @operation(
         "GET",
         RUNS,
-        {200: Answer("A page.", models.JobList), 400: Answer("No such status."), 422: Answer("A bad page.")},
+        {200: Answer("A page.", schemas.JobList), 400: Answer("No such status."), 422: Answer("A bad page.")},
         query=models.ListQuery,
     )
     async def list_runs(self, request: Request) -> Response:
@@ -106,7 +102,7 @@ class Jobs:
         return json_response(show.status(shown), headers=_poll_again(shown))
 
     @operation(
-        "GET", RUN + "/result", {200: Answer("The result.", models.JobResult), **NOT_FOUND, **WRONG_STATE}
+        "GET", RUN + "/result", {200: Answer("The result.", schemas.JobResult), **NOT_FOUND, **WRONG_STATE}
     )
     async def get_result(self, request: Request) -> Response:
         """Get a final run's result.
@@ -160,53 +156,6 @@ class Jobs:
 
     async def _run(self, request: Request) -> Snapshot:
         return await self._engine.get(request.path_params["run_id"])
-
-
-def _parse(body: models.Submit, reach: Reach) -> Submit:
-    if len(body.prompt.encode()) > PROMPT_LIMIT:
-        raise Invalid(f"prompt is longer than {PROMPT_LIMIT} bytes", field="prompt")
-    if body.agent_yaml is not None and body.agent_file is not None:
-        raise Invalid("agent_file and agent_yaml both bring an agent; give one", field="agent_yaml")
-    return Submit(
-        Choice(_agent_name(body), body.agent_file, body.framework, body.agent_yaml),
-        body.prompt,
-        input=_input(body),
-        session_id=body.session_id,
-        timeout=body.timeout,
-        priority=body.priority,
-        retries=body.retries,
-        envs=body.envs or {},
-        metadata=body.metadata,
-        webhook_url=body.webhook_url,
-        webhook_reach=reach,
-        retention_seconds=body.retention_seconds,
-        parent=body.parent,
-    )
-
-
-def _agent_name(body: models.Submit) -> str | None:
-    if body.agent and body.recipe_name and body.agent != body.recipe_name:
-        raise Invalid("agent and recipe_name name different agents; give one", field="recipe_name")
-    return body.agent or body.recipe_name
-
-
-def _input(body: models.Submit) -> str | None:
-    extra = {"config": body.config, "recipe_config": body.recipe_config}
-    given = {name: value for name, value in extra.items() if value}
-    return json.dumps({"prompt": body.prompt, **given}) if given else None
-
-
-def _key(headers: list[str], body: models.Submit) -> Key | None:
-    """Return the key and its scope; the header wins over the body."""
-    if len(headers) > 1:
-        raise BadRequest("more than one Idempotency-Key header", field="idempotency_key")
-    given = headers[0] if headers else body.idempotency_key
-    if given is None:
-        return None
-    key = checked_key(given[1:-1] if len(given) > 1 and given[0] == given[-1] == '"' else given)
-    if body.idempotency_scope == "session" and body.session_id is not None:
-        return Key(f"jobs:session:{body.session_id}", key)
-    return Key("jobs", key)
 
 
 def _poll_again(shown: Snapshot) -> dict[str, str]:

@@ -18,7 +18,8 @@ from ...web.stream_limits import StreamLimits
 from ..event_stream import Cursor, EventStream
 from . import events
 from .answers import BAD_QUERY, BUSY, NOT_FOUND, RUN
-from .models import EventPage, EventsQuery
+from .models import EventsQuery
+from .schemas import EventPage
 
 PAGE = 1024 * 1024
 """Bytes of journal after which a JSON page of events ends."""

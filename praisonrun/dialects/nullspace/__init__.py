@@ -5,8 +5,9 @@ from __future__ import annotations
 from ...engine.engine import Engine
 from ...web.operations import operations
 from ...web.router import Dialect
-from .endpoints import Deployments, Elsewhere
+from .deployments import Deployments, Elsewhere
 from .errors import STATUSES, render
+from .runs import Runs
 from .services import Services
 
 TAG = "agent deployments"
@@ -14,5 +15,5 @@ TAG = "agent deployments"
 
 def dialect(engine: Engine) -> Dialect:
     """Return the dialect over an engine."""
-    table = operations(Deployments(engine), Services(engine), Elsewhere(), tag=TAG)
+    table = operations(Deployments(engine), Runs(engine), Services(engine), Elsewhere(), tag=TAG)
     return Dialect(("v1",), table, STATUSES, render)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ...web.idempotency import KEY
 from ...web.operations import Answer, Header
-from .models import DeploymentError
+from .schemas import DeploymentError
 
 PREFIX = "/v1/agent-deployments"
 DEPLOYMENT = PREFIX + "/{deployment}"

@@ -13,7 +13,7 @@ from ...engine.engine import Engine, Submit
 from ...store import Find
 from ...web.operations import Answer, operation
 from ...web.requests import parse_object, read_body, read_query
-from . import models, show
+from . import models, schemas, show_services
 from .agents import Agents, chosen, lookup, version_wanted
 from .answers import ABSENT, CREATE, KEY_HEADER, SERVICE, SERVICES, WRONG_STATE
 from .forms import answer, fingerprint_of, key_of, listed, log_page
@@ -27,7 +27,7 @@ _STATUS: Mapping[str, Collection[Status]] = {
     "stopped": (Status.CANCELLED,),
     "failed": (Status.FAILED,),
 }
-_SHOWN = Answer("The service.", models.Service)
+_SHOWN = Answer("The service.", schemas.Service)
 
 
 class Services:
@@ -53,7 +53,7 @@ class Services:
         return await self._answer(shown, 201, replayed=replayed)
 
     @operation(
-        "GET", SERVICES, {200: Answer("A page.", models.ServicePage), **ABSENT}, query=models.ServicesQuery
+        "GET", SERVICES, {200: Answer("A page.", schemas.ServicePage), **ABSENT}, query=models.ServicesQuery
     )
     async def list_services(self, request: Request) -> Response:
         """List an agent's services, newest first."""
@@ -66,9 +66,12 @@ class Services:
             version=await version_wanted(self._agents, found, query.version_id),
         )
         page, onward = await listed(
-            self._engine, wanted, query, lambda shown: query.status in (None, show.service_word(shown))
+            self._engine,
+            wanted,
+            query,
+            lambda shown: query.status in (None, show_services.service_word(shown)),
         )
-        items = [show.service(shown, await self._engine.agent_of(shown.run)) for shown in page]
+        items = [show_services.service(shown, await self._engine.agent_of(shown.run)) for shown in page]
         return answer({"items": items, "next_cursor": onward})
 
     @operation("GET", SERVICE, {200: _SHOWN, **ABSENT})
@@ -90,7 +93,7 @@ class Services:
                     shown.run.id, body.reason, keep_scratch=body.retain_sandbox or False
                 )
             except WrongState:
-                word = show.service_word(await self._service(request))
+                word = show_services.service_word(await self._service(request))
                 raise WrongState(f"service {request.path_params['service']} has {word} already") from None
         return await self._answer(await self._service(request))
 
@@ -107,22 +110,22 @@ class Services:
     @operation(
         "GET",
         SERVICE + "/logs",
-        {200: Answer("A page of a log.", models.LogPage), **ABSENT},
+        {200: Answer("A page of a log.", schemas.LogPage), **ABSENT},
         query=models.LogsQuery,
     )
     async def get_service_logs(self, request: Request) -> Response:
         """Read a service's log."""
         return await log_page(self._engine, await self._service(request), request)
 
-    @operation("GET", SERVICE + "/url", {200: Answer("Where it answers.", models.ServiceUrl), **ABSENT})
+    @operation("GET", SERVICE + "/url", {200: Answer("Where it answers.", schemas.ServiceUrl), **ABSENT})
     async def get_service_url(self, request: Request) -> Response:
         """Get a service's address."""
         shown = await self._service(request)
-        return answer(show.url(shown, await self._engine.agent_of(shown.run)))
+        return answer(show_services.url(shown, await self._engine.agent_of(shown.run)))
 
     async def _service(self, request: Request) -> Snapshot:
         return await lookup(self._engine, await self._agents.of(request), request, Mode.SERVICE)
 
     async def _answer(self, shown: Snapshot, status: int = 200, *, replayed: bool = False) -> Response:
         agent = await self._engine.agent_of(shown.run)
-        return answer(show.service(shown, agent), status, replayed=replayed)
+        return answer(show_services.service(shown, agent), status, replayed=replayed)

@@ -6,7 +6,7 @@ from ...engine.engine import Engine
 from ...web.operations import operations
 from ...web.router import Dialect
 from ...web.stream_limits import StreamLimits
-from .endpoints import Canonical
+from .endpoints import Runs
 from .errors import STATUSES, render
 from .streams import Events
 
@@ -17,4 +17,4 @@ TAG = "canonical runs"
 def dialect(engine: Engine, limits: StreamLimits) -> Dialect:
     """Return the dialect over an engine."""
     events = Events(engine, limits)
-    return Dialect(ROOTS, operations(Canonical(engine, events), events, tag=TAG), STATUSES, render)
+    return Dialect(ROOTS, operations(Runs(engine, events), events, tag=TAG), STATUSES, render)

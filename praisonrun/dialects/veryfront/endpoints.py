@@ -1,4 +1,4 @@
-"""The canonical dialect (`/runs`): Veryfront's canonical durable runs over the engine."""
+"""The Veryfront dialect (`/runs`): canonical durable runs over the engine."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from ...store import Find
 from ...web.operations import Answer, operation
 from ...web.requests import parse_object, read_query, seq_of
 from ...web.responses import json_response
-from . import models, show
+from . import models, schemas, show
 from .errors import BAD, NOT_FOUND, rejection
-from .parse import Wish, wish
+from .parse import ParsedCreate, parse_create
 from .streams import RUN, SPOKEN, Events, in_conversation
 
 LOGS = 256 * 1024
 """Bytes of output that a final run shows."""
 _AGAIN = {"Retry-After": "Seconds until it is worth asking again."}
 _CREATED = {
-    202: Answer("The run is on the disk.", models.RunAccepted),
+    202: Answer("The run is on the disk.", schemas.RunAccepted),
     400: rejection("Fields at fault; `detail` names each."),
     404: rejection("No such agent, or no such parent."),
     409: rejection("The public_id is another run's, or the parent was cancelled."),
@@ -34,7 +34,7 @@ _CREATED = {
 }
 
 
-class Canonical:
+class Runs:
     """The endpoints. Each one parses, calls the engine, and shows what it returns."""
 
     def __init__(self, engine: Engine, events: Events) -> None:
@@ -43,17 +43,17 @@ class Canonical:
     @operation("POST", "/runs", _CREATED, body=models.Create, large=True)
     async def create_canonical_run(self, request: Request) -> Response:
         """Create a run, or let a held one start."""
-        asked = wish(models.Create.model_validate(parse_object(await request.body())))
+        asked = parse_create(models.Create.model_validate(parse_object(await request.body())))
         shown, duplicate = await self._submit(asked)
         if duplicate and asked.brings_input and shown.run.held and shown.run.status is Status.QUEUED:
             shown = await self._release(asked, shown)
         if duplicate:
             run = await self._whole(shown)
-        else:  # nothing is read: what is committed must not be answered with an error, which invites another
+        else:  # nothing is read: an error after the commit would invite another create
             run = show.run_object(shown, whole=show.Whole(asked.submit.prompt, asked.submit.input))
         return json_response(show.accepted(shown, run, duplicate=duplicate), 202)
 
-    @operation("GET", RUN, {200: Answer("The run as it is now.", models.RunShown), **NOT_FOUND})
+    @operation("GET", RUN, {200: Answer("The run as it is now.", schemas.RunShown), **NOT_FOUND})
     async def get_canonical_run(self, request: Request) -> Response:
         """Get a run.
 
@@ -62,7 +62,7 @@ class Canonical:
         return json_response(await self._whole(await self._engine.get(request.path_params["run_id"])))
 
     @operation(
-        "POST", RUN + "/cancel", {200: Answer("Whether it is cancelled.", models.Cancelled), **NOT_FOUND}
+        "POST", RUN + "/cancel", {200: Answer("Whether it is cancelled.", schemas.Cancelled), **NOT_FOUND}
     )
     async def cancel_canonical_run(self, request: Request) -> Response:
         """Cancel a run and its descendants.
@@ -89,7 +89,7 @@ class Canonical:
     @operation(
         "GET",
         "/projects/{project_ref}/runs",
-        {200: Answer("A page.", models.RunPage), **BAD},
+        {200: Answer("A page.", schemas.RunPage), **BAD},
         query=models.ProjectRunsQuery,
     )
     async def list_canonical_runs(self, request: Request) -> Response:
@@ -111,13 +111,13 @@ class Canonical:
         info = show.page_info(query.cursor, str(page[-1].run.seq) if more else None)
         return json_response({"data": [await self._listed(shown) for shown in page], "page_info": info})
 
-    @operation("GET", SPOKEN, {200: Answer("The projection.", models.Projection), **NOT_FOUND})
+    @operation("GET", SPOKEN, {200: Answer("The projection.", schemas.Projection), **NOT_FOUND})
     async def project_canonical_run(self, request: Request) -> Response:
         """Get a run as its conversation sees it."""
         shown = await in_conversation(self._engine, request)
         return json_response(show.projection(shown, await self._events.latest(shown.run)))
 
-    async def _submit(self, asked: Wish) -> tuple[Snapshot, bool]:
+    async def _submit(self, asked: ParsedCreate) -> tuple[Snapshot, bool]:
         try:
             return await self._engine.submit(asked.submit, asked.key, asked.fingerprint)
         except Invalid as refused:
@@ -126,10 +126,10 @@ class Canonical:
                 raise NotFound(refused.message) from None
             raise
 
-    async def _release(self, asked: Wish, shown: Snapshot) -> Snapshot:
+    async def _release(self, asked: ParsedCreate, shown: Snapshot) -> Snapshot:
         try:
             return await self._engine.release(shown.run.id, asked.submit.prompt, asked.submit.input)
-        except WrongState:  # somebody else's same step was quicker
+        except WrongState:  # another request has released it already
             return await self._engine.get(shown.run.id)
 
     async def _listed(self, shown: Snapshot) -> dict[str, Json]:

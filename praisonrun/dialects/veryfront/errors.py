@@ -11,7 +11,7 @@ from ...core.errors import Invalid, PraisonrunError
 from ...web import errors
 from ...web.operations import Answer
 from ...web.responses import json_response
-from .models import Refused
+from .schemas import Refused
 
 STATUSES = {**errors.STATUSES, Invalid: 400, pydantic.ValidationError: 400}
 """The HTTP status of each error: as in the jobs dialect, but every fault in a request is a 400."""

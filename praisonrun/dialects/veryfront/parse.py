@@ -1,4 +1,4 @@
-"""From a canonical request to a submit in the engine's words: pure functions (contracts: canonical runs)."""
+"""From a Veryfront request to a submit in the engine's words: pure functions (contracts: canonical runs)."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from .models import Create, Request
 
 TASK = "task:"
 RESULT_ENV = "VERYFRONT_RUN_RESULT_PATH"
-"""Where a task of the dialect's own product looks for the place of its result."""
+"""The variable in which Veryfront's own tasks look for the path of their result."""
 SCOPE = "canonical"
-"""Of the idempotency keys."""
+"""The scope of the idempotency keys."""
 _ECHOED = (
     "implementation_kind",
     "worker_key",
@@ -27,7 +27,7 @@ _ECHOED = (
     "source_target_branch_id",
     "source_target_release_version",
 )
-"""Fields of a request that come back in the run's metadata."""
+"""Fields of a request that are returned in the run's metadata."""
 _LABELS = (
     "name",
     "batch_id",
@@ -36,22 +36,22 @@ _LABELS = (
     "runtime_target_environment_id",
     "runtime_target_branch_id",
 )
-"""Fields of a request that are shown again as they are."""
+"""Fields of a request that are shown unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What a request comes to."""
+class ParsedCreate:
+    """A request in the engine's words."""
 
     submit: Submit
     key: Key | None
     fingerprint: str | None
     brings_input: bool
-    """Whether it is the second step of a start in two."""
+    """Whether it has an input: the second step of a start in two steps has one."""
 
 
-def wish(body: Create) -> Wish:
-    """Return what a body asks for. Raises Invalid for what only another product could run."""
+def parse_create(body: Create) -> ParsedCreate:
+    """Return a parsed body. Raises Invalid for kinds of runs that only other products have."""
     _check(body)
     agent = _agent(body)
     given = body.request.config if body.kind == "task" else body.request.input
@@ -75,8 +75,8 @@ def wish(body: Create) -> Wish:
         result_env=RESULT_ENV,
     )
     key = Key(SCOPE, body.public_id) if body.public_id else None
-    told_apart = {"kind": body.kind, "owner": [body.owner.kind, submit.owner], "agent": agent}
-    return Wish(submit, key, fingerprint(told_apart) if key else None, brings_input=given is not None)
+    identity = {"kind": body.kind, "owner": [body.owner.kind, submit.owner], "agent": agent}
+    return ParsedCreate(submit, key, fingerprint(identity) if key else None, brings_input=given is not None)
 
 
 def _check(body: Create) -> None:
@@ -141,16 +141,16 @@ def prompt_of(kind: str, given: Json) -> str:
     if given is None:
         return ""
     if isinstance(given, dict):
-        said = last_user_message(given.get("messages")) if kind == "agent" else None
-        if said is not None:
-            return said
+        message = last_user_message(given.get("messages")) if kind == "agent" else None
+        if message is not None:
+            return message
         if isinstance(given.get("prompt"), str):
             return str(given["prompt"])
     return given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
 
 
 def last_user_message(messages: Json) -> str | None:
-    """Return the text of the last message of the user, whose `parts` or `content` hold it."""
+    """Return the text of the user's last message, from its `parts` or its `content`."""
     for message in reversed(messages if isinstance(messages, list) else []):
         if isinstance(message, dict) and message.get("role") == "user":
             return _text(message.get("parts", message.get("content")))

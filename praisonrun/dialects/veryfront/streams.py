@@ -21,7 +21,7 @@ from ...web.requests import read_query
 from ...web.responses import json_response
 from ...web.stream_limits import StreamLimits
 from ..event_stream import EventStream
-from . import models, show
+from . import schemas, show
 from .errors import BAD, NOT_FOUND
 from .events import RunEvents, WireEvent, last_id
 from .events import sse as encode
@@ -45,7 +45,7 @@ class Events:
     @operation(
         "GET",
         RUN + "/events",
-        {200: Answer("Some events.", models.RunEventPage), **BAD, **NOT_FOUND},
+        {200: Answer("Some events.", schemas.RunEventPage), **BAD, **NOT_FOUND},
         query=RunEventsQuery,
     )
     async def list_canonical_events(self, request: Request) -> Response:
@@ -56,7 +56,7 @@ class Events:
     @operation(
         "GET",
         SPOKEN + "/events",
-        {200: Answer("Some events.", models.ToldPage), **BAD, **NOT_FOUND},
+        {200: Answer("Some events.", schemas.ToldPage), **BAD, **NOT_FOUND},
         query=RunEventsQuery,
     )
     async def list_conversation_events(self, request: Request) -> Response:

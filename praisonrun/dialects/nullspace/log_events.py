@@ -1,0 +1,151 @@
+"""A journal's frames, and the row around them, as the log events of the Nullspace dialect: pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ...core.json import Json
+from ...core.model import Mode, Run, Snapshot, Status
+from ...journal.format import Frame, Kind
+from ...journal.formats.events import parse_object
+from .show import failure_phase, failure_reason, run_word
+from .show_services import service_word
+
+_END = 10**17
+"""The offset of a final run's last event, where its row does not say how long its journal is."""
+
+
+class Position(NamedTuple):
+    """An event's place in a log: its frame's offset and its number in the frame."""
+
+    offset: int
+    number: int
+
+
+class Entry(NamedTuple):
+    """What an event says, before its run's names are added."""
+
+    level: str
+    source: str
+    type: str
+    message: str
+    more: dict[str, Json] = {}  # noqa: RUF012 - never changed
+
+
+class Event(NamedTuple):
+    """An entry, its position and its time (microseconds)."""
+
+    position: Position
+    entry: Entry
+    time: int
+
+    @property
+    def after(self) -> str:
+        """The cursor behind the event."""
+        return f"{self.position.offset}-{self.position.number + 1}"
+
+
+def frame_events(run: Run, frame: Frame, skip: int = 0) -> Iterator[Event]:
+    """Yield the events of a frame, without the first `skip`."""
+    for number, entry in enumerate(_entries(run, frame)):
+        if number >= skip:
+            yield Event(Position(frame.offset, number), entry, frame.time)
+
+
+def _entries(run: Run, frame: Frame) -> list[Entry]:
+    text = frame.data.decode("utf-8", "replace")
+    match frame.kind:
+        case Kind.STDOUT:
+            return [Entry("info", "stdout", "stdout", line) for line in _lines(text)]
+        case Kind.STDERR:
+            return [Entry("warn", "stderr", "stderr", line) for line in _lines(text)]
+        case Kind.EVENT:
+            return [_event_entry(text)]
+        case Kind.STARTED | Kind.ENDED | Kind.DROPPED:
+            return _attempt_entries(run, frame.kind, parse_object(text) or {})
+    return []
+
+
+def _lines(text: str) -> list[str]:
+    # Not splitlines: a carriage return, which progress bars are full of, ends no line.
+    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
+
+
+def _event_entry(line: str) -> Entry:
+    """Return a line of the agent's event FIFO, or the server's own line about a service's readiness."""
+    event = parse_object(line)
+    if event is None:
+        return Entry("info", "system", "agent_event", line.rstrip("\n"))
+    if event.get("type") == "log" and event.get("source") == "readiness":
+        word = str(event.get("condition"))
+        level = "info" if word == "ready" else "warn"
+        return Entry(level, "readiness", f"service_{word}", str(event.get("text", "")).rstrip("\n"))
+    message = next(
+        (event[key] for key in ("message", "text", "step") if isinstance(event.get(key), str)), None
+    )
+    return Entry("info", "system", "agent_event", message or line.rstrip("\n"), {"event": event})
+
+
+def _attempt_entries(run: Run, kind: Kind, payload: dict[str, Json]) -> list[Entry]:
+    """Return what the shim wrote about an attempt."""
+    if kind is Kind.DROPPED:
+        lost = sum(size for size in payload.values() if isinstance(size, int))
+        return [Entry("warn", "system", "output_dropped", f"output cap reached: {lost} bytes dropped here")]
+    attempt = {"attempt": payload.get("attempt")}
+    if kind is Kind.ENDED:
+        return [Entry("info", "lifecycle", "process_exited", _how(payload), attempt)]
+    if "pid" not in payload:
+        return []
+    if payload.get("phase") == "installing":
+        return [
+            Entry(
+                "info", "lifecycle", "install_started", f"install process {payload['pid']} started", attempt
+            )
+        ]
+    word = "service" if run.mode is Mode.SERVICE else "run"
+    return [Entry("info", "lifecycle", f"{word}_started", f"process {payload['pid']} started", attempt)]
+
+
+def _how(ended: dict[str, Json]) -> str:
+    if ended.get("signal") is not None:
+        how = f"was killed by signal {ended['signal']}"
+    elif ended.get("code") is not None:
+        how = f"exited with {ended['code']}"
+    else:
+        how = "was not started"
+    reason = ended.get("error") or (ended["reason"] if ended.get("reason") != "exited" else None)
+    return f"process {how}{f' ({reason})' if reason else ''}"
+
+
+def first_event(run: Run) -> Event:
+    """Return the event of a run's submit, which comes from its row."""
+    return Event(Position(0, 0), _queued(run), run.created_at)
+
+
+def _queued(run: Run) -> Entry:
+    if run.mode is Mode.SERVICE:
+        return Entry("info", "lifecycle", "service_created", f"service created for port {run.port}")
+    return Entry("info", "lifecycle", "run_queued", "run queued")
+
+
+def last_event(run: Run) -> Event | None:
+    """Return the event of a final run's end, which comes from its row; None before the end."""
+    if run.finished_at is None:
+        return None
+    service = run.mode is Mode.SERVICE
+    word = service_word(Snapshot(run)) if service else run_word(Snapshot(run))
+    reason = failure_reason(run)
+    more: dict[str, Json] = {}
+    if run.status is Status.FAILED or (run.status is Status.CANCELLED and not service):
+        more = {"failure_phase": failure_phase(run), "failure": run.failure}
+    level = "error" if run.status is Status.FAILED else "info"
+    kind = "service" if service else "run"
+    message = f"{kind} {word}{f': {reason}' if reason else ''}"
+    entry = Entry(level, "lifecycle", f"{kind}_{word}", message, more)
+    return Event(Position(end_of(run), 0), entry, run.finished_at)
+
+
+def end_of(run: Run) -> int:
+    """Return the offset of a run's last event."""
+    return _END if run.journal_end is None else run.journal_end

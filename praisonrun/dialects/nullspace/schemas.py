@@ -1,0 +1,196 @@
+"""The Nullspace dialect's answers, as its OpenAPI document describes them. Field names are the wire's."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ...core.json import Json
+from ...web.fields import WireModel
+from .models import ModeWord, RunWord, ServiceWord
+
+
+class DeploymentError(WireModel):
+    """Every error answer."""
+
+    error: str
+    code: str
+    request_id: str
+
+
+class Deployment(WireModel):
+    """An agent: one entry of agents.yaml."""
+
+    id: str
+    name: str
+    mode: ModeWord
+    status: Literal["active", "deleted"]
+    metadata: dict[str, Json]
+    description: str | None
+    active_version_id: str | None
+    created_at: str | None
+    updated_at: str | None
+    deleted_at: str | None
+
+
+class EnvSpec(WireModel):
+    """The names of variables that a client should, or may, supply."""
+
+    required: list[str]
+    optional: list[str]
+
+
+class Version(WireModel):
+    """An agent's entry as it is, or was."""
+
+    id: str
+    deployment_id: str
+    version_number: int
+    bundle_digest: str
+    bundle_manifest: dict[str, Json]
+    config: dict[str, Json]
+    template: str
+    workdir: str
+    install_command: str | None
+    entrypoint_command: str
+    service_port: int | None
+    readiness_config: dict[str, Json] | None
+    env_spec: EnvSpec
+    resource_config: dict[str, Json]
+    debug_config: dict[str, Json]
+    status: Literal["created", "ready", "superseded"]
+    cache_policy: Literal["auto"]
+    cache_summary: None
+    build_summary: None
+    failure_reason: None
+    created_at: str
+    ready_at: str | None
+
+
+class Run(WireModel):
+    """A run as it is now. Every key is always present."""
+
+    id: str
+    deployment_id: str
+    version_id: str
+    mode: ModeWord
+    status: RunWord
+    input: dict[str, Json]
+    created_at: str
+    updated_at: str
+    retain_on_failure: bool | None
+    retention_seconds: int | None
+    sandbox_id: str | None
+    process_id: int | None
+    exit_code: int | None
+    failure_reason: str | None
+    output_manifest: dict[str, Json]
+    started_at: str | None
+    completed_at: str | None
+    idempotency_key: str | None
+
+
+class Readiness(WireModel):
+    """What the looks at a service found."""
+
+    phase: ServiceWord
+    type: str
+    path: str | None
+    ok: bool
+    attempts: int
+    consecutive_failures: int
+    last_status_code: int | None
+    last_error: str | None
+    last_checked_at: str | None
+
+
+class Service(WireModel):
+    """A service as it is now. Every key is always present."""
+
+    id: str
+    deployment_id: str
+    version_id: str
+    status: ServiceWord
+    port: int
+    created_at: str
+    updated_at: str
+    sandbox_id: str | None
+    process_id: int | None
+    public_url: str | None
+    readiness_status: Readiness
+    failure_reason: str | None
+    started_at: str | None
+    stopped_at: str | None
+    idempotency_key: str | None
+
+
+class ServiceUrl(WireModel):
+    """Where a service answers."""
+
+    service_id: str
+    status: ServiceWord
+    public_url: str | None
+    port: int
+
+
+class LogEvent(WireModel):
+    """One line of a log, or one thing that happened."""
+
+    id: str
+    deployment_id: str
+    version_id: str
+    run_id: str | None
+    service_instance_id: str | None
+    sandbox_id: str | None
+    process_id: int | None
+    level: Literal["trace", "debug", "info", "warn", "error"]
+    source: Literal["lifecycle", "readiness", "stderr", "stdout", "system"]
+    event_type: str
+    message: str
+    metadata: dict[str, Json]
+    created_at: str
+
+
+class LogPage(WireModel):
+    """Some events of a log, and the cursor after them."""
+
+    events: list[LogEvent]
+    offset: int
+    limit: int
+    has_more: bool
+    next_cursor: str
+
+
+class Outputs(WireModel):
+    """What a run left."""
+
+    run_id: str
+    output_manifest: dict[str, Json]
+    outputs: list[Json]
+
+
+class DeploymentPage(WireModel):
+    """A page of deployments, in the file's order."""
+
+    items: list[Deployment]
+    next_cursor: str | None
+
+
+class VersionPage(WireModel):
+    """A page of versions, the latest first."""
+
+    items: list[Version]
+    next_cursor: str | None
+
+
+class RunsPage(WireModel):
+    """A page of runs, newest first."""
+
+    items: list[Run]
+    next_cursor: str | None
+
+
+class ServicePage(WireModel):
+    """A page of services, newest first."""
+
+    items: list[Service]
+    next_cursor: str | None
