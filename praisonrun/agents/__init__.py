@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .catalog import Catalog
-from .launch import argv, child_env, install_argv, missing_env, preflight, program
+from .environment import child_env, missing_env
+from .launch import argv, install_argv, preflight, program
 
 __all__ = [
     "Catalog",

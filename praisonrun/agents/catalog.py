@@ -12,8 +12,8 @@ from pathlib import Path
 from ..core.errors import ConfigError, Invalid, PraisonrunError, reason
 from ..core.model import Agent
 from ..core.once_per_tick import Turn
-from . import crew, crewtexts, document, files, frameworks, inline, reading
-from .crewtexts import CrewTexts, remember
+from . import crew, document, files, frameworks, reading
+from .crew import CrewTexts, remember
 from .document import Document
 from .files import Identity, Place
 
@@ -98,8 +98,8 @@ class Catalog:
 
     def from_text(self, text: str, framework: str | None = None, agent: str | None = None) -> Agent:
         """Return an agent of a file that a submit brings along. Raises Invalid for what stands in it."""
-        digest = crewtexts.digest(text)
-        found = self._inline.get(digest) or inline.read(text, self.roots[0])
+        digest = crew.digest(text)
+        found = self._inline.get(digest) or document.read_inline(text, self.roots[0])
         remember(self._inline, digest, found)  # one object for each text: the store knows agents by object
         self._keep_crews(found)
         return self._pick(found, agent, framework)
@@ -130,7 +130,7 @@ class Catalog:
 
     def _first(self, folder: str) -> Document:
         if self.file is None:
-            return Document({"hello": builtin(folder)}, "hello", "")
+            return document.builtin(folder)
         text, self._identity = files.read(self.file, self.shown)
         self._settle(self._identity)
         return self._parsed(text, self.file, self.shown)
@@ -205,18 +205,6 @@ class Catalog:
     def _keep_crews(self, found: Document) -> None:
         if any(agent.crew for agent in found.agents.values()):
             self._texts.keep(found.text)
-
-
-def builtin(folder: str) -> Agent:
-    """Return `hello`, the agent of a server without an agents file, which runs in `folder`."""
-    return Agent(
-        name="hello",
-        file="",
-        command=("{python}", "-m", "praisonrun.demo"),
-        cwd=os.path.abspath(folder) if folder else "",  # noqa: PTH100
-        timeout=60.0,
-        description="The built-in demo: counts the words of the prompt and shows progress",
-    )
 
 
 def _same_file(path: str, other: Path) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..core.errors import Invalid
 from ..core.model import Agent, Mode
-from . import launch
+from . import environment, launch
 from .catalog import Catalog
 
 _VARIABLE = re.compile(r"\$\{?[A-Za-z_]\w*\}?")
@@ -58,7 +58,7 @@ def check(file: Path | None, environ: Mapping[str, str]) -> Report:
 def check_agent(agent: Agent, environ: Mapping[str, str]) -> AgentReport:
     """Return how one agent would fare with this environment."""
     path, problem = None, None
-    missing = tuple(launch.missing_env(agent, environ, {}))
+    missing = tuple(environment.missing_env(agent, environ, {}))
     try:
         path = launch.program(agent, environ)
         launch.preflight(agent, "", environ, dict.fromkeys(missing, "given"))

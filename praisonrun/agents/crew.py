@@ -1,21 +1,35 @@
-"""Files that a framework executes as a whole: how they are recognised and read."""
+"""Files that a framework executes as a whole: how they are recognised, read, and kept for the runs.
+
+A run keeps the version of a crew that it was submitted with, so the text is copied when it is submitted.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import re
+import time
+from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
+from ..core.errors import ConfigError
 from ..core.model import Agent, Crew
-from . import reading
+from . import files, reading
 from .entry import Shared
-from .yamltext import Node
+from .nodes import Node
 
 DEFAULT_FRAMEWORK = "praisonai"
+KEPT = 64
+"""Texts, and files, that are remembered between submits."""
+DRIVER = Path(__file__).parent / "crew_driver.py"
+"""The script that runs a crew under its framework's interpreter."""
 _ROLE_KEYS = frozenset({"role", "goal", "backstory", "tasks", "instructions"})
 _ENTRY_KEYS = frozenset({"command", "use", "mode"})
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 def is_crew(root: Node) -> bool:
@@ -30,9 +44,9 @@ def is_crew(root: Node) -> bool:
 
 
 def read(root: Node, text: str, file: Path) -> Agent:
-    """Return the one agent of a crew file; what the framework alone understands is not looked at.
+    """Return the one agent of a crew file. Keys of the framework's own are not checked.
 
-    Its framework is empty where the file names none; see `bound`.
+    The framework is empty if the file names none; see `bound`.
     """
     pairs = root.pairs or {}
     named = reading.text(pairs["framework"], "framework") if "framework" in pairs else None
@@ -40,7 +54,7 @@ def read(root: Node, text: str, file: Path) -> Agent:
     topic = pairs.get("input", pairs.get("topic"))
     crew = Crew(
         framework=(named or "").strip().lower(),
-        source_sha256=hashlib.sha256(text.encode()).hexdigest(),
+        source_sha256=digest(text),
         topic=topic.scalar.text if topic is not None and topic.scalar is not None else None,
         python=python,
     )
@@ -48,7 +62,7 @@ def read(root: Node, text: str, file: Path) -> Agent:
 
 
 def bound(agent: Agent, framework: str | None, python: str | None, shared: Shared) -> Agent:
-    """Return a crew's agent with what its file left open; any other agent as it is.
+    """Return a crew's agent with what its file left open; any other agent unchanged.
 
     The file's own words win: the clients of the jobs dialect always send a framework.
     """
@@ -65,15 +79,86 @@ def bound(agent: Agent, framework: str | None, python: str | None, shared: Share
 
 
 def name_of(file: Path) -> str:
-    """Return an agent's name made of a file's name."""
+    """Return the name of an agent, made from the name of its file."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem).strip("-._")[:100] or "crew"
 
 
 def interpreter(node: Node, file: Path) -> str:
-    """Return the absolute path that `python:` names; a bare command is left for PATH."""
+    """Return the absolute path that `python:` names; a bare command stays as it is, to be found on PATH."""
     named = reading.text(node, "python")
     if not named:
         raise node.fault("`python` must name an interpreter, such as ~/.venvs/crew/bin/python")
     if "/" not in named and not named.startswith("~"):
         return named
     return os.path.normpath(file.parent / Path(named).expanduser())
+
+
+class CrewTexts:
+    """The texts of the crews seen last, by digest."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, str] = OrderedDict()
+
+    def keep(self, text: str) -> None:
+        """Remember a text."""
+        remember(self._kept, digest(text), text)
+
+    def copy(self, agent: Agent, directory: Path) -> Path:
+        """Write the text of an agent's crew to its `copy_path` once, with mode 0600, and return the path.
+
+        Raises ConfigError when the text is no longer known, OSError when it cannot be written.
+        """
+        path = copy_path(agent, directory)
+        if not path.exists():
+            assert agent.crew is not None
+            _write(path, self._text(agent, agent.crew.source_sha256).encode())
+        return path
+
+    def _text(self, agent: Agent, sha256: str) -> str:
+        if sha256 in self._kept:
+            return self._kept[sha256]
+        text, _ = files.read(Path(agent.file), Path(agent.file).name)
+        if digest(text) != sha256:
+            raise ConfigError(f"crew {agent.name}: the version that was submitted is gone; submit it again")
+        return text
+
+
+def copy_path(agent: Agent, directory: Path) -> Path:
+    """Return where a directory keeps the copy of a crew's text: `<sha256>.yaml`."""
+    assert agent.crew is not None
+    return directory / f"{agent.crew.source_sha256}.yaml"
+
+
+def driver_copy(directory: Path) -> Path:
+    """Copy DRIVER to a directory once, and return the path: foreign interpreters cannot read our package."""
+    text = DRIVER.read_bytes()
+    path = directory / f"driver-{hashlib.sha256(text).hexdigest()[:16]}.py"
+    if not path.exists():
+        _write(path, text)
+    return path
+
+
+def digest(text: str) -> str:
+    """Return the SHA-256 of a text: 64 hex digits."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def remember(kept: OrderedDict[K, V], key: K, value: V) -> None:
+    """Put a value last, and forget the first beyond KEPT."""
+    kept[key] = value
+    kept.move_to_end(key)
+    while len(kept) > KEPT:
+        kept.popitem(last=False)
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    part = path.with_suffix(f".{os.getpid()}.{time.monotonic_ns()}.part")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise

@@ -1,16 +1,24 @@
-"""A whole file becomes agents: either entries under `agents:`, or one crew that a framework executes."""
+"""A whole file becomes agents: entries under `agents:`, or one crew that a framework executes.
+
+A file that a submit brings along is read like any other; its agents run in the first root."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..core.errors import ConfigError, Invalid
 from ..core.model import Agent
-from . import crew, entry, reading
-from .yamltext import Node, parse
+from . import crew, entry, files, reading
+from .nodes import Node
+from .yamltext import parse
 
 AGENT_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+INLINE = "agent_yaml"
+NOWHERE = f"/dev/null/{INLINE}"
+"""Stands for the file of an inline agent. No file can lie there, so its entry is never read again."""
 _TOP = ("default", "agents", "env", "env_pass", "env_required", "python")
 
 
@@ -42,6 +50,38 @@ def read(text: str, file: Path, shown: str) -> Document:
         agent = crew.read(root, text, file)
         return Document({agent.name: agent}, agent.name, text, agent.crew.python if agent.crew else None)
     return _entries(root, text, file)
+
+
+def read_inline(text: str, root: Path) -> Document:
+    """Return what the file of a submit offers. Raises Invalid with `agent_yaml:line:column`.
+
+    Literal env values are rejected: a run needs them when it starts, and they are never stored.
+    """
+    try:
+        if len(text.encode("utf-8", "replace")) > files.MAX_BYTES:
+            raise ConfigError(f"larger than {files.MAX_BYTES // 1024} KiB", place=INLINE)
+        found = read(text, root / INLINE, INLINE)
+        if found.shared.env or any(agent.env for agent in found.agents.values()):
+            raise ConfigError(
+                "`env` must be sent as the submit's `envs`, which are never stored", place=INLINE
+            )
+    except ConfigError as error:
+        raise Invalid(error.message, field=INLINE) from None
+    agents = {name: replace(agent, file=NOWHERE) for name, agent in found.agents.items()}
+    return replace(found, agents=agents)
+
+
+def builtin(folder: str) -> Document:
+    """Return what a server without an agents file offers: `hello`, which runs in `folder`."""
+    hello = Agent(
+        name="hello",
+        file="",
+        command=("{python}", "-m", "praisonrun.demo"),
+        cwd=os.path.abspath(folder) if folder else "",  # noqa: PTH100
+        timeout=60.0,
+        description="The built-in demo: counts the words of the prompt and shows progress",
+    )
+    return Document({hello.name: hello}, hello.name, "")
 
 
 def _entries(root: Node, text: str, file: Path) -> Document:

@@ -9,8 +9,8 @@ from typing import Any
 
 from ..core.model import Agent, Mode, Readiness, Retain
 from ..journal.formats import FORMATS
-from . import envnames, placeholders, reading
-from .yamltext import Node
+from . import arguments, environment, reading
+from .nodes import Node
 
 YEAR = 366 * 24 * 3600.0
 _NEVER: Mapping[str, str] = {
@@ -76,13 +76,13 @@ _RETAIN: Mapping[str, Callable[[Node, str], Any]] = {
     "seconds": reading.whole(1, int(YEAR)),
 }
 READERS: Mapping[str, Callable[[Node, str], Any]] = {
-    "command": reading.argv,
+    "command": arguments.argv,
     "mode": _mode,
     "prompt": reading.one_of("stdin", "arg", "none"),
     "cwd": reading.text,
-    "env": envnames.literals,
-    "env_pass": envnames.globs,
-    "env_required": envnames.names,
+    "env": environment.literals,
+    "env_pass": environment.globs,
+    "env_required": environment.names,
     "timeout": reading.seconds(0.1, YEAR, off=True),
     "idle_timeout": reading.seconds(0.1, YEAR, off=True),
     "grace": reading.seconds(0, 3600),
@@ -92,7 +92,7 @@ READERS: Mapping[str, Callable[[Node, str], Any]] = {
     "priority": reading.whole(-1_000_000, 1_000_000),
     "format": reading.one_of(*sorted(FORMATS)),
     "files": reading.boolean,
-    "install": reading.argv,
+    "install": arguments.argv,
     "outputs": reading.outputs,
     "description": reading.text,
     "metadata": reading.json_mapping,
@@ -145,10 +145,10 @@ def _inherited(values: Mapping[str, Any], shared: Shared) -> dict[str, Any]:
 
 def _check_together(node: Node, values: Mapping[str, Any], *, service: bool) -> None:
     pairs = node.pairs or {}
-    allowed = placeholders.NAMES - ({"prompt"} if service else {"port"})
-    placeholders.check(pairs["command"], "command", values["command"], allowed)
+    allowed = arguments.NAMES - ({"prompt"} if service else {"port"})
+    arguments.check(pairs["command"], "command", values["command"], allowed)
     if "install" in pairs:
-        placeholders.check(pairs["install"], "install", values["install"], frozenset({"python"}))
+        arguments.check(pairs["install"], "install", values["install"], frozenset({"python"}))
     for key in _SERVICE_ONLY:
         if key in pairs and not service:
             raise node.keys[key].fault(
@@ -163,7 +163,7 @@ def _check_together(node: Node, values: Mapping[str, Any], *, service: bool) -> 
 
 
 def _check_prompt(node: Node, values: Mapping[str, Any], *, service: bool) -> None:
-    element = "prompt" in placeholders.used(values["command"])
+    element = "prompt" in arguments.used(values["command"])
     if service and values["prompt"] != "none":
         raise node.fault("a service gets no prompt; remove `prompt`")
     if values["prompt"] == "arg" and not element:
@@ -176,7 +176,7 @@ def _check_prompt(node: Node, values: Mapping[str, Any], *, service: bool) -> No
 
 def _service(node: Node, values: dict[str, Any]) -> dict[str, Any]:
     """Fill what a service has and a run has not: no time limit, a port, a readiness that fits it."""
-    port = values.get("port", 0 if "port" in placeholders.used(values["command"]) else None)
+    port = values.get("port", 0 if "port" in arguments.used(values["command"]) else None)
     ready = values.get("readiness", Readiness(type="timeout" if port is None else "tcp"))
     if port is None and ready.type != "timeout":
         raise node.keys["readiness"].fault(f"`readiness: {ready.type}` needs a `port`; add port: auto")
@@ -186,7 +186,7 @@ def _service(node: Node, values: dict[str, Any]) -> dict[str, Any]:
 def _prompt(command: tuple[str, ...], *, service: bool) -> str:
     if service:
         return "none"
-    return "arg" if "prompt" in placeholders.used(command) else "stdin"
+    return "arg" if "prompt" in arguments.used(command) else "stdin"
 
 
 def union(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:

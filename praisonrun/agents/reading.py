@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 from ..core.errors import ConfigError
 from ..core.model import Json
-from .yamltext import Node
+from .nodes import Node
 
 
 def text(node: Node, key: str) -> str:
@@ -74,18 +74,6 @@ def one_of(*words: str) -> Callable[[Node, str], str]:
 def texts(node: Node, key: str) -> tuple[str, ...]:
     """Return a list of texts."""
     return tuple(text(item, key) for item in items(node, key, "a list of texts"))
-
-
-def argv(node: Node, key: str) -> tuple[str, ...]:
-    """Return a program and its arguments; numbers stand as they are written."""
-    if node.scalar is not None and isinstance(node.scalar.value, str):
-        raise node.fault(
-            f"`{key}` must be a list, never a shell line: [program, argument]; for a shell [sh, -c, '…']"
-        )
-    found = tuple(_argument(item, key) for item in items(node, key, "a list: [program, argument]"))
-    if not found or not found[0]:
-        raise node.fault(f"`{key}` must begin with a program")
-    return found
 
 
 def outputs(node: Node, key: str) -> tuple[str, ...]:
@@ -156,12 +144,6 @@ def _scalar(node: Node, key: str, wanted: str) -> str | int | float | bool | Non
     if node.scalar is None or node.scalar.tag in ("timestamp", "base60", "octal"):
         raise wrong(node, key, wanted)
     return node.scalar.value
-
-
-def _argument(node: Node, key: str) -> str:
-    if node.scalar is not None and node.scalar.tag in ("int", "float"):
-        return node.scalar.text
-    return text(node, key)
 
 
 def _clean(node: Node, key: str, value: str) -> str:

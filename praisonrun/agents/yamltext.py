@@ -9,13 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from ..core.errors import ConfigError
-from .scalars import Scalar, tag_of, value_of
+from .nodes import Node, Scalar, tag_of, value_of
 
 if TYPE_CHECKING:
     from yaml.error import Mark
@@ -43,40 +42,6 @@ _HINTS = (
     ("could not find expected ':'", "write `key: value`, with a space after the colon"),
     ("did not find expected key", "check the indentation"),
 )
-
-
-@dataclass(slots=True, eq=False)
-class Node:
-    """A value and its place: `scalar` for a plain value, else `items` or `pairs`."""
-
-    file: str
-    line: int
-    """1-based."""
-    column: int
-    """1-based, in characters."""
-    scalar: Scalar | None = None
-    items: list[Node] | None = None
-    pairs: dict[str, Node] | None = None
-    keys: dict[str, Node] = field(default_factory=dict)
-    """The places of the keys of `pairs`."""
-
-    @property
-    def place(self) -> str:
-        """`file:line:column`."""
-        return f"{self.file}:{self.line}:{self.column}"
-
-    @property
-    def kind(self) -> str:
-        """What stands here, in words: `a list`, `the number 5`, …"""
-        if self.pairs is not None:
-            return "a mapping"
-        if self.items is not None:
-            return "a list"
-        return str(self.scalar)
-
-    def fault(self, message: str) -> ConfigError:
-        """Return an error that names this place."""
-        return ConfigError(message, place=self.place)
 
 
 def parse(text: str, file: str) -> Node | None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from ..agents import argv, child_env, install_argv
-from ..agents.launch import DRIVER
+from ..agents.environment import STRING_LIMIT
 from ..core.lifecycle import may_keep_scratch
 from ..core.model import Agent, Json, Run
 from ..files.run_files import RunDir
@@ -24,8 +22,6 @@ RESULT_CAP = 8 * 1024 * 1024
 """Bytes that an agent may leave at PRAISONRUN_RESULT_PATH."""
 INSTALL_TIMEOUT = 3600.0
 """Seconds that an install command may take; the run's own timeout begins after it."""
-ENV_LIMIT = 131_071
-"""Bytes that one environment string, name and value, may hold on Linux."""
 
 
 def spec(
@@ -73,22 +69,7 @@ def crew_files(rundir: RunDir) -> Path:
     return rundir.root / "crews"
 
 
-def _driver(directory: Path) -> Path:
-    """Return a copy of the script that runs crews: a foreign interpreter cannot look into our package."""
-    text = DRIVER.read_bytes()
-    copy = directory / f"driver-{hashlib.sha256(text).hexdigest()[:16]}.py"
-    if not copy.exists():
-        partial = copy.with_suffix(f".{os.getpid()}")
-        partial.write_bytes(text)
-        partial.replace(copy)
-    return copy
-
-
 def _argv(run: Run, agent: Agent, rundir: RunDir, environ: Mapping[str, str]) -> list[str]:
-    file = driver = None
-    if agent.crew is not None:
-        file = crew_files(rundir) / f"{agent.crew.source_sha256}.yaml"
-        driver = _driver(crew_files(rundir))
     return argv(
         agent,
         prompt=run.prompt,
@@ -96,8 +77,7 @@ def _argv(run: Run, agent: Agent, rundir: RunDir, environ: Mapping[str, str]) ->
         session_id=run.session_id,
         port=run.port,
         environ=environ,
-        crew_file=file,
-        crew_driver=driver,
+        crews=crew_files(rundir),
     )
 
 
@@ -109,7 +89,7 @@ def _ours(run: Run, folder: str | None) -> dict[str, str]:
     }
     if run.port is not None:
         names["PORT"] = str(run.port)
-    if run.input_env and run.input and len(run.input_env) + len(run.input.encode()) + 1 <= ENV_LIMIT:
+    if run.input_env and run.input and len(run.input_env) + len(run.input.encode()) + 1 <= STRING_LIMIT:
         names[run.input_env] = run.input
     if run.session_id is not None:
         names["PRAISONRUN_SESSION_ID"] = run.session_id

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from praisonrun.agents import Catalog, crewtexts, document
+from praisonrun.agents import Catalog, crew, document
 from praisonrun.core.errors import BadRequest, ConfigError, Invalid
 
 CREW = """\
@@ -190,11 +190,11 @@ def test_a_file_of_a_submit_is_read_again_when_it_changes(tmp_path: Path) -> Non
 
 def test_remembered_files_are_bounded(tmp_path: Path) -> None:
     catalog = Catalog(None, [tmp_path], {})
-    for number in range(crewtexts.KEPT + 10):
+    for number in range(crew.KEPT + 10):
         file = write(tmp_path / f"{number}.yaml", CREW)
         os.utime(file, ns=(10**18, 10**18))
         catalog.from_file(file.name)
-    assert len(catalog._read) == crewtexts.KEPT
+    assert len(catalog._read) == crew.KEPT
 
 
 def test_literal_env_values_are_those_of_now(tmp_path: Path) -> None:

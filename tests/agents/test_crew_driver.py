@@ -23,7 +23,7 @@ from pathlib import Path
 import pytest
 
 from praisonrun.agents import Catalog, argv, child_env
-from praisonrun.agents.launch import DRIVER
+from praisonrun.agents.crew import DRIVER
 
 from ..rigs.places import TESTS
 
@@ -216,14 +216,16 @@ def test_a_real_crew_gives_its_answer(tmp_path: Path, model_server: str) -> None
     (tmp_path / "crew.yaml").write_text(f"python: {python}\n{CREW}")
     catalog = Catalog(None, [tmp_path], os.environ)
     agent = catalog.from_file("crew.yaml", "praisonai")
-    copy = catalog.crew_copy(agent, tmp_path / "crews")
+    catalog.crew_copy(agent, tmp_path / "crews")
     environ = child_env(
         agent,
         os.environ,
         {"OPENAI_BASE_URL": f"{model_server}/v1", "OPENAI_API_KEY": "none"},
         {"PRAISONRUN_RESULT_PATH": str(tmp_path / "result.json")},
     )
-    asked = argv(agent, prompt="", run_id="r", session_id=None, port=None, environ=environ, crew_file=copy)
+    asked = argv(
+        agent, prompt="", run_id="r", session_id=None, port=None, environ=environ, crews=tmp_path / "crews"
+    )
     done = subprocess.run(
         asked, input="cats & dogs", capture_output=True, text=True, env=environ, cwd=tmp_path
     )

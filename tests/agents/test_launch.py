@@ -12,8 +12,8 @@ import pytest
 
 from praisonrun.agents import Catalog, argv, child_env, install_argv, missing_env, preflight, program
 from praisonrun.agents.check import check
+from praisonrun.agents.environment import ENVS_LIMIT, STRING_LIMIT
 from praisonrun.agents.frameworks import resolve
-from praisonrun.agents.launch import ARGUMENT_LIMIT, ENVS_LIMIT
 from praisonrun.core.errors import ConfigError, Invalid
 from praisonrun.core.model import Agent, Crew
 
@@ -91,12 +91,12 @@ def test_a_missing_program_is_invalid_before_anything_runs(tmp_path: Path) -> No
 
 def test_a_prompt_must_fit_its_argument(tmp_path: Path) -> None:
     found = agent(tmp_path, "{python}", "{prompt}", prompt="arg")
-    assert len(filled(found, {}, prompt="x" * ARGUMENT_LIMIT)[1]) == ARGUMENT_LIMIT
+    assert len(filled(found, {}, prompt="x" * STRING_LIMIT)[1]) == STRING_LIMIT
     with pytest.raises(Invalid, match="131072 bytes does not fit an argument") as caught:
-        preflight(found, "x" * (ARGUMENT_LIMIT + 1), {}, {})
+        preflight(found, "x" * (STRING_LIMIT + 1), {}, {})
     assert caught.value.field == "prompt"
     with pytest.raises(Invalid, match="131072 bytes"):
-        filled(found, {}, prompt="é" * ((ARGUMENT_LIMIT + 1) // 2))
+        filled(found, {}, prompt="é" * ((STRING_LIMIT + 1) // 2))
 
 
 def test_envs_must_fit_an_environment(tmp_path: Path) -> None:
@@ -231,11 +231,11 @@ def test_an_unknown_framework_is_named() -> None:
 def test_a_crew_is_the_driver_under_the_frameworks_interpreter(tmp_path: Path, foreign: Path) -> None:
     found = agent(tmp_path, crew=Crew("praisonai", "0", python=str(foreign)))
     command = argv(
-        found, prompt="x", run_id="r", session_id=None, port=None, environ={}, crew_file=tmp_path / "c.yaml"
+        found, prompt="x", run_id="r", session_id=None, port=None, environ={}, crews=tmp_path / "crews"
     )
     assert command[0] == str(foreign)
     assert os.path.isfile(command[1])
-    assert command[2:] == [str(tmp_path / "c.yaml"), "--framework", "praisonai"]
+    assert command[2:] == [str(tmp_path / "crews" / "0.yaml"), "--framework", "praisonai"]
 
 
 def test_check_tells_what_is_missing(tmp_path: Path) -> None:

@@ -1,16 +1,28 @@
-"""`{prompt}` and its like: they fill whole elements of a command, and nothing else."""
+"""A program and its arguments; placeholders such as `{prompt}` fill whole elements."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 
-from .reading import did_you_mean, items
-from .yamltext import Node
+from .nodes import Node
+from .reading import did_you_mean, items, text
 
 NAMES = frozenset({"prompt", "port", "session_id", "run_id", "python"})
 _WHOLE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _INSIDE = re.compile(r"\{(" + "|".join(sorted(NAMES)) + r")\}")
+
+
+def argv(node: Node, key: str) -> tuple[str, ...]:
+    """Return a program and its arguments; numbers stand as they are written."""
+    if node.scalar is not None and isinstance(node.scalar.value, str):
+        raise node.fault(
+            f"`{key}` must be a list, never a shell line: [program, argument]; for a shell [sh, -c, '…']"
+        )
+    found = tuple(_argument(item, key) for item in items(node, key, "a list: [program, argument]"))
+    if not found or not found[0]:
+        raise node.fault(f"`{key}` must begin with a program")
+    return found
 
 
 def check(node: Node, key: str, command: Sequence[str], allowed: frozenset[str] = NAMES) -> None:
@@ -48,3 +60,9 @@ def _check_whole(item: Node, key: str, name: str, allowed: frozenset[str], *, fi
         raise item.fault(f"{{{name}}} has no meaning in `{key}` here; known are {known}")
     if first and name != "python":
         raise item.fault(f"`{key}` must begin with a program, not {{{name}}}")
+
+
+def _argument(node: Node, key: str) -> str:
+    if node.scalar is not None and node.scalar.tag in ("int", "float"):
+        return node.scalar.text
+    return text(node, key)

@@ -1,12 +1,14 @@
-"""What a plain YAML value is: its text as written, its tag and its value. Pure."""
+"""The tree of a YAML text: every value knows its place. Pure."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import yaml
+
+from ..core.errors import ConfigError
 
 _CORE = "tag:yaml.org,2002:"
 _TAGS = frozenset({"str", "int", "float", "bool", "null"})
@@ -43,6 +45,40 @@ class Scalar:
             case "octal":
                 return f"`{self.text}`, which YAML reads as an octal number"
         return f"the text {self.text[:60]!r}"
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """A value and its place: `scalar` for a plain value, else `items` or `pairs`."""
+
+    file: str
+    line: int
+    """1-based."""
+    column: int
+    """1-based, in characters."""
+    scalar: Scalar | None = None
+    items: list[Node] | None = None
+    pairs: dict[str, Node] | None = None
+    keys: dict[str, Node] = field(default_factory=dict)
+    """The places of the keys of `pairs`."""
+
+    @property
+    def place(self) -> str:
+        """`file:line:column`."""
+        return f"{self.file}:{self.line}:{self.column}"
+
+    @property
+    def kind(self) -> str:
+        """What stands here, in words: `a list`, `the number 5`, …"""
+        if self.pairs is not None:
+            return "a mapping"
+        if self.items is not None:
+            return "a list"
+        return str(self.scalar)
+
+    def fault(self, message: str) -> ConfigError:
+        """Return an error that names this place."""
+        return ConfigError(message, place=self.place)
 
 
 def tag_of(text: str, tag: str | None, implicit: tuple[bool, bool]) -> str:
