@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -108,18 +108,28 @@ async def test_a_page_s_preflight_carries_none_and_learns_nothing() -> None:
     assert (await ask(guarded, [*OWN, (b"content-length", b"99999999")], "POST"))[0] == 401  # before its body
 
 
-def test_it_is_compared_in_constant_time() -> None:
-    token, wrong = Token(TOKEN), [b"Bearer " + b"x" * 28, b"Bearer " + TOKEN.encode()[:-1] + b"x", b"Bearer "]
+@pytest.mark.parametrize(
+    "given", [given for given in WRONG.values() if given is not None] + ["Bearer " + "x" * 9999]
+)
+def test_every_wrong_token_is_compared_by_compare_digest(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    compared: list[tuple[int, int]] = []
 
-    def took(given: bytes) -> float:
-        started = time.perf_counter()
-        for _ in range(300):
-            token.admits(given)
-        return time.perf_counter() - started
+    def seen(one: bytes, two: bytes) -> bool:
+        compared.append((len(one), len(two)))
+        return hmac.compare_digest(one, two)
 
-    times = [min(took(given) for _ in range(20)) for given in wrong]
-    assert max(times) < 2 * min(times)
-    assert not hasattr(token, "__dict__")
+    monkeypatch.setattr("praisonrun.web.token.compare_digest", seen)
+    assert not Token(TOKEN).admits(given.encode())
+    assert compared == [(32, 32)]  # digests: whatever the length of the token that was given
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_that_comparison_alone_decides(monkeypatch: pytest.MonkeyPatch, same: bool) -> None:
+    token = Token(TOKEN)
+    monkeypatch.setattr("praisonrun.web.token.compare_digest", lambda _one, _two: same)
+    assert token.admits(f"Bearer {TOKEN}".encode()) is same
+    assert token.admits(b"Bearer another") is same
+    assert not hasattr(token, "__dict__")  # the token itself is nowhere
 
 
 FILES = [
