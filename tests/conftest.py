@@ -11,7 +11,7 @@ import pytest
 from praisonrun.engine.engine import Engine
 from praisonrun.store import Store
 
-from .rigs import canonical_rig
+from .rigs import veryfront_rig
 from .rigs.harness import AGENTS, Server, engine_in
 from .rigs.wire_rig import Api, house
 
@@ -80,7 +80,7 @@ def api(shared: Server) -> Iterator[Api]:
 @pytest.fixture(scope="session")
 def canonical(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One real server for all tests of the canonical dialect that only talk to it."""
-    yield from canonical_rig.house(tmp_path_factory.mktemp("canonical"))
+    yield from house(tmp_path_factory.mktemp("canonical"), veryfront_rig.AGENTS)
 
 
 @pytest.fixture

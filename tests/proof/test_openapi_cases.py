@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ..rigs.cases_rig import AGENTS, tried
+from ..rigs.openapi_rig import AGENTS, tried
 from .world import World, seed
 
 SECONDS = int(os.environ.get("PRAISONRUN_CASES") or 170)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, cast
 
 import anyio
@@ -24,6 +25,12 @@ from .harness import AGENTS, Json, Server, Sse
 
 RUNS = "/api/v1/runs"
 FINAL = ("result", "error", "cancelled")
+STATUS_KEYS = {
+    "job_id", "status", "progress", "created_at", "started_at", "completed_at", "agent_id", "run_id",
+    "session_id", "error", "retry_after",
+    "agent", "exit_code", "timeout", "attempt", "metadata", "failure", "retry_of", "parent", "root",
+}  # fmt: skip
+"""The keys of a status object."""
 MORE_AGENTS = """
   cat:   {command: [/bin/cat], files: false}
   said:  {command: [/bin/cat], format: jsonl, files: false}
@@ -149,6 +156,17 @@ class Api(httpx2.Client):
         raise AssertionError(f"{text!r} is not in {seen!r}")
 
 
+def keyed(api: Api, key: str | None, **body: Json) -> httpx2.Response:
+    """Submit a run with an idempotency key and return the answer."""
+    headers = {} if key is None else {"Idempotency-Key": key}
+    return api.post(RUNS, json={"prompt": "x", "agent": "quick", **body}, headers=headers)
+
+
+def raw(api: Api, run_id: str, **headers: str) -> bytes:
+    """Return all bytes of a run's stream."""
+    return api.get(f"{RUNS}/{run_id}/stream", headers=headers).content
+
+
 def app_of(*objects: object) -> ASGIApp:
     """Return an app of the operations that some objects serve, without an edge."""
     return Starlette(routes=routes(operations(*objects)), exception_handlers=handlers())
@@ -207,10 +225,10 @@ class Call:
         self._sent.close()
 
 
-def house(home: Any) -> Iterator[Server]:
-    """Run a real server in a directory, with all agents of the tests, killed with all that it runs."""
+def house(home: Path, agents: str = WIRE_AGENTS) -> Iterator[Server]:
+    """Run a real server of some agents in a directory, killed with all that it runs."""
     file = home / "agents.yaml"
-    file.write_text(WIRE_AGENTS)
+    file.write_text(agents)
     with Server(home, file, "--concurrency", "16") as server:
         server.start()
         yield server

@@ -33,8 +33,8 @@ from praisonrun.engine.engine import Choice, Engine, Submit
 from praisonrun.services import readiness as services
 from praisonrun.services.probes import Probe, free_port, probe
 
-from ..rigs.deployments_rig import BASE, Client
 from ..rigs.harness import Json, Server, alive, ran, submit
+from ..rigs.nullspace_rig import BASE, Client
 from ..rigs.places import PROGRAMS
 
 SERVICE = f'"{{python}}", {PROGRAMS / "service.py"}'

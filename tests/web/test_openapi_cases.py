@@ -8,8 +8,8 @@ import pytest
 
 from praisonrun.web.openapi import document
 
-from ..rigs.cases_rig import AGENTS, BASE, TALK, tried
 from ..rigs.harness import Json, Server
+from ..rigs.openapi_rig import AGENTS, BASE, TALK, tried
 from ..rigs.wire_rig import RUNS, Api, table
 
 pytestmark = pytest.mark.scorecard(30)

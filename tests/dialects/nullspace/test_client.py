@@ -14,8 +14,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from ...rigs.deployments_rig import house
 from ...rigs.harness import Json, Server
+from ...rigs.wire_rig import house
 
 pytestmark = pytest.mark.clients
 AGENTS = """

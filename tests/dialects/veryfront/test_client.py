@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from ...rigs.canonical_rig import SCHEMAS, WORDS, house, states
 from ...rigs.harness import Json, Server
 from ...rigs.places import DATA
+from ...rigs.veryfront_rig import AGENTS, SCHEMAS, WORDS, states
+from ...rigs.wire_rig import house
 
 PACKAGE = os.environ.get("PRAISONRUN_TEST_VERYFRONT", "")
 pytestmark = [
@@ -31,7 +32,7 @@ pytestmark = [
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    yield from house(tmp_path)
+    yield from house(tmp_path, AGENTS)
 
 
 @pytest.fixture

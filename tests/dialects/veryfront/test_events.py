@@ -16,21 +16,21 @@ from praisonrun.journal.format import HEAD_SIZE, START, Frame, Kind
 from praisonrun.journal.results import Result
 from praisonrun.web.stream_limits import StreamLimits
 
-from ...rigs.canonical_rig import (
+from ...rigs.harness import Json, submit
+from ...rigs.veryfront_rig import (
+    AGENTS,
     TALK,
     agent,
     create,
     ended,
     events,
-    house,
     made,
     ran,
     streamed,
     task,
     until_said,
 )
-from ...rigs.harness import Json, submit
-from ...rigs.wire_rig import Api, Call, app_of
+from ...rigs.wire_rig import Api, Call, app_of, house
 
 NAMES = {
     "RunStarted", "Custom", "TextMessageStart", "TextMessageContent", "TextMessageEnd", "ToolCallStart",
@@ -217,7 +217,7 @@ def test_the_latest_event_of_a_live_run(canon: Api) -> None:
 @pytest.mark.scorecard(21)
 def test_a_stream_goes_on_across_a_restart_of_the_server(tmp_path: Path) -> None:
     gate = tmp_path / "gate"
-    for server in house(tmp_path):
+    for server in house(tmp_path, AGENTS):
         with server.client() as client:
             run_id = made(client, agent("until", str(gate)))
             before = streamed(client, run_id, enough=3)

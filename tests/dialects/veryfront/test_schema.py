@@ -11,7 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ...rigs.canonical_rig import (
+from ...rigs.harness import Json
+from ...rigs.veryfront_rig import (
+    AGENTS,
     PROJECT,
     SCHEMAS,
     TALK,
@@ -22,11 +24,9 @@ from ...rigs.canonical_rig import (
     faults,
     fit,
     got,
-    house,
     states,
 )
-from ...rigs.harness import Json
-from ...rigs.wire_rig import Api
+from ...rigs.wire_rig import Api, house
 
 ENDS = [name for name, word in WORDS.items() if word in ("completed", "failed", "cancelled")]
 CODES = {"lost": "lost", "failed": "exit_nonzero", "timed out": "timed_out", "unspawned": "spawn_failed"}
@@ -34,7 +34,7 @@ CODES = {"lost": "lost", "failed": "exit_nonzero", "timed out": "timed_out", "un
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Api, dict[str, str]]]:
-    for server in house(tmp_path_factory.mktemp("states")):
+    for server in house(tmp_path_factory.mktemp("states"), AGENTS):
         with Api(server.url) as client:
             yield client, states(server)
 
@@ -180,11 +180,11 @@ REQUEST = {
     "runtime_target_branch_id": UUID,
     "unknown_to_us": JSON,
 }
-AGENTS = st.sampled_from(["cat", "quick", "said"])
+NAMES = st.sampled_from(["cat", "quick", "said"])
 KINDS = {
-    "task": some({"target": AGENTS.map(lambda name: f"task:{name}")}, {**REQUEST, "config": JSON}),
+    "task": some({"target": NAMES.map(lambda name: f"task:{name}")}, {**REQUEST, "config": JSON}),
     "agent": some(
-        {"agent_id": AGENTS},
+        {"agent_id": NAMES},
         {
             **REQUEST,
             "initial_status": st.sampled_from(["pending", "running"]),

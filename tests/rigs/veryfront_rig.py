@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -70,15 +68,6 @@ def faults(schema: Json, value: Json, place: str = "") -> list[str]:
     return found
 
 
-def house(home: Path) -> Iterator[Server]:
-    """Run a real server in a directory, with all agents of the tests, killed with all that it runs."""
-    file = home / "agents.yaml"
-    file.write_text(AGENTS)
-    with Server(home, file, "--concurrency", "16") as server:
-        server.start()
-        yield server
-
-
 def fit(name: str, answer: httpx2.Response) -> Json:
     """Return the body of an answer that the client takes."""
     body = answer.json()
@@ -116,6 +105,16 @@ def create(client: httpx2.Client, body: Json) -> Json:
 def made(client: httpx2.Client, body: Json) -> str:
     """Create a run and return its id."""
     return str(create(client, body)["run"]["run_id"])
+
+
+def rejected(client: httpx2.Client, body: Json, status: int = 400) -> str:
+    """Return why a request to create a run is rejected, without a trace."""
+    before = client.get("/stats").json()["total"]
+    answer = client.post("/runs", json=body)
+    assert answer.status_code == status, answer.text
+    assert answer.json().keys() == {"error", "detail"}
+    assert client.get("/stats").json()["total"] == before
+    return str(answer.json()["detail"])
 
 
 def got(client: httpx2.Client, run_id: str) -> Json:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from .harness import Json, Server
+from .harness import Json
 from .wire_rig import Api
 
 BASE = "/v1/agent-deployments"
@@ -86,10 +84,10 @@ class Client(Api):
         self.until(run_id, text, "stream")
 
 
-def house(home: Path, agents: str = AGENTS) -> Iterator[Server]:
-    """Run a server of its own over some agents."""
-    file = home / "agents.yaml"
-    file.write_text(agents)
-    with Server(home, file, "--concurrency", "8") as server:
-        server.start()
-        yield server
+def code(answer: Json) -> tuple[int, str]:
+    """Return an error's status and code; check its form."""
+    body = answer.json()
+    assert set(body) == {"error", "code", "request_id"}
+    assert body["error"]
+    assert answer.headers["x-request-id"] == body["request_id"]
+    return answer.status_code, body["code"]

@@ -1,0 +1,214 @@
+"""What the jobs dialect shows of runs: status, result, lists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from praisonrun.core.model import Run, Status
+from praisonrun.dialects.jobs import show
+from praisonrun.engine.engine import _snapshot
+
+from ...rigs.harness import Server
+from ...rigs.wire_rig import RUNS, STATUS_KEYS, Api
+
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+RESULT_KEYS = {
+    "job_id", "status", "result", "result_url", "metrics", "created_at", "started_at", "completed_at",
+    "duration_seconds", "error",
+}  # fmt: skip
+
+
+# Status and result
+
+
+def test_a_status_has_all_its_keys_all_the_way(api: Api, tmp_path: Path) -> None:
+    run_id = api.submit("until", str(tmp_path / "gate"), session_id="s", metadata={"a": 1})
+    answer = api.get(f"{RUNS}/{run_id}")
+    assert (answer.json().keys(), answer.headers["retry-after"]) == (STATUS_KEYS, "1")
+    assert answer.json()["status"] in ("queued", "running")
+    api.until(run_id, "up")
+    live = api.status(run_id)
+    assert (live["status"], live["retry_after"], live["completed_at"], live["error"]) == (
+        "running",
+        1,
+        None,
+        None,
+    )
+    assert TIME.fullmatch(live["started_at"])
+    (tmp_path / "gate").touch()
+    done = api.ended(run_id)
+    assert done.keys() == STATUS_KEYS
+    assert "retry-after" not in api.get(f"{RUNS}/{run_id}").headers
+    assert (done["status"], done["retry_after"], done["exit_code"], done["attempt"]) == (
+        "succeeded",
+        None,
+        0,
+        1,
+    )
+    assert (done["agent"], done["agent_id"], done["run_id"], done["job_id"]) == (
+        "until",
+        "until",
+        run_id,
+        run_id,
+    )
+    assert (done["session_id"], done["metadata"], done["failure"]) == ("s", {"a": 1}, None)
+    assert TIME.fullmatch(done["completed_at"])
+    whole = {"percentage": 100.0, "current_step": None, "steps_completed": 0, "steps_total": None}
+    assert done["progress"] == whole
+
+
+def test_a_queued_run_shows_as_queued(server: Server, tmp_path: Path) -> None:
+    server.stop()
+    server.start("--concurrency", "1")
+    with Api(server.url) as api:
+        held, queued = api.submit("until", str(tmp_path / "gate")), api.submit("quick")
+        shown = api.status(queued)
+        assert shown.keys() == STATUS_KEYS
+        assert (shown["status"], shown["started_at"], shown["attempt"]) == ("queued", None, 0)
+        assert [job["job_id"] for job in api.get(f"{RUNS}?status=queued").json()["jobs"]] == [queued]
+        cancelled = api.post(f"{RUNS}/{queued}/cancel").json()
+        assert (cancelled["status"], cancelled["started_at"]) == ("cancelled", None)
+        assert [name for _, name, _ in api.events(queued)] == ["status", "cancelled", "complete", ""]
+        result = api.result(queued)
+        assert (result["result"], result["duration_seconds"], result["error"]) == (None, None, "cancelled")
+        (tmp_path / "gate").touch()
+        assert api.ended(held)["status"] == "succeeded"
+
+
+def test_progress_is_shown_while_and_after(api: Api) -> None:
+    done = api.ran("story")
+    assert done["progress"] == {
+        "percentage": 50.0, "current_step": "half", "steps_completed": 1, "steps_total": 2,
+    }  # fmt: skip
+
+
+def test_a_timed_out_run_is_failed_and_says_so(api: Api) -> None:
+    done = api.ran("short")
+    assert (done["status"], done["error"], done["failure"]) == (
+        "failed",
+        "timed out after 0.2 s",
+        "timed_out",
+    )
+
+
+def test_a_result_has_all_its_keys(api: Api) -> None:
+    run_id = api.ran("echo", "hi")["job_id"]
+    result = api.result(run_id)
+    assert result.keys() == RESULT_KEYS
+    assert (result["job_id"], result["status"], result["result"]) == (run_id, "succeeded", "got hi\n")
+    assert (result["result_url"], result["error"]) == (None, None)
+    assert {"wall_seconds", "cpu_seconds", "max_rss_bytes", "stdout_bytes"} <= result["metrics"].keys()
+    assert result["metrics"]["stdout_bytes"] == 7
+    assert result["duration_seconds"] > 0
+    for name in ("created_at", "started_at", "completed_at"):
+        assert TIME.fullmatch(result[name])
+
+
+def test_failed_and_cancelled_runs_have_a_result_too(api: Api) -> None:
+    failed = api.result(api.ran("fail")["job_id"])
+    assert (failed["status"], failed["error"], failed["result"]) == ("failed", "exited with code 7", "no\n")
+    run_id = api.submit("wait")
+    api.until(run_id, "up")
+    api.post(f"{RUNS}/{run_id}/cancel")
+    cancelled = api.result(run_id)
+    assert (cancelled["status"], cancelled["error"], cancelled["result"]) == (
+        "cancelled",
+        "cancelled",
+        "up\n",
+    )
+
+
+def test_a_result_is_what_was_left_then_what_the_format_says_then_stdout(api: Api) -> None:
+    assert api.result(api.ran("story")["job_id"])["result"] == {"answer": 42}
+    assert api.result(api.ran("left", "no JSON")["job_id"])["result"] == "no JSON"
+    assert api.result(api.ran("left", "[NaN]")["job_id"])["result"] == "[NaN]"
+    assert api.result(api.ran("jsonl", "p")["job_id"])["result"] == {"p": "p"}
+    assert api.result(api.ran("said", '{"type":"result","result":null}\n')["job_id"])["result"] is None
+
+
+def test_usage_is_part_of_the_metrics(api: Api) -> None:
+    assert api.result(api.ran("story")["job_id"])["metrics"]["usage"] == {"input_tokens": 3}
+
+
+def test_a_long_answer_shows_its_ends_and_where_the_rest_is(api: Api, tmp_path: Path) -> None:
+    lines = 200_000
+    run_id = api.ran("count", str(lines))["job_id"]
+    whole = "".join(f"line {i}\n" for i in range(lines))
+    result = api.result(run_id)
+    half = 512 * 1024
+    assert result["result"].startswith(whole[:half])
+    assert result["result"].endswith(whole[-half:])
+    assert f"{len(whole) - 2 * half} bytes omitted" in result["result"]
+    assert api.get(result["result_url"]).text == whole
+    exact = "x" * (1024 * 1024)
+    shown = api.result(api.ran("cat", exact)["job_id"])
+    assert (shown["result"], shown["result_url"]) == (exact, None)
+
+
+def test_json_that_nests_too_deep_or_holds_half_a_character_stays_readable(api: Api) -> None:
+    deep = "[" * 900 + "]" * 900
+    assert api.result(api.ran("left", deep)["job_id"])["result"] == deep
+    half = api.ran("left", '{"half": "\\ud83d", "big": 1e999}')["job_id"]
+    assert api.result(half)["result"] == {"half": "\ud83d", "big": None}
+    line = '{"type":"result","result":' + deep + "}\n"
+    done = api.ran("said", line)
+    assert (done["status"], done["failure"]) == ("failed", "no_result")
+
+
+# Lists
+
+
+def test_a_list_is_newest_first_and_in_pages(api: Api) -> None:
+    ids = [api.submit("quick", session_id="pages") for _ in range(5)]
+    first = api.get(f"{RUNS}?session_id=pages&page_size=2").json()
+    assert first.keys() == {"jobs", "total", "page", "page_size"}
+    assert (first["total"], first["page"], first["page_size"]) == (5, 1, 2)
+    assert [job["job_id"] for job in first["jobs"]] == [ids[4], ids[3]]
+    assert all(job.keys() == STATUS_KEYS for job in first["jobs"])
+    last = api.get(f"{RUNS}?session_id=pages&page_size=2&page=3").json()
+    assert [job["job_id"] for job in last["jobs"]] == [ids[0]]
+    beyond = api.get(f"{RUNS}?session_id=pages&page=1000000000").json()
+    assert (beyond["jobs"], beyond["total"]) == ([], 5)
+    assert api.get(RUNS).json()["page_size"] == 20
+
+
+def test_a_list_is_filtered(api: Api) -> None:
+    good = api.ran("quick", session_id="filters")["job_id"]
+    bad = api.ran("fail", session_id="filters")["job_id"]
+
+    def found(query: str) -> list[str]:
+        return [job["job_id"] for job in api.get(f"{RUNS}?session_id=filters&{query}").json()["jobs"]]
+
+    assert found("status=succeeded") == [good]
+    assert found("status=failed") == [bad]
+    assert found("agent=fail") == [bad]
+    assert found("agent=fail&status=succeeded") == []
+    assert found("agent=unheard-of") == []
+    assert found("unknown=1") == [bad, good]
+    assert good in [job["job_id"] for job in api.get(f"{RUNS}?status=succeeded&page_size=100").json()["jobs"]]
+
+
+def test_a_bad_status_is_a_400_that_lists_the_good_ones(api: Api) -> None:
+    answer = api.get(f"{RUNS}?status=done")
+    assert answer.status_code == 400
+    assert answer.json()["detail"] == (
+        "Invalid status: done. Valid values: ['cancelled', 'failed', 'queued', 'running', 'succeeded']"
+    )
+
+
+@pytest.mark.parametrize(
+    "query", ["page=0", "page=-1", "page=x", "page=", "page_size=0", "page_size=101", "page=1&page=2"]
+)
+def test_a_bad_page_is_a_422(api: Api, query: str) -> None:
+    answer = api.get(f"{RUNS}?{query}")
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["loc"] == [query.split("=")[0]]
+
+
+def test_a_run_that_is_claimed_but_not_begun_is_still_queued() -> None:
+    run = Run("run_x", "a", "v", 1, 1, 1, status=Status.RUNNING, started_at=1)
+    assert show.status(_snapshot(run))["status"] == "queued"
+    assert show.status(_snapshot(run))["started_at"] is None
