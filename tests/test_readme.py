@@ -111,12 +111,12 @@ def terminal(home: Path, port: int) -> Iterator[Terminal]:
         try:
             yield Terminal(shell)
         finally:
+            shell.kill()  # first: the end of this block waits for it, whatever else fails
             subprocess.run(
                 [sys.executable, "-m", "praisonrun", "stop", "--cancel"],
                 env={**os.environ, **mine},
                 check=True,
             )
-            shell.kill()
 
 
 def test_the_session_of_the_first_screen(tmp_path: Path) -> None:
