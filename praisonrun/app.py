@@ -24,9 +24,11 @@ from .engine.retention import Keep, Retention
 from .engine.scheduler import Scheduler
 from .engine.submit import Intake
 from .engine.supervisor import Supervisor
+from .engine.unused import Unused
 from .engine.viewers import Watch
 from .files.run_files import RunDir
 from .process.attempt import Spawner
+from .process.spec import crew_files
 from .services.ports import Ports
 from .services.readiness import Services
 from .store import Store
@@ -94,6 +96,7 @@ async def engine_of(
         tasks.start_soon(_keep_log_small, store)
         keep = Keep(settings.retain_days, round(settings.retain_gb * (1 << 30)))
         tasks.start_soon(Retention(store, rundir, clock.now, keep).serve)
+        tasks.start_soon(Unused(store, crew_files(rundir), catalog.names, clock.now).serve)
         tasks.start_soon(webhooks.serve, jobs_webhook.composer(engine, url(settings.host, own.port)))
         try:
             yield engine

@@ -66,6 +66,10 @@ class Catalog:
         self.reload()
         return tuple(self._bound(agent, None) for agent in self._main.agents.values())
 
+    def names(self) -> set[str]:
+        """Return the names of the agents in the main file as it was last read."""
+        return set(self._main.agents)
+
     def reload(self) -> None:
         """Read the main file again if it changed. A broken one leaves the last good version in use."""
         if self.file is not None:

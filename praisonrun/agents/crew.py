@@ -109,7 +109,9 @@ class CrewTexts:
         Raises ConfigError when the text is no longer known, OSError when it cannot be written.
         """
         path = copy_path(agent, directory)
-        if not path.exists():
+        try:
+            os.utime(path)  # a copy that was not used for long is removed
+        except FileNotFoundError:
             assert agent.crew is not None
             _write(path, self._text(agent, agent.crew.source_sha256).encode())
         return path

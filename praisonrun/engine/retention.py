@@ -1,15 +1,16 @@
-"""What is too old goes: scratch directories that were kept for a while, runs beyond an age or a total size.
+"""Retention: scratch directories go after their time, and finished runs beyond an age or a total size.
 
-Never a run that is not final. Its files go before its row: a crash in between leaves what is found again.
+The files of a run go before its row: a crash in between leaves a row, which is found again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
 import anyio
@@ -22,36 +23,41 @@ from ..store import Store
 
 log = logging.getLogger("praisonrun")
 EXPIRE_EVERY = 30.0
-"""Seconds between two looks for scratch directories whose time is over."""
+"""Seconds between two looks for scratch directories that were kept for long enough."""
 FIRST_PRUNE = 60
-"""Seconds after the start of the first such look: a start has other work."""
+"""Seconds from the start to the first look at all runs: a start has other work."""
 PRUNE_EVERY = 600.0
 """Seconds between two looks at the age and size of all runs."""
 BATCH = 100
 """Runs that go in one transaction."""
 SCAN = 500
 """Rows looked at in one go."""
+MEASURED = 20
+"""Rows whose prompts and inputs are measured in one go: reading them holds up other reads."""
 ORPHAN_AGE = 3600
-"""Seconds for which files without a row are left alone."""
-_DAY, _SECOND = 86_400_000_000, 1_000_000
+"""Seconds for which files without a row are left alone: their run may be about to be stored."""
+DAY, _SECOND = 86_400_000_000, 1_000_000
+"""Microseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """How much is kept: 0 stands for no limit."""
+    """How much is kept. 0 is no limit."""
 
     days: int = 30
     bytes: int = 2 << 30
 
     def since(self, at: int) -> int:
         """Return the time before which a run must have ended to be too old."""
-        return at - self.days * _DAY if self.days else 0
+        return at - self.days * DAY if self.days else 0
 
 
-def doomed(runs: Iterable[Run], since: int, excess: int, size: Callable[[str], int]) -> tuple[list[Run], int]:
-    """Return which of these runs go, and how much of the excess is left then.
+def prunable(
+    runs: Iterable[Run], since: int, excess: int, size: Callable[[str], int]
+) -> tuple[list[Run], int]:
+    """Return the runs to remove, and the excess of bytes that is left then.
 
-    Those that ended before `since`, and of the others the first that ended while there is an excess of bytes.
+    They are the runs that finished before `since`, and while there is an excess those that finished first.
     """
     final = [run for run in runs if run.status in FINAL]
     gone = []
@@ -62,42 +68,47 @@ def doomed(runs: Iterable[Run], since: int, excess: int, size: Callable[[str], i
     return gone, excess
 
 
+async def guarded(chore: Callable[[int], Awaitable[object]], at: int) -> None:
+    """Do a chore; log its failure, because what an agent left must not take the server down."""
+    try:
+        await chore(at)
+    except (PraisonrunError, OSError) as refused:
+        log.warning("old runs could not be removed: %s", refused)
+    except Exception:
+        log.exception("looking for old runs failed")
+
+
 class Retention:
-    """Removes what is too old, now and then."""
+    """Removes what is too old, at intervals."""
 
     def __init__(self, store: Store, rundir: RunDir, now: Callable[[], int], keep: Keep) -> None:
         self._store, self._rundir, self._now, self._keep = store, rundir, now, keep
 
     async def serve(self) -> None:
-        """Look around until cancelled."""
+        """Look for what is too old, until cancelled."""
         prune_at = self._now() + FIRST_PRUNE * _SECOND
         while True:
             at = self._now()
-            try:
-                await self.expire(at)
-                if at >= prune_at:
-                    prune_at = at + int(PRUNE_EVERY * _SECOND)
-                    await self.prune(at)
-                    await self.sweep(at)
-            except (PraisonrunError, OSError) as refused:
-                log.warning("old runs could not be removed: %s", refused)
-            except Exception:  # what an agent left must not take the server down
-                log.exception("looking for old runs failed")
+            await guarded(self.expire, at)
+            if at >= prune_at:
+                prune_at = at + int(PRUNE_EVERY * _SECOND)
+                await guarded(self.prune, at)
+                await guarded(self.sweep, at)
             await anyio.sleep(EXPIRE_EVERY)
 
     async def expire(self, at: int) -> None:
-        """Remove the scratch directories whose time is over."""
+        """Remove the scratch directories that were kept for long enough."""
         while run_ids := await self._store.expired_scratches(at, BATCH):
             await asyncio.to_thread(_each, self._rundir.remove_scratch, run_ids)
             await self._store.forget_scratches(run_ids)
 
     async def prune(self, at: int) -> int:
-        """Remove the runs that are too old or too much; return how many."""
+        """Remove the runs that are too old, or the oldest if all take too much; return how many."""
         since, count, after = self._keep.since(at), 0, 0
-        used = await asyncio.to_thread(self._rundir.usage) if self._keep.bytes else 0
-        excess = used - self._keep.bytes if self._keep.bytes else 0
+        excess = await self._used() - self._keep.bytes if self._keep.bytes else 0
         while runs := await self._store.oldest(after, SCAN):
-            gone, excess = await asyncio.to_thread(doomed, runs, since, excess, self._rundir.size)
+            sizes = await self._stored_sizes(runs) if excess > 0 else {}
+            gone, excess = await asyncio.to_thread(prunable, runs, since, excess, partial(self._size, sizes))
             await self._remove([run.id for run in gone if run.mode is Mode.RUN])
             await self._remove_services([run.id for run in gone if run.mode is Mode.SERVICE])
             count, after = count + len(gone), runs[-1].seq
@@ -106,6 +117,20 @@ class Retention:
         if count:
             log.info("%d old runs were removed", count)
         return count
+
+    async def _used(self) -> int:
+        """Return the bytes that all runs take: their files, and their rows with prompts and inputs."""
+        return await asyncio.to_thread(self._rundir.usage) + await self._store.used_bytes()
+
+    async def _stored_sizes(self, runs: list[Run]) -> dict[str, int]:
+        """Return what the rows of some finished runs take, a few at a time: an input may have 8 MiB."""
+        ids, sizes = [run.id for run in runs if run.status in FINAL], dict[str, int]()
+        for start in range(0, len(ids), MEASURED):
+            sizes |= await self._store.stored_sizes(ids[start : start + MEASURED])
+        return sizes
+
+    def _size(self, stored: dict[str, int], run_id: str) -> int:
+        return self._rundir.size(run_id) + stored.get(run_id, 0)
 
     async def sweep(self, at: int) -> None:
         """Remove files that belong to no run, unless a process holds them or they are young."""
@@ -121,7 +146,7 @@ class Retention:
             await self._store.prune(batch)
 
     async def _remove_services(self, run_ids: list[str]) -> None:
-        """Here the row goes first: a service that is started again meanwhile keeps it, and its files."""
+        """Here the rows go first: a service that is restarted meanwhile keeps its row, and so its files."""
         if run_ids:
             await self._store.prune(run_ids)
             known = await self._store.known(run_ids)
@@ -131,7 +156,7 @@ class Retention:
 
 async def _some(run_ids: Iterator[str]) -> set[str]:
     found: set[str] = set()
-    with anyio.CancelScope(shield=True):  # what a thread is at cannot be closed
+    with anyio.CancelScope(shield=True):  # a generator that a thread runs cannot be closed
         await asyncio.to_thread(lambda: found.update(islice(run_ids, SCAN)))
     return found
 

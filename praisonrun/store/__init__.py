@@ -80,6 +80,12 @@ class Store(Connections):
     expired_scratches = reading(pruning.expired_scratches)
     forget_scratches = writing(pruning.forget_scratches)
     prune = writing(pruning.prune)
+    used_bytes = reading(pruning.used_bytes)
+    stored_sizes = reading(pruning.stored_sizes)
+    old_versions = reading(pruning.old_versions)
+    versions_of_runs = reading(pruning.versions_of_runs)
+    crews_of_versions = reading(pruning.crews_of_versions)
+    delete_versions = writing(pruning.delete_versions)
 
     def __init__(self, path: Path, writer: Connection, reader: Connection) -> None:
         super().__init__(writer, reader)
@@ -87,6 +93,7 @@ class Store(Connections):
         self._path = path
         self._schema = len(migrations.scripts())
         self._seen: dict[int, tuple[Agent, str]] = {}
+        self._lately: set[str] = set()
 
     @classmethod
     @asynccontextmanager
@@ -109,12 +116,23 @@ class Store(Connections):
         if known is not None:
             return known[1]
         digest = agent.version
+        self._lately.add(digest)
         await self._write(entries.see, agent, digest, at)
         if len(self._seen) >= SEEN:
             self._seen.clear()
         # The agent is kept beside its id, so that no other object can take that id.
         self._seen[id(agent)] = (agent, digest)
         return digest
+
+    def forget_seen(self) -> set[str]:
+        """Return the versions that were looked up since the last call; look all of them up again from now."""
+        lately, self._lately = self._lately, set()
+        self._seen.clear()
+        return lately
+
+    def seen_lately(self, digest: str) -> bool:
+        """Say whether a version was looked up since the last `forget_seen`."""
+        return digest in self._lately
 
     async def totals(self) -> dict[Status, int]:
         """Return how many runs there are of each status."""

@@ -15,7 +15,7 @@ from praisonrun.core import clock
 from praisonrun.core.model import Run, Status
 from praisonrun.engine import retention
 from praisonrun.engine.engine import Engine
-from praisonrun.engine.retention import Keep, Retention, doomed
+from praisonrun.engine.retention import Keep, Retention, prunable
 from praisonrun.files.run_files import RunDir
 from praisonrun.store import Find
 
@@ -30,6 +30,9 @@ class House(NamedTuple):
 
     def retention(self, **keep: int) -> Retention:
         return Retention(self.engine._store, self.rundir, clock.now, Keep(**{"days": 0, "bytes": 0, **keep}))
+
+    async def used(self) -> int:
+        return self.rundir.usage() + await self.engine._store.used_bytes()
 
     async def there(self) -> list[str]:
         return [shown.run.id for shown in (await self.engine.find(Find()))[0]]
@@ -54,7 +57,7 @@ def test_who_goes_is_a_decision_on_values() -> None:
     ]
 
     def gone(since: int, excess: int) -> tuple[list[str], int]:
-        found, left = doomed(runs, since, excess, lambda _: 100)
+        found, left = prunable(runs, since, excess, lambda _: 100)
         return [each.id for each in found], left
 
     assert gone(0, 0) == ([], 0)
@@ -83,17 +86,30 @@ async def test_runs_beyond_the_age_go_with_their_files(house: House) -> None:
 async def test_the_oldest_go_first_when_all_are_too_large(house: House) -> None:
     runs = [(await ran(house.engine, "count", "2000")).run.id for _ in range(4)]
     live = await submit(house.engine, "wait")
-    sizes = {run_id: house.rundir.size(run_id) for run_id in runs}
+    rows = await house.engine._store.stored_sizes(runs)
+    sizes = {run_id: house.rundir.size(run_id) + rows[run_id] for run_id in runs}
     assert min(sizes.values()) > 2000
-    used = house.rundir.usage()
-    keep = house.retention(bytes=used - sizes[runs[0]] - 1)
+    keep = house.retention(bytes=await house.used() - sizes[runs[0]] - 1)
     assert await keep.prune(clock.now()) == 2
     assert await house.there() == [live, runs[3], runs[2]]
-    assert house.rundir.usage() <= used - sizes[runs[0]] - 1
+    assert not house.rundir.journal(runs[0]).exists()
     assert await house.retention(bytes=1).prune(clock.now()) == 2
     assert await house.there() == [live]  # never one that is not final
     assert house.rundir.journal(live).exists()
     await house.engine.cancel(live)
+
+
+async def test_prompts_and_inputs_count(house: House) -> None:
+    runs = [(await ran(house.engine, "quick", "x" * 500_000)).run.id for _ in range(4)]
+    row = (await house.engine._store.stored_sizes(runs))[runs[0]]
+    used = await house.used()
+    assert used > 4 * row > 4 * 500_000
+    assert await house.retention(bytes=used).prune(clock.now()) == 0
+    keep = house.retention(bytes=used - row * 3 // 2)
+    assert await keep.prune(clock.now()) == 2
+    assert await house.there() == runs[:1:-1]
+    assert await house.used() < used - row * 3 // 2
+    assert await keep.prune(clock.now()) == 0
 
 
 async def test_a_kept_scratch_goes_when_its_time_is_over(house: House) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from ...core.errors import NotFound
+from ...core.errors import NotFound, Unavailable
 from ...core.model import Agent, Mode, Snapshot
 from ...engine.engine import Choice, Engine
 from ...store import StoredVersion
@@ -32,7 +32,6 @@ class Agents:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._seen: set[str] = set()
 
     async def all(self) -> list[ResolvedAgent]:
         """Return the agents of the file, in its order."""
@@ -42,7 +41,11 @@ class Agents:
         """Return the agents of past runs that the file no longer has."""
         present = {agent.name for agent in self.engine.catalog.all()}
         names = [name for name in await self.engine.agents_seen() if name not in present]
-        return [await self._past(name) for name in names]
+        found = []
+        for name in names:
+            with suppress(NoDeployment, Unavailable):  # a damaged version costs itself, not the list
+                found.append(await self._past(name))
+        return found
 
     async def of(self, request: Request) -> ResolvedAgent:
         """Return the agent that a path names. Raises NoDeployment."""
@@ -65,14 +68,13 @@ class Agents:
         raise NoVersion(f"agent {found.agent.name!r} never had a version {wanted[:100]!r}")
 
     async def _current(self, agent: Agent) -> ResolvedAgent:
-        digest = agent.version
-        if digest not in self._seen:
-            await self.engine.see_version(agent)
-            self._seen.add(digest)
-        return ResolvedAgent(agent, digest, active=True)
+        return ResolvedAgent(agent, await self.engine.see_version(agent), active=True)
 
     async def _past(self, name: str) -> ResolvedAgent:
-        latest = (await self.engine.versions(name))[0]
+        versions = await self.engine.versions(name)
+        if not versions:
+            raise NoDeployment(f"nothing that can be read is left of agent {name!r}")
+        latest = versions[0]
         return ResolvedAgent(entry(latest), latest.digest, active=False)
 
 
