@@ -47,11 +47,11 @@ class EventRenderer(Protocol[E]):
         """Return the events after those of the journal of a final run; `base` is the server's URL."""
 
     def outside(self, run: Run, after: int) -> bool:
-        """Say whether a cursor names an event, or a place, outside the journal."""
+        """Say whether a cursor names an event outside the journal, or precedes it."""
 
 
 class Cursor(NamedTuple):
-    """A place in a run's events."""
+    """A position in a run's events."""
 
     after: int
     """The id of the last event seen, 0 for none."""
@@ -74,7 +74,7 @@ class EventStream(Generic[E]):
         self._renderings: dict[Encode[E], Rendering] = {}
 
     async def renderer(self, run: Run) -> EventRenderer[E]:
-        """Return the renderer of a run. All who look at the run share it."""
+        """Return the renderer of a run; all viewers share it."""
         known = self._renderers.get(run.id)
         if known is None:
             name = await self._engine.format_of(run)
@@ -82,7 +82,7 @@ class EventStream(Generic[E]):
         return known
 
     async def cursor(self, run: Run, after: int) -> Cursor:
-        """Return the place after an event. Raises BadRequest for an id that names no event of the run.
+        """Return the position after an event. Raises BadRequest for an id that names no event of the run.
 
         An error is better than a guess: a cursor of another run would show a part as the whole.
         """

@@ -1,4 +1,4 @@
-"""What every dialect shares: health, statistics, the agents on offer, the API's own description."""
+"""The paths of no dialect: health, statistics, the agents on offer, the API's description."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far away whoever asks is, as far as this server can tell."""
+"""How far away a client is, as far as this server can tell."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ..core.model import Reach
 from ..webhooks import reach_of
 
 FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via"})
-"""Headers of a proxy, whose own address says nothing about its clients."""
+"""Headers of proxies. A proxy's address says nothing about its clients."""
 
 
 def caller(request: Request) -> Reach:
-    """Return where a request comes from; what cannot be told is public, which allows least."""
+    """Return how far away a request comes from; PUBLIC, which allows least, where it is unknown."""
     client = request.scope["client"]
     if client is None or not FORWARDED.isdisjoint([name for name, _ in request.scope["headers"]]):
         return Reach.PUBLIC
@@ -28,5 +28,5 @@ def _reach(host: str) -> Reach:
         address = ip_address(host)
     except ValueError:
         return Reach.PUBLIC
-    # None: a link-local client, which is on a network of this machine.
+    # None stands for a link-local client: it is on a network of this machine.
     return reach_of(address) or Reach.PRIVATE

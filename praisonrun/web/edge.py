@@ -1,9 +1,9 @@
-"""The guard at the door: who may talk to this server, how much, and in which form.
+"""The edge of the server: it decides who may talk to it, how much they may send, and in which form.
 
-Pure ASGI, one pass over the headers, no Request object: every request pays for it. The order is the
-argument: Host first, because a DNS-rebound page sends neither Origin nor Sec-Fetch-Site; then Origin,
+Pure ASGI with one pass over the headers and no Request object, because every request pays for it. The
+order matters: Host first, because a DNS-rebound page sends neither Origin nor Sec-Fetch-Site; then Origin,
 because a page of another port is "same-site"; then the token; then the form of the body. Nothing is
-buffered, so what a stranger sends is refused before it is read.
+buffered: a request is rejected before its body is read.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ HEAD_CAP = 32 * 1024
 HEADERS_CAP = 100
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 OPEN = "/healthz"
-"""The one path that needs no token: it says that a server is up, and nothing else."""
+"""The one path that needs no token. It says only that a server is up."""
 
 _SINGLE = frozenset(
     {b"host", b"origin", b"sec-fetch-site", b"content-type", b"content-length", b"content-encoding"}
@@ -53,7 +53,7 @@ HEADERS = (
         b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
     ),
 )
-"""What every answer wears unless it has its own."""
+"""Headers of every answer that does not set its own."""
 _DEFAULT_NAMES = frozenset(name for name, _ in HEADERS)
 _CHALLENGE = {"WWW-Authenticate": "Bearer"}
 _CLOSE = {"Connection": "close"}
@@ -69,10 +69,10 @@ _PREFLIGHT = {
 class Edge:
     """ASGI middleware around the whole app.
 
-    `hosts` are names served beside the loopback ones, with or without a port; `origins` are foreign
-    origins that may use the API from a page; `token` is asked of everybody, on every path but OPEN; `large`
-    are the paths, as Starlette templates, whose bodies may have LARGE_CAP bytes. Refusals (400, 401, 403,
-    413, 414, 415, 421, 431) have the form that `render` gives. Set `port` once the socket is bound.
+    `hosts` are names served beside the loopback ones, with or without a port. `origins` are foreign
+    origins whose pages may use the API. Every path but OPEN requires the `token`. `large` are the paths, as
+    Starlette templates, whose bodies may have LARGE_CAP bytes. `render` gives the form of rejections (400,
+    401, 403, 413, 414, 415, 421, 431). Set `port` once the socket is bound.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Edge:
 
     @property
     def port(self) -> int:
-        """The port that the server really listens on."""
+        """The port that the server listens on."""
         return self._port
 
     @port.setter
@@ -110,7 +110,7 @@ class Edge:
         self._own = frozenset(f"http://{name}".encode() for name in names)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse, answer a preflight, or pass the request on."""
+        """Reject the request, answer a preflight, or pass the request on."""
         if scope["type"] != "http":
             await self._other(scope, receive, send)
             return
@@ -118,12 +118,12 @@ class Edge:
         origin = head.get(b"origin")
         foreign = origin is not None and origin in self._foreign
         preflight = foreign and scope["method"] == "OPTIONS" and b"access-control-request-method" in head
-        refused = fault or self._stranger(head)
-        if refused is None and not preflight:  # which a browser sends without the page's own headers
-            refused = self._unknown(scope, head) or self._form(scope, head)
-        send = self._dressed(send, origin if foreign and not _about_caller(refused) else None)
-        if refused is not None:
-            status, detail = refused
+        rejected = fault or self._foreign_page(head)
+        if rejected is None and not preflight:  # a browser sends a preflight without the page's own headers
+            rejected = self._unauthorized(scope, head) or self._bad_form(scope, head)
+        send = self._with_headers(send, origin if foreign and not _about_caller(rejected) else None)
+        if rejected is not None:
+            status, detail = rejected
             headers = _CHALLENGE if status == 401 else _CLOSE if status == 413 else {}
             await self.render(scope["path"])(status, detail, headers)(scope, receive, send)
         elif preflight:
@@ -133,7 +133,7 @@ class Edge:
         else:
             await self._app(scope, receive, send)
 
-    def _stranger(self, head: Head) -> tuple[int, str] | None:
+    def _foreign_page(self, head: Head) -> tuple[int, str] | None:
         host = head.get(b"host")
         if host is None:
             return 400, "the request has no Host header"
@@ -149,14 +149,14 @@ class Edge:
             return 403, "a page of another site may not use this server"
         return None
 
-    def _unknown(self, scope: Scope, head: Head) -> tuple[int, str] | None:
+    def _unauthorized(self, scope: Scope, head: Head) -> tuple[int, str] | None:
         if self._token is None or (scope["path"] == OPEN and scope["method"] in ("GET", "HEAD")):
             return None
         if self._token.admits(head.get(b"authorization", b"")):
             return None
         return 401, "this server wants its token: Authorization: Bearer …"
 
-    def _form(self, scope: Scope, head: Head) -> tuple[int, str] | None:
+    def _bad_form(self, scope: Scope, head: Head) -> tuple[int, str] | None:
         if b"content-encoding" in head:
             return 415, "a request body must not be compressed"
         size = head.get(b"content-length", b"0")
@@ -179,16 +179,16 @@ class Edge:
         large = scope["method"] == "POST" and self._large.fullmatch(scope["path"])
         return self._large_cap if large else self._body_cap
 
-    def _dressed(self, send: Send, origin: bytes | None) -> Send:
-        # Not a coroutine itself: a stream's chunks pass through it without a frame of their own.
-        def dressed(message: Message) -> Awaitable[None]:
+    def _with_headers(self, send: Send, origin: bytes | None) -> Send:
+        # It is no coroutine, so a stream's chunks need no extra frame.
+        def with_headers(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
-                self._dress(message, origin)
+                self._add_headers(message, origin)
             return send(message)
 
-        return dressed
+        return with_headers
 
-    def _dress(self, message: Message, origin: bytes | None) -> None:
+    def _add_headers(self, message: Message, origin: bytes | None) -> None:
         headers = list(message.get("headers", ()))
         present = _DEFAULT_NAMES.intersection([name for name, _ in headers])
         headers += [pair for pair in HEADERS if pair[0] not in present] if present else HEADERS
@@ -219,9 +219,9 @@ class Edge:
 
 
 def allowed_hosts(port: int, extra: Iterable[str] = ()) -> list[str]:
-    """Return the Host values that a server on `port` answers to."""
+    """Return the Host values that a server on `port` accepts."""
     hosts = [f"{name}:{port}" for name in LOOPBACK]
-    if port == 80:  # a browser leaves the default port out
+    if port == 80:  # browsers omit the default port
         hosts += LOOPBACK
     for name in extra:
         hosts += [name] if _has_port(name) else [name, f"{name}:{port}"]
@@ -259,8 +259,8 @@ def _too_large(cap: int) -> str:
     return f"the request body is over {cap} bytes"
 
 
-def _about_caller(refused: tuple[int, str] | None) -> bool:
-    return refused is not None and refused[0] in (400, 403, 421)
+def _about_caller(rejected: tuple[int, str] | None) -> bool:
+    return rejected is not None and rejected[0] in (400, 403, 421)
 
 
 def _is_json(head: Head) -> bool:

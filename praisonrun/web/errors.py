@@ -163,7 +163,7 @@ def summary(faults: Sequence[Mapping[str, Json]]) -> str:
     """Return one line for a list of faults: the first, and how many more there are."""
     if not faults:
         return "the request is not valid"
-    place = ".".join(str(part) for part in faults[0]["loc"])
-    first = f"{place}: {faults[0]['msg']}" if place else str(faults[0]["msg"])
+    field = ".".join(str(part) for part in faults[0]["loc"])
+    first = f"{field}: {faults[0]['msg']}" if field else str(faults[0]["msg"])
     more = len(faults) - 1
     return f"{first} (and {more} more)" if more else first

@@ -1,8 +1,8 @@
-"""The guard before the door: uvicorn's httptools protocol with caps on every byte and a clock on every wait.
+"""The guard before the edge: uvicorn's httptools protocol with caps on all sizes and deadlines for all waits.
 
-What it counts is what a stranger can make grow before any of our code sees a request: an unfinished head,
-headers, a URL, trailers, chunk extensions, pipelined requests, connections, answers that nobody takes.
-Deadlines are looked at by `sweep`, not by a timer for each request: whole requests cost a comparison.
+It counts all that a client can make grow before our code sees a request: an unfinished head, headers, a URL,
+trailers, chunk extensions, pipelined requests, connections, answers that nobody reads. `sweep` checks the
+deadlines, so that a whole request costs a comparison instead of a timer.
 """
 
 from __future__ import annotations
@@ -21,39 +21,39 @@ from .edge import HEAD_CAP, HEADERS, HEADERS_CAP, URL_CAP, RenderOf
 from .errors import problem
 
 PIECE = 64 * 1024
-"""Bytes that are parsed at once, and so may be held before they are counted."""
+"""Bytes that are parsed at once: so many may be held before they are counted."""
 BEHIND = 32 * 1024
-"""Bytes that may wait for one client, beside what the system's socket holds, before its answer does."""
+"""Bytes of an answer that may wait for a slow client, besides those in the system's socket buffer."""
 LEFTOVER = 64 * 1024
-"""Bytes of a body that are read to no end after its request was answered."""
+"""Bytes of a body that are read and dropped after its request was answered."""
 SWEEP = 1.0
-"""Seconds between two looks at the deadlines."""
+"""Seconds between two checks of the deadlines."""
 AGAIN = {"Retry-After": "1"}
 _HEAD, _BODY, _NOTHING = "head", "body", ""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one server takes from strangers. Times are seconds, and a look may come SWEEP later."""
+    """What one server accepts from its clients. Times are seconds; the check may come SWEEP later."""
 
     head: float = 9.0
-    """From a connection, or a head's first byte, to the head's end."""
+    """From the start of a connection, or the first byte of a head, to the end of the head."""
     body: float = 29.0
-    """From the head's end to the body's."""
+    """From the end of the head to the end of the body."""
     stalled: float = 60.0
-    """That a client may take nothing of an answer."""
+    """How long a client may read nothing of an answer."""
     connections: int = 1024
-    """Beyond it the one that idles longest is closed; if none idles, the new one gets a 503."""
+    """Beyond this number the longest idle connection is closed; if none is idle, the new one gets a 503."""
     pipelined: int = 16
     """Requests that may wait on one connection for the answer to an earlier one."""
 
 
-class _Refused(Exception):
-    """Ends the parsing; the answer stands in `_fault`."""
+class _Rejected(Exception):
+    """Ends the parsing; `_fault` has the answer."""
 
 
 class Guard(HttpToolsProtocol):
-    """One connection. Raises nothing: it refuses, in the form of its path's dialect, or closes."""
+    """One connection. It raises nothing: it rejects in the form of the path's dialect, or closes."""
 
     def __init__(self, *given: Any, limits: Limits | None = None, **more: Any) -> None:
         super().__init__(*given, **more)
@@ -61,18 +61,18 @@ class Guard(HttpToolsProtocol):
         self.url = b""
         self._render: RenderOf = getattr(self.app, "render", lambda _path: problem)
         self.deadline: float | None = None
-        """When the rest of a head or body must be here (the loop's time)."""
+        """When the rest of a head or body is due (the loop's time)."""
         self._waits = self._state = _NOTHING
         self._closed = False
         self._fault: tuple[int, str] | None = None
         self._headers = self._head_bytes = 0
-        self._steps = self._loose = 0
-        """Things that the parser told, and the bytes since the last of them."""
+        self._steps = self._unparsed = 0
+        """Events of the parser, and the bytes since the last one."""
         self._leftover = 0
         self._stalled_since: float | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the clock; make room where there is none."""
+        """Start the deadline; make room if there are too many connections."""
         self._coalescing = CoalescingTransport(transport, self.loop)
         super().connection_made(self._coalescing)  # type: ignore[arg-type]
         transport.set_write_buffer_limits(BEHIND)
@@ -81,13 +81,13 @@ class Guard(HttpToolsProtocol):
             self._answer(503, "too many connections; try again", AGAIN)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clocks: uvicorn's would hold all of this for as long as a connection may idle."""
+        """Stop the deadlines: uvicorn's timer would keep this object for as long as a connection may idle."""
         self._closed, self.deadline, self._stalled_since = True, None, None
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse in pieces, and count what has not become anything yet."""
+        """Parse in pieces, and count the bytes that have led to no event of the parser yet."""
         self._unset_keepalive_if_required()
         if len(data) <= PIECE:
             self._feed(data)
@@ -102,34 +102,34 @@ class Guard(HttpToolsProtocol):
         before = self._steps
         try:
             self.parser.feed_data(piece)
-        except httptools.HttpParserUpgrade:  # what follows is another protocol's
+        except httptools.HttpParserUpgrade:  # the next bytes belong to another protocol
             self.cycle.keep_alive = False
         except httptools.HttpParserError:
-            self._refuse(*(self._fault or (400, "the request is not valid HTTP")))
+            self._reject(*(self._fault or (400, "the request is not valid HTTP")))
             return
         if self._steps != before:
-            self._loose = 0
+            self._unparsed = 0
             self._await(self._state)
         else:
-            self._loose += len(piece)
+            self._unparsed += len(piece)
             self._await(self._state or _HEAD)
-            if self._loose > HEAD_CAP:
-                self._refuse(431, f"the headers are over {HEAD_CAP} bytes")
+            if self._unparsed > HEAD_CAP:
+                self._reject(431, f"the headers are over {HEAD_CAP} bytes")
 
     def on_message_begin(self) -> None:
-        """A head begins."""
+        """Begin a head."""
         super().on_message_begin()
         self._state = _HEAD
         self._headers = self._head_bytes = 0
 
     def on_url(self, url: bytes) -> None:
-        """A part of the URL."""
+        """Take a part of the URL."""
         super().on_url(url)
         if len(self.url) > URL_CAP:
             self._raise(414, f"the URL is over {URL_CAP} bytes")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header, or after a chunked body a trailer, which says nothing that we ask for."""
+        """Take a header, or count a trailer: nothing here reads trailers."""
         self._headers += 1
         self._head_bytes += len(name) + len(value)
         if self._headers > HEADERS_CAP or self._head_bytes > HEAD_CAP:
@@ -138,7 +138,7 @@ class Guard(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """A request, whose body may follow."""
+        """Begin a request, whose body may follow."""
         if not self.url.startswith(b"/"):
             self._raise(400, "the request target must be a path")
         if len(self.pipeline) >= self.limits.pipelined:
@@ -148,7 +148,7 @@ class Guard(HttpToolsProtocol):
         self._state, self._waits, self._leftover = _BODY, _NOTHING, 0
 
     def on_body(self, body: bytes) -> None:
-        """A part of a body; of one whose request was answered, only a little is read."""
+        """Take a part of a body; drop it if the request is answered, up to LEFTOVER bytes."""
         self._steps += 1
         if self.cycle.response_complete:
             self._leftover += len(body)
@@ -157,28 +157,28 @@ class Guard(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """A request is whole."""
+        """End a request."""
         self._steps += 1
         self._state = self._waits = _NOTHING
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """An answer is whole."""
+        """End an answer."""
         self._coalescing.flush()
         super().on_response_complete()
 
     def pause_writing(self) -> None:
-        """The client takes less than we send."""
+        """Note that the client reads less than we send."""
         super().pause_writing()
         self._stalled_since = self.loop.time()
 
     def resume_writing(self) -> None:
-        """The client has taken what was waiting."""
+        """Note that the client has read what was waiting."""
         super().resume_writing()
         self._stalled_since = None
 
-    def look(self, now: float) -> None:
-        """Close a connection whose time is up."""
+    def check(self, now: float) -> None:
+        """Close the connection if its time is up at `now`."""
         late = self.deadline is not None and now >= self.deadline
         since = self._stalled_since
         if late or (since is not None and now - since >= self.limits.stalled):
@@ -186,7 +186,7 @@ class Guard(HttpToolsProtocol):
 
     @property
     def idle_until(self) -> float | None:
-        """When this connection would be closed if nothing came; None while an answer is being made."""
+        """When this connection is closed if nothing comes; None while an answer is being made."""
         if self._closed:
             return None
         if self.timeout_keep_alive_task is not None:
@@ -201,7 +201,7 @@ class Guard(HttpToolsProtocol):
         self.deadline = None if seconds is None else self.loop.time() + seconds
 
     def _make_room(self) -> bool:
-        """Close the connection that would be closed first anyway; say whether there was one."""
+        """Close the idle connection whose deadline is next; say whether there was one."""
         idle = [
             (until, other)
             for other in self.connections
@@ -213,10 +213,10 @@ class Guard(HttpToolsProtocol):
 
     def _raise(self, status: int, detail: str) -> None:
         self._fault = (status, detail)
-        raise _Refused
+        raise _Rejected
 
-    def _refuse(self, status: int, detail: str) -> None:
-        """Say what is wrong, where the client can still tell which request is meant."""
+    def _reject(self, status: int, detail: str) -> None:
+        """Answer with an error if the client can tell which request it is about; close otherwise."""
         in_body, cycle = self._state == _BODY, self.cycle
         if cycle is None or cycle.response_complete:
             clear = not in_body
@@ -243,18 +243,18 @@ class Guard(HttpToolsProtocol):
             self.transport.close()
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Say nothing: strangers shall not write our log."""
+        """Log nothing: clients must not be able to fill our log."""
 
 
 def sweep(connections: Iterable[object], now: float) -> None:
     """Close every guarded connection whose time is up at `now` (the loop's time)."""
     for connection in tuple(connections):
         if isinstance(connection, Guard):
-            connection.look(now)
+            connection.check(now)
 
 
 def written(answer: Response) -> bytes:
-    """Return a whole answer as the bytes of HTTP/1.1, ending its connection."""
+    """Return a whole answer as HTTP/1.1 bytes that end its connection."""
     pairs = [*answer.raw_headers, *HEADERS, (b"connection", b"close")]
     head = b"".join(b"%b: %b\r\n" % pair for pair in pairs)
     return STATUS_LINE[answer.status_code] + head + b"\r\n" + bytes(answer.body)

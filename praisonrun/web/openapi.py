@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, drawn from the same table of operations as the routes."""
+"""The OpenAPI 3.1 document, made from the same operations as the routes."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _parameter(name: str, schema: Mapping[str, Json], required: bool) -> dict[st
 
 
 def _given(schema: Mapping[str, Json]) -> dict[str, Json]:
-    """Return the schema of a parameter that is there: a query cannot say null."""
+    """Return the schema of a parameter that is given: a query has no null."""
     kinds = [kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}]
     if len(kinds) != 1:
         return dict(schema)

@@ -98,7 +98,7 @@ def parse_object(body: bytes) -> dict[str, Json]:
     value = _parse(body)
     if not isinstance(value, dict):
         raise NotJson("the body must be a JSON object")
-    # As many brackets as levels at least: a small body needs no walk.
+    # Every level needs a bracket, so a body with few brackets needs no walk.
     if body.count(b"{") + body.count(b"[") > DEPTH and deeper(value, DEPTH):
         raise NotJson(f"the body nests more than {DEPTH} levels")
     return value
@@ -118,7 +118,7 @@ def _parse(body: bytes) -> Json:
         raise NotJson("the body is not UTF-8") from None
     except RecursionError:
         raise NotJson(f"the body nests more than {DEPTH} levels") from None
-    except ValueError:  # the interpreter was told to take fewer digits than we do
+    except ValueError:  # the interpreter's own limit was set below ours
         raise NotJson("body is not JSON: a number of too many digits") from None
     return value
 

@@ -1,4 +1,4 @@
-"""Server-Sent Events as every dialect sends them: the response, its heartbeat, the cursor that comes back."""
+"""Server-Sent Events of every dialect: the response, its heartbeat, the cursor that clients return."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from .operations import Header
 HEARTBEAT = 15.0
 """Seconds between two comments of a silent stream."""
 HELLO = b"retry: 2000\n: praisonrun\n\n"
-"""Sent at once, so that a client sees an open stream before the first event."""
+"""The first chunk: a client sees an open stream before the first event."""
 CURSOR = {
     "Last-Event-ID": Header("The id of the last event seen; the stream goes on after it.", "^[0-9]{0,19}$")
 }
 UNBUFFERED = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}
-"""Headers that keep proxies from holding a stream back."""
+"""Headers that keep proxies from buffering a stream."""
 
 
 def stream(chunks: AsyncIterator[bytes], *, heartbeat: float) -> Response:
-    """Return the response that sends chunks, each of whole events; HELLO is the first chunk's own.
+    """Return the response that sends chunks of whole events; the first one begins with HELLO.
 
-    A viewer that takes nothing is let go by the guard, whose clock costs nothing for each chunk.
+    The guard closes the connection of a viewer that reads nothing, at no cost for each chunk.
     """
     return EventSourceResponse(
         chunks,
@@ -36,7 +36,7 @@ def stream(chunks: AsyncIterator[bytes], *, heartbeat: float) -> Response:
 
 
 def last_event_id(request: Request) -> int | None:
-    """Return the Last-Event-ID header, None without one. Raises BadRequest for what is no id of ours."""
+    """Return the Last-Event-ID header, None without one. Raises BadRequest for a malformed one."""
     given = request.headers.get("last-event-id", "")
     if not given:
         return None

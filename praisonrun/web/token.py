@@ -1,4 +1,4 @@
-"""The access token as the door compares it: `Authorization: Bearer TOKEN`, in constant time."""
+"""The access token, `Authorization: Bearer TOKEN`, compared in constant time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hmac import compare_digest
 
 
 class Token:
-    """Knows a token by its digest, so that no crash report of the door holds it."""
+    """A token's digest, so that no crash report contains the token."""
 
     __slots__ = ("_digest",)
 
@@ -17,6 +17,6 @@ class Token:
     def admits(self, authorization: bytes) -> bool:
         """Say whether an Authorization header's value carries the token."""
         scheme, _, given = authorization.partition(b" ")
-        # Digests are of one length: the comparison does not tell even how long the token is.
+        # All digests have the same length, so the comparison reveals not even the token's length.
         same = compare_digest(sha256(given.strip(b" ")).digest(), self._digest)
         return same and scheme.lower() == b"bearer"

@@ -1,4 +1,4 @@
-"""The jobs dialect's artifacts: what a run left at PRAISONRUN_ARTIFACTS. Always a download, never a page."""
+"""The jobs dialect's artifacts: the files in PRAISONRUN_ARTIFACTS. They are downloads, never pages."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Artifacts:
 
 
 async def _read(file: FileIO, left: int) -> AsyncIterator[bytes]:
-    """Yield as much as was promised; a file that shrank meanwhile ends the answer early."""
+    """Yield `left` bytes; a file that has shrunk ends the answer early."""
     with file:
         while left and (chunk := await run_sync(file.read, min(CHUNK, left))):
             left -= len(chunk)

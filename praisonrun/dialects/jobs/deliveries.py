@@ -1,4 +1,4 @@
-"""The jobs dialect's webhooks owed: what became of each, every attempt, and sending them again."""
+"""The jobs dialect's deliveries: the webhooks that are owed, their attempts, and replays."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ _KEY = {"Idempotency-Key": Header("Makes a repeated submit answer with the first
 
 
 class Jobs:
-    """The endpoints. Each one parses, calls the engine once, and shows what it returns."""
+    """The endpoints. Each one parses, calls the engine, and shows the answer."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

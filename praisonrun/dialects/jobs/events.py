@@ -36,7 +36,7 @@ class JobEvents:
         return [WireEvent(QUEUED_ID, "status", {"status": "queued", "job_id": self._run_id})]
 
     def events(self, frames: list[Frame]) -> list[WireEvent]:
-        """Return the events of some frames; a `result` is left out, for only the final row may state it."""
+        """Return the events of some frames, without `result`: only the final row may state it."""
         return [
             WireEvent(event.id, event.name, self._fields(event))
             for frame in frames
@@ -82,9 +82,9 @@ def done_id(run: Run) -> int:
 
 
 def payload(event: WireEvent) -> dict[str, Json]:
-    """Return an event in the one form that the wire's code, documentation and command line all read.
+    """Return an event in the one form that PraisonAI's code, documentation and command line all read.
 
-    The name stands beside the fields, and the fields once more under `data`.
+    It has the name beside the fields, and the fields again under `data`.
     """
     nested = dict(event.fields)
     if event.name == "progress":  # its reader prints any value, a null as "None"

@@ -63,13 +63,13 @@ def status(shown: Snapshot) -> dict[str, Json]:
 
 
 def _progress(shown: Snapshot) -> dict[str, Json]:
-    told = shown.progress
+    progress = shown.progress
     whole = 100.0 if shown.run.status is Status.SUCCEEDED else 0.0
     return {
-        "percentage": told.get("percentage", whole),
-        "current_step": told.get("step"),
-        "steps_completed": told.get("steps_completed", 0),
-        "steps_total": told.get("steps_total"),
+        "percentage": progress.get("percentage", whole),
+        "current_step": progress.get("step"),
+        "steps_completed": progress.get("steps_completed", 0),
+        "steps_total": progress.get("steps_total"),
     }
 
 
@@ -91,5 +91,5 @@ def result(shown: Snapshot, answer: Result, base: str) -> dict[str, Json]:
 
 
 def result_url(run: Run, answer: Result, base: str) -> str | None:
-    """Return where all of an answer is that `result` holds only a part of."""
+    """Return the URL of the whole answer; None if `result` is whole."""
     return None if answer.complete else f"{base}/api/v1/runs/{run.id}/logs?stream=stdout"

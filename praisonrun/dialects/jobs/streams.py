@@ -74,8 +74,8 @@ class Streams:
     async def list_events(self, request: Request) -> Response:
         """Page through a run's events.
 
-        `wait` is how many seconds to wait for the first of them; a client that finds no place for its
-        wait gets its answer at once.
+        `wait` is how many seconds to wait for the first of them. If too many streams are open, the answer
+        comes at once.
         """
         query = read_query(request, EventsQuery)
         run, cursor = await self._start(request, query)

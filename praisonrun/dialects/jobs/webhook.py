@@ -1,4 +1,4 @@
-"""What a webhook says, in the jobs dialect's words (contracts: PraisonAI jobs, Standard Webhooks)."""
+"""The bodies of webhooks, in the jobs dialect's words (contracts: PraisonAI jobs, Standard Webhooks)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from ...webhooks import Compose
 
 RESULT_LIMIT = 256 * 1024
-"""Bytes of a result's JSON that a webhook carries; of a longer text the first and the last part."""
+"""Bytes of a result's JSON that a webhook carries; a longer text is cut in the middle."""
 
 
 def composer(engine: Engine, base: str) -> Compose:
-    """Return what makes the bodies of an engine's deliveries; `base` is the server's own URL."""
+    """Return a function that makes the bodies of deliveries; `base` is the server's own URL."""
 
     async def compose(delivery: Delivery) -> bytes:
         shown = await engine.until_final(delivery.run_id)
@@ -31,18 +31,18 @@ def composer(engine: Engine, base: str) -> Compose:
 def body(shown: Snapshot, answer: Result, delivery: Delivery, base: str) -> dict[str, Json]:
     """Return the body of a delivery: the same on every attempt.
 
-    `result_url` is there when the result is not, or not all of it; `failure` when the run failed.
+    It has `result_url` if it does not have the whole result, and `failure` if the run failed.
     """
-    told = result(shown, answer, base)
-    value, whole = _fitting(told["result"])
-    where = told["result_url"] or (None if whole else f"{base}/api/v1/runs/{shown.run.id}/result")
+    full = result(shown, answer, base)
+    value, whole = _fitting(full["result"])
+    where = full["result_url"] or (None if whole else f"{base}/api/v1/runs/{shown.run.id}/result")
     return {
-        "job_id": told["job_id"],
-        "status": told["status"],
+        "job_id": full["job_id"],
+        "status": full["status"],
         "result": value,
-        "error": told["error"],
-        "completed_at": told["completed_at"],
-        "duration_seconds": told["duration_seconds"],
+        "error": full["error"],
+        "completed_at": full["completed_at"],
+        "duration_seconds": full["duration_seconds"],
         "type": delivery.type,
         "timestamp": iso(delivery.created_at),
         **({"failure": shown.run.failure} if shown.run.status is Status.FAILED else {}),
@@ -51,7 +51,7 @@ def body(shown: Snapshot, answer: Result, delivery: Delivery, base: str) -> dict
 
 
 def _fitting(value: Json) -> tuple[Json, bool]:
-    """Return what of a result fits, and whether that is all. Half an object would be none: it is left out."""
+    """Return the part of a result that fits, and whether it is whole. A large object is left out."""
     if len(dumps(value)) <= RESULT_LIMIT:
         return value, True
     if not isinstance(value, str):

@@ -1,4 +1,4 @@
-"""What the deployments dialect's endpoints share: keys of creates, pages, answers."""
+"""Keys, pages and answers of the Nullspace dialect's endpoints."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .logs import Log
 
 
 def key_of(request: Request, operation: str, name: str) -> Key:
-    """Return the key of a create, which it must have; its scope is the operation and the agent."""
+    """Return the required key of a create, scoped by operation and agent. Raises BadRequest."""
     given = request.headers.get("idempotency-key")
     if given is None:
         raise BadRequest("the header Idempotency-Key is required", field="idempotency_key")

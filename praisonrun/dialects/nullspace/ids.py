@@ -9,7 +9,7 @@ from ...core.model import Mode, Run, Snapshot
 RUN, SERVICE = "adrun_", "adsvc_"
 _OURS = "run_"
 _FOREIGN = "~"
-"""Marks ids that callers chose without the prefix of ours. No id contains it, so no two ids collide."""
+"""Marks a caller's own id that lacks our prefix. No id contains this character, so no two names collide."""
 
 
 def deployment_id(agent: str) -> str:

@@ -42,7 +42,7 @@ class Event(NamedTuple):
 
     @property
     def after(self) -> str:
-        """The cursor behind the event."""
+        """The cursor after the event."""
         return f"{self.position.offset}-{self.position.number + 1}"
 
 
@@ -68,7 +68,7 @@ def _entries(run: Run, frame: Frame) -> list[Entry]:
 
 
 def _lines(text: str) -> list[str]:
-    # Not splitlines: a carriage return, which progress bars are full of, ends no line.
+    # Not splitlines: a carriage return, as in progress bars, ends no line.
     return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
 
 

@@ -1,4 +1,4 @@
-"""The Nullspace dialect's runs of an agent that is expected to end."""
+"""The Nullspace dialect's runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .forms import answer, fingerprint_of, key_of, listed, log_page
 from .ids import wire_id
 
 INPUT_ENV = "NULLSPACE_INPUT"
-"""Where an agent finds its input in its environment, too."""
+"""The environment variable that holds an agent's input, too."""
 _RUN_STATUS: Mapping[str, tuple[Status, frozenset[Failure] | None]] = {
     "queued": (Status.QUEUED, None),
     "starting": (Status.RUNNING, None),

@@ -1,4 +1,4 @@
-"""The deployments dialect's services: start, watch, stop and restart what is not expected to end."""
+"""The Nullspace dialect's services: runs that are not expected to end."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SHOWN = Answer("The service.", schemas.Service)
 
 
 class Services:
-    """The endpoints of services."""
+    """The endpoints. Each one parses, calls the engine, and shows the answer."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine, self._agents = engine, Agents(engine)

@@ -25,7 +25,7 @@ def process_id(shown: Snapshot) -> int | None:
 
 
 def run_word(shown: Snapshot) -> str:
-    """Return a run's status: what is one failure to the engine may be a status of its own here."""
+    """Return a run's status. A timeout is a status of its own here."""
     run = shown.run
     if run.status is Status.RUNNING:
         return str(shown.phase or Phase.STARTING)
@@ -59,7 +59,7 @@ def run(shown: Snapshot) -> dict[str, Json]:
 
 
 def manifest(run: Run) -> dict[str, Json]:
-    """Return what a run left; empty before its end."""
+    """Return the manifest of a run's outputs; {} before its end."""
     if run.finished_at is None:
         return {}
     found: dict[str, Json] = (run.summary or {}).get("outputs") or {"outputs": []}
@@ -74,7 +74,7 @@ def _input(run: Run) -> dict[str, Json]:
 
 
 def failure_phase(run: Run) -> str | None:
-    """Return the word by which a client sorts failures."""
+    """Return the word that clients sort failures by."""
     if run.status is Status.CANCELLED:
         return "cancel"
     phases = {Failure.INSTALL_FAILED: "install", Failure.READINESS_FAILED: "readiness"}

@@ -16,7 +16,7 @@ MODE = {Mode.RUN: "job", Mode.SERVICE: "service"}
 
 
 def deployment(agent: Agent, digest: str, seen: tuple[int, int] | None, *, active: bool) -> dict[str, Json]:
-    """Return an agent as a deployment; `seen` is when its first and its latest version were."""
+    """Return an agent as a deployment; `seen` are the times of its first and its latest version."""
     return {
         "id": deployment_id(agent.name),
         "name": agent.name,
@@ -90,7 +90,7 @@ def _readiness_config(agent: Agent) -> dict[str, Json] | None:
 
 
 def _env_spec(agent: Agent, environ: Mapping[str, str]) -> dict[str, list[str]]:
-    """Name only what the server cannot supply: this dialect's client refuses to run without the rest."""
+    """Require only the names that the server cannot supply: this dialect's client insists on all of them."""
     required = missing_env(agent, environ, {})
     passed = [name for name in agent.env_pass if not set(name) & set("*?[")]
     return {

@@ -35,7 +35,7 @@ _CREATED = {
 
 
 class Runs:
-    """The endpoints. Each one parses, calls the engine, and shows what it returns."""
+    """The endpoints. Each one parses, calls the engine, and shows the answer."""
 
     def __init__(self, engine: Engine, events: Events) -> None:
         self._engine, self._events = engine, events
@@ -120,10 +120,10 @@ class Runs:
     async def _submit(self, asked: ParsedCreate) -> tuple[Snapshot, bool]:
         try:
             return await self._engine.submit(asked.submit, asked.key, asked.fingerprint)
-        except Invalid as refused:
+        except Invalid as error:
             name = asked.submit.choice.name
-            if refused.field == "agent" and name not in [agent.name for agent in self._engine.catalog.all()]:
-                raise NotFound(refused.message) from None
+            if error.field == "agent" and name not in [agent.name for agent in self._engine.catalog.all()]:
+                raise NotFound(error.message) from None
             raise
 
     async def _release(self, asked: ParsedCreate, shown: Snapshot) -> Snapshot:

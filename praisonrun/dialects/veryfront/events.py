@@ -55,7 +55,7 @@ class RunEvents:
         self._attempts = AttemptIndex(many=run.retries > 0 or run.mode is Mode.SERVICE)
 
     def events(self, frames: list[Frame]) -> list[WireEvent]:
-        """Return the events of some frames that follow each other, in order."""
+        """Return the events of consecutive frames, in order."""
         reader = self._reader() if frames else None
         if reader is not None:
             with reader:
@@ -105,11 +105,11 @@ class RunEvents:
             yield "RUN_STARTED", self._names()
         for event in frame_events(self._format, frame):
             if event.name != "status" or not opens or attempt > 1 or "phase" in event.data:
-                yield from self._spoken(event, text)
+                yield from self._event(event, text)
         if opens:
             yield "TEXT_MESSAGE_START", {**text, "role": "assistant"}
 
-    def _spoken(self, event: Event, text: dict[str, Json]) -> Iterable[AgUiEvent]:
+    def _event(self, event: Event, text: dict[str, Json]) -> Iterable[AgUiEvent]:
         match event.name:
             case "log" if self._plain and event.data["stream"] == "stdout":
                 return [("TEXT_MESSAGE_CONTENT", {**text, "delta": event.data["text"]})]
@@ -124,7 +124,7 @@ class RunEvents:
         return [("CUSTOM", {"name": event.name, "value": event.data})]
 
     def _text(self, attempt: int) -> dict[str, Json]:
-        """Return the names of the message that an attempt prints: the run's own message is the first's."""
+        """Return the ids of an attempt's message; the first attempt has the run's own message."""
         name = self._message if attempt == 1 else f"{self._message}:{attempt}"
         return {"messageId": name, "contentId": f"{name}:text"}
 

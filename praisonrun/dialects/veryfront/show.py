@@ -1,4 +1,4 @@
-"""How the canonical dialect shows runs: pure functions (contracts: canonical runs).
+"""How the Veryfront dialect shows runs: pure functions (contracts: canonical runs).
 
 The client's schema is strict: but for metadata, input, config and output every key is always there.
 """
@@ -26,7 +26,7 @@ STATUS = {
     Status.CANCELLED: "cancelled",
 }
 LOCAL = "00000000-0000-0000-0000-000000000000"
-"""The project of runs that came over another dialect, which has no projects."""
+"""The project of runs that were submitted over another dialect: those have no projects."""
 _MESSAGES = uuid.UUID("6b1f3c5e-8d0a-5c39-9d0e-2f7a54b1c6d8")
 
 
@@ -49,7 +49,7 @@ def status_word(shown: Snapshot) -> str:
 def run_object(
     shown: Snapshot, files: Iterable[Artifact] = (), whole: Whole | None = None
 ) -> dict[str, Json]:
-    """Return the run object; without `whole` as lists show it."""
+    """Return the run object; lists show it without `whole`."""
     run, labels = shown.run, shown.run.labels or {}
     kind, word = labels.get("kind", "agent"), status_word(shown)
     return {
@@ -68,7 +68,7 @@ def run_object(
         "runtime_target_kind": labels.get("runtime_target_kind"),
         "runtime_target_environment_id": labels.get("runtime_target_environment_id"),
         "runtime_target_branch_id": labels.get("runtime_target_branch_id"),
-        **(_said(kind, whole) if whole else {}),
+        **(_input_and_output(kind, whole) if whole else {}),
         "error": error_of(run),
         "logs": whole.logs if whole else None,
         "artifacts": _artifacts(run, files),
@@ -87,7 +87,7 @@ def run_object(
     }
 
 
-def _said(kind: str, whole: Whole) -> dict[str, Json]:
+def _input_and_output(kind: str, whole: Whole) -> dict[str, Json]:
     given = json.loads(whole.input) if whole.input is not None else None
     if kind == "task":
         return {"input": None, "config": given and given.get("config"), "output": whole.output}
@@ -97,7 +97,7 @@ def _said(kind: str, whole: Whole) -> dict[str, Json]:
 
 
 def error_of(run: Run) -> dict[str, Json] | None:
-    """Return why a run ended badly; None for any other. A cancel has no code."""
+    """Return why a run failed or was cancelled; None for other runs. A cancel has no code."""
     if run.status is Status.CANCELLED:
         return {"message": run.error or "cancelled"}
     if run.status is not Status.FAILED or run.failure is None:
@@ -107,7 +107,7 @@ def error_of(run: Run) -> dict[str, Json] | None:
 
 
 def _artifacts(run: Run, files: Iterable[Artifact]) -> list[dict[str, Json]]:
-    """Return what a run left: declared outputs first, then what else is among its artifacts."""
+    """Return the files that a run left: declared outputs first, then its other artifacts."""
     outputs = dict(_outputs(run))
     others = {file.path: file.size for file in files if file.path not in outputs}
     return [_artifact("output", *output) for output in outputs.items()] + [
@@ -116,7 +116,7 @@ def _artifacts(run: Run, files: Iterable[Artifact]) -> list[dict[str, Json]]:
 
 
 def _outputs(run: Run) -> Iterator[tuple[str, int]]:
-    """Yield the path and size of each declared output that is a file; an agent's own manifest may be odd."""
+    """Yield the path and size of each declared output that is a file and well-formed."""
     for output in (run.summary or {}).get("outputs", {}).get("outputs", ()):
         if isinstance(output, dict) and (output.get("kind"), output.get("status")) == ("file", "available"):
             path, size = output.get("configured_path"), output.get("size_bytes")
@@ -142,12 +142,12 @@ def accepted(shown: Snapshot, run: Mapping[str, Json], *, duplicate: bool) -> di
 
 
 def message_id(run_id: str) -> str:
-    """Return the id of the message that a run writes in its conversation: minted once, and for good."""
+    """Return the id of the message that a run writes in its conversation: always the same for a run."""
     return str(uuid.uuid5(_MESSAGES, run_id))
 
 
 def conversations(run: Run) -> list[str]:
-    """Return the ids of the conversation under which a run is found: its own first, then its owner's."""
+    """Return the ids of the conversations that a run is found under: its own first, then its owner's."""
     labels = run.labels or {}
     owner = labels.get("owner", {})
     owned = owner["id"] if owner.get("kind") == "conversation" else None
@@ -176,5 +176,5 @@ def projection(shown: Snapshot, latest: int) -> dict[str, Json]:
 
 
 def page_info(this: str | None, following: str | None) -> dict[str, Json]:
-    """Return the cursors around a page, each to be given back as it is."""
+    """Return the cursors around a page. Clients return them unchanged."""
     return {"self": this, "first": None, "next": following, "prev": None}

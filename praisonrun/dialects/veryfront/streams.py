@@ -64,7 +64,7 @@ class Events:
 
         They have AG-UI's own form.
         """
-        return await self._page(request, await in_conversation(self._engine, request), _spoken)
+        return await self._page(request, await in_conversation(self._engine, request), _in_conversation)
 
     @operation(
         "GET",
@@ -110,7 +110,7 @@ class Events:
 
 
 async def in_conversation(engine: Engine, request: Request) -> Snapshot:
-    """Return the run that a conversation's path names. Raises NotFound, also for another conversation's."""
+    """Return the run that a conversation's path names. Raises NotFound if it has another one."""
     run_id, conversation = request.path_params["run_id"], request.path_params["conversation_id"]
     shown = await engine.get(run_id)
     if conversation.lower() not in map(str.lower, show.conversations(shown.run)):
@@ -127,5 +127,5 @@ def _listed(event: WireEvent) -> dict[str, Json]:
     }
 
 
-def _spoken(event: WireEvent) -> dict[str, Json]:
+def _in_conversation(event: WireEvent) -> dict[str, Json]:
     return {"event_id": event.id, "event": {"type": event.type, **event.payload}}
