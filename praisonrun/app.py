@@ -17,20 +17,21 @@ from .core.notifier import Notifier
 from .dialects import jobs, nullspace, veryfront
 from .dialects.jobs import webhook as jobs_webhook
 from .dialects.system import System
-from .engine.checks import Checks, Limits
-from .engine.engine import Engine
-from .engine.restarts import Restarts
+from .engine.admission import Admission, Limits
+from .engine.context import Context
+from .engine.engine import Engine, Parts
+from .engine.reservations import Reservations
 from .engine.retention import Keep, Retention
 from .engine.scheduler import Scheduler
-from .engine.submit import Intake
+from .engine.slots import RunSlots
+from .engine.submit import Submissions
 from .engine.supervisor import Supervisor
 from .engine.unused import Unused
-from .engine.viewers import Watch
+from .engine.viewers import Viewers
 from .files.run_files import RunDir
 from .process.attempt import Spawner
 from .process.spec import crew_files
 from .services.ports import Ports
-from .services.readiness import Services
 from .store import Store
 from .web.edge import Edge
 from .web.fields import load_pydantic
@@ -44,11 +45,11 @@ CHECKPOINT_EVERY = 30.0
 
 @asynccontextmanager
 async def engine_of(
-    settings: Settings, spawner: socket.socket, environ: Mapping[str, str], port: int = 0
+    settings: Settings, spawner: socket.socket, environ: Mapping[str, str], port: int = 0, umask: int = 0o022
 ) -> AsyncIterator[Engine]:
-    """Assemble an engine and run it inside this block. Live runs go on after it.
+    """Assemble an engine and run it inside this block. Live runs outlive it.
 
-    `port` is the one that the server listens on, where it is not the settings'.
+    `port` is the one that the server listens on, if it is not that of the settings; agents get `umask`.
     """
     environ = dict(environ)  # os.environ decodes each value each time
     own = Own(port or settings.port, addresses_of(settings.host))
@@ -56,52 +57,37 @@ async def engine_of(
     catalog = Catalog(settings.agents, settings.agent_root, environ)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(Store.open(settings.state))
-        rundir, bells = RunDir(settings.state), Notifier()
-        watch, shims = Watch(rundir, bells), Spawner(spawner)
+        files, notifier = RunDir(settings.state), Notifier()
+        context = Context(store, catalog, files, notifier, environ, umask, boot_id(), clock.now)
+        viewers, shims = Viewers(files, notifier), Spawner(spawner)
         stack.callback(shims.close)
-        stack.enter_context(watch.listening())
-        services, ports = Services(store, rundir, bells, clock.now), Ports(store)
-        supervisor = Supervisor(
-            store, catalog, rundir, bells, watch, shims, services, ports, environ, clock.now
-        )
-        scheduler = Scheduler(
-            store, catalog, bells, supervisor, clock.now, slots=settings.concurrency, boot=boot_id()
-        )
-        limits = Limits(
-            queue=settings.queue_limit,
-            min_free=settings.min_free << 20,
-            inline_agents=settings.inline_agents,
-        )
-        webhooks = Webhooks(store.outbox, bells, sender, clock.now)
-        checks = Checks(catalog, rundir, environ, limits)
-        intake = Intake(store, catalog, supervisor, scheduler, ports, checks, webhooks.check, clock.now)
-        restarts = Restarts(store, supervisor, scheduler, ports, checks, clock.now)
-        engine = Engine(
-            store,
-            catalog,
-            rundir,
-            bells,
-            watch,
-            supervisor,
-            scheduler,
-            intake,
-            restarts,
-            webhooks,
-            limits,
-            clock.now,
-        )
+        stack.enter_context(viewers.listening())
+        slots, ports = RunSlots(settings.concurrency, notifier), Ports(store)
+        reservations = Reservations(slots, ports)
+        supervisor = Supervisor(context, shims, viewers, slots, reservations)
+        scheduler = Scheduler(context, supervisor, slots)
+        webhooks = Webhooks(store.outbox, notifier, sender, clock.now)
+        limits = _limits(settings)
+        admission = Admission(catalog, files, environ, limits)
+        submissions = Submissions(context, supervisor, slots, reservations, admission, webhooks.check)
+        parts = Parts(supervisor, reservations, slots, submissions, viewers, webhooks)
+        engine = Engine(context, parts, limits)
         tasks = await stack.enter_async_context(anyio.create_task_group())
         await ports.recover()
         await tasks.start(scheduler.serve)
         tasks.start_soon(_keep_log_small, store)
         keep = Keep(settings.retain_days, round(settings.retain_gb * (1 << 30)))
-        tasks.start_soon(Retention(store, rundir, clock.now, keep).serve)
-        tasks.start_soon(Unused(store, crew_files(rundir), catalog.names, clock.now).serve)
+        tasks.start_soon(Retention(store, files, clock.now, keep).serve)
+        tasks.start_soon(Unused(store, crew_files(files), catalog.names, clock.now).serve)
         tasks.start_soon(webhooks.serve, jobs_webhook.composer(engine, url(settings.host, own.port)))
         try:
             yield engine
         finally:
             tasks.cancel_scope.cancel()
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(settings.queue_limit, settings.min_free << 20, settings.inline_agents)
 
 
 def application(engine: Engine, settings: Settings) -> Edge:

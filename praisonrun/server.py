@@ -58,7 +58,7 @@ class _OneLine(logging.Formatter):
 
 def serve(settings: Settings, spawner: socket.socket) -> int:
     """Serve until told to stop. Returns the process's exit code. Raises ConfigError before it listens."""
-    os.umask(0o077)
+    umask = os.umask(0o077)  # our files are for the user alone; agents get the user's own mask
     _allow_many_files()
     handler = logging.StreamHandler()
     handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
@@ -66,12 +66,12 @@ def serve(settings: Settings, spawner: socket.socket) -> int:
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     logging.getLogger("asyncio").setLevel(logging.ERROR)  # which warns of each client that left
     with _listen(settings) as listener, asyncio.Runner() as runner:
-        return runner.run(_serve(settings, spawner, listener))
+        return runner.run(_serve(settings, spawner, listener, umask))
 
 
-async def _serve(settings: Settings, spawner: socket.socket, listener: socket.socket) -> int:
+async def _serve(settings: Settings, spawner: socket.socket, listener: socket.socket, umask: int) -> int:
     port = listener.getsockname()[1]
-    async with engine_of(settings, spawner, os.environ, port) as engine:
+    async with engine_of(settings, spawner, os.environ, port, umask) as engine:
         edge = application(engine, settings)
         edge.port = port
         config = uvicorn.Config(edge, **UVICORN)

@@ -87,6 +87,10 @@ class Unavailable(PraisonrunError):
     code = "unavailable"
 
 
+class Unreadable(Unavailable):
+    """A stored version of an agent is damaged, or another praisonrun wrote it: waiting does not help."""
+
+
 class ConfigError(PraisonrunError):
     """A file, flag or directory that the server cannot work with.
 

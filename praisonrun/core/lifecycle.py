@@ -22,13 +22,16 @@ RESTARTS = {status: frozenset({Status.QUEUED}) for status in (Status.FAILED, Sta
 """The moves of a final service, by `restart` alone."""
 EMPTY_JOURNAL = 64
 """The `journal_end` of a run that ends without a journal: the offset of a first frame."""
+_FRESH: dict[str, Json] = {"exit_code": None, "signal": None, "pid": None, "error": None}
+"""What a run that is not finished does not have: it is about an attempt that is over."""
 MAX_BACKOFF = 300.0
 """Seconds: the longest pause between two attempts."""
 
 
 def claim(run: Run, at: int, boot: str) -> Run:
     """Give a queued run to the scheduler, which will start its next attempt."""
-    return _move(run, Status.RUNNING, at, attempt=run.attempt + 1, boot=boot, started_at=run.started_at or at)
+    number, started = run.attempt + 1, run.started_at or at
+    return _move(run._replace(**_FRESH), Status.RUNNING, at, attempt=number, boot=boot, started_at=started)
 
 
 def unclaim(run: Run, at: int) -> Run:
@@ -179,19 +182,17 @@ def finish(
     Lost runs, runs that could not be spawned, cancelled runs and services are never tried again. `keep` is
     for how many seconds the scratch directory stays.
     """
-    settled = run._replace(
-        exit_code=ended.code,
-        signal=ended.signal,
-        pid=ended.pid,
-        metrics=_metrics(ended),
-        journal_end=journal_end,
-    )
+    settled = run._replace(metrics=_metrics(ended), journal_end=journal_end)
     if retriable(run, outcome):
-        return _move(settled, Status.QUEUED, at, due_at=at + round(pause(run) * 1e6), error=outcome.error)
+        waiting = settled._replace(**_FRESH | {"error": outcome.error})
+        return _move(waiting, Status.QUEUED, at, due_at=at + round(pause(run) * 1e6))
     return _move(
         settled,
         outcome.status,
         at,
+        exit_code=ended.code,
+        signal=ended.signal,
+        pid=ended.pid,
         failure=outcome.failure,
         error=outcome.error,
         finished_at=at,

@@ -14,7 +14,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import NamedTuple
 
-from .errors import Unavailable
+from .errors import Unreadable
 from .json import Json as Json
 from .json import canonical_json
 
@@ -162,7 +162,7 @@ class Agent:
     def from_definition(cls, stored: Mapping[str, Json], env: Mapping[str, str]) -> Agent:
         """Return the agent that `definition` gave, with `env` as its literal values.
 
-        Raises Unavailable for a definition that this version of praisonrun does not understand.
+        Raises Unreadable for a definition that this version of praisonrun does not understand.
         """
         try:
             return cls._of_values(dict(stored), env)
@@ -182,9 +182,9 @@ class Agent:
         return cls(**values)
 
 
-def unreadable(digest: str, agent: Json, error: Exception) -> Unavailable:
+def unreadable(digest: str, agent: Json, error: Exception) -> Unreadable:
     """Return the error for a stored version of an agent that cannot be read."""
-    return Unavailable(
+    return Unreadable(
         f"version {digest[:12]} of agent {agent!r} cannot be read: it is damaged, or was stored by another "
         f"version of praisonrun ({type(error).__name__}: {error})"
     )
@@ -287,8 +287,8 @@ class Condition(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """How a live service is, and what the looks at it found since this server watches it."""
+class ServiceHealth:
+    """The condition of a live service, and what the looks at it found since this server watches it."""
 
     condition: Condition = Condition.STARTING
     ok: bool = False
@@ -313,7 +313,7 @@ class Snapshot:
     usage: Mapping[str, Json] = field(default_factory=dict)
     scratch: bool = False
     """Whether it has a scratch directory now."""
-    standing: Standing | None = None
+    health: ServiceHealth | None = None
     """Of a live service."""
 
     @property

@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Hashable, Mapping
-from contextlib import AbstractContextManager, suppress
-from dataclasses import replace
+from collections.abc import AsyncGenerator, Callable, Hashable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import anyio
 
-from ..agents import Catalog
 from ..core import lifecycle
 from ..core.errors import NotFound, Unavailable, WrongState, reason
-from ..core.model import Agent, Mode, Phase, Run, Snapshot, Status
-from ..core.notifier import DELIVERIES, Notifier, of_run
+from ..core.model import Agent, Phase, Run, Snapshot, Status
+from ..core.notifier import DELIVERIES, of_run
 from ..files import artifacts
 from ..files.artifacts import Artifact
-from ..files.run_files import RunDir
 from ..journal.attempts import last_frame, last_output
 from ..journal.reader import Reader
 from ..journal.results import Result, result
-from ..store import Added, Find, Key, Sizes, Store, StoredVersion
+from ..store import Added, Find, Key, Sizes, StoredVersion
 from ..webhooks import Webhooks
-from .checks import Limits
+from .admission import Limits
+from .context import Context
 from .follow import Feed, Rendering
-from .restarts import Restarts
-from .scheduler import Scheduler
-from .submit import Choice, Intake, Submit
-from .supervisor import Live, Supervisor
-from .viewers import Watch
+from .request import Choice, Submit
+from .reservations import Reservations
+from .slots import RunSlots
+from .submit import Submissions
+from .supervisor import Supervisor
+from .viewers import Viewers
 
 __all__ = ["Choice", "Engine", "Submit"]
 
@@ -39,59 +39,77 @@ SHORT = 64 * 1024
 """Bytes of a journal that is read sooner than a thread could be asked to."""
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of an engine, which `app` assembles."""
+
+    supervisor: Supervisor
+    reservations: Reservations
+    slots: RunSlots
+    submissions: Submissions
+    viewers: Viewers
+    webhooks: Webhooks
+
+
 class Engine:
     """Runs, whatever wire they came over."""
 
-    def __init__(
-        self,
-        store: Store,
-        catalog: Catalog,
-        rundir: RunDir,
-        bells: Notifier,
-        watch: Watch,
-        supervisor: Supervisor,
-        scheduler: Scheduler,
-        intake: Intake,
-        restarts: Restarts,
-        webhooks: Webhooks,
-        limits: Limits,
-        now: Callable[[], int],
-    ) -> None:
-        self.catalog, self.limits, self.webhooks = catalog, limits, webhooks
-        self._store, self._rundir, self._bells, self._watch = store, rundir, bells, watch
-        self._supervisor, self._scheduler, self._now = supervisor, scheduler, now
-        self._intake, self._restarts = intake, restarts
-        self._feed = Feed(rundir, bells, watch, self._is_final)
+    def __init__(self, context: Context, parts: Parts, limits: Limits) -> None:
+        self.catalog, self.limits, self.webhooks = context.catalog, limits, parts.webhooks
+        self._store, self._files, self._notifier = context.store, context.files, context.notifier
+        self._now, self._viewers = context.now, parts.viewers
+        self._supervisor, self._reservations = parts.supervisor, parts.reservations
+        self._slots, self._submissions = parts.slots, parts.submissions
+        self._feed = Feed(self._files, self._notifier, self._viewers, self._is_final)
         self._reading: dict[Hashable, asyncio.Future[Any]] = {}
+        self._handled: set[str] = set()
+        """Runs that are being deleted or started again."""
 
     async def submit(
         self, ask: Submit, key: Key | None = None, fingerprint: str | None = None
     ) -> tuple[Snapshot, bool]:
         """Store a run and let it start. Returns it, and whether the key named one that was there already.
 
-        See Intake.submit for what it raises.
+        See Submissions.submit for what it raises.
         """
-        added = await self._intake.submit(ask, key, fingerprint)
+        added = await self._submissions.submit(ask, key, fingerprint)
         return await self._taken(added), added.replayed
 
     async def retry(self, run_id: str, envs: Mapping[str, str]) -> Snapshot:
-        """Submit a final run once more, as a new run that names its origin. See Intake.retry."""
-        return await self._taken(await self._intake.retry(run_id, envs))
+        """Submit a finished run once more, as a new run that names its origin. See Submissions.retry."""
+        return await self._taken(await self._submissions.retry(run_id, envs))
 
     async def release(self, run_id: str, prompt: str, given: str | None = None) -> Snapshot:
-        """Give a held run its prompt and input, and let it start. See Intake.release."""
-        await self._intake.release(run_id, prompt, given)
+        """Give a held run its prompt and input, and let it start. See Submissions.release."""
+        await self._submissions.release(run_id, prompt, given)
         return await self.get(run_id)
 
     async def restart(self, run_id: str, envs: Mapping[str, str], reason: str | None = None) -> Snapshot:
-        """Stop a service if it lives, and start it again under its id. See Restarts.restart."""
-        run = await self._store.get(run_id)
-        if run.status not in lifecycle.FINAL:
-            await self._restarts.check(run, envs)
-            with suppress(WrongState):
-                await self.cancel(run_id, reason or "restart")
-        await self._restarts.restart(run_id, envs)
+        """Stop a service if it lives, and start it again under its id. See Submissions.restart.
+
+        Raises WrongState while the service is being restarted or deleted already.
+        """
+        with self._alone(run_id):
+            run = await self.row(run_id)
+            if run.status not in lifecycle.FINAL:
+                await self._submissions.check_restart(run, envs)
+                with suppress(WrongState):
+                    await self.cancel(run_id, reason or "restart")
+                with anyio.move_on_after(CANCEL_PATIENCE):
+                    await self.until_final(run_id)
+            await self._submissions.restart(run_id, envs)
         return await self.get(run_id)
+
+    @contextmanager
+    def _alone(self, run_id: str) -> Iterator[None]:
+        """Let one request at a time remove a run or start it again. Raises WrongState for another."""
+        if run_id in self._handled:
+            raise WrongState(f"run {run_id} is being restarted or deleted already")
+        self._handled.add(run_id)
+        try:
+            yield
+        finally:
+            self._handled.discard(run_id)
 
     async def _taken(self, added: Added) -> Snapshot:
         if added.replayed:
@@ -102,19 +120,13 @@ class Engine:
         """Return a run as it is now; with prompt and input if wanted `full`. Raises NotFound."""
         live = self._supervisor.live.get(run_id)
         if live is not None:
-            return await self._of_live(live)
+            return await live.snapshot()
         return _snapshot(await (self._store.get_full(run_id) if full else self._store.get(run_id)))
 
     async def row(self, run_id: str) -> Run:
         """Return a run without what only its process or its journal can tell. Raises NotFound."""
         live = self._supervisor.live.get(run_id)
         return live.run if live is not None else await self._store.get(run_id)
-
-    async def _of_live(self, live: Live) -> Snapshot:
-        shown = await live.snapshot()
-        if shown.run.mode is not Mode.SERVICE:
-            return shown
-        return replace(shown, standing=self._supervisor.services.standing(shown.run))
 
     async def input_of(self, run_id: str) -> tuple[str, str | None]:
         """Return a run's prompt, and its input if it was given one (JSON text). Raises NotFound."""
@@ -127,7 +139,7 @@ class Engine:
         shown = []
         for run in page.runs:
             live = self._supervisor.live.get(run.id)
-            shown.append(await self._of_live(live) if live is not None else _snapshot(run))
+            shown.append(await live.snapshot() if live is not None else _snapshot(run))
         return shown, page.total
 
     async def cancel(
@@ -139,32 +151,33 @@ class Engine:
         That takes no longer than the longest grace and 2 s. Raises NotFound, WrongState for a final run.
         """
         at = self._now()
-        asked = await self._store.change_tree(
-            run_id, lambda run: lifecycle.cancel(run, at, reason, keep_scratch=keep_scratch)
-        )
-        grace = max(map(self._cancelled, asked))
+        with anyio.CancelScope(shield=True):  # what the rows say, the processes must hear
+            rows = await self._store.change_tree(
+                run_id, lambda run: lifecycle.cancel(run, at, reason, keep_scratch=keep_scratch)
+            )
+            grace = max(map(self._cancelled, rows))
         if wait:
             with anyio.move_on_after(grace + CANCEL_PATIENCE):
-                for run in asked:
+                for run in rows:
                     with suppress(NotFound):
                         await self.until_final(run.id)
         return await self.get(run_id)
 
-    def _cancelled(self, run: Run) -> float:
+    def _cancelled(self, row: Run) -> float:
         """Act on a cancel that the row has; return the seconds that its process may take."""
         grace = 0.0
-        if run.status in lifecycle.FINAL:
-            self._supervisor.forget(run.id)
-            self._bells.ring(*([DELIVERIES] if run.webhook_url else []))
+        if row.status in lifecycle.FINAL:
+            self._reservations.drop(row.id)
+            self._notifier.ring(*([DELIVERIES] if row.webhook_url else []))
         else:
-            grace = self._supervisor.cancel(run)
-        self._bells.ring(of_run(run.id))
+            grace = self._supervisor.cancel(row)
+        self._notifier.ring(of_run(row.id))
         return grace
 
     async def until_final(self, run_id: str) -> Snapshot:
         """Return the run once it is final. Raises NotFound."""
         while True:
-            bell = self._bells.bell(of_run(run_id))
+            bell = self._notifier.bell(of_run(run_id))
             if await self._is_final(run_id):
                 return await self.get(run_id)
             await bell.wait()
@@ -180,27 +193,28 @@ class Engine:
             await self.cancel(run_id, "the server was asked to stop")
 
     async def delete(self, run_id: str) -> None:
-        """Remove a final run and every trace of it. Raises NotFound, WrongState for a live one,
-        Unavailable where its files cannot be removed.
+        """Remove a finished run and every trace of it. Raises NotFound, WrongState for a live one and for
+        a service that is being restarted, Unavailable where its files cannot be removed.
 
         The files go first: a crash in between leaves a row that can be deleted again, not an orphan.
         """
-        run = (await self.get(run_id)).run
-        if run.status not in lifecycle.FINAL:
-            raise WrongState(f"run {run_id} is {run.status}; cancel it first")
-        try:
-            await asyncio.to_thread(self._rundir.remove, run_id)
-        except OSError as error:
-            raise Unavailable(
-                f"the files of run {run_id} cannot be removed: {reason(error)}; try again"
-            ) from error
-        await self._store.delete(run_id)
-        self._watch.forget(run_id)
-        self._bells.ring(of_run(run_id))
+        with self._alone(run_id):
+            run = await self.row(run_id)
+            if run.status not in lifecycle.FINAL:
+                raise WrongState(f"run {run_id} is {run.status}; cancel it first")
+            try:
+                await asyncio.to_thread(self._files.remove, run_id)
+            except OSError as error:
+                raise Unavailable(
+                    f"the files of run {run_id} cannot be removed: {reason(error)}; try again"
+                ) from error
+            await self._store.delete(run_id)
+        self._viewers.forget(run_id)
+        self._notifier.ring(of_run(run_id))
 
     async def result(self, run: Run) -> Result:
         """Return what a final run answered. Who asks while a long journal is being read shares the answer."""
-        agent = await self._supervisor.agent_of(run)
+        agent = await self._supervisor.versions.of(run)
         if run.journal_end is not None and run.journal_end <= SHORT:
             return self._result(run.id, agent.format)
         key = ("result", run.id, run.journal_end)
@@ -208,7 +222,7 @@ class Engine:
         return found
 
     def _result(self, run_id: str, format_name: str) -> Result:
-        return self._rundir.read(run_id, lambda reader: result(reader, format_name)) or Result(None)
+        return self._files.read(run_id, lambda reader: result(reader, format_name)) or Result(None)
 
     async def see_version(self, agent: Agent) -> str:
         """Keep an agent's entry as it is now, once, and return its digest."""
@@ -224,17 +238,17 @@ class Engine:
 
     async def agent_of(self, run: Run) -> Agent:
         """Return the version of its agent that the run was submitted with, without its env values."""
-        return await self._supervisor.agent_of(run)
+        return await self._supervisor.versions.of(run)
 
     async def format_of(self, run: Run) -> str:
         """Return the name of the run's output format."""
-        return (await self._supervisor.agent_of(run)).format
+        return (await self._supervisor.versions.of(run)).format
 
     async def logs(self, run: Run, size: int) -> str:
         """Return the last `size` bytes of a final run's output, with its attempts told apart."""
         key = ("logs", run.id, run.journal_end, size)
         found: str | None = await self._shared(
-            key, lambda: self._rundir.read(run.id, lambda reader: last_output(reader, size))
+            key, lambda: self._files.read(run.id, lambda reader: last_output(reader, size))
         )
         return found or ""
 
@@ -249,18 +263,18 @@ class Engine:
     async def last_frame(self, run_id: str) -> int | None:
         """Return the place of the last frame of a run's journal, None while there is none."""
         live = self._supervisor.live.get(run_id)
-        if live is None:
-            return await asyncio.to_thread(self._rundir.read, run_id, last_frame)
+        if live is None or live.progress is None:
+            return await asyncio.to_thread(self._files.read, run_id, last_frame)
         await live.progress.look()
         return live.progress.last
 
     async def artifacts(self, run_id: str) -> list[Artifact]:
         """Return the files that a run left."""
-        return await asyncio.to_thread(artifacts.listed, self._rundir.folder(run_id))
+        return await asyncio.to_thread(artifacts.listed, self._files.folder(run_id))
 
     async def artifact(self, run_id: str, path: str) -> int:
         """Return an open descriptor of one of them, which the caller closes. Raises NotFound."""
-        return await asyncio.to_thread(artifacts.opened, self._rundir.folder(run_id), path)
+        return await asyncio.to_thread(artifacts.opened, self._files.folder(run_id), path)
 
     def follow(self, run_id: str, offset: int, rendering: Rendering) -> AsyncGenerator[bytes, None]:
         """See Feed.follow."""
@@ -268,7 +282,7 @@ class Engine:
 
     async def followed(self, run_id: str) -> Snapshot:
         """Return a run that was followed; unread while it is still watched. Raises NotFound."""
-        ended = self._watch.end_of(run_id)
+        ended = self._viewers.end_of(run_id)
         return _snapshot(ended) if ended is not None else await self.get(run_id)
 
     def dismiss(self) -> None:
@@ -282,15 +296,15 @@ class Engine:
 
     def watching(self, run_id: str) -> AbstractContextManager[None]:
         """Have the run's bell rung by its output, too, while somebody is inside this block."""
-        return self._watch.watching(run_id)
+        return self._viewers.watching(run_id)
 
     def bell(self, run_id: str) -> asyncio.Event:
         """Return the bell that the run's next change or, while it is watched, output will ring."""
-        return self._bells.bell(of_run(run_id))
+        return self._notifier.bell(of_run(run_id))
 
     def reader(self, run_id: str) -> Reader | None:
         """Open the run's journal, or None while there is none."""
-        return self._rundir.reader(run_id)
+        return self._files.reader(run_id)
 
     async def totals(self) -> dict[Status, int]:
         """Return how many runs there are of each status."""
@@ -317,16 +331,16 @@ class Engine:
     @property
     def concurrency(self) -> int:
         """How many runs may be live."""
-        return self._scheduler.concurrency
+        return self._slots.total
 
     def free_bytes(self) -> int:
         """Return the free space on the state directory's disk."""
-        return self._rundir.free_bytes()
+        return self._files.free_bytes()
 
     async def _is_final(self, run_id: str) -> bool:
         if run_id in self._supervisor.live:
             return False
-        if self._watch.end_of(run_id) is not None:
+        if self._viewers.end_of(run_id) is not None:
             return True
         return (await self._store.get(run_id)).status in lifecycle.FINAL
 

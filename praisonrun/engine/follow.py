@@ -12,7 +12,7 @@ from ..core.notifier import Notifier, of_run
 from ..files.run_files import RunDir
 from ..journal.format import START, Frame
 from ..journal.reader import Reader
-from .viewers import Watch
+from .viewers import Viewers
 
 CHUNK = 64 * 1024
 """Bytes of journal that are rendered at once, and so what a viewer who takes nothing holds on to."""
@@ -65,7 +65,7 @@ class Feed:
     """Reads journals as they grow."""
 
     def __init__(
-        self, rundir: RunDir, bells: Notifier, watch: Watch, is_final: Callable[[str], Awaitable[bool]]
+        self, rundir: RunDir, bells: Notifier, watch: Viewers, is_final: Callable[[str], Awaitable[bool]]
     ) -> None:
         self._rundir, self._bells, self._watch, self._is_final = rundir, bells, watch, is_final
         self.closed = False

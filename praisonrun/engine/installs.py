@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
+from ..core.errors import PraisonrunError
 from ..core.model import Agent, Run
 from ..core.notifier import Notifier
 from ..store import Store
+
+log = logging.getLogger("praisonrun")
 
 
 class Installs:
@@ -52,8 +56,11 @@ class Installs:
         self.wake(run)
 
     async def keep(self, run: Run) -> None:
-        """Write that a version is installed."""
-        await self._store.mark_installed(run.version, self._now())
+        """Store that a version is installed; a store that rejects it costs one more install, later."""
+        try:
+            await self._store.mark_installed(run.version, self._now())
+        except PraisonrunError as rejected:
+            log.warning("run %s: its install ran well but the store rejected it: %s", run.id, rejected)
 
     def wake(self, run: Run) -> None:
         """Have those who wait for an install look again: one of them was cancelled."""

@@ -3,33 +3,43 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import anyio
+
 from ..core import lifecycle
+from ..core.errors import DiskFull, NotFound, Unavailable
 from ..core.model import Agent, Exit, Json, Mode, Run
-from ..files import manifest as outputs
+from ..files import manifest
 from ..files.run_files import RunDir
 from ..journal.formats import FORMATS, Summary
-from ..journal.progress import Progress
 from ..journal.results import last_words, result
-from ..services import readiness as services
-from ..services.readiness import Services
+from ..services.readiness import explained
+from ..store import Store
+from .attempts import RETRY
+from .live import Live
 
+log = logging.getLogger("praisonrun")
 LAST_LINES = 5
 """Lines of its log that the error of a failed service repeats."""
+TROUBLE_RETRY = 30.0
+"""Seconds between two tries after a fault of ours, which the log has."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class Settlement:
     """Everything that the end of an attempt is judged by."""
 
     agent: Agent
     exit: Exit
     summary: Summary
-    manifest: dict[str, Json] | None
+    outputs: dict[str, Json] | None
+    """The manifest of what the run left."""
     journal_end: int
-    probed: str | None
+    trouble: str | None
     """What the last look at a service found wrong."""
     tail: str
     """The last lines of a service's log."""
@@ -38,7 +48,7 @@ class Ending:
         """Return what becomes of the run."""
         structured = FORMATS[self.agent.format].structured
         outcome = lifecycle.judge(run, self.exit, self.summary.outcome(), needs_result=structured)
-        outcome = services.explained(outcome, self.exit, self.agent.readiness, self.probed, self.tail)
+        outcome = explained(outcome, self.exit, self.agent.readiness, self.trouble, self.tail)
         stored = self.summary.stored()
         return lifecycle.finish(
             run,
@@ -46,46 +56,68 @@ class Ending:
             outcome,
             at,
             journal_end=self.journal_end,
-            summary={**(stored or {}), "outputs": self.manifest} if self.manifest else stored,
+            summary={**(stored or {}), "outputs": self.outputs} if self.outputs else stored,
             keep=lifecycle.keeps_scratch(run, self.agent, outcome),
         )
 
 
-class Endings:
-    """Reads how attempts ended."""
+class Settlements:
+    """Reads how attempts ended and stores what that means."""
 
-    def __init__(self, rundir: RunDir, services: Services) -> None:
-        self._rundir, self._services = rundir, services
+    def __init__(self, store: Store, files: RunDir, now: Callable[[], int]) -> None:
+        self._store, self._files, self._now = store, files, now
 
-    async def read(self, run: Run, agent: Agent, progress: Progress, ended: Exit) -> Ending:
+    async def until_stored(self, live: Live, ended: Exit | None, trouble: str | None) -> Run | None:
+        """Store what an end means, however long the store rejects it: nothing else can tell it any more.
+
+        `ended` is None for an agent that never ran: its run goes back to the queue. Returns the run as
+        stored, None when its row is gone.
+        """
+        while True:
+            try:
+                return await self._store_end(live, ended, trouble)
+            except (DiskFull, Unavailable) as rejected:
+                log.warning("run %s has ended but the store rejected it: %s", live.run.id, rejected)
+                await anyio.sleep(RETRY)
+            except NotFound:
+                return None
+            except Exception:  # one run's end must not take the server down, now and at every start
+                log.exception("run %s has ended but cannot be settled; trying again", live.run.id)
+                await anyio.sleep(TROUBLE_RETRY)
+
+    async def _store_end(self, live: Live, ended: Exit | None, trouble: str | None) -> Run:
+        at, run_id = self._now(), live.run.id
+        if ended is None:
+            return await self._store.change(run_id, lambda run: lifecycle.unclaim(run, at))
+        settlement = await self._read(live, ended, trouble)
+        return await self._store.change(run_id, lambda run: settlement.settle(run, at))
+
+    async def _read(self, live: Live, ended: Exit, trouble: str | None) -> Settlement:
         """Return what an attempt's end is judged by; of most runs nothing has to be read."""
+        run, agent = live.run, live.agent
         structured = FORMATS[agent.format].structured
-        told = structured or ended.events or ended.reason == "lost"
-        summary = await progress.look() if told else Summary()
-        manifest, tail = None, ""
+        # Earlier attempts may have said something, too.
+        says = structured or ended.events or ended.reason == "lost" or run.attempt > 1
+        summary = await live.summary() if says else Summary()
+        outputs, tail = None, ""
         outcome = lifecycle.judge(run, ended, summary.outcome(), needs_result=structured)
         if (agent.outputs or ended.result) and not lifecycle.retriable(run, outcome):
-            manifest = await asyncio.to_thread(self._manifest, run, agent, ended)
-        probed = self._services.ended(run.id)
+            outputs = await asyncio.to_thread(self._manifest, run, agent, ended)
         if run.mode is Mode.SERVICE:
             tail = await asyncio.to_thread(self._last_words, run.id)
-        end = ended.end or await asyncio.to_thread(self.journal_end, run.id)
-        return Ending(agent, ended, summary, manifest, end, probed, tail)
-
-    def journal_end(self, run_id: str) -> int:
-        """Return the length of what a run's attempts wrote so far."""
-        return self._rundir.tail(run_id).end
+        end = ended.end or (await asyncio.to_thread(self._files.tail, run.id)).end
+        return Settlement(agent, ended, summary, outputs, end, trouble, tail)
 
     def _last_words(self, run_id: str) -> str:
-        return self._rundir.read(run_id, lambda reader: last_words(reader, LAST_LINES)) or ""
+        return self._files.read(run_id, lambda reader: last_words(reader, LAST_LINES)) or ""
 
     def _manifest(self, run: Run, agent: Agent, ended: Exit) -> dict[str, Json] | None:
         if ended.result:
-            answer = self._rundir.read(run.id, lambda reader: result(reader, agent.format))
-            left = outputs.own(answer.value) if answer else None
+            answer = self._files.read(run.id, lambda reader: result(reader, agent.format))
+            left = manifest.own(answer.value) if answer else None
             if left is not None:
                 return left
         if not agent.outputs:
             return None
-        artifacts = self._rundir.folder(run.id) / "artifacts"
-        return outputs.declared(agent.outputs, artifacts, Path(agent.cwd), run.started_at or 0)
+        artifacts = self._files.folder(run.id) / "artifacts"
+        return manifest.declared(agent.outputs, artifacts, Path(agent.cwd), run.started_at or 0)

@@ -22,7 +22,7 @@ CROWDED = 8
 """Rings in one go after which some may have been lost: Linux queues 10 datagrams and refuses the rest."""
 
 
-class Watch:
+class Viewers:
     """Counts the watchers of each run and passes the shims' rings on to the bells."""
 
     def __init__(self, rundir: RunDir, bells: Notifier) -> None:

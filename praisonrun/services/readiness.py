@@ -1,14 +1,15 @@
 """Services: whether each answers, and why one failed.
 
 A service is a run that is not expected to end. Row, journal, shim and recovery are those of any run; here
-is the rest. How a live service stands is kept here alone, in memory, because one look finds it again;
-its port and when it was first ready stand in its row.
+is the rest. The health of a live service is kept in memory alone, because one look finds it again;
+its port and the time when it was first ready stand in its row.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import stat
 from collections.abc import Callable
@@ -16,10 +17,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import anyio
+from anyio.abc import TaskGroup
 
 from ..core import lifecycle
 from ..core.errors import PraisonrunError
-from ..core.model import Agent, Condition, Exit, Failure, Outcome, Readiness, Run, Standing
+from ..core.model import Agent, Condition, Exit, Failure, Outcome, Readiness, Run, ServiceHealth
 from ..core.notifier import Notifier, of_run
 from ..files.run_files import RunDir
 from ..store import Store
@@ -34,15 +36,15 @@ UNHEALTHY_AFTER = 3
 """Looks in a row that must fail."""
 
 
-def seen(before: Standing, found: Probe, at: int, *, was_ready: bool) -> Standing:
-    """Return how a service stands after a look; `was_ready` says whether it ever was in this attempt."""
+def seen(before: ServiceHealth, found: Probe, at: int, *, was_ready: bool) -> ServiceHealth:
+    """Return the health of a service after a look; `was_ready`: whether it ever was in this attempt."""
     failures = 0 if found.ok else before.failures + 1
     condition = before.condition
     if found.ok:
         condition = Condition.READY
     elif was_ready and failures >= UNHEALTHY_AFTER:
         condition = Condition.UNHEALTHY
-    return Standing(
+    return ServiceHealth(
         condition, found.ok, before.attempts + 1, failures, found.status_code, found.error, checked_at=at
     )
 
@@ -57,109 +59,101 @@ def explained(outcome: Outcome, ended: Exit, readiness: Readiness, error: str | 
     return replace(outcome, error=f"{why}; its last lines:\n{tail}" if tail else f"{why}; it printed nothing")
 
 
-@dataclass(slots=True)
-class _Tended:
-    """A live service that is watched."""
+@dataclass(slots=True, eq=False)
+class ReadinessWatch:
+    """The looks at one live service, from the start of its process until `stop`."""
 
-    standing: Standing = field(default_factory=Standing)
+    run: Run
+    agent: Agent
+    health: ServiceHealth = field(default_factory=ServiceHealth)
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+
+    def stop(self) -> str | None:
+        """Look no more; return what the last look found wrong."""
+        self.scope.cancel()
+        return self.health.error
 
 
 class Services:
-    """The readiness of all live services."""
+    """Looks at live services."""
 
-    def __init__(self, store: Store, rundir: RunDir, bells: Notifier, now: Callable[[], int]) -> None:
-        self._store, self._rundir, self._bells, self._now = store, rundir, bells, now
-        self._tended: dict[str, _Tended] = {}
+    def __init__(self, store: Store, files: RunDir, notifier: Notifier, now: Callable[[], int]) -> None:
+        self._store, self._files, self._notifier, self._now = store, files, notifier, now
 
-    def standing(self, run: Run) -> Standing:
-        """Return how a live service stands."""
-        tended = self._tended.get(run.id)
-        standing = tended.standing if tended else Standing()
-        if run.cancel_requested_at is not None:
-            return replace(standing, condition=Condition.STOPPING)
-        return standing
+    def watch(self, run: Run, agent: Agent, give_up: Callable[[], None], tasks: TaskGroup) -> ReadinessWatch:
+        """Look at a service whose process runs, until the watch is stopped; call `give_up` if it is not
+        ready in time.
+        """
+        watch = ReadinessWatch(run, agent)
+        tasks.start_soon(self._watch, watch, give_up)
+        return watch
 
-    async def tend(self, run: Run, agent: Agent, give_up: Callable[[], None]) -> None:
-        """Look at a service whose process runs until `ended`; one not ready in time is given up."""
-        tended = self._tended[run.id] = _Tended()
-        with tended.scope:
+    async def _watch(self, watch: ReadinessWatch, give_up: Callable[[], None]) -> None:
+        with watch.scope:
             try:
-                if not await self._until_ready(run, agent.readiness, tended, agent.files):
+                if not await self._until_ready(watch):
                     give_up()
-                elif agent.readiness.type != "timeout":
-                    await self._watch(run, agent, tended)
+                elif watch.agent.readiness.type != "timeout":
+                    await self._keep_looking(watch)
             except Exception:  # one service that cannot be looked at must not end the others
-                log.exception("service %s: looking at it failed", run.id)
+                log.exception("service %s: looking at it failed", watch.run.id)
 
-    def ended(self, run_id: str) -> str | None:
-        """Stop looking at a service; return what the last look found wrong."""
-        tended = self._tended.pop(run_id, None)
-        if tended is None:
-            return None
-        tended.scope.cancel()
-        return tended.standing.error
-
-    async def _until_ready(self, run: Run, readiness: Readiness, tended: _Tended, files: bool) -> bool:
+    async def _until_ready(self, watch: ReadinessWatch) -> bool:
+        readiness, was_ready = watch.agent.readiness, watch.run.ready_at is not None
         if readiness.type == "timeout":
-            await anyio.sleep(0 if run.ready_at else readiness.timeout_seconds)
-            tended.standing = replace(tended.standing, condition=Condition.READY, ok=True)
-            await self._first_ready(run, files, "its process lives")
+            await anyio.sleep(0 if was_ready else readiness.timeout_seconds)
+            watch.health = replace(watch.health, condition=Condition.READY, ok=True)
+            await self._first_ready(watch, "its process lives")
             return True
-        deadline, pause = anyio.current_time() + readiness.timeout_seconds, FIRST_INTERVAL
-        while not tended.standing.ok:
+        deadline = math.inf if was_ready else anyio.current_time() + readiness.timeout_seconds
+        pause = FIRST_INTERVAL
+        while not watch.health.ok:
             left = deadline - anyio.current_time()
-            if run.ready_at is None and left <= 0:
+            if left <= 0:
                 return False
-            await self._look(run, readiness, tended, LONGEST if run.ready_at else min(LONGEST, left))
-            if not tended.standing.ok:
-                await anyio.sleep(
-                    pause if run.ready_at else min(pause, max(deadline - anyio.current_time(), 0))
-                )
+            await self._look(watch, min(LONGEST, left), was_ready=was_ready)
+            if not watch.health.ok:
+                await anyio.sleep(min(pause, max(deadline - anyio.current_time(), 0)))
                 pause = min(pause * 2, INTERVAL)
-        await self._first_ready(run, files, f"port {run.port} answers")
+        await self._first_ready(watch, f"port {watch.run.port} answers")
         return True
 
-    async def _watch(self, run: Run, agent: Agent, tended: _Tended) -> None:
-        was = tended.standing.condition
+    async def _keep_looking(self, watch: ReadinessWatch) -> None:
+        was = watch.health.condition
         while True:
             await anyio.sleep(INTERVAL)
-            await self._look(run, agent.readiness, tended, LONGEST, was_ready=True)
-            if tended.standing.condition is not was:
-                was = tended.standing.condition
-                self._tell(
-                    run.id, agent.files, was, tended.standing.error or f"port {run.port} answers again"
-                )
+            await self._look(watch, LONGEST, was_ready=True)
+            if watch.health.condition is not was:
+                was = watch.health.condition
+                self._tell(watch, was, watch.health.error or f"port {watch.run.port} answers again")
 
-    async def _look(
-        self, run: Run, readiness: Readiness, tended: _Tended, seconds: float, *, was_ready: bool = False
-    ) -> None:
-        assert run.port is not None
-        found = await probe(readiness, run.port, seconds)
-        before, was_ready = tended.standing, was_ready or run.ready_at is not None
+    async def _look(self, watch: ReadinessWatch, seconds: float, *, was_ready: bool) -> None:
+        assert watch.run.port is not None
+        found = await probe(watch.agent.readiness, watch.run.port, seconds)
+        before = watch.health
         if found.cut_short and before.error is not None:  # the look before had time to see what is wrong
             found = replace(found, error=before.error)
-        tended.standing = seen(before, found, self._now(), was_ready=was_ready)
-        self._bells.ring(of_run(run.id))
+        watch.health = seen(before, found, self._now(), was_ready=was_ready)
+        self._notifier.ring(of_run(watch.run.id))
 
-    async def _first_ready(self, run: Run, files: bool, how: str) -> None:
-        """Write that the service is ready; a store that refuses only loses the time of it."""
+    async def _first_ready(self, watch: ReadinessWatch, how: str) -> None:
+        """Store that the service is ready; a store that rejects it loses only the time of it."""
         at = self._now()
-        if run.ready_at is None:
-            self._tell(run.id, files, Condition.READY, how)
+        if watch.run.ready_at is None:
+            self._tell(watch, Condition.READY, how)
             try:
-                await self._store.change(run.id, lambda run: lifecycle.ready(run, at))
-            except PraisonrunError as refused:
-                log.warning("service %s is ready but the store refused it: %s", run.id, refused)
-        self._bells.ring(of_run(run.id))
+                await self._store.change(watch.run.id, lambda run: lifecycle.ready(run, at))
+            except PraisonrunError as rejected:
+                log.warning("service %s is ready but the store rejected it: %s", watch.run.id, rejected)
+        self._notifier.ring(of_run(watch.run.id))
 
-    def _tell(self, run_id: str, files: bool, condition: Condition, how: str) -> None:
+    def _tell(self, watch: ReadinessWatch, condition: Condition, how: str) -> None:
         """Have the service's shim write a line into its journal: it reads the FIFO that the agent has."""
-        if not files:
+        if not watch.agent.files:
             return
         line = {"type": "log", "source": "readiness", "condition": condition, "text": f"{condition}: {how}\n"}
         with suppress(OSError):
-            path = self._rundir.folder(run_id) / "events"
+            path = self._files.folder(watch.run.id) / "events"
             fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
                 if stat.S_ISFIFO(os.fstat(fd).st_mode):

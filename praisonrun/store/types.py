@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from ..core.model import Delivery, Failure, Json, Mode, Reply, Run, Status
+
+Free: TypeAlias = Callable[[str, int, int | None], bool]
+"""Says whether an agent may have one more run live: its name, how many of its runs are claimed beside, and
+the `concurrency` of its latest version. It only reads."""
 
 
 @dataclass(frozen=True, slots=True)

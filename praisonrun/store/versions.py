@@ -54,6 +54,17 @@ def of_agent(connection: sqlite3.Connection, agent: str) -> list[StoredVersion]:
     return found
 
 
+def concurrency(connection: sqlite3.Connection, agent: str) -> int | None:
+    """Return how many runs the latest entry of an agent allows at once, None for no limit of its own."""
+    sql = "SELECT definition FROM versions WHERE agent = ? ORDER BY number DESC LIMIT 1"
+    row = connection.execute(sql, (agent,)).fetchone()
+    try:
+        limit = json.loads(row[0]).get("concurrency") if row else None
+    except ValueError:  # a damaged row costs its own runs, not the claim of others
+        return None
+    return limit if isinstance(limit, int) else None
+
+
 def agents_seen(connection: sqlite3.Connection) -> dict[str, tuple[int, int]]:
     """Return when the first and the latest entry of each agent was seen."""
     sql = "SELECT agent, min(seen_at), max(seen_at) FROM versions GROUP BY agent"

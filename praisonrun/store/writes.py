@@ -10,9 +10,9 @@ from ..core import lifecycle
 from ..core.errors import KeyReused, QueueFull, WrongState
 from ..core.model import Delivery, Run, Status
 from . import deliveries as outbox
-from . import reads, rows
+from . import reads, rows, versions
 from .rows import ALL, COLUMNS, FULL, run_of
-from .types import Added, Key
+from .types import Added, Free, Key
 
 _KEPT = (*(name for name in ALL if name != "seq"), "key_scope", "fingerprint")
 _ADD = (
@@ -147,13 +147,10 @@ def _update(connection: sqlite3.Connection, seq: int, changed: dict[str, Any]) -
     connection.execute(f"UPDATE runs SET {columns} WHERE seq = ?", (*changed.values(), seq))  # noqa: S608
 
 
-def claim(
-    connection: sqlite3.Connection, limit: int, at: int, boot: str, free: Callable[[str, int], bool]
-) -> list[Run]:
+def claim(connection: sqlite3.Connection, limit: int, at: int, boot: str, free: Free) -> list[Run]:
     """Claim up to `limit` runs due at `at`: higher priority first, then the older; with their input.
 
-    `free(agent, taken)` says whether one more run of an agent may be claimed after `taken` here. It is
-    called on the writer's thread, so it should only read.
+    `free` says whether an agent may have one more; see Free. It is called on the writer's thread.
     """
     best = [
         pick
@@ -164,9 +161,10 @@ def claim(
 
 
 def _best(
-    connection: sqlite3.Connection, agent: str, limit: int, at: int, free: Callable[[str, int], bool]
+    connection: sqlite3.Connection, agent: str, limit: int, at: int, free: Free
 ) -> list[tuple[int, int]]:
-    slots = next((taken for taken in range(limit) if not free(agent, taken)), limit)
+    own_limit = versions.concurrency(connection, agent)
+    slots = next((taken for taken in range(limit) if not free(agent, taken, own_limit)), limit)
     return connection.execute(_BEST, (agent, at, slots)).fetchall() if slots > 0 else []
 
 

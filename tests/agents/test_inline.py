@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from praisonrun.core.errors import Forbidden, Invalid
-from praisonrun.engine import supervisor
+from praisonrun.engine import versions
 from praisonrun.engine.engine import Choice, Engine, Submit
 
 pytestmark = pytest.mark.anyio
@@ -43,7 +43,7 @@ async def test_it_runs_in_the_root_by_the_version_it_came_with(engines: Engines,
 async def test_versions_beyond_a_number_are_read_again(
     engines: Engines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor, "KNOWN", 2)
+    monkeypatch.setattr(versions, "KNOWN", 2)
     async with engines(inline_agents=True, concurrency=1) as engine:
         texts = [
             f"agents: {{say: {{command: [/bin/echo, '{number}'], prompt: none}}}}" for number in range(6)
@@ -51,7 +51,7 @@ async def test_versions_beyond_a_number_are_read_again(
         ids = [(await engine.submit(Submit(Choice(text=text), "x")))[0].run.id for text in texts]
         ended = [(await engine.until_final(run_id)).run for run_id in ids]
         assert [(await engine.result(run)).value for run in ended] == [f"{number}\n" for number in range(6)]
-        assert len(engine._supervisor._agents) <= 2
+        assert len(engine._supervisor.versions._known) <= 2
 
 
 @pytest.mark.parametrize(

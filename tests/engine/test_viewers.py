@@ -8,14 +8,14 @@ import socket
 from pathlib import Path
 
 from praisonrun.core.notifier import Notifier, of_run
-from praisonrun.engine.viewers import CROWDED, Watch
+from praisonrun.engine.viewers import CROWDED, Viewers
 from praisonrun.files.run_files import RunDir
 from praisonrun.journal import format as journal
 
 
 async def test_a_ring_reaches_the_run_s_bell(tmp_path: Path) -> None:
     rundir, bells = RunDir(tmp_path), Notifier()
-    with Watch(rundir, bells).listening(), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as shim:
+    with Viewers(rundir, bells).listening(), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as shim:
         bell, other = bells.bell(of_run("run_a")), bells.bell(of_run("run_b"))
         shim.sendto(b"run_a", rundir.bell.path)
         await asyncio.wait_for(bell.wait(), 5)
@@ -24,7 +24,7 @@ async def test_a_ring_reaches_the_run_s_bell(tmp_path: Path) -> None:
 
 async def test_a_ring_lost_in_a_crowd_is_made_good(tmp_path: Path) -> None:
     rundir, bells = RunDir(tmp_path), Notifier()
-    watch = Watch(rundir, bells)
+    watch = Viewers(rundir, bells)
     with watch.listening(), watch.watching("run_b"), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as shim:
         lost = bells.bell(of_run("run_b"))
         for _ in range(CROWDED):
@@ -34,7 +34,7 @@ async def test_a_ring_lost_in_a_crowd_is_made_good(tmp_path: Path) -> None:
 
 async def test_the_flag_follows_the_watchers(tmp_path: Path) -> None:
     rundir = RunDir(tmp_path)
-    watch = Watch(rundir, Notifier())
+    watch = Viewers(rundir, Notifier())
     with watch.watching("run_a"):  # before there is a journal
         fd = rundir.create("run_a")
         watch.refresh("run_a")

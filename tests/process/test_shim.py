@@ -135,7 +135,7 @@ def test_the_agent_gets_what_the_spec_says_and_nothing_else(rig: Rig, tmp_path: 
     assert seen["fds"] == [0, 1, 2]
     assert seen["env"] == env
     assert seen["cwd"] == str(tmp_path)
-    assert seen["mode"] == "0o700"
+    assert seen["mode"] == "0o755"
     assert seen["core"] == 0
     assert seen["blocked"] == []
     assert seen["group"]

@@ -34,7 +34,7 @@ from praisonrun.dialects.nullspace import ids as deployment_ids
 from praisonrun.dialects.nullspace import models as deployments_models
 from praisonrun.dialects.nullspace.logs import Log
 from praisonrun.dialects.veryfront import models as canonical_models
-from praisonrun.engine.submit import new_suffix
+from praisonrun.engine.request import new_suffix
 from praisonrun.files.run_files import RunDir
 from praisonrun.journal import format as journal
 from praisonrun.journal.format import HEAD_SIZE, MAX_PAYLOAD, START, Kind

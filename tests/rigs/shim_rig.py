@@ -127,6 +127,7 @@ class Rig:
             "timeout": None,
             "idle_timeout": None,
             "grace": 0.2,
+            "umask": 0o022,
             "cap": 1 << 26,
             "event_cap": 1 << 23,
             "partial": True,

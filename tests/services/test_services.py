@@ -25,8 +25,8 @@ from praisonrun.core.model import (
     Outcome,
     Readiness,
     Run,
+    ServiceHealth,
     Snapshot,
-    Standing,
     Status,
 )
 from praisonrun.engine.engine import Choice, Engine, Submit
@@ -95,7 +95,7 @@ async def until(engine: Engine, run_id: str, good: Callable[[Snapshot], bool]) -
 
 
 def at(condition: Condition) -> Callable[[Snapshot], bool]:
-    return lambda shown: shown.standing is not None and shown.standing.condition is condition
+    return lambda shown: shown.health is not None and shown.health.condition is condition
 
 
 READY, UNHEALTHY = at(Condition.READY), at(Condition.UNHEALTHY)
@@ -127,11 +127,11 @@ def test_how_looks_change_a_standing() -> None:
         (bad, True, Condition.UNHEALTHY, 4),
         (good, True, Condition.READY, 0),
     ]
-    standing = Standing()
+    health = ServiceHealth()
     for number, (found, was_ready, condition, failures) in enumerate(story, 1):
-        standing = services.seen(standing, found, number, was_ready=was_ready)
-        assert (standing.condition, standing.failures, standing.attempts) == (condition, failures, number)
-        assert (standing.ok, standing.error, standing.checked_at) == (found.ok, found.error, number)
+        health = services.seen(health, found, number, was_ready=was_ready)
+        assert (health.condition, health.failures, health.attempts) == (condition, failures, number)
+        assert (health.ok, health.error, health.checked_at) == (found.ok, found.error, number)
 
 
 def service(**more: Json) -> Run:
@@ -239,20 +239,20 @@ async def test_what_counts_as_an_answer(answer: bytes, ok: bool, error: str | No
 async def test_a_service_is_ready_unhealthy_and_ready_again(engine: Engine, tmp_path: Path) -> None:
     run_id = await start(engine, "own")
     early = (
-        await until(engine, run_id, lambda shown: (shown.standing or Standing()).status_code == 503)
-    ).standing
+        await until(engine, run_id, lambda shown: (shown.health or ServiceHealth()).status_code == 503)
+    ).health
     assert early is not None
     assert (early.condition, early.error) == (Condition.STARTING, "answered 503")
     (tmp_path / "well").touch()
     assert (await until(engine, run_id, READY)).pid
     (tmp_path / "well").unlink()
     sick = await until(engine, run_id, UNHEALTHY)
-    assert sick.standing is not None
-    assert sick.standing.failures >= 3
+    assert sick.health is not None
+    assert sick.health.failures >= 3
     (tmp_path / "well").touch()
     await until(engine, run_id, READY)
     stopped = await engine.cancel(run_id, "enough")
-    assert (stopped.run.status, stopped.run.error, stopped.standing) == (
+    assert (stopped.run.status, stopped.run.error, stopped.health) == (
         Status.CANCELLED,
         "cancelled: enough",
         None,
@@ -303,8 +303,8 @@ async def test_a_restart_keeps_id_port_and_journal_and_takes_fresh_envs(
         assert (await client.get(url)).text == "one"
         shown = await engine.restart(run_id, {"FOO": "two", "BAR": "x"}, "new envs")
         assert (shown.run.status, shown.run.id) == (Status.RUNNING, run_id)
-        assert shown.standing is not None
-        assert shown.standing.condition is Condition.STARTING
+        assert shown.health is not None
+        assert shown.health.condition is Condition.STARTING
         again = await until(engine, run_id, READY)
         assert (again.run.port, again.run.attempt, again.run.env_names) == (first.run.port, 2, ("BAR", "FOO"))
         assert again.pid != first.pid
@@ -369,8 +369,8 @@ async def test_ports(engine: Engine, tmp_path: Path, agents_file: Path) -> None:
 
 async def test_a_timeout_is_the_simplest_readiness(engine: Engine) -> None:
     shown = await until(engine, await start(engine, "timed"), READY)
-    assert shown.standing is not None
-    assert (shown.standing.attempts, shown.run.port is not None) == (0, True)
+    assert shown.health is not None
+    assert (shown.health.attempts, shown.run.port is not None) == (0, True)
 
 
 async def test_the_scratch_of_a_service_is_kept_where_its_stop_says_so(
@@ -409,7 +409,9 @@ async def test_readiness_is_found_again(
         (tmp_path / "well").touch()
         await until(third, sick.run.id, READY)
         with pytest.raises(PortTaken):  # ports are remembered
-            third._restarts._ports.reserve("run_y", replace(await third.agent_of(up.run), port=up.run.port))
+            third._reservations._ports.reserve(
+                "run_y", replace(await third.agent_of(up.run), port=up.run.port)
+            )
         await third.cancel_live()
 
 

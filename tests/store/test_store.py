@@ -33,7 +33,7 @@ async def add(store: Store, *runs: Run) -> list[Run]:
     return [each.run for each in added]
 
 
-def anything(_agent: str, _taken: int) -> bool:
+def anything(_agent: str, _taken: int, _limit: int | None) -> bool:
     return True
 
 
@@ -231,7 +231,7 @@ async def test_claims_go_by_priority_then_age_and_bring_the_input(store: Store) 
 async def test_each_agent_has_its_own_free_slots(store: Store) -> None:
     await add(store, *(run(f"run_{agent}{n}", agent=agent) for n in range(3) for agent in "abc"))
     slots = {"a": 0, "b": 2, "c": 9}
-    claimed = await store.claim(4, 10, "boot", lambda agent, taken: taken < slots[agent])
+    claimed = await store.claim(4, 10, "boot", lambda agent, taken, _: taken < slots[agent])
     assert [found.id for found in claimed] == ["run_b0", "run_c0", "run_b1", "run_c1"]
     assert await store.claim(0, 10, "boot", anything) == []
 
@@ -479,7 +479,7 @@ async def test_ten_thousand_runs_of_a_full_agent_do_not_slow_a_claim(store: Stor
         return 0
 
     await store._writer.run(lambda db: db.set_progress_handler(step, 100))
-    claimed = await store.claim(8, 10, "boot", lambda agent, _: agent == "free")
+    claimed = await store.claim(8, 10, "boot", lambda agent, _taken, _limit: agent == "free")
     await store._writer.run(lambda db: db.set_progress_handler(None, 0))
     assert [found.id for found in claimed] == ["run_x"]
     assert steps < 20

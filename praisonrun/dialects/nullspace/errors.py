@@ -9,7 +9,7 @@ import pydantic
 from starlette.responses import Response
 
 from ...core.errors import Invalid, KeyReused, NotFound, PraisonrunError, QueueFull, WrongMode, WrongState
-from ...engine.submit import new_suffix
+from ...engine.request import new_suffix
 from ...web import errors
 from ...web.responses import json_response
 

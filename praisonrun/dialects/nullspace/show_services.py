@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...core.clock import iso
 from ...core.json import Json
-from ...core.model import Agent, Condition, Snapshot, Standing, Status
+from ...core.model import Agent, Condition, ServiceHealth, Snapshot, Status
 from ...services.probes import HOST
 from .ids import deployment_id, sandbox_id, version_id, wire_id
 from .show import failure_reason, process_id
@@ -17,11 +17,11 @@ def service_word(shown: Snapshot) -> str:
     return "stopped" if shown.run.finished_at is not None else str(_health(shown).condition)
 
 
-def _health(shown: Snapshot) -> Standing:
-    if shown.standing is not None:
-        return shown.standing
+def _health(shown: Snapshot) -> ServiceHealth:
+    if shown.health is not None:
+        return shown.health
     asked = shown.run.cancel_requested_at is not None
-    return Standing(Condition.STOPPING if asked else Condition.STARTING)
+    return ServiceHealth(Condition.STOPPING if asked else Condition.STARTING)
 
 
 def public_url(shown: Snapshot, agent: Agent) -> str | None:

@@ -56,6 +56,7 @@ def _spawn(spec: Mapping[str, Any], actions: list[Any]) -> int:
         os.chdir(spec["cwd"])
     except (OSError, ValueError) as error:
         raise SpawnFailed(f"cannot enter {spec['cwd']}: {reason(error)}") from None
+    ours = os.umask(spec["umask"])
     try:
         return os.posix_spawn(
             argv[0], argv, spec["env"], file_actions=actions, setpgroup=0, setsigmask=[], setsigdef=_DEFAULTS
@@ -63,6 +64,7 @@ def _spawn(spec: Mapping[str, Any], actions: list[Any]) -> int:
     except (OSError, ValueError) as error:
         raise SpawnFailed(f"cannot start {argv[0]}: {reason(error)}") from None
     finally:
+        os.umask(ours)
         os.chdir("/")
 
 

@@ -1,4 +1,4 @@
-"""What is refused before anything is stored: an agent that could only fail later, a disk that is full."""
+"""What is rejected before anything is stored: an agent that could only fail later, a disk that is full."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..process.spec import crew_files
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the engine refuses to go beyond."""
+    """What the engine does not go beyond."""
 
     queue: int
     min_free: int
@@ -25,15 +25,15 @@ class Limits:
     """Whether a submit may bring its own agents file."""
 
 
-class Checks:
-    """Looks at what a run would need. Programs and free space are looked for once a turn of the loop."""
+class Admission:
+    """Looks at what a run would need; at programs and free space once in a turn of the loop."""
 
     def __init__(self, catalog: Catalog, rundir: RunDir, environ: Mapping[str, str], limits: Limits) -> None:
         self._catalog, self._rundir, self._environ, self.limits = catalog, rundir, environ, limits
         self._turn = Turn()
 
-    async def new(self, agent: Agent, prompt: str, envs: Mapping[str, str], mode: Mode = Mode.RUN) -> None:
-        """Refuse what could only fail later. Raises Invalid, BadRequest, WrongMode, DiskFull."""
+    async def check(self, agent: Agent, prompt: str, envs: Mapping[str, str], mode: Mode = Mode.RUN) -> None:
+        """Reject what could only fail later. Raises Invalid, BadRequest, WrongMode, DiskFull."""
         if agent.mode is not mode:
             is_one, wanted = ("service", "run") if mode is Mode.RUN else ("job", "service")
             raise WrongMode(
@@ -52,9 +52,11 @@ class Checks:
                 retry_after=60,
             )
 
-    async def stored(self, agent: Agent, prompt: str, envs: Mapping[str, str], mode: Mode = Mode.RUN) -> None:
+    async def check_stored(
+        self, agent: Agent, prompt: str, envs: Mapping[str, str], mode: Mode = Mode.RUN
+    ) -> None:
         """Do the same for a stored version, whose literal env values are those of the file as it is now."""
-        await self.new(replace(agent, env=self._catalog.env_of(agent)), prompt, envs, mode)
+        await self.check(replace(agent, env=self._catalog.env_of(agent)), prompt, envs, mode)
 
     def _found(self, agent: Agent, environ: Mapping[str, str]) -> str | None:
         return self._turn.once(agent.version, lambda: program(agent, environ))

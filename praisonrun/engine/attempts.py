@@ -1,0 +1,152 @@
+"""One attempt of a live run: started, found again after a restart of the server, or given up.
+
+Each function returns how the attempt ended, as a value that `lifecycle.judge` takes.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+
+import anyio
+
+from ..core.errors import PraisonrunError, Unavailable, Unreadable, reason
+from ..core.model import Exit, Phase
+from ..process.attempt import Attempt, Found, NeverStarted, Spawned, Spawner, look, lose
+from ..process.spec import spec
+from .context import Context
+from .installs import Installs
+from .live import Live
+from .viewers import Viewers
+
+log = logging.getLogger("praisonrun")
+RETRY = 1.0
+"""Seconds between two tries of what the disk or the system refused."""
+TRIES = 2
+"""How often an attempt is started whose shim ends before its agent runs."""
+
+
+class Attempts:
+    """Starts the attempts of live runs and waits for their ends."""
+
+    def __init__(
+        self,
+        context: Context,
+        viewers: Viewers,
+        spawner: Spawner,
+        installs: Installs,
+        started: Callable[[Live, int, Phase], None],
+    ) -> None:
+        """`started` is told each process of an attempt, its pid and its phase."""
+        self._context, self._viewers, self._spawner = context, viewers, spawner
+        self._installs, self._started = installs, started
+
+    async def start(self, live: Live) -> Exit:
+        """Start the agent of a run that was just claimed, and wait for its end."""
+        number = live.run.attempt
+        if missing := sorted(set(live.run.env_names) - live.reservation.envs.keys()):
+            why = "the server restarted before this run could start, and envs are never stored"
+            return Exit(number, "env_lost", error=f"{why}; submit it again with {', '.join(missing)}")
+        for _ in range(TRIES):
+            try:
+                return await self._once(live)
+            except NeverStarted:
+                self._installs.over(live.run, well=False)
+            except PraisonrunError as rejected:
+                return Exit(number, "spawn_failed", error=rejected.message)
+            except OSError as error:
+                return Exit(number, "spawn_failed", error=f"cannot make the run's files: {reason(error)}")
+        return Exit(number, "spawn_failed", error="the shim ended before the agent started")
+
+    async def _once(self, live: Live) -> Exit:
+        install = await self._install_turn(live)
+        if live.given_up:
+            return Exit(live.run.attempt, "cancelled")
+        return await self._until_the_end(live, await self._spawn(live, install=install))
+
+    async def _install_turn(self, live: Live) -> bool:
+        while True:
+            try:
+                return await self._installs.begin(live.run, live.agent, lambda: live.given_up)
+            except Unreadable:
+                raise
+            except Unavailable as trouble:  # a read that fails once must not cost the run
+                self._installs.over(live.run, well=False)
+                log.warning("run %s waits: %s", live.run.id, trouble)
+                await anyio.sleep(RETRY)
+
+    async def _spawn(self, live: Live, *, install: bool) -> Spawned:
+        run, context = live.run, self._context
+        journal = self._journal(run.id)
+        size = os.fstat(journal).st_size
+        attempt = Spawned.start(context.files, run.id, run.attempt, journal, self._spawner)
+        live.attempt = attempt
+        try:
+            agent = replace(live.agent, env=context.catalog.env_of(live.agent))
+            order = spec(run, agent, context.files, context.environ, live.reservation.envs, size, install)
+        except BaseException:  # a shim that waits for its spec ends when its lifeline closes
+            attempt.close()
+            raise
+        await attempt.give({**order, "umask": context.umask})
+        return attempt
+
+    def _journal(self, run_id: str) -> int:
+        files = self._context.files
+        try:
+            journal = files.create(run_id)
+            self._viewers.refresh(run_id, new=True)
+        except FileExistsError:
+            journal = files.reopen(run_id)
+            self._viewers.refresh(run_id)
+        return journal
+
+    async def find(self, live: Live) -> Exit | None:
+        """Wait for the end of an attempt that an earlier server started; None if its agent never ran."""
+        self._viewers.refresh(live.run.id)
+        while True:
+            try:
+                return await self._until_the_end(live, self._found(live))
+            except NeverStarted:
+                return None
+            except OSError as trouble:  # no descriptor left, say: no reason to give up a living agent
+                log.warning("run %s cannot be looked at: %s", live.run.id, trouble)
+                await anyio.sleep(RETRY)
+
+    async def after_reboot(self, live: Live) -> Exit:
+        """Return how an attempt of another boot ended: a lock proves nothing, an unwritten end is a loss."""
+        run_id, number = live.run.id, live.run.attempt
+        with suppress(NeverStarted):
+            if (ended := await look(self._context.files, run_id, number)) is not None:
+                return ended
+        return await lose(run_id, number, "the machine restarted")
+
+    async def abandon(self, live: Live, why: str) -> Exit:
+        """End the process of an attempt that cannot be seen through, and say why.
+
+        The lifeline may be closed by now, so the attempt is looked for as if by a new server.
+        """
+        number = live.run.attempt
+        while True:
+            attempt = self._found(live)
+            attempt.cancel()
+            try:
+                ended = await attempt.wait(lambda *_: None)
+            except NeverStarted:
+                return Exit(number, "spawn_failed", error=why)
+            except OSError as trouble:
+                log.warning("run %s cannot be looked at: %s", live.run.id, trouble)
+                await anyio.sleep(RETRY)
+                continue
+            return replace(ended, reason="lost", error=f"lost: {why}")
+
+    def _found(self, live: Live) -> Found:
+        live.attempt = found = Found(self._context.files, live.run.id, live.run.attempt)
+        return found
+
+    async def _until_the_end(self, live: Live, attempt: Attempt) -> Exit:
+        if live.given_up:  # a cancel that came before the attempt was there
+            attempt.cancel()
+        return await attempt.wait(lambda pid, phase: self._started(live, pid, phase))

@@ -1,0 +1,127 @@
+"""What a dialect asks the engine for, and the run that becomes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import uuid_utils
+
+from ..core.errors import Invalid
+from ..core.json import Json, canonical_json
+from ..core.model import Agent, Mode, Reach, Run
+
+METADATA_LIMIT = 64 * 1024
+"""Bytes of JSON that a submit's metadata may have: every list repeats it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which agent a request wants: a name, a file of its own, a framework for a crew."""
+
+    name: str | None = None
+    file: str | None = None
+    framework: str | None = None
+    text: str | None = field(default=None, repr=False)
+    """An agents file that the request brings along."""
+    version: str | None = None
+    """Only this version of it: another is a WrongState."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """A submit in the engine's words, which every dialect translates into."""
+
+    choice: Choice
+    prompt: str
+    id: str | None = None
+    """The run's own id, [A-Za-z0-9._:-]{1,128}; None has one made."""
+    mode: Mode = Mode.RUN
+    input: str | None = None
+    input_env: str | None = None
+    """The name of an environment variable that holds the input, too."""
+    session_id: str | None = None
+    timeout: float | None = None
+    priority: int | None = None
+    retries: int | None = None
+    envs: Mapping[str, str] = field(default_factory=dict, repr=False)
+    metadata: Mapping[str, Json] | None = None
+    webhook_url: str | None = None
+    webhook_reach: Reach = Reach.PUBLIC
+    """How far away the caller is: a dialect that forgets to say so may use public receivers only."""
+    retention_seconds: int | None = None
+    retain_on_failure: bool | None = None
+    origin: str | None = None
+    parent: str | None = None
+    held: bool = False
+    """Whether the run waits for its `release`, which brings its prompt and input."""
+    owner: str | None = None
+    labels: Mapping[str, Json] | None = None
+    result_env: str | None = None
+    """See Run."""
+
+
+def new_suffix() -> str:
+    """Return 32 characters of [0-9a-f], increasing with time: what all names of one run share."""
+    return uuid_utils.uuid7().hex
+
+
+def first(ask: Submit, agent: Agent, version: str, at: int) -> Run:
+    """Return the run that a submit asks for, queued and not stored yet."""
+    return _run(
+        at,
+        ask.id,
+        agent=agent.name,
+        version=version,
+        mode=ask.mode,
+        prompt=ask.prompt,
+        input=ask.input,
+        input_env=ask.input_env,
+        session_id=ask.session_id,
+        priority=agent.priority if ask.priority is None else ask.priority,
+        timeout=min((t for t in (ask.timeout, agent.timeout) if t is not None), default=None),
+        retries=agent.retries if ask.retries is None else ask.retries,
+        backoff=agent.backoff,
+        metadata=ask.metadata,
+        webhook_url=ask.webhook_url,
+        webhook_reach=ask.webhook_reach,
+        retention_seconds=ask.retention_seconds,
+        retain_on_failure=ask.retain_on_failure,
+        env_names=tuple(sorted(ask.envs)),
+        origin=ask.origin,
+        parent=ask.parent,
+        held=ask.held,
+        owner=ask.owner,
+        labels=ask.labels,
+        result_env=ask.result_env,
+    )
+
+
+_COPIED = (
+    "agent", "version", "prompt", "input", "input_env", "session_id", "priority", "timeout", "retries",
+    "backoff", "metadata", "webhook_url", "webhook_reach", "retention_seconds", "retain_on_failure",
+    "owner", "labels", "result_env",
+)  # fmt: skip
+"""What a retry by hand takes over from its origin."""
+
+
+def again(origin: Run, envs: Mapping[str, str], at: int) -> Run:
+    """Return a new run that repeats a finished one, by the version that the origin was run by."""
+    fields = {name: getattr(origin, name) for name in _COPIED}
+    return _run(at, origin=origin.id, env_names=tuple(sorted(envs)), **fields)
+
+
+def check_metadata(metadata: Mapping[str, Json] | None) -> None:
+    """Raise Invalid for metadata that is too large."""
+    size = len(canonical_json(metadata).encode()) if metadata else 0
+    if size > METADATA_LIMIT:
+        raise Invalid(
+            f"metadata of {size} bytes is more than {METADATA_LIMIT}, which every list would repeat: "
+            "put what the agent needs into the prompt or `config`",
+            field="metadata",
+        )
+
+
+def _run(at: int, run_id: str | None = None, **fields: Any) -> Run:
+    return Run(id=run_id or f"run_{new_suffix()}", created_at=at, updated_at=at, due_at=at, **fields)
