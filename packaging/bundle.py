@@ -14,6 +14,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import elf
+from debian import package_of
 
 OMITTED = (
     # for developers of Python
@@ -64,6 +65,7 @@ class Tree:
         if sys.platform == "linux":
             self.origins = elf.gather(self.root, self.root / "lib" / "so")
             self._certificates()
+            self._licenses()
             self.needs = f"glibc {elf.glibc(self.root)} or newer"
         self._only_own_libraries()
         self._only_own_modules()
@@ -110,6 +112,14 @@ class Tree:
                 data = data.replace(old, new)
             library.write_bytes(data)
 
+    def _licenses(self) -> None:
+        """Pass on what the libraries' licenses want passed on. The packages of Python bring theirs along."""
+        (self.root / "licenses").mkdir()
+        for origin in (Path(os.path.realpath(sys._base_executable)), *self.origins.values()):  # type: ignore[attr-defined]
+            package = package_of(origin)
+            if package and package.copyright.exists():
+                shutil.copy(package.copyright, self.root / "licenses" / package.name)
+
     def _only_own_libraries(self) -> None:
         strange = elf.strange(self.root) if sys.platform == "linux" else list(_dylibs(self.root))
         if strange:
@@ -124,7 +134,7 @@ class Tree:
     def _byte_code(self) -> None:
         """Replace sources by byte code in their places, which is half as large and starts without a look."""
         for source in sorted(self.root.rglob("*.py")):
-            shown = str(source.relative_to(self.root))
+            shown = f"/praisonrun/{source.relative_to(self.root)}"  # in traces; a relative one might exist
             py_compile.compile(
                 str(source), str(source.with_suffix(".pyc")), shown, doraise=True,
                 invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,

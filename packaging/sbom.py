@@ -8,7 +8,6 @@ import platform
 import pyexpat
 import sqlite3
 import ssl
-import subprocess
 import uuid
 import zlib
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bundle import Tree
+from debian import package_of
 
 Component = dict[str, Any]
 
@@ -58,22 +58,10 @@ def _library(tree: Tree, name: str) -> Component:
     content = (tree.root / "lib" / "so" / name).read_bytes()
     hashes = [{"alg": "SHA-256", "content": hashlib.sha256(content).hexdigest()}]
     shown: Component = {"type": "library", "name": name, "hashes": hashes}
-    package = _debian(tree.origins[name])
-    if package:
-        shown["version"] = package[1]
-        shown["purl"] = f"pkg:deb/debian/{package[0]}@{package[1]}?arch={package[2]}"
+    if package := package_of(tree.origins[name]):
+        shown["version"] = package.version
+        shown["purl"] = f"pkg:deb/debian/{package.name}@{package.version}?arch={package.architecture}"
     return shown
-
-
-def _debian(origin: Path) -> tuple[str, str, str] | None:
-    for path in (origin, origin.resolve(), Path("/usr") / origin.resolve().relative_to("/")):
-        asked = subprocess.run(["dpkg-query", "-S", path], capture_output=True, text=True, check=False)
-        if asked.returncode == 0:
-            package = asked.stdout.rpartition(": ")[0]
-            form = "${Package} ${Version} ${Architecture}"
-            shown = subprocess.check_output(["dpkg-query", "-W", "-f", form, package], text=True).split()
-            return shown[0], shown[1], shown[2]
-    return None
 
 
 def _packages(tree: Tree) -> list[Component]:

@@ -23,6 +23,8 @@ from praisonrun.process.shim import main as shim
 IDLE_SECONDS = 1.0
 """How long an idle shim is kept."""
 _MAX_FILES = 65536
+_OPEN = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
+"""This process's descriptors. A bare container has no /dev/fd."""
 _CONTROL = 3
 """The descriptor of the control socket in the spawner, and of the pool socket in a shim."""
 _CODE = (
@@ -197,7 +199,7 @@ def _as_child(fd: int, main: Callable[[socket.socket], None], top: int | None = 
     try:
         if fd != _CONTROL:
             os.dup2(fd, _CONTROL, inheritable=False)
-        os.closerange(_CONTROL + 1, 1 + (top or max(map(int, os.listdir("/dev/fd")))))
+        os.closerange(_CONTROL + 1, 1 + (top or max(map(int, os.listdir(_OPEN)))))
         null = os.open(os.devnull, os.O_RDWR)
         for number in (0, 1, 2) if top else (0, 1):
             os.dup2(null, number)

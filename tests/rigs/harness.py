@@ -98,6 +98,7 @@ class Server:
     def __init__(self, home: Path, agents: Path, *flags: str) -> None:
         self.home, self.state, self.agents, self.flags = home, home / "state", agents, flags
         self.program = [sys.executable, "-m", "praisonrun"]
+        self.environ = {name: text for name, text in os.environ.items() if not name.startswith("PRAISONRUN_")}
         self.port = 0
         self.process: subprocess.Popen[str] | None = None
         self.said: list[str] = []
@@ -118,9 +119,12 @@ class Server:
         """Start it and return when it answers."""
         command = [*self.program, "serve", "--port", str(self.port)]
         command += ["--state", str(self.state), "--agents", str(self.agents), "--min-free", "0"]
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("PRAISONRUN_")}
         self.process = subprocess.Popen(
-            [*command, *self.flags, *flags], stderr=subprocess.PIPE, text=True, cwd=self.home, env=environ
+            [*command, *self.flags, *flags],
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self.home,
+            env=self.environ,
         )
         assert self.process.stderr is not None
         for line in self.process.stderr:
