@@ -1,7 +1,7 @@
-"""Open what is below a directory, following no link. Standard library only: shims do it too.
+"""Open files below a directory without following links. Standard library only: shims use it.
 
-A stranger may own what is below, and may change it meanwhile. So each part of a path is opened below
-the one before it, and no open waits for anybody.
+An agent may own what is below, and may change it meanwhile. So each part of a path is opened below the
+one before it, and no open can block.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Where a run's files lie, and the only module that knows. Sync, and every function is short.
+"""The files of runs: no other module knows their paths. Sync, and every function is short.
 
-A journal is its own lock: who has it open with the lock is the run's owner, and it is created so.
+A journal is its own lock: the process that has it open and locked owns the run. It is created locked.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ T = TypeVar("T")
 _OPEN = os.O_NOFOLLOW | os.O_CLOEXEC
 _SUFFIX = ".journal"
 _PLAIN = re.compile(r"[a-z0-9_-]{1,100}")
-"""Ids that name their files themselves; every one that we mint is so."""
+"""Ids that are file names as they are, as all ids are that praisonrun makes."""
 _CODED = "="
-"""How the name of any other id begins."""
+"""The beginning of the file name of any other id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,9 @@ class Tail:
     end: int
     """Offset after the last whole frame."""
     started: Json = None
-    """What the last started frame says."""
+    """The payload of the last started frame."""
     ended: Json = None
-    """What the ended frame after it says; None if that attempt has not ended."""
+    """The payload of the ended frame after it; None if that attempt has not ended."""
     readable: bool = True
     """False for a journal of another version of praisonrun, whose frames are unknown."""
 
@@ -73,7 +73,7 @@ class RunDir:
         return self._runs / _name(run_id)
 
     def create(self, run_id: str) -> int:
-        """Create and lock a journal; return it open. Raises FileExistsError."""
+        """Create and lock a journal; return its descriptor. Raises FileExistsError."""
         fd = os.open(self._file(run_id), os.O_RDWR | os.O_CREAT | os.O_EXCL | _OPEN, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -84,7 +84,7 @@ class RunDir:
         return fd
 
     def reopen(self, run_id: str) -> int:
-        """Lock a journal for the next attempt; return it open.
+        """Lock a journal for the next attempt; return its descriptor.
 
         Raises BlockingIOError while a shim has it, Unavailable for a journal of another version.
         """
@@ -96,14 +96,14 @@ class RunDir:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if not scan.readable(fd):
                 raise Unavailable(f"the journal of run {run_id} is of another version of praisonrun")
-            _mend_header(fd)
+            _repair_header(fd)
         except BaseException:
             os.close(fd)
             raise
         return fd
 
     def open_read(self, run_id: str) -> int:
-        """Return a journal open for reading. Raises FileNotFoundError."""
+        """Return a descriptor of a journal, open for reading. Raises FileNotFoundError."""
         return os.open(self._file(run_id), os.O_RDONLY | _OPEN)
 
     def reader(self, run_id: str) -> Reader | None:
@@ -144,7 +144,7 @@ class RunDir:
         return False
 
     def watch(self, run_id: str, on: bool) -> None:
-        """Say whether somebody watches: only then does the shim ring. A run without a journal is fine."""
+        """Set whether somebody watches a run: its shim rings only then. Does nothing without a journal."""
         try:
             fd = os.open(self._file(run_id), os.O_WRONLY | _OPEN)
         except FileNotFoundError:
@@ -166,18 +166,18 @@ class RunDir:
             os.close(fd)
 
     def remove(self, run_id: str) -> None:
-        """Remove all files of a run, following no link. What is missing is fine."""
+        """Remove all files of a run that there are, following no link."""
         self.journal(run_id).unlink(missing_ok=True)
         remove_tree(str(self.folder(run_id)))
 
     def remove_scratch(self, run_id: str) -> None:
-        """Remove a run's scratch directory, and its folder if nothing else is in it."""
+        """Remove a run's scratch directory, and its folder if that is empty then."""
         remove_tree(str(self.folder(run_id) / "scratch"))
         with suppress(OSError):
             self.folder(run_id).rmdir()
 
     def remove_idle(self, run_ids: Iterable[str], before: int) -> None:
-        """Remove the files of runs that no process holds and that were left alone since `before` (µs)."""
+        """Remove the files of runs that no process holds and that did not change since `before` (µs)."""
         for run_id in run_ids:
             if not self.held(run_id) and self._changed(run_id) < before:
                 self.remove(run_id)
@@ -189,7 +189,7 @@ class RunDir:
         return max(found, default=0) // 1000
 
     def usage(self) -> int:
-        """Return the bytes that all runs take on the disk. Slow: it looks at every file."""
+        """Return the bytes that all runs take on the disk. It is slow: it looks at every file."""
         total = 0
         with os.scandir(self._runs) as entries:
             for entry in entries:
@@ -208,21 +208,21 @@ class RunDir:
         return total
 
     def ids_on_disk(self) -> Generator[str, None, None]:
-        """Yield the id of every run that has files: twice where it has a journal and a folder."""
+        """Yield the id of every run that has files: twice if it has a journal and a folder."""
         with os.scandir(self._runs) as entries:
             for entry in entries:
                 yield _id_of(entry.name.removesuffix(_SUFFIX))
 
     def free_bytes(self) -> int:
-        """Return how much more the disk takes."""
+        """Return the free bytes of the disk."""
         return shutil.disk_usage(self.root).free
 
 
 def _name(run_id: str) -> str:
     """Return the file name of an id, which a caller may have chosen.
 
-    Different ids have different names also where case is not told apart; none is `.`, `..`, another's
-    journal or, for an id of 128 characters, too long.
+    Different ids have different names, even on a file system that ignores case. No name is `.`, `..` or
+    another id's journal, and the name of an id of 128 characters is not too long.
     """
     if _PLAIN.fullmatch(run_id):
         return run_id
@@ -230,7 +230,7 @@ def _name(run_id: str) -> str:
 
 
 def _id_of(name: str) -> str:
-    """Return the id that a file name stands for; a stranger's file stands for itself."""
+    """Return the id of a file name; any other file's name is taken as an id."""
     if not name.startswith(_CODED):
         return name
     coded = name[1:].upper()
@@ -240,8 +240,8 @@ def _id_of(name: str) -> str:
         return name
 
 
-def _mend_header(fd: int) -> None:
-    """Write the header that a crash left torn; never over a frame."""
+def _repair_header(fd: int) -> None:
+    """Write a header that a crash left incomplete; never over a frame."""
     torn = os.fstat(fd).st_size < START or os.pread(fd, len(journal.MAGIC), 0) != journal.MAGIC
     if torn and next(scan.headers(fd), None) is None:
         os.ftruncate(fd, 0)

@@ -1,4 +1,4 @@
-"""Directory trees that an agent may have filled: made, measured, removed. No link is followed.
+"""Make, measure and remove directories that an agent may fill. No link is followed.
 
 Standard library only, and no pathlib: every shim would pay for it.
 """

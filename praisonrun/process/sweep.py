@@ -1,7 +1,7 @@
-"""Kill surely what an agent left behind: by descent from its shim, or by the mark in the environment.
+"""Kill all processes that an agent left behind: descendants of its shim, or those with its mark.
 
-Stop everything until no new process appears, and only then kill: a fork storm cannot outrun that.
-Standard library only; the shim's process is paid for by every run.
+First everything is stopped until no new process appears, and only then killed: a fork storm cannot outrun
+that. Standard library only: every run pays for what its shim imports.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable
 MARK = "PRAISONRUN_RUN_ID"
 """The environment variable by which an agent and its descendants are known."""
 _PATIENCE = 5.0
-"""Seconds after which a process that cannot be killed (another user's, or stuck in the kernel) is left."""
+"""Seconds after which a process is left that cannot be killed: another user's, or stuck in the kernel."""
 _DEAD = ("Z", "X")
 
 LINUX = sys.platform == "linux"
@@ -33,10 +33,9 @@ def kill_descendants(root: int, reap: Callable[[], object]) -> int:
 
 
 def kill_marked(run_id: str, reap: Callable[[], object] = lambda: None) -> int:
-    """Kill every process whose environment holds this run's mark. Returns how many there were.
+    """Kill every process with this run's mark in its environment, and its descendants. Returns how many.
 
-    What descends from such a process is killed too, even with another environment.
-    Never the caller: a process that bears the mark itself kills nothing.
+    A caller that has the mark itself kills nothing.
     """
     if os.environ.get(MARK) == run_id:
         return 0
@@ -44,7 +43,7 @@ def kill_marked(run_id: str, reap: Callable[[], object] = lambda: None) -> int:
 
 
 def marked(run_id: str) -> set[int]:
-    """Return the living processes that bear a run's mark, and their descendants."""
+    """Return the living processes with a run's mark, and their descendants."""
     if not LINUX:
         return _marked_by_ps(run_id) - {os.getpid()}
     parents = _parents()
@@ -60,14 +59,14 @@ def _kill(find: Callable[[], set[int]], reap: Callable[[], object]) -> int:
     while (found := _stopped(find, seen)) and time.monotonic() < give_up:
         _signal(found, signal.SIGKILL)
         reap()
-        time.sleep(pause)  # the kernel ends them; there is no event to wait for if they are not our children
+        time.sleep(pause)  # there is no event to wait for: they may not be our children
         pause = min(pause * 2, 0.05)
     reap()
     return len(seen)
 
 
 def _stopped(find: Callable[[], set[int]], seen: set[int]) -> set[int]:
-    """Stop what `find` gives until it gives nothing that was not seen; return what it gave last."""
+    """Stop what `find` returns until that is nothing new; return what it returned last."""
     while fresh := (found := find()) - seen:
         _signal(fresh, signal.SIGSTOP)
         seen |= fresh
@@ -104,7 +103,7 @@ def _environment(pid: int) -> list[bytes]:
 
 
 def _read(path: str) -> bytes:
-    """Return a file of /proc; empty when its process is gone or another user's."""
+    """Return a file of /proc; empty if its process is gone or another user's."""
     try:
         fd = os.open(path, os.O_RDONLY)
     except OSError:

@@ -1,4 +1,4 @@
-"""How a connection is set up, and how a database file is brought to the present schema."""
+"""Set up a connection, and bring a database file to the present schema."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 from ..core.errors import ConfigError
 
 APPLICATION = 0x70726E31
-"""`prn1`: what marks a file as ours."""
+"""`prn1`: it marks a file as ours."""
 WAL_LIMIT = 64 << 20
-"""Bytes of -wal that are kept."""
+"""Bytes of the -wal file that are kept."""
 
 COMMON = ("busy_timeout = 5000", "trusted_schema = OFF", "cell_size_check = ON")
 WRITER = (
@@ -26,19 +26,19 @@ WRITER = (
 )
 READER = (
     "query_only = ON",
-    "cache_size = -512",  # KiB: what is read again is in the system's cache; SQLite's grows with all runs
+    "cache_size = -512",  # KiB: the system caches it again, and SQLite's cache would grow with all runs
 )
 
 
 def scripts() -> list[str]:
-    """Return the migrations in order: the n-th leads from schema n - 1 to n."""
+    """Return the migrations in order: number n leads from schema n - 1 to n."""
     folder = files(__package__) / "schema"
     found = sorted(folder.iterdir(), key=lambda script: script.name)
     return [script.read_text(encoding="utf-8") for script in found if script.name.endswith(".sql")]
 
 
 def prepare_writer(connection: sqlite3.Connection, path: Path, steps: Sequence[str] | None = None) -> None:
-    """Set the writing connection up and migrate its file, each step in one transaction.
+    """Set up the connection that writes, and migrate its file, each step in one transaction.
 
     Raises ConfigError for a file that is damaged, locked, not ours, or from a newer praisonrun.
     """
@@ -53,7 +53,7 @@ def prepare_writer(connection: sqlite3.Connection, path: Path, steps: Sequence[s
 
 
 def prepare_reader(connection: sqlite3.Connection) -> None:
-    """Set a read-only connection up."""
+    """Set up a read-only connection."""
     _pragmas(connection, COMMON + READER)
 
 

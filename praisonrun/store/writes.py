@@ -128,6 +128,8 @@ def release(
     return run._replace(prompt=prompt, input=given)
 
 
+# The schema lets a service leave a final status for any other one; only `lifecycle` is stricter. The next
+# migration should narrow the trigger runs_final_stay to `queued`.
 def _write(connection: sqlite3.Connection, before: Run, after: Run) -> None:
     changed = rows.changes(before, after)
     if not changed:

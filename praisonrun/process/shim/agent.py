@@ -19,7 +19,7 @@ _DEFAULTS = [
     signal.SIGTTIN,
     signal.SIGTTOU,
 ]
-"""What Python, the spawner or a nohup may have changed: the agent finds them as a login shell gives them."""
+"""Python, the spawner or a nohup may have changed these: the agent gets them as from a login shell."""
 
 
 class SpawnFailed(Exception):
@@ -69,12 +69,12 @@ def _spawn(spec: Mapping[str, Any], actions: list[Any]) -> int:
 
 
 def reason(error: Exception) -> str:
-    """Return what the system says of an error, without the path that it was about."""
+    """Return the system's message for an error, without the path."""
     return error.strerror or str(error) if isinstance(error, OSError) else str(error)
 
 
 def _holding(data: bytes) -> int:
-    """Return a nameless open file that holds `data`, to be read from its beginning."""
+    """Return an open file without a name that holds `data`, at its beginning."""
     if hasattr(os, "memfd_create"):
         fd = os.memfd_create("prompt")
     else:

@@ -1,6 +1,6 @@
 """The folder of one attempt: input, events, result, artifacts, scratch. Made before it, removed after it.
 
-What an agent leaves there is a stranger's: no link is followed and nothing is opened that could block.
+What an agent leaves there is not trusted: no link is followed, and no open can block.
 Standard library only, and no pathlib: every shim would pay for it.
 """
 
@@ -16,7 +16,7 @@ _MINE = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Folder:
-    """What one attempt has on disk besides its journal."""
+    """The files of one attempt besides its journal."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -25,7 +25,7 @@ class Folder:
         )
 
     def make(self, given: str | None) -> int:
-        """Make everything; return the open FIFO. A folder of an earlier attempt is used again."""
+        """Make everything and return the open FIFO. The folder of an earlier attempt is used again."""
         own_directory(self.path)
         self._clear()
         if given is not None:
@@ -38,7 +38,7 @@ class Folder:
         return os.open(self.events, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
 
     def read_result(self, limit: int) -> bytes | None:
-        """Return what the agent left as its result, None if nothing. Raises ValueError if it is odd."""
+        """Return the agent's result file, None without one. Raises ValueError if it cannot be taken."""
         try:
             fd = os.open(self.result, FILE)
         except FileNotFoundError:
@@ -51,16 +51,16 @@ class Folder:
             os.close(fd)
 
     def remove(self, keep_scratch: bool) -> None:
-        """Remove all but what is to be kept: artifacts, and perhaps the scratch directory."""
+        """Remove everything except artifacts and, if it is to be kept, the scratch directory."""
         self._clear()
         if not keep_scratch:
             remove_tree(self.scratch)
         for path in (self.artifacts, self.path):
-            with contextlib.suppress(OSError):  # the agent left something in it
+            with contextlib.suppress(OSError):  # it is not empty
                 os.rmdir(path)
 
     def _clear(self) -> None:
-        """Remove the three files, or what stands in their places."""
+        """Remove the three files, or whatever has their names."""
         for path in (self.input, self.events, self.result):
             try:
                 os.unlink(path)

@@ -1,7 +1,7 @@
-"""The process that owns an agent: one run at a time, in a session of its own, whatever becomes of the server.
+"""The process that owns an agent: one run at a time, in a session of its own, with or without a server.
 
-It gets a journal, open and locked, and a lifeline to the server. It writes the journal alone, and
-lets go of both when the run is over: so the lock says that a run lives, and nothing else has to.
+It is given an open, locked journal and a lifeline to the server. It alone writes the journal, and it closes
+both when the run is over: so a held lock means that a run lives, and nothing else is needed to know it.
 After a run that ended cleanly it waits for the next. Standard library only.
 """
 
@@ -15,11 +15,11 @@ import sys
 from typing import Any
 
 from praisonrun.journal.writer import Journal
-from praisonrun.process.shim.attempt import Attempt, tell
+from praisonrun.process.shim.attempt import Attempt, send
 from praisonrun.process.shim.wait import Wake
 
 IDLE = b"i"
-"""What a shim says on its pool socket when it may be given another run."""
+"""The byte that a shim sends on its pool socket when it can take another run."""
 _PR_SET_CHILD_SUBREAPER = 36
 
 if sys.platform == "linux":
@@ -55,7 +55,7 @@ def serve(pool: socket.socket) -> None:
 
 def _next(pool: socket.socket, wake: Wake) -> list[int]:
     """Wait for a run. A SIGTERM ends an idle shim."""
-    wake.cancelled()  # what was meant for the last run
+    wake.cancelled()  # a signal that was meant for the last run
     poller = select.poll()
     poller.register(pool, select.POLLIN)
     poller.register(wake.fd, select.POLLIN)
@@ -68,7 +68,7 @@ def _next(pool: socket.socket, wake: Wake) -> list[int]:
 
 
 def _serve_one(fd: int, life: socket.socket, wake: Wake) -> bool:
-    """Do one run. Returns whether this process is as good as new."""
+    """Do one run. Returns whether this process can take another."""
     try:
         spec = _read_spec(life)
         return spec is None or _attempt(spec, Journal(fd), life, wake)
@@ -87,17 +87,17 @@ def _attempt(spec: dict[str, Any], journal: Journal, life: socket.socket, wake: 
         ended = attempt.run()
     except Exception as error:
         ended = attempt.crash(error)
-    tell(life, {"ended": ended})
+    send(life, {"ended": ended})
     return attempt.clean
 
 
 def refuse(life: socket.socket, error: str) -> None:
     """Tell the server that nothing was started, and why."""
-    tell(life, {"ended": {"attempt": 0, "reason": "spawn_failed", "error": error, "end": 0}})
+    send(life, {"ended": {"attempt": 0, "reason": "spawn_failed", "error": error, "end": 0}})
 
 
 def _read_spec(life: socket.socket) -> dict[str, Any] | None:
-    """Return what to run; None when the server went before it had said all."""
+    """Return the spec of a run; None if the server went away before it had sent all of it."""
     size = _read_exactly(life, 4)
     text = _read_exactly(life, int.from_bytes(size, "little")) if size else None
     return json.loads(text) if text else None

@@ -1,6 +1,6 @@
-"""From an agent's pipes to frames: where frames end, and what happens beyond the cap.
+"""An agent's output as frames: where frames end, and what happens beyond the cap.
 
-A frame ends at a line's end; inside a line only when the line is longer than the buffer or has been
+A frame ends at the end of a line. It ends inside a line only if that is longer than the buffer or was
 incomplete for a while, and then never inside a UTF-8 character. Standard library only.
 """
 
@@ -12,13 +12,13 @@ from praisonrun.journal import format as journal
 from praisonrun.journal.writer import Bytes, Journal
 
 TAIL = 1 << 16
-"""Bytes of the end of an output that are kept beyond the cap."""
+"""Bytes of the end of the output that are kept beyond the cap."""
 _PIECES = 1024
 _STDOUT, _STDERR, _EVENT = int(journal.Kind.STDOUT), int(journal.Kind.STDERR), int(journal.Kind.EVENT)
 
 
 def whole(data: Bytes | bytearray, end: int) -> int:
-    """Return where `data[:end]` may be cut: before a character that has only begun, else at `end`."""
+    """Return where `data[:end]` may be cut: before an incomplete character, else at `end`."""
     for back in range(1, min(3, end) + 1):
         byte = data[end - back]
         if byte < 0x80:
@@ -49,15 +49,15 @@ def lines(view: memoryview, data: bytearray, start: int, end: int, limit: int = 
     return found
 
 
-class Tail:
-    """The last bytes of an output that is beyond its cap."""
+class LastOutput:
+    """The last bytes of output beyond its cap."""
 
     def __init__(self) -> None:
         self.pieces: deque[tuple[int, bytearray]] = deque()
         self.size = 0
 
     def add(self, kind: int, data: Bytes) -> None:
-        """Take more, forget what is too old."""
+        """Add output, and forget what is too old."""
         kept = data[-TAIL:]
         self.size += len(kept)
         if self.pieces and self.pieces[-1][0] == kind and len(self.pieces[-1][1]) + len(kept) <= TAIL:
@@ -68,7 +68,7 @@ class Tail:
             self.size -= len(self.pieces.popleft()[1])
 
     def cut(self) -> deque[tuple[int, bytearray]]:
-        """Return at most TAIL bytes in pieces, the first of which begins with a line if it can."""
+        """Return at most TAIL bytes in pieces. The first piece begins with a line if possible."""
         if self.size > TAIL:
             first = self.pieces[0][1]
             del first[: line_start(first, self.size - TAIL)]
@@ -76,7 +76,7 @@ class Tail:
 
 
 class Output:
-    """What goes into the journal of one attempt, and what its caps keep out."""
+    """What is written to the journal of one attempt, and what its caps keep out."""
 
     def __init__(self, target: Journal, cap: int, event_cap: int, by_line: bool) -> None:
         self.journal = target
@@ -86,10 +86,10 @@ class Output:
         self.full = False
         self.dropped = {_STDOUT: 0, _STDERR: 0, _EVENT: 0}
         self.events = 0
-        self.tail = Tail()
+        self.tail = LastOutput()
 
     def put(self, kind: int, payloads: list[Bytes]) -> None:
-        """Append a frame for each payload, or as many as there is room for."""
+        """Append a frame for each payload, as far as there is room."""
         size = sum(map(len, payloads)) + journal.HEAD_SIZE * len(payloads)
         if size > self.room or self.full:
             self._fill(kind, payloads)
@@ -108,11 +108,11 @@ class Output:
             self.drop_event(len(line))
 
     def drop_event(self, size: int) -> None:
-        """Count what is no event of the journal."""
+        """Count an event that the journal does not hold."""
         self.dropped[_EVENT] += size
 
     def finish(self) -> None:
-        """Write how much is missing, and the end of it."""
+        """Write how much is missing, and the last bytes of it."""
         kept = self.tail.cut()
         for kind, piece in kept:
             self.dropped[kind] -= len(piece)
@@ -135,7 +135,7 @@ class Output:
         ).encode()
 
     def _fill(self, kind: int, payloads: list[Bytes]) -> None:
-        """Use up the room there is; what does not fit belongs to the tail."""
+        """Use the room that is left; what does not fit goes to the tail."""
         for payload in payloads:
             fits = 0 if self.full else self._fitting(payload)
             if fits and self.journal.append(kind, payload[:fits]):

@@ -1,4 +1,4 @@
-"""Read an agent's pipes into one kept buffer each, and hand on whole lines.
+"""Read an agent's pipes, each into a buffer that is kept, and pass on whole lines.
 
 Standard library only.
 """
@@ -14,21 +14,21 @@ from praisonrun.journal.format import Kind
 from praisonrun.process.shim.output import Output, lines, whole
 
 SIZE = 1 << 16
-"""A read, and so a frame of many lines, at most."""
+"""Bytes of one read, and so of a frame of many lines, at most."""
 LINE = 1 << 20
-"""A line that stands in a frame of its own is kept whole up to here."""
+"""Bytes up to which a line in a frame of its own is kept whole."""
 PATIENCE = 0.05
 """Seconds that an incomplete line may wait."""
 _TURN = 16
-"""Full reads before the other pipes, the clock and a cancel have their turn."""
+"""Full reads before other pipes, the clock and a cancel are looked at."""
 END, DRY, MORE = range(3)
-"""What a read leaves behind: an end, nothing for now, or perhaps more."""
+"""What follows a read: the end, nothing for now, or perhaps more."""
 _FAT_PIPE = 1 << 20
 _BATCH = 500
 
 
 class Pipe:
-    """One pipe of the agent, with the line that has not ended yet at its buffer's front."""
+    """One pipe of the agent. Its buffer begins with the line that has not ended yet."""
 
     def __init__(self, fd: int, output: Output) -> None:
         os.set_blocking(fd, False)
@@ -36,14 +36,14 @@ class Pipe:
         self.output = output
         self.total = 0
         self.due: float | None = None
-        """When an incomplete line goes out as it is."""
+        """When an incomplete line is passed on as it is."""
         self._buffer = bytearray()
         self._view = memoryview(self._buffer)
         self._filled = 0
         self._now = 0.0
 
     def read(self, now: float) -> int:
-        """Take what is there now, within limits. Returns END, DRY or MORE."""
+        """Read what is there now, within limits. Returns END, DRY or MORE."""
         self._now = now
         if not self._buffer:
             self._grow(SIZE)
@@ -63,18 +63,18 @@ class Pipe:
         return MORE
 
     def drain(self, until: float) -> None:
-        """Take what is there, for a while at most: somebody may go on writing."""
+        """Read until the pipe is empty, or until a time: another process may continue to write."""
         while self.read(until) == MORE and time.monotonic() < until:
             pass
 
     def flush(self) -> None:
-        """Hand on what is left, as it is."""
+        """Pass on what is left, as it is."""
         if self._filled:
             self._put(0, self._filled)
             self._filled = 0
 
     def close(self) -> None:
-        """Hand on what is left and close."""
+        """Pass on what is left, and close."""
         self.flush()
         os.close(self.fd)
 
@@ -85,7 +85,7 @@ class Pipe:
         raise NotImplementedError
 
     def _keep(self, start: int, end: int) -> None:
-        """Move `start:end` to the buffer's front."""
+        """Move `start:end` to the front of the buffer."""
         if start and start < end:
             self._view[: end - start] = self._view[start:end]
         self._filled = end - start
@@ -96,7 +96,7 @@ class Pipe:
         self._buffer, self._view = bigger, memoryview(bigger)
 
     def _widen(self) -> None:
-        """A stream that keeps the buffer full gets a bigger pipe: fewer switches between two processes."""
+        """Make the pipe of a fast writer bigger: that takes fewer switches between two processes."""
         if hasattr(fcntl, "F_SETPIPE_SZ"):
             with contextlib.suppress(OSError):  # the user has too many big pipes
                 fcntl.fcntl(self.fd, fcntl.F_SETPIPE_SZ, _FAT_PIPE)
@@ -125,7 +125,7 @@ class Text(Printed):
         self._keep(cut, end)
 
     def flush_partial(self) -> None:
-        """Hand on an incomplete line, but for a character that has only begun."""
+        """Pass on an incomplete line, without an incomplete character."""
         self.due = None
         cut = whole(self._buffer, self._filled)
         if cut:
@@ -152,7 +152,7 @@ class Lines(Printed):
         return self._keep(cut, end)
 
     def _put(self, start: int, end: int) -> None:
-        if self.output.full:  # the tail alone will be split
+        if self.output.full:  # only the tail will be split into lines
             return self.output.put(self._kind, [self._view[start:end]])
         while start < end:
             batch = lines(self._view, self._buffer, start, end, _BATCH)
@@ -162,7 +162,7 @@ class Lines(Printed):
 
 
 class Events(Pipe):
-    """The FIFO: a line is an event; one that is longer than the buffer is dropped."""
+    """The FIFO: a line is an event, and a line longer than the buffer is dropped."""
 
     _skipping = False
 

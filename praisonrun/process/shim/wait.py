@@ -1,7 +1,7 @@
-"""Watch one agent until it and its pipes are at their end, and stop it when it is time.
+"""Wait until an agent and its pipes have ended, and stop it when its time is over or the server asks.
 
-Stopping: SIGTERM to its group, a grace, SIGKILL, a second for pipes that somebody else holds, and
-then the sweep of every descendant. It needs no server. Standard library only.
+A stop is SIGTERM to the agent's group, a grace, SIGKILL, a second for pipes that another process holds,
+and then the sweep of every descendant. It needs no server. Standard library only.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from praisonrun.process import sweep
 from praisonrun.process.shim.stream import END, Pipe, Text
 
 LEAVER = 1.0
-"""Seconds that the pipes are read on after the agent ended, because a descendant holds them."""
+"""Seconds for which the pipes are read after the agent's end, because a descendant may hold them."""
 
 
 class Wake:
-    """SIGCHLD and SIGTERM as bytes of a pipe, so that poll sees them."""
+    """SIGCHLD and SIGTERM as bytes in a pipe, so that poll sees them."""
 
     def __init__(self) -> None:
         self.fd, end = os.pipe()
@@ -35,15 +35,15 @@ class Wake:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
 
     def cancelled(self) -> bool:
-        """Forget the signals so far; return whether a SIGTERM was among them."""
+        """Take the signals so far; return whether a SIGTERM was among them."""
         try:
             return signal.SIGTERM in os.read(self.fd, 4096)
         except BlockingIOError:
             return False
 
 
-class Watch:
-    """A running agent, why and how it ended, and what it used."""
+class RunningAgent:
+    """An agent's process: why and how it ended, and what it used."""
 
     def __init__(
         self, pid: int, spec: dict[str, Any], pipes: list[Pipe], life: socket.socket, wake: Wake
@@ -55,8 +55,8 @@ class Watch:
         """Exit code, or minus the signal's number; None while the agent lives."""
         self.alone = False
         """Whether no child is left, dead or alive."""
-        self.asked = False
-        """Whether the agent was to be cancelled, even if it had ended by then."""
+        self.cancel_asked = False
+        """Whether a cancel was asked for, even if the agent had ended by then."""
         self.cpu, self.rss, self.swept = 0.0, 0, 0
         self._pipes = {pipe.fd: pipe for pipe in pipes}
         self._texts = [pipe for pipe in pipes if isinstance(pipe, Text)]
@@ -68,28 +68,28 @@ class Watch:
 
     @property
     def wall(self) -> float:
-        """Seconds from the start to the agent's own end."""
+        """Seconds from the agent's start to its own end."""
         return min(self._gone, time.monotonic()) - self._begun
 
     def run(self, fifo: Pipe | None) -> bool:
-        """See the agent to its end. Returns whether it left without help and nothing stayed behind."""
-        doors: dict[int, Callable[[int], bool]] = {
-            self._wake.fd: self._woken,
-            self._life.fileno(): self._told,
+        """Wait for the agent's end. Returns whether it ended by itself and left nothing behind."""
+        handlers: dict[int, Callable[[int], bool]] = {
+            self._wake.fd: self._on_signal,
+            self._life.fileno(): self._on_lifeline,
         }
-        doors |= {fd: self._heard_from(pipe) for fd, pipe in self._pipes.items()}
+        handlers |= {fd: self._on_output(pipe) for fd, pipe in self._pipes.items()}
         if fifo:
-            doors[fifo.fd] = self._heard_from(fifo)
+            handlers[fifo.fd] = self._on_output(fifo)
         poller = select.poll()
-        for fd in doors:
+        for fd in handlers:
             poller.register(fd, select.POLLIN)
         while (self._pipes and self._now < self._gone + LEAVER) or self.status is None:
             for fd, events in poller.poll(self._pause()):
                 self._now = time.monotonic()
-                if not doors[fd](events):
+                if not handlers[fd](events):
                     poller.unregister(fd)
             self._now = time.monotonic()
-            self._clock()
+            self._do_what_is_due()
         left = bool(self._pipes)
         self.sweep()
         for pipe in (*self._pipes.values(), *((fifo,) if fifo else ())):
@@ -98,7 +98,7 @@ class Watch:
         return self.reason == "exited" and not self.swept and not left
 
     def sweep(self) -> None:
-        """Kill what descends from the agent, and the agent."""
+        """Kill the agent and all its descendants."""
         self.reap()
         if not sweep.LINUX:
             self._kill(signal.SIGKILL)
@@ -107,7 +107,7 @@ class Watch:
             self.swept = sweep.kill_descendants(os.getpid(), self.reap)
 
     def reap(self) -> None:
-        """Take note of every child that ended: the agent, and orphans that came to us."""
+        """Note every child that ended: the agent, and orphans that became our children."""
         try:
             while (ended := os.wait4(-1, os.WNOHANG))[0]:
                 self._note(*ended)
@@ -115,9 +115,9 @@ class Watch:
             self.alone = True
 
     def stop(self, reason: str, error: str | None = None) -> None:
-        """Ask the agent to end, for a reason, unless it has ended or was asked before."""
+        """Ask the agent to end, unless it has ended or was asked before."""
         self.reap()
-        self.asked |= reason == "cancelled"
+        self.cancel_asked |= reason == "cancelled"
         if self.status is not None or self.reason != "exited":
             return
         self.reason, self.error = reason, error
@@ -133,14 +133,14 @@ class Watch:
             self._gone = time.monotonic()
 
     def _kill(self, number: int) -> None:
-        """Signal the agent's group; and the agent itself, if it has left its group."""
+        """Signal the agent's group, or the agent itself if it left its group."""
         try:
             os.killpg(self.pid, number)
         except (ProcessLookupError, PermissionError):
             if self.status is None:
                 os.kill(self.pid, number)
 
-    def _heard_from(self, pipe: Pipe) -> Callable[[int], bool]:
+    def _on_output(self, pipe: Pipe) -> Callable[[int], bool]:
         def read(events: int) -> bool:
             if events & select.POLLIN:
                 self._heard = self._now
@@ -152,21 +152,21 @@ class Watch:
 
         return read
 
-    def _woken(self, _: int) -> bool:
+    def _on_signal(self, _: int) -> bool:
         if self._wake.cancelled():
             self.stop("cancelled")
         self.reap()
         return True
 
-    def _told(self, _: int) -> bool:
-        """A byte from the server is a cancel; an end of file is the server's own end."""
+    def _on_lifeline(self, _: int) -> bool:
+        """Take a byte from the server, which is a cancel, or the end of file, which is the server's end."""
         try:
-            said = self._life.recv(64)
+            received = self._life.recv(64)
         except OSError:
-            said = b""
-        if b"C" in said:
+            received = b""
+        if b"C" in received:
             self.stop("cancelled")
-        return bool(said)
+        return bool(received)
 
     def _pause(self) -> float | None:
         """Milliseconds until something is due."""
@@ -184,8 +184,8 @@ class Watch:
         found = [] if self._limit is None else [self._begun + self._limit]
         return found if self._idle is None else [*found, self._heard + self._idle]
 
-    def _clock(self) -> None:
-        """Do what is due."""
+    def _do_what_is_due(self) -> None:
+        """Flush partial lines, kill after the grace, and stop after a timeout."""
         for text in self._texts:
             if text.due is not None and text.due <= self._now:
                 text.flush_partial()
