@@ -92,10 +92,13 @@ class Terminal:
 
     def until(self, shown: str) -> None:
         """Return when a line that a page shows was printed."""
-        told = []
-        while (line := self._lines.get(timeout=20)) is not None:
-            told.append(line)
-            if pages.matches([shown], [line]):
+        told: list[str | None] = []
+        while not told or told[-1] is not None:
+            try:
+                told.append(self._lines.get(timeout=20))
+            except queue.Empty:
+                break
+            if told[-1] is not None and pages.matches([shown], [told[-1]]):
                 return
         raise AssertionError(f"{shown!r} is not in {told}")
 
