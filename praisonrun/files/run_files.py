@@ -5,50 +5,29 @@ A journal is its own lock: the process that has it open and locked owns the run.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import fcntl
 import logging
 import os
-import re
 import shutil
 from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from ..core.errors import Unavailable
-from ..core.json import Json
 from ..journal import format as journal
 from ..journal import scan
-from ..journal.format import START, Kind
+from ..journal.format import START
 from ..journal.reader import Reader
+from ..journal.tail import Tail, tail
 from .bell import Bell
+from .names import file_name, run_id_of
 from .trees import disk_bytes, remove_tree, tree_bytes
 
 log = logging.getLogger("praisonrun")
 T = TypeVar("T")
 _OPEN = os.O_NOFOLLOW | os.O_CLOEXEC
 _SUFFIX = ".journal"
-_PLAIN = re.compile(r"[a-z0-9_-]{1,100}")
-"""Ids that are file names as they are, as all ids are that praisonrun makes."""
-_CODED = "="
-"""The beginning of the file name of any other id."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tail:
-    """How a journal ends."""
-
-    end: int
-    """Offset after the last whole frame."""
-    started: Json = None
-    """The payload of the last started frame."""
-    ended: Json = None
-    """The payload of the ended frame after it; None if that attempt has not ended."""
-    readable: bool = True
-    """False for a journal of another version of praisonrun, whose frames are unknown."""
 
 
 class RunDir:
@@ -66,11 +45,11 @@ class RunDir:
         return Path(self._file(run_id))
 
     def _file(self, run_id: str) -> str:
-        return f"{self._runs}/{_name(run_id)}{_SUFFIX}"
+        return f"{self._runs}/{file_name(run_id)}{_SUFFIX}"
 
     def folder(self, run_id: str) -> Path:
         """Return the path of a run's folder: input, events, result, artifacts, scratch."""
-        return self._runs / _name(run_id)
+        return self._runs / file_name(run_id)
 
     def create(self, run_id: str) -> int:
         """Create and lock a journal; return its descriptor. Raises FileExistsError."""
@@ -161,7 +140,7 @@ class RunDir:
         except FileNotFoundError:
             return Tail(START)
         try:
-            return _tail(fd) if scan.readable(fd) else Tail(START, readable=False)
+            return tail(fd)
         finally:
             os.close(fd)
 
@@ -211,33 +190,11 @@ class RunDir:
         """Yield the id of every run that has files: twice if it has a journal and a folder."""
         with os.scandir(self._runs) as entries:
             for entry in entries:
-                yield _id_of(entry.name.removesuffix(_SUFFIX))
+                yield run_id_of(entry.name.removesuffix(_SUFFIX))
 
     def free_bytes(self) -> int:
         """Return the free bytes of the disk."""
         return shutil.disk_usage(self.root).free
-
-
-def _name(run_id: str) -> str:
-    """Return the file name of an id, which a caller may have chosen.
-
-    Different ids have different names, even on a file system that ignores case. No name is `.`, `..` or
-    another id's journal, and the name of an id of 128 characters is not too long.
-    """
-    if _PLAIN.fullmatch(run_id):
-        return run_id
-    return _CODED + base64.b32encode(run_id.encode()).decode().lower().rstrip("=")
-
-
-def _id_of(name: str) -> str:
-    """Return the id of a file name; any other file's name is taken as an id."""
-    if not name.startswith(_CODED):
-        return name
-    coded = name[1:].upper()
-    try:
-        return base64.b32decode(coded + "=" * (-len(coded) % 8)).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        return name
 
 
 def _repair_header(fd: int) -> None:
@@ -246,17 +203,3 @@ def _repair_header(fd: int) -> None:
     if torn and next(scan.headers(fd), None) is None:
         os.ftruncate(fd, 0)
         os.pwrite(fd, journal.FILE_HEADER, 0)
-
-
-def _tail(fd: int) -> Tail:
-    end, started, ended = START, None, None
-    for header in scan.headers(fd):
-        end = header.end
-        if header.kind is Kind.STARTED:
-            started, ended = header, None
-        elif header.kind is Kind.ENDED:
-            ended = header
-    start, last = (
-        journal.json_payload(scan.payload(fd, header)) if header else None for header in (started, ended)
-    )
-    return Tail(end, start or None, last or None)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from praisonrun.core.errors import NotFound, QueueFull, WrongState
 from praisonrun.core.model import Status
 from praisonrun.engine.engine import Choice, Engine, Submit
-from praisonrun.files.run_files import RunDir, _id_of, _name
+from praisonrun.files.names import file_name, run_id_of
+from praisonrun.files.run_files import RunDir
 from praisonrun.store import Find, Key, Store, reads
 
 from ..rigs.harness import Json, alive, ran, submit, until
@@ -191,10 +192,10 @@ IDS = st.text("ABab01._:-", min_size=1, max_size=128)
 
 @given(IDS, IDS)
 def test_every_id_has_a_file_name_of_its_own(one: str, other: str) -> None:
-    names = _name(one), _name(other)
+    names = file_name(one), file_name(other)
     assert (names[0].lower() == names[1].lower()) == (one == other)
     for run_id, name in zip((one, other), names, strict=True):
-        assert _id_of(name) == run_id
+        assert run_id_of(name) == run_id
         assert len(f"{name}.journal") < 256
         assert name not in (".", "..")
         assert "." not in name

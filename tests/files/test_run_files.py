@@ -14,9 +14,10 @@ import pytest
 
 from praisonrun.core.errors import Unavailable
 from praisonrun.files.bell import Bell
-from praisonrun.files.run_files import RunDir, Tail
+from praisonrun.files.run_files import RunDir
 from praisonrun.journal import format as journal
 from praisonrun.journal.format import Kind
+from praisonrun.journal.tail import Tail
 
 
 @pytest.fixture
