@@ -17,31 +17,20 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .errors import Render, problem
+from .head import Head, allowed_hosts, is_json, printable, read_head
 from .token import Token
 
 RenderOf: TypeAlias = Callable[[str], Render]
 """A path to the form of its dialect's error answers."""
-Head: TypeAlias = dict[bytes, bytes]
 
 BODY_CAP = 1024 * 1024
 LARGE_CAP = 8 * 1024 * 1024
 """Bytes of a body on the paths that take large ones."""
-URL_CAP = 8 * 1024
-HEAD_CAP = 32 * 1024
-HEADERS_CAP = 100
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 OPEN = "/healthz"
 """The one path that needs no token. It says only that a server is up."""
 
-_SINGLE = frozenset(
-    {b"host", b"origin", b"sec-fetch-site", b"content-type", b"content-length", b"content-encoding"}
-)
-_WATCHED = _SINGLE | {b"transfer-encoding", b"access-control-request-method", b"authorization"}
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _OWN_SITE = frozenset({b"same-origin", b"none"})
-_JSON = frozenset(
-    {b"application/json", b"application/json;charset=utf-8", b'application/json;charset="utf-8"'}
-)
 HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),
@@ -114,7 +103,7 @@ class Edge:
         if scope["type"] != "http":
             await self._other(scope, receive, send)
             return
-        head, fault = _read(scope)
+        head, fault = read_head(scope)
         origin = head.get(b"origin")
         foreign = origin is not None and origin in self._foreign
         preflight = foreign and scope["method"] == "OPTIONS" and b"access-control-request-method" in head
@@ -138,13 +127,13 @@ class Edge:
         if host is None:
             return 400, "the request has no Host header"
         if host not in self._hosts and host.lower() not in self._hosts:
-            return 421, f"this server is not {_shown(host)}; --allow-host adds a name"
+            return 421, f"this server is not {printable(host)}; --allow-host adds a name"
         origin = head.get(b"origin")
         if origin is not None:
             if origin in self._foreign:
                 return None
             if origin not in self._own:
-                return 403, f"pages of {_shown(origin)} may not use this server; --allow-origin adds one"
+                return 403, f"pages of {printable(origin)} may not use this server; --allow-origin adds one"
         if head.get(b"sec-fetch-site", b"none") not in _OWN_SITE:
             return 403, "a page of another site may not use this server"
         return None
@@ -167,11 +156,7 @@ class Edge:
         cap = self._cap(scope) if len(size) > 15 or int(size) > self._body_cap else self._body_cap
         if len(size) > 15 or int(size) > cap:
             return 413, _too_large(cap)
-        if (
-            scope["method"] in _WITH_BODY
-            and int(size) + (b"transfer-encoding" in head)
-            and not _is_json(head)
-        ):
+        if scope["method"] in _WITH_BODY and int(size) + (b"transfer-encoding" in head) and not is_json(head):
             return 415, "Content-Type must be application/json"
         return None
 
@@ -218,41 +203,8 @@ class Edge:
             await send({"type": "websocket.close", "code": 1008})
 
 
-def allowed_hosts(port: int, extra: Iterable[str] = ()) -> list[str]:
-    """Return the Host values that a server on `port` accepts."""
-    hosts = [f"{name}:{port}" for name in LOOPBACK]
-    if port == 80:  # browsers omit the default port
-        hosts += LOOPBACK
-    for name in extra:
-        hosts += [name] if _has_port(name) else [name, f"{name}:{port}"]
-    return hosts
-
-
 def _pattern(template: str) -> str:
     return "[^/]+".join(map(re.escape, re.split(r"\{[^}]*\}", template)))
-
-
-def _has_port(name: str) -> bool:
-    host, colon, port = name.rpartition(":")
-    return bool(colon) and port.isdigit() and not (host.startswith("[") and not host.endswith("]"))
-
-
-def _read(scope: Scope) -> tuple[Head, tuple[int, str] | None]:
-    head: Head = {}
-    pairs = scope["headers"]
-    total = 0
-    fault: tuple[int, str] | None = None
-    for name, value in pairs:
-        total += len(name) + len(value)
-        if name in _WATCHED:
-            if name in head and name in _SINGLE:
-                fault = (400, f"more than one {name.decode().title()} header")
-            head[name] = value
-    if len(scope.get("raw_path") or scope["path"]) + len(scope["query_string"]) > URL_CAP:
-        fault = (414, f"the URL is over {URL_CAP} bytes")
-    elif total > HEAD_CAP or len(pairs) > HEADERS_CAP:
-        fault = (431, f"the headers are over {HEAD_CAP} bytes, or more than {HEADERS_CAP}")
-    return head, fault
 
 
 def _too_large(cap: int) -> str:
@@ -261,13 +213,3 @@ def _too_large(cap: int) -> str:
 
 def _about_caller(rejected: tuple[int, str] | None) -> bool:
     return rejected is not None and rejected[0] in (400, 403, 421)
-
-
-def _is_json(head: Head) -> bool:
-    kind = head.get(b"content-type", b"")
-    return kind in _JSON or kind.replace(b" ", b"").replace(b"\t", b"").lower() in _JSON
-
-
-def _shown(value: bytes) -> str:
-    text = value[:100].decode("latin-1")
-    return "".join(char if char.isprintable() else "?" for char in text) or "(empty)"

@@ -17,8 +17,9 @@ from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from .coalescing import CoalescingTransport
-from .edge import HEAD_CAP, HEADERS, HEADERS_CAP, URL_CAP, RenderOf
+from .edge import HEADERS, RenderOf
 from .errors import problem
+from .head import HEAD_CAP, HEADERS_CAP, URL_CAP
 
 PIECE = 64 * 1024
 """Bytes that are parsed at once: so many may be held before they are counted."""

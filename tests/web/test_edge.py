@@ -11,8 +11,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from praisonrun.web.edge import BODY_CAP, Edge, allowed_hosts
+from praisonrun.web.edge import BODY_CAP, Edge
 from praisonrun.web.errors import Render
+from praisonrun.web.head import allowed_hosts
 
 OWN = [(b"host", b"127.0.0.1:8005")]
 JSON = (b"content-type", b"application/json")
