@@ -6,20 +6,35 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import socket
+
+    from praisonrun.config.settings import Settings
 
 
 def main() -> int:
     """Run the command line and return its exit code."""
     _open_standard_streams()
-    spawner = None
-    if serves(sys.argv[1:]):
-        from praisonrun.process import spawner as small  # standard library only: a fork costs by the megabyte
-
-        spawner = small.start()
-        gc.disable()  # imports leave little garbage; the server enables it once it is up
+    spawner = _spawner() if serves(sys.argv[1:]) else None
     from praisonrun import cli
 
-    return cli.main(spawner)
+    return cli.main(lambda settings: _serve(settings, spawner or _spawner()))
+
+
+def _spawner() -> socket.socket:
+    from praisonrun.process import spawner  # standard library only: a fork costs by the megabyte
+
+    control = spawner.start()
+    gc.disable()  # imports leave little garbage; the server enables it once it is up
+    return control
+
+
+def _serve(settings: Settings, spawner: socket.socket) -> int:
+    from praisonrun.server import serve  # the commands that ask a server do not pay for one
+
+    return serve(settings, spawner)
 
 
 def serves(arguments: Sequence[str]) -> bool:

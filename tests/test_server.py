@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from praisonrun.process import sweep
@@ -182,3 +183,24 @@ def test_no_request_imports_a_module(tmp_path: Path, agents_file: Path) -> None:
                 assert client.post(named, json={"prompt": 1}).status_code != 500, path
         assert server.stop() == 0
         assert not any("imported late" in line for line in server.said)
+
+
+def test_agents_get_the_file_mode_mask_of_the_person(server: Server, tmp_path: Path) -> None:
+    server.stop()
+    server.agents.write_text(
+        "agents: {mask: {command: [/bin/sh, -c, umask], prompt: none, install: [/bin/true]}}"
+    )
+    ours = os.umask(0o027)
+    try:
+        server.start()
+    finally:
+        os.umask(ours)
+    with server.client() as client:
+        for _ in range(2):
+            run_id = server.submit("mask")
+            assert server.ended(run_id)["status"] == "succeeded"
+            assert client.get(f"/api/v1/runs/{run_id}/logs").text == "0027\n"
+            children = psutil.Process(server.process.pid if server.process else 0).children()
+            for spawner in children:  # the next one is made by a server whose own mask is stricter
+                spawner.kill()
+    assert {path.stat().st_mode & 0o077 for path in server.state.rglob("*")} == {0}

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from ..config.settings import Settings
 from ..core.errors import BadRequest, ConfigError, Invalid, NotFound, PraisonrunError, reason
 from .commands import program
 
 __all__ = ["main"]
 
 
-def main(spawner: socket.socket | None = None, arguments: Sequence[str] | None = None) -> int:
+def main(serve: Callable[[Settings], int], arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code, or raise SystemExit with it.
 
-    `spawner` is the socket of a spawner that was forked early. An error is one line on stderr.
+    `serve` runs the server and returns its exit code. An error is one line on stderr.
     """
     try:
         try:
-            program(arguments, prog_name="praisonrun", obj=spawner)
+            program(arguments, prog_name="praisonrun", obj=serve)
         finally:
             sys.stdout.flush()  # here, where a full disk can still be reported
     except PraisonrunError as error:

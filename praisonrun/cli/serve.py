@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import click
 
-from ..config.settings import HOST, PORT
+from ..config.settings import HOST, PORT, Settings
 from .options import PATH, setting, state
 
 
@@ -52,17 +52,8 @@ from .options import PATH, setting, state
     help="Let a submit bring its own agents file, and so any command.",
 )
 @click.pass_obj
-def serve(spawner: socket.socket | None, /, **flags: Any) -> None:
+def serve(run: Callable[[Settings], int], /, **flags: Any) -> None:
     """Start the server. Runs outlive it: stop and start it as you like."""
     from ..config.settings import make
 
-    settings = make(token=os.environ.pop("PRAISONRUN_TOKEN", None) or None, **flags)
-    from ..server import serve as serve_with
-
-    sys.exit(serve_with(settings, spawner or _spawner()))
-
-
-def _spawner() -> socket.socket:
-    from ..process import spawner
-
-    return spawner.start()
+    sys.exit(run(make(token=os.environ.pop("PRAISONRUN_TOKEN", None) or None, **flags)))

@@ -19,7 +19,7 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
 }
 FINAL = frozenset(status for status, onward in TRANSITIONS.items() if not onward)
 RESTARTS = {status: frozenset({Status.QUEUED}) for status in (Status.FAILED, Status.CANCELLED)}
-"""The moves of a final service, by `restart` alone."""
+"""The further moves of a service, which only `restart` makes."""
 EMPTY_JOURNAL = 64
 """The `journal_end` of a run that ends without a journal: the offset of a first frame."""
 _FRESH: dict[str, Json] = {"exit_code": None, "signal": None, "pid": None, "error": None}
@@ -73,12 +73,12 @@ def restart(run: Run, at: int, env_names: tuple[str, ...] = ()) -> Run:
     """
     if run.mode is not Mode.SERVICE:
         raise WrongState(f"run {run.id} is no service; retry it as a new run")
-    if Status.QUEUED not in RESTARTS.get(run.status, ()):
+    if run.status not in FINAL:
         raise WrongState(f"service {run.id} is {run.status}; it must end before it is started again")
-    return run._replace(
-        status=Status.QUEUED, updated_at=at, due_at=at, env_names=env_names, started_at=None,
+    return _move(
+        run._replace(**_FRESH), Status.QUEUED, at, due_at=at, env_names=env_names, started_at=None,
         finished_at=None, ready_at=None, cancel_requested_at=None, cancel_reason=None, failure=None,
-        error=None, exit_code=None, signal=None, pid=None, scratch_until=None, summary=None, metrics=None,
+        scratch_until=None, summary=None, metrics=None,
     )  # fmt: skip
 
 
@@ -234,6 +234,7 @@ def _metrics(ended: Exit) -> dict[str, Json]:
 
 
 def _move(run: Run, to: Status, at: int, **changes: Json) -> Run:
-    if to not in TRANSITIONS[run.status]:
+    restarts = RESTARTS.get(run.status, frozenset()) if run.mode is Mode.SERVICE else frozenset()
+    if to not in TRANSITIONS[run.status] | restarts:
         raise WrongState(f"run {run.id} is {run.status}; it cannot become {to}")
     return run._replace(status=to, updated_at=at, **changes)

@@ -51,13 +51,21 @@ async def _http(port: int, path: str) -> Probe:
     try:
         head = f"GET {quote(path, safe=_SAFE)} HTTP/1.1\r\nHost: {HOST}:{port}\r\n"
         writer.write(f"{head}User-Agent: praisonrun\r\nAccept: */*\r\nConnection: close\r\n\r\n".encode())
-        found = _STATUS.match(await reader.read(64))
+        found = _STATUS.match(await _status_line(reader))
     finally:
         writer.transport.abort()  # the rest of the answer is nobody's business
     if found is None:
         return Probe(ok=False, error="the answer is not HTTP")
     code = int(found[1])
     return Probe(200 <= code < 400, code, None if 200 <= code < 400 else f"answered {code}")
+
+
+async def _status_line(reader: asyncio.StreamReader) -> bytes:
+    """Return how an answer begins: its first line or 64 bytes, in however many pieces they come."""
+    line = b""
+    while b"\n" not in line and len(line) < 64 and (piece := await reader.read(64 - len(line))):
+        line += piece
+    return line
 
 
 def free_port() -> int:

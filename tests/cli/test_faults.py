@@ -11,6 +11,8 @@ import pytest
 
 from praisonrun import cli
 
+from ..rigs.harness import no_server
+
 LONG = "x" * 300
 UNUSABLE = "choose another with --state DIR"
 
@@ -54,7 +56,7 @@ def test_a_path_that_cannot_be_used_is_one_line(
         done = shell('"$@"', line)
         code, error = done.returncode, done.stderr
     else:
-        code, error = cli.main(None, line.split()), capsys.readouterr().err
+        code, error = cli.main(no_server, line.split()), capsys.readouterr().err
     assert (code, error.count("\n")) == (2, 1), error
     assert error.startswith("praisonrun: ")
     assert says in error
@@ -66,7 +68,7 @@ def test_a_file_without_permission_is_reported_by_who_opens_it(
     """Not by click, which asks the system first and prints its usage."""
     (tmp_path / "a.yaml").write_text('agents: {a: {command: ["{python}"]}}')
     monkeypatch.setattr(os, "access", lambda *_, **__: False)
-    assert cli.main(None, ["run", "x", "--no-server", "--port", "1", "--agents", "a.yaml"]) == 1
+    assert cli.main(no_server, ["run", "x", "--no-server", "--port", "1", "--agents", "a.yaml"]) == 1
     assert "Usage" not in capsys.readouterr().err
 
 

@@ -16,12 +16,12 @@ import pytest
 from praisonrun import __version__, cli
 from praisonrun.cli import service_file
 
-from ..rigs.harness import Server
+from ..rigs.harness import Server, no_server
 
 
 def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     with pytest.raises(SystemExit) as left:
-        cli.main(None, arguments)
+        cli.main(no_server, arguments)
     assert not left.value.code
     return capsys.readouterr().out
 

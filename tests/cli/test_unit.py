@@ -21,6 +21,7 @@ from praisonrun.config.discovery import LOCK
 from praisonrun.config.settings import Settings
 from praisonrun.core.errors import BadRequest, Invalid, NotFound, Unavailable
 
+from ..rigs.harness import no_server
 from ..rigs.places import ROOT
 
 Handler = Callable[[httpx2.Request], httpx2.Response]
@@ -57,7 +58,7 @@ ClientOf = Callable[[Handler], Client]
 
 def command(*arguments: str) -> int:
     try:
-        return cli.main(None, arguments)
+        return cli.main(no_server, arguments)
     except SystemExit as left:
         return int(left.code or 0)
 

@@ -3,7 +3,7 @@
 import socket
 import sys
 
-from praisonrun import cli, server
+from praisonrun import __main__, server
 
 
 class Gone:
@@ -23,4 +23,4 @@ class Server(server._Server):
 
 
 server._Server = Server  # type: ignore[misc]
-sys.exit(cli.main())
+sys.exit(__main__.main())

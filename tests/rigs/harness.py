@@ -84,6 +84,11 @@ async def until(engine: Engine, run_id: str, holds: Callable[[Snapshot], bool]) 
         await bell.wait()
 
 
+def no_server(_: Settings) -> int:
+    """Stand for the server where a command starts none."""
+    raise AssertionError("this command starts no server")
+
+
 def alive(pid: int | None) -> bool:
     """Say whether a process does anything yet; one that only waits to be reaped does not."""
     try:

@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
 
+import anyio.lowlevel
 import httpx2
 import psutil
 import pytest
@@ -30,6 +31,7 @@ from praisonrun.core.model import (
     Status,
 )
 from praisonrun.engine.engine import Choice, Engine, Submit
+from praisonrun.services import probes
 from praisonrun.services import readiness as services
 from praisonrun.services.probes import Probe, free_port, probe
 
@@ -231,6 +233,18 @@ async def test_what_counts_as_an_answer(answer: bytes, ok: bool, error: str | No
         found = await probe(Readiness("http", path="/a b\r\nX: y?q=1"), port)
     assert (found.ok, found.error) == (ok, error)
     assert (await asked).startswith(b"GET /a%20b%0D%0AX:%20y?q=1 HTTP/1.1\r\nHost: 127.0.0.1:")
+
+
+async def test_a_status_line_may_come_in_pieces() -> None:
+    reader = asyncio.StreamReader()
+    reading = asyncio.create_task(probes._status_line(reader))
+    for piece in (b"H", b"TTP/1.1 2", b"04 No"):
+        reader.feed_data(piece)
+        await anyio.lowlevel.checkpoint()
+        await anyio.lowlevel.checkpoint()
+    assert not reading.done()
+    reader.feed_data(b" Content\r\n")
+    assert await reading == b"HTTP/1.1 204 No Content\r\n"
 
 
 # Lives

@@ -39,7 +39,7 @@ from praisonrun.webhooks import Signer
 
 from ..proof.world import seed
 from ..rigs import zoo
-from ..rigs.harness import AGENTS, Server, ran, submit
+from ..rigs.harness import AGENTS, Server, no_server, ran, submit
 from ..rigs.places import ROOT
 from ..rigs.wire_rig import Api
 from ..rigs.zoo import Got, Receiver
@@ -235,7 +235,7 @@ def test_dead_letters_over_http_and_on_the_command_line(
 
     def command(*words: str) -> tuple[int, str]:
         with suppress(SystemExit):
-            code = cli.main(None, ["webhooks", *words])
+            code = cli.main(no_server, ["webhooks", *words])
             return code, "".join(capsys.readouterr())
         return 0, "".join(capsys.readouterr())
 
