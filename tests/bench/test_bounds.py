@@ -1,4 +1,4 @@
-"""What everyday tests hold: no figure falls out of all proportion to its floor, in the best of a few rounds.
+"""No figure falls out of all proportion to its floor, in the best of a few rounds.
 
 The bounds are several times what is measured: a loaded machine stays within them, a mistake does not.
 """
@@ -12,6 +12,8 @@ import pytest
 from . import noops, submits
 from .place import Bench
 from .rows import Row
+
+pytestmark = pytest.mark.bench
 
 
 @pytest.fixture

@@ -28,12 +28,12 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 @pytest.mark.scorecard(1, 2, 3, 8)
 def test_a_killed_server_loses_and_repeats_nothing(world: World) -> None:
-    print(KillLoop(world, seed()).run(kills=8))
+    print(KillLoop(world, seed()).run(kills=4))
 
 
 @pytest.mark.scorecard(21)
 def test_a_viewer_who_is_cut_off_misses_nothing(world: World) -> None:
-    print(StreamLoop(world, seed()).run(cuts=15, kills=2))
+    print(StreamLoop(world, seed()).run(cuts=8, kills=2))
 
 
 @pytest.mark.scorecard(12)

@@ -13,7 +13,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from ..rigs.engine_model import Engine
 
-CASES, STEPS = 50, 30
+CASES, STEPS = 30, 30
 DAILY = 1
 """The seed of every day: what is new is for the proof to find, not for whoever changes something else."""
 

@@ -212,7 +212,7 @@ def bodies(draw: st.DrawFn) -> Json:
     return body
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(bodies(), st.booleans())
 def test_every_valid_request_gets_an_answer_that_fits(canon: Api, body: Json, named: bool) -> None:
     if named:  # not drawn: an example may be tried again
