@@ -15,6 +15,7 @@ from ..rigs.wire_rig import RUNS, Api, table
 pytestmark = pytest.mark.scorecard(30)
 
 
+@pytest.mark.timeout(180)  # some 1 500 requests
 def test_the_server_does_what_its_document_says(tmp_path: Path) -> None:
     agents = tmp_path / "agents.yaml"
     agents.write_text(AGENTS)
