@@ -1,4 +1,4 @@
-"""The server's life: listen, say so, serve, and stop as a person at a terminal expects."""
+"""The server's life: listen, announce it, serve, and stop as a person at a terminal expects."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from .web.guard import SWEEP, Guard, sweep
 STOP_PATIENCE = 3.0
 """Seconds in which a second Ctrl-C cancels the live runs."""
 FILES = 65_536
-"""Open files that the server asks the system for."""
+"""Number of open files that the server asks the system for."""
 UVICORN: dict[str, Any] = {
     "loop": "asyncio",  # uvloop gives children sockets for stdio and spawns at half the speed
     "http": Guard,  # httptools behind our caps and clocks
@@ -45,26 +45,26 @@ UVICORN: dict[str, Any] = {
 
 
 class _OneLine(logging.Formatter):
-    """A record is a line, whatever a stranger put into it; only our own traces take more."""
+    """A record is one line, whatever text it contains; only a traceback of ours takes more."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         """Return the line with control characters escaped."""
         return escaped(super().formatMessage(record))
 
     def formatException(self, ei: Any) -> str:  # noqa: N802
-        """Return the trace, whose last line may repeat a stranger's words, with the same escaped."""
+        """Return the traceback, also escaped: its last line may contain a stranger's text."""
         return "\n".join(map(escaped, super().formatException(ei).split("\n")))
 
 
 def serve(settings: Settings, spawner: socket.socket) -> int:
-    """Serve until told to stop. Returns the process's exit code. Raises ConfigError before it listens."""
+    """Serve until told to stop; return the process's exit code. Raises ConfigError."""
     umask = os.umask(0o077)  # our files are for the user alone; agents get the user's own mask
     _allow_many_files()
     handler = logging.StreamHandler()
     handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    logging.getLogger("asyncio").setLevel(logging.ERROR)  # which warns of each client that left
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # it warns about each client that left
     with _listen(settings) as listener, asyncio.Runner() as runner:
         return runner.run(_serve(settings, spawner, listener, umask))
 
@@ -76,13 +76,13 @@ async def _serve(settings: Settings, spawner: socket.socket, listener: socket.so
         edge.port = port
         config = uvicorn.Config(edge, **UVICORN)
         server = _Server(engine, config)
-        with suppress(OSError):  # a hint: a full disk must not keep the server down
+        with suppress(OSError):  # only a hint: a full disk must not stop the server
             discovery.write(settings.state, _listening(settings, edge.port))
         _announce(settings, engine, edge.port)
         if (own := form.unpacked()) is not None:
             asyncio.get_running_loop().run_in_executor(None, form.remove_unused, own)
         gc.freeze()
-        gc.set_threshold(10_000, 5, 20)  # streams leave cycles; a look at more holds a request up
+        gc.set_threshold(10_000, 5, 20)  # streams leave cycles; a larger collection delays a request
         gc.enable()
         try:
             await server.serve([listener])
@@ -92,7 +92,7 @@ async def _serve(settings: Settings, spawner: socket.socket, listener: socket.so
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn, but Ctrl-C asks once more before it takes live runs along."""
+    """Uvicorn's server, but Ctrl-C asks once more before it cancels live runs."""
 
     def __init__(self, engine: Engine, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -112,13 +112,13 @@ class _Server(uvicorn.Server):
             loop.remove_signal_handler(signal.SIGINT)
 
     async def on_tick(self, counter: int) -> bool:
-        """Look at the connections' deadlines, too."""
+        """Check the deadlines of the connections, too."""
         if counter % round(10 * SWEEP) == 0:  # uvicorn ticks ten times a second
             sweep(self.server_state.connections, asyncio.get_running_loop().time())
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Let those go that wait for news: they can come back with their cursor."""
+        """End the streams and polls first: their clients can come back with their cursors."""
         self._engine.dismiss()
         await super().shutdown(sockets)
 
@@ -131,14 +131,14 @@ class _Server(uvicorn.Server):
             what, them = (counted(live, "run"), "them" if live > 1 else "it")
             verb = "continue" if live > 1 else "continues"
             say(f"{what} {verb} in the background; press again within {STOP_PATIENCE:.0f} s to cancel {them}")
-            self._asked = asyncio.get_running_loop().create_task(self._last_word())
+            self._asked = asyncio.get_running_loop().create_task(self._stop_later())
         elif self._asked is not None and not self._asked.done():
             self._asked.cancel()
             self._asked = asyncio.get_running_loop().create_task(self._cancel_all())
         else:
             self.should_exit = True
 
-    async def _last_word(self) -> None:
+    async def _stop_later(self) -> None:
         await asyncio.sleep(STOP_PATIENCE)
         self.should_exit = True
 
@@ -154,7 +154,7 @@ def say(line: str) -> None:
 
 
 def _allow_many_files() -> None:
-    """Make room for every connection and the journal that it reads."""
+    """Raise the limit of open files: each connection may also read a journal."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard if 0 < hard < FILES else FILES, hard))
@@ -199,8 +199,8 @@ def _announce(settings: Settings, engine: Engine, port: int) -> None:
     token = " -H 'Authorization: Bearer TOKEN'" if settings.token else ""
     say(f"""  try     curl {home}/api/v1/runs -H {header}{token} -d '{{"prompt": "Hello"}}'""")
     if not settings.local:
-        say("  note    other machines can reach this port; HTTP hides nothing on the way: prefer ssh -L")
+        say("  note    other machines can reach this port, and HTTP is not encrypted: prefer ssh -L")
     if settings.inline_agents:
-        say("  note    whoever may submit may run any command (--allow-inline-agents)")
+        say("  note    everyone who can submit can run any command (--allow-inline-agents)")
     if os.geteuid() == 0:
         say("  note    running as root: agents will have root's rights")

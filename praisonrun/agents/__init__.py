@@ -1,4 +1,4 @@
-"""agents.yaml becomes agents: read, checked, kept fresh, and turned into what a child is started with."""
+"""From agents.yaml to agents: reading, checking, reloading, and what a child is started with."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def argv(node: Node, key: str) -> tuple[str, ...]:
 
 
 def check(node: Node, key: str, command: Sequence[str], allowed: frozenset[str] = NAMES) -> None:
-    """Raise ConfigError for a placeholder that is unknown, out of place, or inside a longer element."""
+    """Raise ConfigError for a placeholder that is unknown, not allowed, or inside a longer element."""
     for place, (item, element) in enumerate(zip(items(node, key), command, strict=True)):
         whole = _WHOLE.fullmatch(element)
         if whole:

@@ -1,4 +1,4 @@
-"""What can be run now: the main file, kept fresh, and the files that submits name."""
+"""The agents on offer: those of the main file, read again when it changes, and of files that submits name."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from .files import Identity, Place
 
 DEFAULT_FILE = "agents.yaml"
 _SETTLED_NS = 50_000_000
-"""A file younger than this when read may change again within one tick of its clock."""
+"""A file that was younger than this when read may change again without a new time stamp."""
 
 log = logging.getLogger("praisonrun.agents")
 
 
 class Catalog:
-    """The agents of the main file and of the roots. One thread at a time.
+    """The agents of the main file and of the roots. For one thread at a time.
 
-    `file` is the main agents file; None means none, which leaves the built-in `hello`. `roots` are the
-    folders that an agent_file may lie in. Raises ConfigError when the main file cannot be used.
+    `file` is the main agents file; without one there is the built-in `hello`. `roots` are the folders that an
+    agent_file may be in. Raises ConfigError when the main file cannot be used.
     """
 
     def __init__(self, file: Path | None, roots: Sequence[Path], environ: Mapping[str, str]) -> None:
@@ -37,26 +37,26 @@ class Catalog:
         self.roots = tuple(roots)
         self.environ = environ
         self.problem: str | None = None
-        """Why the last reload failed; None while what is on disk is what is used."""
+        """Why the last reload failed; None while the file on disk is in use."""
         self._texts = CrewTexts()
         self._read: OrderedDict[tuple[str, Identity], Document] = OrderedDict()
         self._inline: OrderedDict[str, Document] = OrderedDict()
         self._identity: Identity | None = None
         self._settled = True
         self._broken = ""
-        """The text that `problem` is about."""
+        """The text that caused `problem`."""
         self._turn = Turn()
         self._main = self._first(str(roots[0]) if roots else "")
 
     @property
     def default(self) -> Agent:
-        """The agent of a submit that names none."""
+        """The agent for a submit that names none."""
         return self.get(None)
 
     def get(self, name: str | None, framework: str | None = None) -> Agent:
-        """Return an agent of the main file; `framework` runs a crew whose file names none.
+        """Return an agent of the main file; `framework` is for a crew whose file names none.
 
-        Raises Invalid for a name that it does not have, or an unknown framework.
+        Raises Invalid for an unknown agent or framework.
         """
         self.reload()
         return self._pick(self._main, name, framework)
@@ -89,8 +89,8 @@ class Catalog:
     def from_file(self, agent_file: str, framework: str | None = None, agent: str | None = None) -> Agent:
         """Return an agent of the file that a submit names, relative to the roots.
 
-        `framework` runs a crew whose file names none. Raises BadRequest for a file that is missing, special,
-        too large or outside the roots; Invalid for what stands in it, an unknown agent or framework.
+        `framework` is for a crew whose file names none. Raises BadRequest for a file that is missing,
+        special, too large or outside the roots; Invalid for a fault in it, or an unknown agent or framework.
         """
         place = files.locate(agent_file, self.roots)
         if self._is_main(agent_file, place):
@@ -101,7 +101,7 @@ class Catalog:
         return self._pick(self._document(place, agent_file), agent, framework)
 
     def from_text(self, text: str, framework: str | None = None, agent: str | None = None) -> Agent:
-        """Return an agent of a file that a submit brings along. Raises Invalid for what stands in it."""
+        """Return an agent of a file that a submit contains. Raises Invalid for a fault in it."""
         digest = crew.digest(text)
         found = self._inline.get(digest) or document.read_inline(text, self.roots[0])
         remember(self._inline, digest, found)  # one object for each text: the store knows agents by object
@@ -109,7 +109,7 @@ class Catalog:
         return self._pick(found, agent, framework)
 
     def env_of(self, agent: Agent) -> Mapping[str, str]:
-        """Return the literal env values that the agent's entry has now; empty where it is gone."""
+        """Return the literal env values that the agent's entry has now; empty if the entry is gone."""
         try:
             entry = self._now(agent.file).agents.get(agent.name)
         except PraisonrunError:
@@ -117,7 +117,7 @@ class Catalog:
         return self._bound(entry, None).env if entry is not None and entry.file == agent.file else {}
 
     def crew_copy(self, agent: Agent, directory: Path) -> Path:
-        """Write the crew's text, as it was parsed, to `directory`/<sha256>.yaml once, and return its path.
+        """Write the crew's text, as it was parsed, to `directory`/<sha256>.yaml once; return the path.
 
         Raises ConfigError when the text is no longer known, OSError when it cannot be written.
         """

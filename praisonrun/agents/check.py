@@ -1,4 +1,4 @@
-"""`praisonrun check`: what a file offers and what is missing on this machine, as data."""
+"""`praisonrun check` as data: the agents of a file, and what this machine lacks."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _VARIABLE = re.compile(r"\$\{?[A-Za-z_]\w*\}?")
 
 @dataclass(frozen=True, slots=True)
 class AgentReport:
-    """One agent, as it would fare here."""
+    """What `check` finds out about one agent."""
 
     name: str
     kind: str
     """command, service or crew."""
     program: str
-    """What is started: the command's first element, or the crew's framework."""
+    """The command's first element, or the crew's framework."""
     path: str | None
-    """Where that is installed, None where it is not."""
+    """The program's path, or None if it is not installed."""
     missing_env: tuple[str, ...] = ()
     problem: str | None = None
     """Why it cannot start, and what to do."""
@@ -49,14 +49,14 @@ class Report:
 
 
 def check(file: Path | None, environ: Mapping[str, str]) -> Report:
-    """Return what `file` offers here. Raises ConfigError, with its place, for a file that cannot be used."""
+    """Return the report on a file. Raises ConfigError, with its place, for a file that cannot be used."""
     catalog = Catalog(file, [file.parent if file else Path.cwd()], environ)
     agents = tuple(check_agent(agent, environ) for agent in catalog.all())
     return Report(str(file or ""), catalog.default.name, agents)
 
 
 def check_agent(agent: Agent, environ: Mapping[str, str]) -> AgentReport:
-    """Return how one agent would fare with this environment."""
+    """Return the report on one agent in this environment."""
     path, problem = None, None
     missing = tuple(environment.missing_env(agent, environ, {}))
     try:

@@ -1,6 +1,6 @@
 """A whole file becomes agents: entries under `agents:`, or one crew that a framework executes.
 
-A file that a submit brings along is read like any other; its agents run in the first root."""
+A file that a submit contains is read like any other; its agents run in the first root."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _TOP = ("default", "agents", "env", "env_pass", "env_required", "python")
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What one file offers."""
+    """The agents of one file, and its top level."""
 
     agents: Mapping[str, Agent]
     default: str
     text: str
     python: str | None = None
-    """An interpreter that has the crews' framework, where the file names one."""
+    """The interpreter that has the crews' framework, if the file names one."""
     shared: entry.Shared = entry.NOTHING
-    """What the file's top level gives to its entries, and to crews, whose own files cannot say it."""
+    """Values of the file's top level for its entries, and for crews, whose own files cannot have them."""
 
 
 def read(text: str, file: Path, shown: str) -> Document:
-    """Return what the text of `file` (an absolute path, named `shown` in errors) offers.
+    """Return the agents in the text of `file` (an absolute path, named `shown` in errors).
 
     Raises ConfigError with `shown:line:column`.
     """
@@ -53,7 +53,7 @@ def read(text: str, file: Path, shown: str) -> Document:
 
 
 def read_inline(text: str, root: Path) -> Document:
-    """Return what the file of a submit offers. Raises Invalid with `agent_yaml:line:column`.
+    """Return the agents of a file that a submit contains. Raises Invalid with `agent_yaml:line:column`.
 
     Literal env values are rejected: a run needs them when it starts, and they are never stored.
     """
@@ -72,7 +72,7 @@ def read_inline(text: str, root: Path) -> Document:
 
 
 def builtin(folder: str) -> Document:
-    """Return what a server without an agents file offers: `hello`, which runs in `folder`."""
+    """Return the agents of a server without an agents file: `hello`, which runs in `folder`."""
     hello = Agent(
         name="hello",
         file="",

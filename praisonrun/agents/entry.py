@@ -1,4 +1,4 @@
-"""One entry of agents.yaml becomes an Agent: the table of keys, then what the keys must be together."""
+"""From an entry of agents.yaml to an Agent: the table of keys, then the rules between keys."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _NEVER: Mapping[str, str] = {
     "launcher": "remove it",
     "sandbox": "remove it",
 }
-"""Keys that wait for a later version, and what to do until then."""
+"""Keys of a later version, and what to do until then."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What the top level of a file gives to every entry."""
+    """Values of a file's top level, for every entry."""
 
     file: str
     """Absolute path."""
@@ -123,7 +123,7 @@ def read(name: str, node: Node, shared: Shared) -> Agent:
 
 
 def refuse_reserved(node: Node) -> None:
-    """Raise for a key that waits for a later version."""
+    """Raise for a key of a later version."""
     for key, place in node.keys.items():
         if key in _NEVER:
             raise place.fault(f"`{key}` is not supported yet; {_NEVER[key]}")
@@ -175,7 +175,7 @@ def _check_prompt(node: Node, values: Mapping[str, Any], *, service: bool) -> No
 
 
 def _service(node: Node, values: dict[str, Any]) -> dict[str, Any]:
-    """Fill what a service has and a run has not: no time limit, a port, a readiness that fits it."""
+    """Fill in the defaults of a service: no time limit, a port, a readiness that fits the port."""
     port = values.get("port", 0 if "port" in arguments.used(values["command"]) else None)
     ready = values.get("readiness", Readiness(type="timeout" if port is None else "tcp"))
     if port is None and ready.type != "timeout":

@@ -56,7 +56,7 @@ PROVIDERS = (
     "all_proxy",
     "no_proxy",
 )
-"""What crews need on top of BASE, since their files cannot say it."""
+"""Variables that crews get besides BASE, because their files cannot name them."""
 _NEVER = ("PRAISONRUN_*", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _GLOB = re.compile(r"[A-Za-z_*?][A-Za-z0-9_*?]*")
@@ -69,7 +69,7 @@ def names(node: Node, key: str) -> tuple[str, ...]:
 
 
 def globs(node: Node, key: str) -> tuple[str, ...]:
-    """Return names of environment variables, in which * and ? may stand."""
+    """Return names of environment variables, which may contain * and ?."""
     return _names(node, key, _GLOB)
 
 
@@ -86,7 +86,7 @@ def child_env(
 ) -> dict[str, str]:
     """Return the child's environment: what passes from `environ`, the entry's literals, `given`, `extra`.
 
-    Later ones win. Nothing of the server's own (its token, its sockets) passes.
+    Later ones win. The server's own variables (its token, its sockets) never pass.
     """
     wanted = _matching((*BASE, *agent.env_pass, *agent.env_required, *(PROVIDERS if agent.crew else ())))
     never = _matching(_NEVER)
@@ -95,7 +95,7 @@ def child_env(
 
 
 def missing_env(agent: Agent, environ: Mapping[str, str], given: Mapping[str, str]) -> list[str]:
-    """Return the names of `env_required` that nothing supplies."""
+    """Return the names of `env_required` that have no value."""
     return [
         name
         for name in agent.env_required
@@ -124,7 +124,7 @@ def _names(node: Node, key: str, form: re.Pattern[str]) -> tuple[str, ...]:
 def _env_name(node: Node, key: str, name: str, form: re.Pattern[str]) -> None:
     if not form.fullmatch(name):
         raise node.fault(
-            f"{name!r} in `{key}` is no name of an environment variable; use letters, digits and _"
+            f"{name!r} in `{key}` is not a name of an environment variable; use letters, digits and _"
         )
     if name.startswith(_OURS):
         raise node.fault(f"{name} in `{key}` is set by praisonrun itself; remove it")

@@ -1,4 +1,4 @@
-"""The only place that opens an agents file: bounded, never hanging, never outside the roots."""
+"""The only place that opens agents files. Reading is bounded, never hangs, and stays inside the roots."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 class Identity(NamedTuple):
-    """What tells one state of a file from the next."""
+    """What differs between two states of a file."""
 
     device: int
     inode: int
@@ -68,7 +68,7 @@ def read_confined(place: Place, shown: str) -> tuple[str, Identity]:
 
 
 def locate(agent_file: str, roots: Sequence[Path]) -> Place | None:
-    """Return where an agent_file lies, None where no root has it. Raises BadRequest outside the roots."""
+    """Return the place of an agent_file, or None if no root has it. Raises BadRequest outside the roots."""
     _refuse_form(agent_file)
     if os.path.isabs(agent_file):  # noqa: PTH117
         roots = [root for root in roots if _inside(agent_file, os.path.abspath(root), os.path.realpath(root))]  # noqa: PTH100

@@ -1,4 +1,4 @@
-"""Which interpreter has a framework: this one, the one behind its command, or one that a file names."""
+"""The interpreter that has a framework: this one, the one behind its command, or one that a file names."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ _PROBE = (
     "    if not any(u.find_spec(m) for m in g.split('|')): sys.exit(g.replace('|', ' or '))"
 )
 _HAVE: set[tuple[str, int, int, str]] = set()
-"""Interpreters, as they were when asked, that have a framework."""
+"""Interpreters that have a framework, with the state of their file when they were asked."""
 
 
 def known(framework: str) -> Framework:
-    """Return what a framework needs. Raises Invalid for one that is not known."""
+    """Return what a framework needs. Raises Invalid for an unknown one."""
     try:
         return FRAMEWORKS[framework]
     except KeyError:
@@ -54,9 +54,10 @@ def known(framework: str) -> Framework:
 def resolve(framework: str, python_hint: str | None, environ: Mapping[str, str]) -> str:
     """Return the absolute path of an interpreter that has the framework.
 
-    `python_hint` if given, since who names an interpreter means it; else this one; else the one behind
-    the framework's command on PATH. Raises Invalid naming the install command. The first look at a
-    foreign interpreter starts it once (tens of ms); the answer is kept until the file changes.
+    That is `python_hint` if given, else this interpreter, else the one behind the framework's command on
+    PATH.
+    Raises Invalid, which names the install command. A foreign interpreter is started once to ask it (tens of
+    ms); its answer is kept until the file changes.
     """
     wanted = known(framework)
     if python_hint:
@@ -91,7 +92,7 @@ def _here(module: str) -> bool:
 
 
 def _behind(command: str, environ: Mapping[str, str]) -> str | None:
-    """Return the interpreter in the first line of a command on PATH."""
+    """Return the interpreter that the first line of a command on PATH names."""
     script = shutil.which(command, path=environ.get("PATH", os.defpath))
     if script is None:
         return None
@@ -104,7 +105,7 @@ def _behind(command: str, environ: Mapping[str, str]) -> str | None:
 
 
 def _missing(python: str, wanted: Framework) -> str:
-    """Return the module that an interpreter lacks, or empty. Only a yes is kept: a no is soon cured."""
+    """Return the module that an interpreter lacks, or "". Only "" is kept: a module may be installed."""
     try:
         stat = os.stat(python)  # noqa: PTH116
     except OSError:

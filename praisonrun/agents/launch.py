@@ -1,4 +1,4 @@
-"""What a child is started with: its program, its arguments, its environment."""
+"""What a child is started with: its program and its arguments."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from .environment import STRING_LIMIT
 
 
 def program(agent: Agent, environ: Mapping[str, str]) -> str | None:
-    """Return the absolute path of what the agent starts, None where it is not installed.
+    """Return the absolute path of the agent's program, or None if it is not installed.
 
-    A crew's program is its framework's interpreter; see `frameworks.resolve` for what it raises.
+    A crew's program is its framework's interpreter. Raises what `frameworks.resolve` raises.
     """
     if agent.crew is not None:
         return frameworks.resolve(agent.crew.framework, agent.crew.python, environ)
@@ -57,7 +57,7 @@ def argv(
 
 
 def install_argv(agent: Agent, environ: Mapping[str, str]) -> list[str]:
-    """Return the install command ready to run, empty where there is none. Raises Invalid like `argv`."""
+    """Return the install command ready to run; empty if there is none. Raises Invalid like `argv`."""
     if not agent.install:
         return []
     values = {"python": sys.executable}
@@ -71,7 +71,7 @@ def preflight(
     given: Mapping[str, str],
     find: Callable[[Agent, Mapping[str, str]], str | None] = program,
 ) -> None:
-    """Raise Invalid for what would keep a run from starting: program, framework, prompt size, env."""
+    """Raise Invalid for anything that would keep a run from starting: program, framework, prompt, envs."""
     _refuse_prompt(agent, prompt)
     environment.refuse_envs(given)
     if find(agent, environ) is None:

@@ -25,7 +25,7 @@ class Scalar:
     text: str
     """As written, without quotes."""
     tag: str
-    """str, int, float, bool, null; or, refused wherever a value is wanted: timestamp, base60, octal."""
+    """str, int, float, bool, null; or timestamp, base60, octal, which no reader accepts."""
     value: Plain
     plain: bool
     """Written without quotes."""
@@ -49,7 +49,7 @@ class Scalar:
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """A value and its place: `scalar` for a plain value, else `items` or `pairs`."""
+    """A value and its place. It has `scalar` for a plain value, else `items` or `pairs`."""
 
     file: str
     line: int
@@ -82,7 +82,7 @@ class Node:
 
 
 def tag_of(text: str, tag: str | None, implicit: tuple[bool, bool]) -> str:
-    """Return the short tag of a scalar; empty where its explicit tag is not one of the core's."""
+    """Return the short tag of a scalar; "" for an explicit tag that is not one of the core tags."""
     if tag == "!":
         return "str"
     if tag is not None:
@@ -94,7 +94,7 @@ def tag_of(text: str, tag: str | None, implicit: tuple[bool, bool]) -> str:
 
 
 def value_of(tag: str, text: str) -> Plain:
-    """Return the value of a scalar. Raises ValueError where an explicit tag and the text disagree."""
+    """Return the value of a scalar. Raises ValueError if an explicit tag does not fit the text."""
     try:
         match tag:
             case "null":

@@ -1,4 +1,4 @@
-"""Typed readers: each takes a node and its key and gives a value, or says where and what was wanted."""
+"""Typed readers: each takes a node and its key, and returns a value or raises with place and expectation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .nodes import Node
 
 
 def text(node: Node, key: str) -> str:
-    """Return a text. Numbers, booleans and dates are refused: they must be quoted."""
+    """Return a text. Numbers, booleans and dates are rejected: they must be quoted."""
     value = _scalar(node, key, "a text")
     if not isinstance(value, str) or node.scalar is None or node.scalar.tag != "str":
         raise wrong(node, key, "a text")
@@ -35,7 +35,7 @@ def whole(low: int, high: int) -> Callable[[Node, str], int]:
 
 
 def seconds(low: float, high: float, *, off: bool = False) -> Callable[[Node, str], float | None]:
-    """Return a reader of durations in seconds; with `off`, the word off means none."""
+    """Return a reader of seconds; with `off`, the word off stands for None."""
     wanted = "a number of seconds" + (" or off" if off else "")
 
     def read(node: Node, key: str) -> float | None:
@@ -86,7 +86,7 @@ def outputs(node: Node, key: str) -> tuple[str, ...]:
 
 
 def json_mapping(node: Node, key: str) -> dict[str, Json]:
-    """Return a mapping of anything that JSON can hold."""
+    """Return a mapping with any JSON values."""
     return {name: _json(value, f"{key}.{name}") for name, value in mapping(node, key).items()}
 
 
@@ -105,7 +105,7 @@ def items(node: Node, key: str, wanted: str = "a list") -> list[Node]:
 
 
 def wrong(node: Node, key: str, wanted: str) -> ConfigError:
-    """Return the error for a value of another kind than the one wanted."""
+    """Return the error for a value of the wrong kind."""
     braces = _unquoted_braces(node)
     if braces:
         return node.fault(
@@ -120,13 +120,13 @@ def wrong(node: Node, key: str, wanted: str) -> ConfigError:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return `; did you mean …?`, or nothing where no known word is near."""
+    """Return `; did you mean …?`, or "" if no known word is similar."""
     close = difflib.get_close_matches(word[:80], sorted(known), n=1, cutoff=0.6)
     return f"; did you mean `{close[0]}`?" if close else ""
 
 
 def check_form(node: Node, word: str, form: str, wanted: str) -> None:
-    """Raise for a word that has not the form of a regular expression."""
+    """Raise for a word that does not match a regular expression."""
     if not re.fullmatch(form, word):
         raise node.fault(f"{word[:80]!r}: {wanted}")
 

@@ -1,7 +1,7 @@
-"""YAML text becomes a tree in which every key and value knows its place. No file, no schema.
+"""From YAML text to a tree in which every key and value knows its place. No file, no schema.
 
-The tree is built from parse events in one pass, so depth, anchors, merge keys, tags and duplicate keys
-are refused before anything recursive or exponential could start.
+The tree is built from parse events in one pass, so depth, anchors, merge keys, tags and duplicate keys are
+rejected before anything recursive or exponential can start.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MAX_DEPTH = 20
 """Levels of nesting."""
 MAX_NODES = 10_000
-"""Keys and values of one file: what takes the event loop 60 ms."""
+"""Keys and values of one file: parsing so many takes 60 ms."""
 
 _LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _SEQ = "tag:yaml.org,2002:seq"
@@ -45,7 +45,7 @@ _HINTS = (
 
 
 def parse(text: str, file: str) -> Node | None:
-    """Return the tree of one YAML document, or None where the text holds no value.
+    """Return the tree of one YAML document, or None if the text has no value.
 
     `file` is the name shown in errors. Raises ConfigError with a place for anything that is not
     plain YAML: syntax, anchors, merge keys, foreign tags, duplicate keys, too deep, too many values.

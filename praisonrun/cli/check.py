@@ -9,6 +9,7 @@ from pathlib import Path
 from ..agents.check import AgentReport, Report
 from ..agents.check import check as look
 from ..config.settings import default_agents
+from ..core.text import counted
 from .screen import plain
 
 
@@ -28,10 +29,9 @@ def _here() -> Path | None:
 
 
 def lines(report: Report) -> Iterator[str]:
-    """Yield what is printed for a report."""
-    count = len(report.agents)
+    """Yield the lines to print for a report."""
     file = report.file or "no agents.yaml here; built in"
-    yield f"{file}: {count} agent{'s' if count != 1 else ''}, default {report.default}"
+    yield f"{file}: {counted(len(report.agents), 'agent')}, default {report.default}"
     width = max((len(agent.name) for agent in report.agents), default=0)
     for agent in report.agents:
         yield f"  {_state(agent)} {agent.name:<{width}}  {agent.kind:<7}  {_place(agent)}"

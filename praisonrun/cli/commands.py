@@ -1,6 +1,6 @@
-"""Every command's flags and help. What they do is imported when they are called.
+"""The flags and help of every command. A command's work is imported when it is called.
 
-Exit codes: 0 well, 1 not, 2 the command line or a file is at fault; `run` adds its own (see there).
+Exit codes: 0 success, 1 failure, 2 a fault in the command line or a file; `run` adds its own.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ program.add_command(serve)
 @click.option("--agent", metavar="NAME", help="Which agent (default: the file's default).")
 @click.option("--agents", type=PATH, metavar="FILE", help="Its agents file (default: the server's).")
 @target
-@click.option("--timeout", type=click.IntRange(1), metavar="SECONDS", help="When to stop it.")
-@click.option("--session", metavar="ID", help="Group of runs it belongs to.")
-@click.option("--json", "as_json", is_flag=True, help="Print the whole result object, nothing else.")
+@click.option("--timeout", type=click.IntRange(1), metavar="SECONDS", help="Stop it after so many seconds.")
+@click.option("--session", metavar="ID", help="The session that the run belongs to.")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole result object and nothing else.")
 @click.option("--no-server", is_flag=True, help="Do not start a server if none runs.")
 def run(**flags: Any) -> None:
     """Run an agent with PROMPT (- reads it from stdin) and print its result.
 
-    The result alone goes to stdout, all else to stderr. If no server answers, one is started for the run.
+    Only the result goes to stdout; everything else goes to stderr. If no server answers, one is started.
 
     Exit code: 0, or the agent's own; 1 failed without one; 124 timed out; 130 cancelled or left.
-    Ctrl-C leaves the run going; a second one within 3 s cancels it.
+    After Ctrl-C the run continues in the background; a second Ctrl-C within 3 s cancels it.
     """
     from .run import RunFlags
     from .run import run as follow
@@ -58,10 +58,10 @@ def run(**flags: Any) -> None:
 
 
 @program.command()
-@click.option("--cancel", is_flag=True, help="First cancel every run, and wait for their ends.")
+@click.option("--cancel", is_flag=True, help="First cancel every run and service, and wait until they end.")
 @target
 def stop(host: str | None, port: int | None, state: Path | None, *, cancel: bool) -> None:
-    """Stop the server. Its runs go on, unless --cancel."""
+    """Stop the server. Its runs continue in the background, unless --cancel."""
     from .stop import stop as end
 
     sys.exit(end(state, host, port, cancel=cancel))
@@ -71,7 +71,7 @@ def stop(host: str | None, port: int | None, state: Path | None, *, cancel: bool
 @click.argument("file", type=PATH, required=False)
 @click.option("--strict", is_flag=True, help="Exit 1 if a program is missing.")
 def check(file: Path | None, *, strict: bool) -> None:
-    """Check FILE, or ./agents.yaml. Says whether the agents' programs are installed."""
+    """Check FILE or ./agents.yaml: is it valid, and are the agents' programs installed?"""
     from .check import check as report
 
     sys.exit(report(file, strict=strict))
@@ -102,11 +102,11 @@ def service_file(manager: str | None, arguments: tuple[str, ...]) -> None:
 
 @program.group(no_args_is_help=True)
 def webhooks() -> None:
-    """What became of the webhooks, and sending them again."""
+    """List webhooks, and send them again."""
 
 
 @webhooks.command("list")
-@click.option("--dead", is_flag=True, help="Only those that were given up.")
+@click.option("--dead", is_flag=True, help="Only webhooks that were given up.")
 @target
 def list_webhooks(host: str | None, port: int | None, state: Path | None, *, dead: bool) -> None:
     """List the newest webhooks: run, state, attempts, receiver."""
@@ -122,7 +122,7 @@ def list_webhooks(host: str | None, port: int | None, state: Path | None, *, dea
 def replay_webhooks(
     run: str | None, host: str | None, port: int | None, state: Path | None, *, every: bool
 ) -> None:
-    """Send the webhook of RUN again, whatever became of it, or every one that was given up."""
+    """Send the webhook of RUN again, or with --all every webhook that was given up."""
     from .webhooks import replay
 
     sys.exit(replay(state, host, port, run, every=every))

@@ -1,4 +1,4 @@
-"""What a person sees on stderr while a run goes on. What an agent wrote is never sent to a terminal raw."""
+"""What a person sees on stderr while a run is live. An agent's text is never sent to a terminal as it is."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MARKS = {"stdout": "| ", "stderr": "! "}
 
 
 def plain(text: str) -> str:
-    """Return text that cannot move a cursor: colours dropped, other control characters escaped."""
+    """Return text that cannot move the cursor: colours removed, other control characters escaped."""
     text = _RETURN.sub("\n", _COLOUR.sub("", text))
     return _CONTROL.sub(lambda char: ascii(char.group())[1:-1], text)
 
@@ -34,19 +34,19 @@ class Screen:
         self._live = out.isatty() and environ.get("TERM") != "dumb"
         self._dim = self._live and not environ.get("NO_COLOR")
         self._open: str | None = None
-        """The mark of the line that still lacks its newline."""
+        """The mark of a line that has no newline yet."""
         self._progress = ""
         self._drawn = False
 
     def note(self, text: str, *, always: bool = False) -> None:
-        """Show a line of praisonrun's own; `always`: also when quiet."""
+        """Show a line of praisonrun's own; with `always` also when quiet."""
         if always or not self._quiet:
             self._start(None)
             self._write(plain(text) + "\n")
             self._redraw()
 
     def log(self, stream: str, text: str) -> None:
-        """Show what an agent printed: whole lines, or a part of one."""
+        """Show an agent's output: whole lines, or a part of one."""
         if self._quiet or not text:
             return
         mark = _MARKS.get(stream, "* ")
@@ -59,7 +59,7 @@ class Screen:
         self._redraw()
 
     def progress(self, percentage: float | None, step: str | None) -> None:
-        """Show how far the run is."""
+        """Show the progress of the run."""
         amount = "" if percentage is None else f"{percentage:3.0f}%"
         shown = " ".join(part for part in (amount, plain(step or "").replace("\n", " ")) if part)
         if self._quiet or not shown or shown == self._progress:

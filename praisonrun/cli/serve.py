@@ -18,20 +18,27 @@ from .options import PATH, setting, state
 @setting("--port", type=int, default=PORT, show_default=True, metavar="N", help="Port; 0 takes a free one.")
 @state
 @setting("--agents", type=PATH, metavar="FILE", help="The agents to offer (default: ./agents.yaml).")
-@setting("--concurrency", type=int, metavar="N", help="Runs at once (default: twice the CPUs, 4 at least).")
-@setting("--allow-host", multiple=True, metavar="NAME", help="A further Host name; repeatable.")
-@setting("--allow-origin", multiple=True, metavar="URL", help="A page that may use the API; repeatable.")
+@setting(
+    "--concurrency",
+    type=int,
+    metavar="N",
+    help="Runs at the same time (default: twice the CPUs, at least 4).",
+)
+@setting("--allow-host", multiple=True, metavar="NAME", help="A Host name to accept, too; repeatable.")
+@setting(
+    "--allow-origin", multiple=True, metavar="URL", help="Origin of a page that may use the API; repeatable."
+)
 @setting(
     "--agent-root",
     type=PATH,
     multiple=True,
     metavar="DIR",
-    help="Where agent files of requests may lie; repeatable (default: here).",
+    help="Where the agent files of requests may be; repeatable (default: here).",
 )
-@setting("--min-free", type=int, metavar="MB", help="Free space below which runs are refused (256).")
+@setting("--min-free", type=int, metavar="MB", help="Free space below which runs are rejected (256).")
 @setting("--queue-limit", type=int, metavar="N", help="Most runs that may wait (10000).")
-@setting("--retain-days", type=int, metavar="DAYS", help="How long ended runs are kept (30; 0: for ever).")
-@setting("--retain-gb", type=float, metavar="GB", help="What ended runs may take (2; 0: no limit).")
+@setting("--retain-days", type=int, metavar="DAYS", help="How long finished runs are kept (30; 0: for ever).")
+@setting("--retain-gb", type=float, metavar="GB", help="Space that finished runs may take (2; 0: no limit).")
 @setting(
     "--token-file",
     type=PATH,
@@ -42,14 +49,14 @@ from .options import PATH, setting, state
     "--webhook-secret-file",
     type=PATH,
     metavar="FILE",
-    help="Private file with the whsec_… secret that signs webhooks; two lines: two, while rotated.",
+    help="Private file with the whsec_… secret that signs webhooks; two lines during a rotation.",
 )
 @setting(
     "--allow-inline-agents",
     "inline_agents",
     is_flag=True,
     default=None,
-    help="Let a submit bring its own agents file, and so any command.",
+    help="Allow a submit to bring its own agents file, and so to run any command.",
 )
 @click.pass_obj
 def serve(run: Callable[[Settings], int], /, **flags: Any) -> None:

@@ -1,4 +1,4 @@
-"""Which server a client command means, and the token that it wants."""
+"""The server that a client command talks to, and its token."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..config import discovery
-from ..config import secret_file as secretfile
+from ..config import discovery, secret_file
 from ..config.settings import Settings, make, url
 from .local import holder
 
@@ -18,7 +17,7 @@ class Target:
     """A server to talk to."""
 
     settings: Settings
-    """With which it would be started."""
+    """The settings that would start it."""
     base: str
     token: str | None = field(default=None, repr=False)
 
@@ -30,9 +29,9 @@ def target(
     agents: Path | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> Target:
-    """Return the server that host and port name; neither given: the one that holds the state directory.
+    """Return the server at host and port, or, if neither is given, the one that holds the state directory.
 
-    Raises ConfigError for what cannot work, a token file that cannot be read among it.
+    Raises ConfigError for a setting that cannot work, such as a token file that cannot be read.
     """
     named = environ.get("PRAISONRUN_TOKEN_FILE")
     settings = make(
@@ -49,5 +48,5 @@ def target(
         base = found.url
     token = settings.token
     if token is None and found is not None and found.token_file and found.url == base:
-        token = secretfile.read(Path(found.token_file), "--token-file")
+        token = secret_file.read(Path(found.token_file), "--token-file")
     return Target(settings, base, token)

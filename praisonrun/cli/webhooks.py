@@ -1,4 +1,4 @@
-"""`praisonrun webhooks`: what became of the webhooks, and sending them again."""
+"""`praisonrun webhooks`: list webhooks, and send them again."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import Invalid
+from ..core.text import counted
 from .client import Client
 from .screen import plain
 from .target import target
 
 SHOWN = 100
-"""Deliveries of one list."""
+"""Deliveries that one list shows."""
 
 
 def show(state: Path | None, host: str | None, port: int | None, *, dead: bool) -> int:
@@ -24,12 +25,12 @@ def show(state: Path | None, host: str | None, port: int | None, *, dead: bool) 
     for delivery in found:
         print(plain(line(delivery)))
     more = page["total"] - len(found)
-    print(f"and {more} more" if more > 0 else f"{len(found)} webhook(s)")
+    print(f"and {more} more" if more > 0 else counted(len(found), "webhook"))
     return 0
 
 
 def line(delivery: Mapping[str, Any]) -> str:
-    """Return a delivery on one line: its run, how it stands, its last attempt, its receiver."""
+    """Return a delivery as one line: run, state, last attempt, receiver."""
     return "  ".join(
         [str(delivery["job_id"]), f"{delivery['state']:<9}", *_fate(delivery), str(delivery["url"])]
     )
@@ -37,7 +38,7 @@ def line(delivery: Mapping[str, Any]) -> str:
 
 def _fate(delivery: Mapping[str, Any]) -> Iterator[str]:
     attempts = delivery["attempts"]
-    yield f"{len(attempts)} attempt{'s' if len(attempts) != 1 else ''}"
+    yield counted(len(attempts), "attempt")
     if attempts and attempts[-1]["error"]:
         yield str(attempts[-1]["error"])
     if delivery["next_attempt_at"]:
@@ -45,14 +46,14 @@ def _fate(delivery: Mapping[str, Any]) -> Iterator[str]:
 
 
 def replay(state: Path | None, host: str | None, port: int | None, run_id: str | None, *, every: bool) -> int:
-    """Send a run's webhook again, or every dead letter; print how many; return 0, or 1 for none.
+    """Send a run's webhook again, or every one that was given up; print how many; return 0, or 1 for none.
 
-    Raises Invalid unless one of both is meant, NotFound.
+    Raises NotFound, and Invalid unless exactly one of the two is asked for.
     """
     if (run_id is None) is not every:
-        raise Invalid("name a run, or say --all for every dead letter")
+        raise Invalid("name a run, or use --all for every webhook that was given up")
     meant = target(state, host, port)
     with Client(meant.base, token=meant.token, tries=3) as client:
         count = client.replay_dead() if run_id is None else client.replay(run_id)
-    print(f"{count} webhook(s) are due again")
+    print(f"{counted(count, 'webhook')} will be sent again")
     return 0 if count else 1

@@ -1,4 +1,4 @@
-"""Files that hold one secret: read once, and refused when others of this machine could read them too."""
+"""Files that hold a secret: read once, and rejected if other users of the machine can read them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MIN_CHARACTERS = 16
 
 
 def read(path: Path, flag: str) -> str:
-    """Return the one line of a secret's file; `flag` is what an error names.
+    """Return the one line of a secret's file; errors name `flag`.
 
     Raises ConfigError for anything but a private regular file with 16 or more visible characters.
     """
@@ -21,13 +21,13 @@ def read(path: Path, flag: str) -> str:
 
 
 def text(path: Path, flag: str) -> str:
-    """Return what a secret's file holds. Raises ConfigError for anything but a private regular file."""
+    """Return the text of a secret's file. Raises ConfigError for anything but a private regular file."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError as error:
         raise ConfigError(f"{flag} {path}: {reason(error)}") from None
     try:
-        _refuse_shared(os.fstat(descriptor), path, flag)
+        _check_private(os.fstat(descriptor), path, flag)
         data = os.read(descriptor, MAX_BYTES + 1)
     finally:
         os.close(descriptor)
@@ -47,7 +47,7 @@ def checked(secret: str, where: str) -> str:
     return secret
 
 
-def _refuse_shared(found: os.stat_result, path: Path, flag: str) -> None:
+def _check_private(found: os.stat_result, path: Path, flag: str) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise ConfigError(f"{flag} {path}: not a regular file")
     if found.st_uid not in (os.geteuid(), 0):

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from ..core.errors import ConfigError, reason
-from . import secret_file as secretfile
+from . import secret_file
 
 HOST = "127.0.0.1"
 PORT = 8005
@@ -40,42 +40,42 @@ def default_agents() -> Path | None:
 
 
 def default_concurrency() -> int:
-    """Return how many runs go at once unless told: agents wait more than they compute."""
+    """Return how many runs may be live at once by default: agents wait more than they compute."""
     return max(4, 2 * (os.cpu_count() or 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything that the server can be told. Raises ConfigError for what cannot work.
+    """Every setting of the server. Raises ConfigError for a value that cannot work.
 
-    Lists from the environment may come comma-separated; paths are made absolute.
+    Lists may be comma-separated, as in environment variables. Paths are made absolute.
     """
 
     host: str = HOST
     port: int = PORT
-    """0 asks for a free one."""
+    """0 takes a free port."""
     state: Path = field(default_factory=default_state)
     agents: Path | None = field(default_factory=default_agents)
     concurrency: int = field(default_factory=default_concurrency)
     allow_host: tuple[str, ...] = ()
     allow_origin: tuple[str, ...] = ()
     agent_root: tuple[Path, ...] = ()
-    """Directories that a submit's agent_file must lie in; none given: where praisonrun was started."""
+    """Directories that an agent_file of a submit must be in; by default where praisonrun was started."""
     min_free: int = 256
     """Megabytes that must be free on the state directory's disk for a submit."""
     queue_limit: int = 10_000
     retain_days: int = 30
-    """Days for which final runs are kept; 0 for ever."""
+    """Days for which finished runs are kept; 0 for ever."""
     retain_gb: float = 2.0
-    """Gigabytes that all runs may take before the oldest final ones go; 0 for no limit."""
+    """Gigabytes that all runs may take before the oldest finished ones are removed; 0 for no limit."""
     token: str | None = field(default=None, repr=False)
-    """What every request must carry; None lets every local process in."""
+    """The token that every request must carry; None admits every local process."""
     token_file: Path | None = None
-    """Where the token is read from; wins over `token`."""
+    """The file of the token; wins over `token`."""
     webhook_secret_file: Path | None = None
-    """Where the secrets that sign webhooks are read from."""
+    """The file of the secrets that sign webhooks."""
     inline_agents: bool = False
-    """Whether a submit may bring its own agents file, and so any command."""
+    """Whether a submit may bring its own agents file, and so run any command."""
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -98,7 +98,7 @@ class Settings:
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """The Host names to serve beside the usual loopback ones."""
+        """The Host names to accept besides the usual loopback ones."""
         usual = self.host in ("127.0.0.1", "localhost", "::1", *_ANY)
         return self.allow_host if usual else (_bracketed(self.host), *self.allow_host)
 
@@ -109,17 +109,17 @@ class Settings:
 
     def _token(self) -> str | None:
         if self.token_file is not None:
-            return secretfile.read(self.token_file, "--token-file")
-        return None if self.token is None else secretfile.checked(self.token, "PRAISONRUN_TOKEN")
+            return secret_file.read(self.token_file, "--token-file")
+        return None if self.token is None else secret_file.checked(self.token, "PRAISONRUN_TOKEN")
 
 
 def make(**given: object) -> Settings:
-    """Return the settings for the flags that were given; None and empty lists stand for not given."""
+    """Return the settings for the given flags; None and empty lists mean not given."""
     return Settings(**{name: value for name, value in given.items() if value not in (None, (), [])})  # type: ignore[arg-type]
 
 
 def url(host: str, port: int) -> str:
-    """Return the base URL of a server; one that listens on all addresses is asked on loopback."""
+    """Return the base URL of a server; loopback for one that listens on all addresses."""
     return f"http://{_bracketed(_ANY.get(host, host))}:{port}"
 
 
@@ -205,7 +205,7 @@ def _exists(path: Path, flag: str) -> bool:
 
 @cache
 def boot_id() -> str:
-    """Return what changes when the machine restarts, and at no other time."""
+    """Return an id that changes when the machine restarts, and at no other time."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:

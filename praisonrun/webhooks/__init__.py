@@ -1,7 +1,7 @@
-"""Webhooks: deliveries until received or given up. The engine's side; what a body says is a dialect's.
+"""Webhooks: every delivery is attempted until it is received or given up. Dialects write the bodies.
 
-`policy` which receivers, `schedule` when again, `slots` who next: pure. `resolver`, `signing`, `sender`: one
-attempt. `worker`: all of them.
+Pure: `policy` says which receivers are allowed, `schedule` when to try again, `fairness` which delivery is
+next. `resolver`, `signing` and `sender` make one attempt, `worker` makes all of them.
 """
 
 from .policy import Own, reach_of

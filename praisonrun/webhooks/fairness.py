@@ -1,4 +1,4 @@
-"""Who is attempted next, so that no receiver waits for another. Pure bookkeeping, no clock."""
+"""Which delivery is attempted next, so that no receiver waits for another. Pure bookkeeping, no clock."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from ..core.model import Delivery
 TOTAL = 8
 """Attempts in flight."""
 EACH = 2
-"""Of them to one receiver; one that failed last time gets one."""
+"""Attempts in flight to one receiver; a receiver that failed last time gets one."""
 FAILING = 4
-"""Of them to receivers that failed last time: the others always have slots left."""
+"""Attempts in flight to receivers that failed last time: some places are always left for the others."""
 KNOWN = 4096
-"""Receivers that are remembered."""
+"""Receivers that are remembered at most."""
 
 
 @dataclass(slots=True)
-class Slots:
-    """The attempts in flight, and what is remembered of receivers while the server runs."""
+class DeliveryQueue:
+    """The attempts in flight, and what the server remembers of receivers while it runs."""
 
     busy: dict[str, str] = field(default_factory=dict)
     """Deliveries in flight: id to receiver."""
@@ -28,7 +28,7 @@ class Slots:
     """Receivers, least recently attempted first, and whether their last attempt failed."""
 
     def pick(self, due: Iterable[Delivery]) -> list[Delivery]:
-        """Take slots for what may start now: receivers that waited longest first, then the older delivery."""
+        """Return what may start now, and mark it as in flight. The longest waiting receivers come first."""
         order = {receiver: place for place, receiver in enumerate(self._failing, 1)}
         waiting = [delivery for delivery in due if delivery.id not in self.busy]
         waiting.sort(key=lambda delivery: (order.get(delivery.receiver, 0), delivery.due_at))
@@ -37,11 +37,11 @@ class Slots:
         return taken
 
     def full(self) -> bool:
-        """Say whether nothing at all may start now."""
+        """Say whether no attempt may start now."""
         return len(self.busy) >= TOTAL
 
     def leave(self, delivery: Delivery, *, failed: bool) -> None:
-        """Give a slot back, and remember how it went."""
+        """Count an attempt as over, and remember how it ended."""
         self.busy.pop(delivery.id, None)
         self._failing[delivery.receiver] = failed
 

@@ -1,9 +1,9 @@
 """Which receivers a webhook may have. Pure: no look-up, no clock.
 
-The law: a receiver may not be nearer than the caller who named it. A caller of this machine may use
-receivers of this machine, of its networks and beyond; a caller from outside none but public ones. Some
-places nobody may use: link-local and metadata services, and this server itself. What is judged is the
-address that will be connected to, never the text of the url.
+The rule: a receiver may not be nearer than the caller who named it. A caller on this machine may use
+receivers on this machine, in its networks and beyond; a caller from outside may use public ones only. Nobody
+may use link-local addresses, metadata services, or this server itself. The rule applies to the address
+that will be connected to, never to the text of the URL.
 """
 
 from __future__ import annotations
@@ -59,26 +59,26 @@ _LOOPBACK = (ip_address("127.0.0.1"), ip_address("::1"))
 _NAT64, _COMPATIBLE = ip_network("64:ff9b::/96"), ip_network("::/96")
 
 
-class Refused(Invalid):
+class Rejected(Invalid):
     """A receiver that may not be used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """Where this server listens: no webhook goes there."""
+    """The port and addresses of this server: no webhook may go there."""
 
     port: int = 0
     addresses: Collection[Address] = ()
 
     def holds(self, address: Address, port: int) -> bool:
-        """Say whether an address and port are this server's own, by any of its names."""
+        """Say whether an address and port are this server's own."""
         plain = unwrapped(address)
         return port == self.port and (plain.is_loopback or plain in self.addresses)
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A webhook url taken apart."""
+    """The parts of a webhook URL."""
 
     scheme: str
     host: str
@@ -87,13 +87,13 @@ class Target:
     path: str
     """Path and query, as given."""
     authority: str
-    """What the Host header says."""
+    """The value of the Host header."""
 
     @property
     def addresses(self) -> list[Address]:
-        """Return what the host is without asking anybody; empty for a name that must be looked up.
+        """The addresses that the host stands for without a look-up; empty for a name that needs one.
 
-        It may be written in any form that a resolver takes for an address: 2130706433, 0x7f.1, 127.1.
+        An address may have any form that a resolver accepts: 2130706433, 0x7f.1, 127.1.
         """
         with suppress(ValueError):
             return [ip_address(self.host)]
@@ -103,10 +103,10 @@ class Target:
 
 
 def parse(url: str) -> Target:
-    """Take a url apart. Raises Refused for what is no webhook url in form."""
+    """Return the parts of a URL. Raises Rejected for text that is not a webhook URL."""
     if len(url) > URL_LIMIT:
         raise _no(f"must not be longer than {URL_LIMIT} characters")
-    # urlsplit drops tabs and newlines, and programs differ over backslashes: neither may stand.
+    # urlsplit drops tabs and newlines, and programs disagree on backslashes.
     if any(char <= " " or char in "\x7f\\" for char in url):
         raise _no("must not hold spaces, control characters or backslashes")
     try:
@@ -137,10 +137,7 @@ def _ascii(host: str) -> str:
 
 
 def check(url: str, reach: Reach, own: Own) -> None:
-    """Refuse at submit what can be told without a resolver; the rest is told on every attempt.
-
-    Raises Refused (`webhook_url`).
-    """
+    """Raise Rejected (`webhook_url`) at submit for what needs no resolver; every attempt checks the rest."""
     target = parse(url)
     check_name(target)
     for address in target.addresses:
@@ -148,13 +145,13 @@ def check(url: str, reach: Reach, own: Own) -> None:
 
 
 def check_name(target: Target) -> None:
-    """Refuse the names of metadata services. Raises Refused."""
+    """Raise Rejected for the names of metadata services."""
     if target.host.rstrip(".") in _NEVER_NAMES:
         raise _no("must not lead to a metadata service")
 
 
 def check_address(address: Address, port: int, reach: Reach, own: Own) -> None:
-    """Refuse an address that a caller so far away may not use. Raises Refused."""
+    """Raise Rejected for an address that a caller with this reach may not use."""
     found = reach_of(address)
     if found is None:
         raise _no("must not lead to a link-local, multicast, reserved or metadata address")
@@ -165,7 +162,7 @@ def check_address(address: Address, port: int, reach: Reach, own: Own) -> None:
 
 
 def reach_of(address: Address) -> Reach | None:
-    """Return how far away an address is; None for one that nobody may use."""
+    """Return how far away an address is, or None if nobody may use it."""
     plain = unwrapped(address)
     if any(address in network or plain in network for network in _NEVER) or plain.is_unspecified:
         return None
@@ -175,7 +172,7 @@ def reach_of(address: Address) -> Reach | None:
 
 
 def unwrapped(address: Address) -> Address:
-    """Return the IPv4 address that an IPv6 one carries: mapped, compatible, 6to4, Teredo, NAT64."""
+    """Return the IPv4 address that an IPv6 one contains (mapped, compatible, 6to4, Teredo, NAT64), if any."""
     if isinstance(address, IPv4Address):
         return address
     if address.ipv4_mapped or address.sixtofour:
@@ -186,5 +183,5 @@ def unwrapped(address: Address) -> Address:
     return IPv4Address(int(address) & 0xFFFFFFFF) if wrapped else address
 
 
-def _no(why: str) -> Refused:
-    return Refused(f"webhook_url {why}", field="webhook_url")
+def _no(why: str) -> Rejected:
+    return Rejected(f"webhook_url {why}", field="webhook_url")

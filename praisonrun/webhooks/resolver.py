@@ -1,7 +1,7 @@
-"""Names to addresses, on threads of their own: a name server that hangs must hold up nobody else.
+"""Names to addresses, on threads of their own: a name server that hangs must not delay anything else.
 
-A look-up cannot be cancelled, so its thread is a daemon that nobody waits for longer than SECONDS; those who
-ask for a name that is being looked up share the look-up, and there are never more than LOOKUPS at once.
+A look-up cannot be cancelled, so its thread is a daemon, and nobody waits for it longer than SECONDS. Callers
+that ask for the same name share one look-up. There are never more than LOOKUPS at once.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ SECONDS = 5.0
 LOOKUPS = 16
 
 Resolve: TypeAlias = Callable[[str, int], Awaitable[list[Address]]]
-"""A host and a port to all addresses. Raises Unresolved."""
+"""Returns all addresses of a host and port. Raises Unresolved."""
 
 
 class Unresolved(Exception):
-    """A name that has no address now. The message says why."""
+    """A name without an address. The message says why."""
 
 
 class Resolver:

@@ -1,4 +1,4 @@
-"""What becomes of a delivery after an attempt. Pure: the time and the chance are arguments."""
+"""The state of a delivery after an attempt. Pure: the time and the random number are arguments."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from email.utils import parsedate_to_datetime
 from ..core.model import Delivery, DeliveryState, Reply
 
 SCHEDULE: tuple[float, ...] = (5, 30, 120, 600, 1800, 7200, 21600, 86400)
-"""Seconds between an attempt that failed and the next. After the last of them comes no other."""
+"""Seconds between a failed attempt and the next one. After the last pause there is one more attempt."""
 JITTER = 0.2
 """The share by which each pause is made longer or shorter."""
 LONGEST = 86400.0
-"""Seconds that a receiver may ask to be left alone."""
+"""Seconds that a receiver may delay the next attempt at most."""
 GONE = 410
 BUSY = (429, 503)
 
@@ -22,7 +22,7 @@ BUSY = (429, 503)
 def decide(
     delivery: Delivery, reply: Reply, now: int, chance: float, schedule: Sequence[float] = SCHEDULE
 ) -> Delivery:
-    """Return the delivery as it is after an attempt: delivered, due again, or dead.
+    """Return the delivery after an attempt: delivered, due again, or dead.
 
     `chance` is a random number from 0 to 1.
     """
@@ -37,12 +37,12 @@ def decide(
 
 
 def succeeded(reply: Reply) -> bool:
-    """Say whether a receiver took it: 2xx. A redirect is a failure: nobody checked where it leads."""
+    """Say whether the receiver accepted: 2xx. A redirect is a failure, because its target was not checked."""
     return reply.error is None and reply.status is not None and 200 <= reply.status < 300
 
 
 def replay(delivery: Delivery, now: int) -> Delivery:
-    """Make a delivery due at once, from the schedule's start, under its own id."""
+    """Return the delivery due at once, at the start of the schedule, under the same id."""
     return replace(delivery, state=DeliveryState.PENDING, attempts=0, due_at=now, delivered_at=None)
 
 

@@ -1,6 +1,6 @@
-"""One attempt at a delivery: resolve, judge every address, connect to one of them, ask, listen briefly.
+"""One attempt at a delivery: resolve the name, check every address, connect to one, send, read briefly.
 
-It speaks to a bare transport: no redirects, no proxies, no cookies, no credentials of the environment.
+It uses a bare transport: no redirects, no proxies, no cookies, no credentials from the environment.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ BODY_SECONDS = 1.0
 BODY_LIMIT = 64 * 1024
 """Bytes of an answer's body that are read; its status has already decided."""
 SHOWN = 200
-"""Characters of it that are kept."""
+"""Characters of the body that are kept."""
 ADDRESSES = 4
 """Addresses of a name that are tried in turn."""
 UNREACHABLE = "the receiver has no address that its caller may use"
-"""All that a caller from elsewhere learns: what a name leads to here is none of its business."""
+"""All that a caller from elsewhere learns: it must not find out what a name means on this machine."""
 
 Transports: TypeAlias = "Callable[[str], httpx2.AsyncBaseTransport]"
 """A scheme to what speaks it."""
@@ -67,7 +67,7 @@ class Sender:
             status, text = answer.status_code, await _text(answer)
             pause = schedule.retry_after(status, answer.headers.get("retry-after"), self._now())
             error = _refusal(status)
-        except (policy.Refused, Unresolved) as refused:
+        except (policy.Rejected, Unresolved) as refused:
             error = _short(str(refused)) if delivery.reach is Reach.LOOPBACK else UNREACHABLE
         except TimeoutError:
             error = f"no answer within {self._total:g} s"
@@ -98,7 +98,7 @@ class Sender:
             return await self._first(target, addresses, headers, body)
 
     async def _judged(self, target: Target, reach: Reach) -> list[Address]:
-        """Return all addresses of a target. Raises Refused if even one of them may not be used."""
+        """Return all addresses of a target. Raises Rejected if even one of them may not be used."""
         policy.check_name(target)
         found = target.addresses or await self._resolve(target.host, target.port)
         if not found:
@@ -148,7 +148,7 @@ def transport(scheme: str, tls: ssl.SSLContext | None = None) -> httpx2.AsyncBas
 
 
 async def _text(answer: httpx2.Response) -> str:
-    """Return how the body begins; what takes long or is long is left unread."""
+    """Return the beginning of the body; a slow or long rest is not read."""
     begun = b""
     try:
         with suppress(TimeoutError, *_broken()):
@@ -163,7 +163,7 @@ async def _text(answer: httpx2.Response) -> str:
 
 
 def _short(text: str) -> str:
-    """Return the first characters of what a stranger said, control characters escaped."""
+    """Return the first characters of a stranger's text, with control characters escaped."""
     return escaped(text[:SHOWN])
 
 

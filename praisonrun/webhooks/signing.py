@@ -1,4 +1,4 @@
-"""Standard Webhooks headers, and the secrets that sign. The secrets stay in this module's hands."""
+"""Standard Webhooks headers, and the secrets that sign them. No other module sees the secrets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ..config import secret_file as secretfile
+from ..config import secret_file
 from ..core.errors import ConfigError
 
 PREFIX = "whsec_"
@@ -18,7 +18,7 @@ FLAG = "--webhook-secret-file"
 
 
 class Signer:
-    """Signs with every active secret: one, two while they are rotated, or none."""
+    """Signs with every active secret: one, two during a rotation, or none."""
 
     __slots__ = ("_secrets",)
 
@@ -33,7 +33,7 @@ class Signer:
         """
         if path is None:
             return cls()
-        lines = [line.strip() for line in secretfile.text(path, FLAG).splitlines() if line.strip()]
+        lines = [line.strip() for line in secret_file.text(path, FLAG).splitlines() if line.strip()]
         if not 1 <= len(lines) <= 2:
             raise ConfigError(
                 f"{FLAG} {path}: must hold one secret, or two on two lines; it has {len(lines)}"

@@ -253,16 +253,16 @@ def test_dead_letters_over_http_and_on_the_command_line(
         _, listed = command("list", "--dead")
         assert all(run_id in listed for run_id in runs)
         assert "1 attempt  answered 410" in listed
-        assert listed.endswith("3 webhook(s)\n")
+        assert listed.endswith("3 webhooks\n")
         assert "\u2028" not in listed
 
-        assert command("replay", runs[0]) == (0, "1 webhook(s) are due again\n")
+        assert command("replay", runs[0]) == (0, "1 webhook will be sent again\n")
         assert len(settled(api, runs[0])["attempts"]) == 2
         path = f"/api/v1/runs/{runs[1]}/deliveries/{settled(api, runs[1], 'dead')['id']}/replay"
         assert api.post(path.replace(runs[1], runs[0])).status_code == 404
         assert api.post(path).json() == {"replayed": 1}
         assert settled(api, runs[1])["delivered_at"] is not None
-        assert command("replay", "--all") == (0, "1 webhook(s) are due again\n")
+        assert command("replay", "--all") == (0, "1 webhook will be sent again\n")
         settled(api, runs[2])
         assert api.post("/api/v1/deliveries/replay", json={}).json() == {"replayed": 0}
         ids = [got.headers["webhook-id"] for got in gone.got]

@@ -8,7 +8,7 @@ import pytest
 
 from praisonrun.core.model import Delivery, DeliveryState, Reach, Reply
 from praisonrun.webhooks import schedule
-from praisonrun.webhooks.fairness import EACH, FAILING, KNOWN, TOTAL, Slots
+from praisonrun.webhooks.fairness import EACH, FAILING, KNOWN, TOTAL, DeliveryQueue
 from praisonrun.webhooks.schedule import SCHEDULE, decide, retry_after
 from praisonrun.webhooks.worker import origin
 
@@ -104,51 +104,51 @@ def due(*receivers: str, rows: int = 4) -> list[Delivery]:
 
 
 def test_a_receiver_gets_two_attempts_at_once_and_all_together_eight() -> None:
-    slots, found = Slots(), due("a", "b", "c", "d", "e", "f")
-    assert [delivery.id for delivery in slots.pick(due("a"))] == ["a0", "a1"]
-    assert slots.pick(due("a")) == []
-    picked = slots.pick(found)
-    assert len(slots.busy) == TOTAL
-    assert slots.full()
-    assert max(list(slots.busy.values()).count(receiver) for receiver in slots.busy.values()) == EACH
+    queue, found = DeliveryQueue(), due("a", "b", "c", "d", "e", "f")
+    assert [delivery.id for delivery in queue.pick(due("a"))] == ["a0", "a1"]
+    assert queue.pick(due("a")) == []
+    picked = queue.pick(found)
+    assert len(queue.busy) == TOTAL
+    assert queue.full()
+    assert max(list(queue.busy.values()).count(receiver) for receiver in queue.busy.values()) == EACH
     assert "a" not in {delivery.receiver for delivery in picked}
-    slots.leave(picked[0], failed=False)
-    assert len(slots.pick(found)) == 1
+    queue.leave(picked[0], failed=False)
+    assert len(queue.pick(found)) == 1
 
 
-def test_who_failed_last_time_leaves_slots_to_the_others() -> None:
-    slots, bad = Slots(), [f"bad{n}" for n in range(20)]
+def test_who_failed_last_time_leaves_queue_to_the_others() -> None:
+    queue, bad = DeliveryQueue(), [f"bad{n}" for n in range(20)]
     for _ in range(9):
-        picked = slots.pick(due(*bad))
+        picked = queue.pick(due(*bad))
         for delivery in picked:
-            slots.leave(delivery, failed=True)
-    held = slots.pick(due(*bad))
+            queue.leave(delivery, failed=True)
+    held = queue.pick(due(*bad))
     assert len(held) == FAILING
     assert len({delivery.receiver for delivery in held}) == FAILING
-    assert [delivery.id for delivery in slots.pick(due(*bad, "good"))] == ["good0", "good1"]
-    slots.leave(held[0], failed=False)
-    assert slots.pick(due(held[0].receiver))[0].receiver == held[0].receiver
+    assert [delivery.id for delivery in queue.pick(due(*bad, "good"))] == ["good0", "good1"]
+    queue.leave(held[0], failed=False)
+    assert queue.pick(due(held[0].receiver))[0].receiver == held[0].receiver
 
 
 def test_receivers_take_turns_whatever_they_owe() -> None:
-    slots, order = Slots(), []
+    queue, order = DeliveryQueue(), []
     names = [f"n{n}" for n in range(12)]
     for _ in range(6):
-        picked = slots.pick(due(*names, rows=4))
+        picked = queue.pick(due(*names, rows=4))
         order += [delivery.receiver for delivery in picked]
         for delivery in picked:
-            slots.leave(delivery, failed=False)
+            queue.leave(delivery, failed=False)
     counts = [order.count(name) for name in names]
     assert set(order[:24]) == set(names)
     assert max(counts) - min(counts) <= EACH
 
 
 def test_only_so_many_receivers_are_remembered() -> None:
-    slots = Slots()
+    queue = DeliveryQueue()
     for n in range(KNOWN + 100):
-        for delivery in slots.pick(due(f"n{n}", rows=1)):
-            slots.leave(delivery, failed=True)
-    assert len(slots._failing) <= KNOWN + 1
+        for delivery in queue.pick(due(f"n{n}", rows=1)):
+            queue.leave(delivery, failed=True)
+    assert len(queue._failing) <= KNOWN + 1
 
 
 @pytest.mark.parametrize(
