@@ -28,7 +28,7 @@ from .engine.submit import Submissions
 from .engine.supervisor import Supervisor
 from .engine.unused import Unused
 from .engine.viewers import Viewers
-from .files.run_files import RunDir
+from .files.run_files import RunFiles
 from .process.attempt import Spawner
 from .process.spec import crew_files
 from .services.ports import Ports
@@ -57,7 +57,7 @@ async def engine_of(
     catalog = Catalog(settings.agents, settings.agent_root, environ)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(Store.open(settings.state))
-        files, notifier = RunDir(settings.state), Notifier()
+        files, notifier = RunFiles(settings.state), Notifier()
         context = Context(store, catalog, files, notifier, environ, umask, boot_id(), clock.now)
         viewers, shims = Viewers(files, notifier), Spawner(spawner)
         stack.callback(shims.close)

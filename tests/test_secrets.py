@@ -17,7 +17,7 @@ import pytest
 from praisonrun.app import application
 from praisonrun.config import settings as config
 from praisonrun.engine.engine import Engine
-from praisonrun.files.run_files import RunDir
+from praisonrun.files.run_files import RunFiles
 
 from .rigs.harness import Server
 from .rigs.wire_rig import RUNS, table
@@ -145,7 +145,7 @@ def crash(house: House) -> None:
     """Make the server meet what it never expects: a journal that is a directory."""
     run_id = house.submit("quiet", envs={"SECRET": GIVEN})
     house.ended(run_id)
-    journal = RunDir(house.server.state).journal(run_id)
+    journal = RunFiles(house.server.state).journal(run_id)
     journal.unlink()
     journal.mkdir()
     answer = house.ask("GET", f"{RUNS}/{run_id}/result")

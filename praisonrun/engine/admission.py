@@ -10,7 +10,7 @@ from ..agents import Catalog, preflight, program
 from ..core.errors import DiskFull, WrongMode
 from ..core.model import Agent, Mode
 from ..core.once_per_tick import Turn
-from ..files.run_files import RunDir
+from ..files.run_files import RunFiles
 from ..process.spec import crew_files
 
 
@@ -28,8 +28,8 @@ class Limits:
 class Admission:
     """Looks at what a run would need; at programs and free space once in a turn of the loop."""
 
-    def __init__(self, catalog: Catalog, rundir: RunDir, environ: Mapping[str, str], limits: Limits) -> None:
-        self._catalog, self._rundir, self._environ, self.limits = catalog, rundir, environ, limits
+    def __init__(self, catalog: Catalog, files: RunFiles, environ: Mapping[str, str], limits: Limits) -> None:
+        self._catalog, self._files, self._environ, self.limits = catalog, files, environ, limits
         self._turn = Turn()
 
     async def check(self, agent: Agent, prompt: str, envs: Mapping[str, str], mode: Mode = Mode.RUN) -> None:
@@ -43,8 +43,8 @@ class Admission:
             preflight(agent, prompt, self._environ, envs, self._found)
         else:  # a first look at a framework's interpreter starts it
             await asyncio.to_thread(preflight, agent, prompt, self._environ, envs)
-            self._catalog.crew_copy(agent, crew_files(self._rundir))
-        free = self._turn.once("free", self._rundir.free_bytes)
+            self._catalog.crew_copy(agent, crew_files(self._files))
+        free = self._turn.once("free", self._files.free_bytes)
         if free < self.limits.min_free:
             raise DiskFull(
                 f"{free >> 20} MB free on the disk of the state directory, "

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..agents import Catalog
 from ..core.notifier import Notifier
-from ..files.run_files import RunDir
+from ..files.run_files import RunFiles
 from ..store import Store
 
 
@@ -17,7 +17,7 @@ class Context:
 
     store: Store
     catalog: Catalog
-    files: RunDir
+    files: RunFiles
     notifier: Notifier
     environ: Mapping[str, str]
     """The server's environment, from which agents get what their entries name."""

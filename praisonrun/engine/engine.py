@@ -13,7 +13,7 @@ import anyio
 from ..core import lifecycle
 from ..core.errors import NotFound, Unavailable, WrongState, reason
 from ..core.model import Agent, Phase, Run, Snapshot, Status
-from ..core.notifier import DELIVERIES, of_run
+from ..core.notifier import DELIVERIES, run_topic
 from ..files import artifacts
 from ..files.artifacts import Artifact
 from ..journal.attempts import last_frame, last_output
@@ -171,13 +171,13 @@ class Engine:
             self._notifier.ring(*([DELIVERIES] if row.webhook_url else []))
         else:
             grace = self._supervisor.cancel(row)
-        self._notifier.ring(of_run(row.id))
+        self._notifier.ring(run_topic(row.id))
         return grace
 
     async def until_final(self, run_id: str) -> Snapshot:
         """Return the run once it is final. Raises NotFound."""
         while True:
-            bell = self._notifier.bell(of_run(run_id))
+            bell = self._notifier.bell(run_topic(run_id))
             if await self._is_final(run_id):
                 return await self.get(run_id)
             await bell.wait()
@@ -210,7 +210,7 @@ class Engine:
                 ) from error
             await self._store.delete(run_id)
         self._viewers.forget(run_id)
-        self._notifier.ring(of_run(run_id))
+        self._notifier.ring(run_topic(run_id))
 
     async def result(self, run: Run) -> Result:
         """Return what a final run answered. Who asks while a long journal is being read shares the answer."""
@@ -300,7 +300,7 @@ class Engine:
 
     def bell(self, run_id: str) -> asyncio.Event:
         """Return the bell that the run's next change or, while it is watched, output will ring."""
-        return self._notifier.bell(of_run(run_id))
+        return self._notifier.bell(run_topic(run_id))
 
     def reader(self, run_id: str) -> Reader | None:
         """Open the run's journal, or None while there is none."""

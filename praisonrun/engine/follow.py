@@ -8,8 +8,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 from ..core.errors import NotFound
-from ..core.notifier import Notifier, of_run
-from ..files.run_files import RunDir
+from ..core.notifier import Notifier, run_topic
+from ..files.run_files import RunFiles
 from ..journal.format import START, Frame
 from ..journal.reader import Reader
 from .viewers import Viewers
@@ -65,15 +65,15 @@ class Feed:
     """Reads journals as they grow."""
 
     def __init__(
-        self, rundir: RunDir, bells: Notifier, watch: Viewers, is_final: Callable[[str], Awaitable[bool]]
+        self, files: RunFiles, notifier: Notifier, watch: Viewers, is_final: Callable[[str], Awaitable[bool]]
     ) -> None:
-        self._rundir, self._bells, self._watch, self._is_final = rundir, bells, watch, is_final
+        self._files, self._notifier, self._watch, self._is_final = files, notifier, watch, is_final
         self.closed = False
 
     def close(self) -> None:
         """End what is followed where it stands, and wait for nothing any more: the server stops."""
         self.closed = True
-        self._bells.ring_all()
+        self._notifier.ring_all()
 
     async def follow(self, run_id: str, offset: int, rendering: Rendering) -> AsyncGenerator[bytes, None]:
         """Yield chunks from `offset` on until the run is final and read to its end, deleted, or `close`."""
@@ -82,9 +82,9 @@ class Feed:
         with self._watch.watching(run_id), rendering.viewed(run_id):
             try:
                 while True:
-                    bell = self._bells.bell(of_run(run_id))
+                    bell = self._notifier.bell(run_topic(run_id))
                     final = await self._is_final(run_id)
-                    reader = reader or self._rundir.reader(run_id)
+                    reader = reader or self._files.reader(run_id)
                     chunk, onward = rendering.chunk(run_id, offset, reader) if reader else (b"", offset)
                     if onward > offset:
                         offset = onward

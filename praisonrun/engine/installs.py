@@ -16,8 +16,8 @@ log = logging.getLogger("praisonrun")
 class Installs:
     """Which versions are installed, and which attempts are about it now."""
 
-    def __init__(self, store: Store, bells: Notifier, now: Callable[[], int]) -> None:
-        self._store, self._bells, self._now = store, bells, now
+    def __init__(self, store: Store, notifier: Notifier, now: Callable[[], int]) -> None:
+        self._store, self._notifier, self._now = store, notifier, now
         self._done: set[str] = set()
         self._busy: dict[str, set[str]] = {}
         """Version to the runs whose attempts install it."""
@@ -27,7 +27,7 @@ class Installs:
         if not agent.install or run.version in self._done:
             return False
         while True:
-            bell = self._bells.bell(_topic(run.version))
+            bell = self._notifier.bell(_topic(run.version))
             if given_up() or not self._busy.get(run.version):
                 break
             await bell.wait()
@@ -64,7 +64,7 @@ class Installs:
 
     def wake(self, run: Run) -> None:
         """Have those who wait for an install look again: one of them was cancelled."""
-        self._bells.ring(_topic(run.version))
+        self._notifier.ring(_topic(run.version))
 
 
 def _topic(version: str) -> str:

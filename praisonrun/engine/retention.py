@@ -18,7 +18,7 @@ import anyio
 from ..core.errors import PraisonrunError
 from ..core.lifecycle import FINAL
 from ..core.model import Mode, Run
-from ..files.run_files import RunDir
+from ..files.run_files import RunFiles
 from ..store import Store
 
 log = logging.getLogger("praisonrun")
@@ -81,8 +81,8 @@ async def guarded(chore: Callable[[int], Awaitable[object]], at: int) -> None:
 class Retention:
     """Removes what is too old, at intervals."""
 
-    def __init__(self, store: Store, rundir: RunDir, now: Callable[[], int], keep: Keep) -> None:
-        self._store, self._rundir, self._now, self._keep = store, rundir, now, keep
+    def __init__(self, store: Store, files: RunFiles, now: Callable[[], int], keep: Keep) -> None:
+        self._store, self._files, self._now, self._keep = store, files, now, keep
 
     async def serve(self) -> None:
         """Look for what is too old, until cancelled."""
@@ -99,7 +99,7 @@ class Retention:
     async def expire(self, at: int) -> None:
         """Remove the scratch directories that were kept for long enough."""
         while run_ids := await self._store.expired_scratches(at, BATCH):
-            await asyncio.to_thread(_each, self._rundir.remove_scratch, run_ids)
+            await asyncio.to_thread(_each, self._files.remove_scratch, run_ids)
             await self._store.forget_scratches(run_ids)
 
     async def prune(self, at: int) -> int:
@@ -120,7 +120,7 @@ class Retention:
 
     async def _used(self) -> int:
         """Return the bytes that all runs take: their files, and their rows with prompts and inputs."""
-        return await asyncio.to_thread(self._rundir.usage) + await self._store.used_bytes()
+        return await asyncio.to_thread(self._files.usage) + await self._store.used_bytes()
 
     async def _stored_sizes(self, runs: list[Run]) -> dict[str, int]:
         """Return what the rows of some finished runs take, a few at a time: an input may have 8 MiB."""
@@ -130,19 +130,19 @@ class Retention:
         return sizes
 
     def _size(self, stored: dict[str, int], run_id: str) -> int:
-        return self._rundir.size(run_id) + stored.get(run_id, 0)
+        return self._files.size(run_id) + stored.get(run_id, 0)
 
     async def sweep(self, at: int) -> None:
         """Remove files that belong to no run, unless a process holds them or they are young."""
-        with closing(self._rundir.ids_on_disk()) as run_ids:
+        with closing(self._files.ids_on_disk()) as run_ids:
             while chunk := await _some(run_ids):
                 strangers = sorted(chunk - await self._store.known(chunk))
-                await asyncio.to_thread(self._rundir.remove_idle, strangers, at - ORPHAN_AGE * _SECOND)
+                await asyncio.to_thread(self._files.remove_idle, strangers, at - ORPHAN_AGE * _SECOND)
 
     async def _remove(self, run_ids: list[str]) -> None:
         for start in range(0, len(run_ids), BATCH):
             batch = run_ids[start : start + BATCH]
-            await asyncio.to_thread(_each, self._rundir.remove, batch)
+            await asyncio.to_thread(_each, self._files.remove, batch)
             await self._store.prune(batch)
 
     async def _remove_services(self, run_ids: list[str]) -> None:
@@ -151,7 +151,7 @@ class Retention:
             await self._store.prune(run_ids)
             known = await self._store.known(run_ids)
             gone = [run_id for run_id in run_ids if run_id not in known]
-            await asyncio.to_thread(_each, self._rundir.remove, gone)
+            await asyncio.to_thread(_each, self._files.remove, gone)
 
 
 async def _some(run_ids: Iterator[str]) -> set[str]:

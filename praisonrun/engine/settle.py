@@ -14,7 +14,7 @@ from ..core import lifecycle
 from ..core.errors import DiskFull, NotFound, Unavailable
 from ..core.model import Agent, Exit, Json, Mode, Run
 from ..files import manifest
-from ..files.run_files import RunDir
+from ..files.run_files import RunFiles
 from ..journal.formats import FORMATS, Summary
 from ..journal.results import last_words, result
 from ..services.readiness import explained
@@ -64,7 +64,7 @@ class Settlement:
 class Settlements:
     """Reads how attempts ended and stores what that means."""
 
-    def __init__(self, store: Store, files: RunDir, now: Callable[[], int]) -> None:
+    def __init__(self, store: Store, files: RunFiles, now: Callable[[], int]) -> None:
         self._store, self._files, self._now = store, files, now
 
     async def until_stored(self, live: Live, ended: Exit | None, trouble: str | None) -> Run | None:

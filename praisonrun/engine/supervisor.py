@@ -17,7 +17,7 @@ from anyio.abc import TaskGroup
 from ..core import lifecycle
 from ..core.errors import PraisonrunError, Unavailable, Unreadable
 from ..core.model import Agent, Exit, Mode, Phase, Run, Status
-from ..core.notifier import DELIVERIES, of_run
+from ..core.notifier import DELIVERIES, run_topic
 from ..journal.progress import Progress
 from ..process.attempt import Spawner
 from ..services.readiness import Services
@@ -158,7 +158,7 @@ class Supervisor:
             self._tasks.start_soon(self._installs.keep, live.run)
         if phase is Phase.RUNNING and live.run.mode is Mode.SERVICE:
             live.readiness = self._services.watch(live.run, live.agent, live.attempt.cancel, self._tasks)
-        self._context.notifier.ring(of_run(live.run.id))
+        self._context.notifier.ring(run_topic(live.run.id))
 
     def cancel(self, row: Run) -> float:
         """Ask the process of a run, whose row already says so, to end. Returns its grace in seconds."""
@@ -195,4 +195,4 @@ class Supervisor:
             self._viewers.ended(run)
             if run.webhook_url is not None:
                 self._context.notifier.ring(DELIVERIES)
-        self._context.notifier.ring(of_run(live.run.id))
+        self._context.notifier.ring(run_topic(live.run.id))

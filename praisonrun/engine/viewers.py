@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from ..core.model import Run
-from ..core.notifier import Notifier, of_run
-from ..files.run_files import RunDir
+from ..core.notifier import Notifier, run_topic
+from ..files.run_files import RunFiles
 
 BURST = 256
 """Rings taken in one go."""
@@ -25,15 +25,15 @@ CROWDED = 8
 class Viewers:
     """Counts the watchers of each run and passes the shims' rings on to the bells."""
 
-    def __init__(self, rundir: RunDir, bells: Notifier) -> None:
-        self._rundir, self._bells = rundir, bells
+    def __init__(self, files: RunFiles, notifier: Notifier) -> None:
+        self._files, self._notifier = files, notifier
         self._watchers: Counter[str] = Counter()
         self._ends: dict[str, Run] = {}
 
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Hear the shims' rings inside this block."""
-        with self._rundir.bell.bound() as bell:
+        with self._files.bell.bound() as bell:
             bell.setblocking(False)
             loop = asyncio.get_running_loop()
             loop.add_reader(bell, self._heard, bell)
@@ -46,10 +46,10 @@ class Viewers:
         rung = 0
         with suppress(BlockingIOError):
             while rung < BURST:
-                self._bells.ring(of_run(bell.recv(256).decode("ascii", "replace")))
+                self._notifier.ring(run_topic(bell.recv(256).decode("ascii", "replace")))
                 rung += 1
         if rung >= CROWDED:
-            self._bells.ring(*map(of_run, self._watchers))
+            self._notifier.ring(*map(run_topic, self._watchers))
 
     @contextmanager
     def watching(self, run_id: str) -> Iterator[None]:
@@ -86,4 +86,4 @@ class Viewers:
 
     def _flag(self, run_id: str, *, on: bool) -> None:
         with suppress(OSError):
-            self._rundir.watch(run_id, on)
+            self._files.watch(run_id, on)

@@ -30,7 +30,7 @@ _OPEN = os.O_NOFOLLOW | os.O_CLOEXEC
 _SUFFIX = ".journal"
 
 
-class RunDir:
+class RunFiles:
     """The files of every run of one server."""
 
     def __init__(self, root: Path) -> None:

@@ -16,7 +16,7 @@ from dataclasses import fields
 from typing import Protocol, TypeAlias
 
 from ..core.model import Exit, Json, Phase
-from ..files.run_files import RunDir
+from ..files.run_files import RunFiles
 from . import spawner, sweep
 
 SLOW_LOOK = 0.25
@@ -69,14 +69,14 @@ class Spawner:
 class Spawned:
     """An attempt that this server started: its lifeline tells everything at once."""
 
-    def __init__(self, rundir: RunDir, run_id: str, number: int, lifeline: socket.socket) -> None:
-        self._rundir, self._run_id, self._number = rundir, run_id, number
+    def __init__(self, files: RunFiles, run_id: str, number: int, lifeline: socket.socket) -> None:
+        self._files, self._run_id, self._number = files, run_id, number
         self._lifeline = lifeline
         self._given = False
         self._cancelled = False
 
     @classmethod
-    def start(cls, rundir: RunDir, run_id: str, number: int, journal: int, by: Spawner) -> Spawned:
+    def start(cls, files: RunFiles, run_id: str, number: int, journal: int, by: Spawner) -> Spawned:
         """Hand the journal (whose descriptor is closed here) and a lifeline to a shim."""
         ours, theirs = socket.socketpair()
         try:
@@ -88,7 +88,7 @@ class Spawned:
             os.close(journal)
             theirs.close()
         ours.setblocking(False)
-        return cls(rundir, run_id, number, ours)
+        return cls(files, run_id, number, ours)
 
     async def give(self, spec: dict[str, Json]) -> None:
         """Tell the shim what to run. A shim that is gone shows in `wait`."""
@@ -125,14 +125,14 @@ class Spawned:
                         started(said["started"]["pid"], _phase(said["started"]))
                     elif "ended" in said:
                         ended = exit_of(said["ended"])
-        return ended or await _after_the_end(self._rundir, self._run_id, self._number)
+        return ended or await _after_the_end(self._files, self._run_id, self._number)
 
 
 class Found:
     """An attempt of an earlier server, still running: its lock tells, or its shim's pidfd."""
 
-    def __init__(self, rundir: RunDir, run_id: str, number: int) -> None:
-        self._rundir, self._run_id, self._number = rundir, run_id, number
+    def __init__(self, files: RunFiles, run_id: str, number: int) -> None:
+        self._files, self._run_id, self._number = files, run_id, number
         self._shim = 0
         self._pidfd = -1
         self._cancelled = False
@@ -143,15 +143,15 @@ class Found:
         if self._pidfd >= 0:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._pidfd, signal.SIGTERM)
-        elif self._shim and self._rundir.held(self._run_id):
+        elif self._shim and self._files.held(self._run_id):
             with suppress(ProcessLookupError):
                 os.kill(self._shim, signal.SIGTERM)
 
     async def wait(self, started: Started) -> Exit:
         """See Attempt."""
         told: Phase | None = None
-        while self._rundir.held(self._run_id):
-            tail = await asyncio.to_thread(self._rundir.tail, self._run_id)
+        while self._files.held(self._run_id):
+            tail = await asyncio.to_thread(self._files.tail, self._run_id)
             start = tail.started if tail.started and tail.started["attempt"] == self._number else None
             if start and not self._shim:
                 self._shim = int(start["shim"])
@@ -165,14 +165,14 @@ class Found:
         if self._pidfd >= 0:
             os.close(self._pidfd)
             self._pidfd = -1
-        return await _after_the_end(self._rundir, self._run_id, self._number)
+        return await _after_the_end(self._files, self._run_id, self._number)
 
     def _open_pidfd(self) -> None:
         if not hasattr(os, "pidfd_open"):
             return
         with suppress(OSError):
             self._pidfd = os.pidfd_open(self._shim)
-            if not self._rundir.held(self._run_id):  # the pid may be somebody else's by now
+            if not self._files.held(self._run_id):  # the pid may be somebody else's by now
                 os.close(self._pidfd)
                 self._pidfd = -1
 
@@ -198,13 +198,13 @@ def exit_of(payload: dict[str, Json]) -> Exit:
     return Exit(**{key: value for key, value in payload.items() if key in _EXIT_FIELDS})
 
 
-async def look(rundir: RunDir, run_id: str, number: int) -> Exit | None:
+async def look(files: RunFiles, run_id: str, number: int) -> Exit | None:
     """Return how an attempt that holds no lock ended.
 
     None when its agent was started and its end is nowhere written: the shim was killed.
     Raises NeverStarted when its agent was not started.
     """
-    tail = await asyncio.to_thread(rundir.tail, run_id)
+    tail = await asyncio.to_thread(files.tail, run_id)
     if not tail.readable:
         return await lose(run_id, number, "its journal is of another version of praisonrun")
     if tail.ended and tail.ended["attempt"] == number:
@@ -220,10 +220,10 @@ async def lose(run_id: str, number: int, why: str) -> Exit:
     return Exit(number, "lost", error=f"lost: {why}", swept=swept)
 
 
-async def _after_the_end(rundir: RunDir, run_id: str, number: int) -> Exit:
-    while rundir.held(run_id):  # noqa: ASYNC110 - a dying process lets go of its descriptors one by one
+async def _after_the_end(files: RunFiles, run_id: str, number: int) -> Exit:
+    while files.held(run_id):  # noqa: ASYNC110 - a dying process lets go of its descriptors one by one
         await asyncio.sleep(0.01)
-    ended = await look(rundir, run_id, number)
+    ended = await look(files, run_id, number)
     return ended or await lose(run_id, number, "the process that watched over the agent was killed")
 
 

@@ -10,7 +10,7 @@ from ..agents import argv, child_env, install_argv
 from ..agents.environment import STRING_LIMIT
 from ..core.lifecycle import may_keep_scratch
 from ..core.model import Agent, Json, Run
-from ..files.run_files import RunDir
+from ..files.run_files import RunFiles
 from ..journal.format import START
 from ..journal.formats import FORMATS
 
@@ -27,7 +27,7 @@ INSTALL_TIMEOUT = 3600.0
 def spec(
     run: Run,
     agent: Agent,
-    rundir: RunDir,
+    files: RunFiles,
     environ: Mapping[str, str],
     given: Mapping[str, str],
     journal_size: int,
@@ -39,11 +39,11 @@ def spec(
 
     Raises errors.Invalid when the program is missing or the prompt does not fit an argument.
     """
-    folder = str(rundir.folder(run.id)) if agent.files else None
+    folder = str(files.folder(run.id)) if agent.files else None
     return {
         "run_id": run.id,
         "attempt": run.attempt,
-        "argv": _argv(run, agent, rundir, environ),
+        "argv": _argv(run, agent, files, environ),
         "install": install_argv(agent, environ) if install else [],
         "install_timeout": INSTALL_TIMEOUT,
         "env": child_env(agent, environ, given, _ours(run, folder)),
@@ -60,16 +60,16 @@ def spec(
         "event_cap": EVENT_CAP,
         "result_cap": RESULT_CAP,
         "partial": not FORMATS[agent.format].structured,
-        "bell": rundir.bell.path,
+        "bell": files.bell.path,
     }
 
 
-def crew_files(rundir: RunDir) -> Path:
+def crew_files(files: RunFiles) -> Path:
     """Return the directory that keeps the crews that runs were submitted with, and their driver."""
-    return rundir.root / "crews"
+    return files.root / "crews"
 
 
-def _argv(run: Run, agent: Agent, rundir: RunDir, environ: Mapping[str, str]) -> list[str]:
+def _argv(run: Run, agent: Agent, files: RunFiles, environ: Mapping[str, str]) -> list[str]:
     return argv(
         agent,
         prompt=run.prompt,
@@ -77,7 +77,7 @@ def _argv(run: Run, agent: Agent, rundir: RunDir, environ: Mapping[str, str]) ->
         session_id=run.session_id,
         port=run.port,
         environ=environ,
-        crews=crew_files(rundir),
+        crews=crew_files(files),
     )
 
 

@@ -22,8 +22,8 @@ from anyio.abc import TaskGroup
 from ..core import lifecycle
 from ..core.errors import PraisonrunError
 from ..core.model import Agent, Condition, Exit, Failure, Outcome, Readiness, Run, ServiceHealth
-from ..core.notifier import Notifier, of_run
-from ..files.run_files import RunDir
+from ..core.notifier import Notifier, run_topic
+from ..files.run_files import RunFiles
 from ..store import Store
 from .probes import LONGEST, Probe, probe
 
@@ -77,7 +77,7 @@ class ReadinessWatch:
 class Services:
     """Looks at live services."""
 
-    def __init__(self, store: Store, files: RunDir, notifier: Notifier, now: Callable[[], int]) -> None:
+    def __init__(self, store: Store, files: RunFiles, notifier: Notifier, now: Callable[[], int]) -> None:
         self._store, self._files, self._notifier, self._now = store, files, notifier, now
 
     def watch(self, run: Run, agent: Agent, give_up: Callable[[], None], tasks: TaskGroup) -> ReadinessWatch:
@@ -134,7 +134,7 @@ class Services:
         if found.cut_short and before.error is not None:  # the look before had time to see what is wrong
             found = replace(found, error=before.error)
         watch.health = seen(before, found, self._now(), was_ready=was_ready)
-        self._notifier.ring(of_run(watch.run.id))
+        self._notifier.ring(run_topic(watch.run.id))
 
     async def _first_ready(self, watch: ReadinessWatch, how: str) -> None:
         """Store that the service is ready; a store that rejects it loses only the time of it."""
@@ -145,7 +145,7 @@ class Services:
                 await self._store.change(watch.run.id, lambda run: lifecycle.ready(run, at))
             except PraisonrunError as rejected:
                 log.warning("service %s is ready but the store rejected it: %s", watch.run.id, rejected)
-        self._notifier.ring(of_run(watch.run.id))
+        self._notifier.ring(run_topic(watch.run.id))
 
     def _tell(self, watch: ReadinessWatch, condition: Condition, how: str) -> None:
         """Have the service's shim write a line into its journal: it reads the FIFO that the agent has."""

@@ -40,14 +40,14 @@ class Webhooks:
     def __init__(
         self,
         outbox: Outbox,
-        bells: Notifier,
+        notifier: Notifier,
         sender: Sender,
         now: Callable[[], int],
         *,
         chance: Callable[[], float] = random.random,
         plan: Sequence[float] = schedule.SCHEDULE,
     ) -> None:
-        self._outbox, self._bells, self._sender, self._now = outbox, bells, sender, now
+        self._outbox, self._notifier, self._sender, self._now = outbox, notifier, sender, now
         self._chance, self._plan = chance, plan
         self._queue = DeliveryQueue()
 
@@ -69,12 +69,12 @@ class Webhooks:
         """Make one delivery of a run due again, in any state. Raises NotFound."""
         at = self._now()
         await self._outbox.replay(run_id, delivery_id, lambda found: schedule.replay(found, at))
-        self._bells.ring(DELIVERIES)
+        self._notifier.ring(DELIVERIES)
 
     async def replay_dead(self) -> int:
         """Make every delivery that was given up due again; return how many there are."""
         count = await self._outbox.replay_dead(self._now())
-        self._bells.ring(DELIVERIES)
+        self._notifier.ring(DELIVERIES)
         return count
 
     async def serve(self, compose: Compose) -> None:
@@ -82,7 +82,7 @@ class Webhooks:
         try:
             async with anyio.create_task_group() as tasks:
                 while True:
-                    bell = self._bells.bell(DELIVERIES)
+                    bell = self._notifier.bell(DELIVERIES)
                     pause = await self._turn(tasks, compose)
                     with anyio.move_on_after(pause):
                         await bell.wait()
@@ -117,7 +117,7 @@ class Webhooks:
                 _tell(await self._record(delivery, reply), reply)
         finally:
             self._queue.leave(delivery, failed=failed)
-            self._bells.ring(DELIVERIES)
+            self._notifier.ring(DELIVERIES)
 
     async def _attempt(self, delivery: Delivery, compose: Compose) -> Reply:
         try:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from praisonrun.files.run_files import RunDir
+from praisonrun.files.run_files import RunFiles
 from praisonrun.process import sweep
 
 from ..rigs.harness import Server
@@ -46,7 +46,7 @@ async def live(bench: Bench) -> list[Row]:
 
 def agents(state: Path) -> dict[int, int]:
     """Return the processes of agents that live, and the shim of each."""
-    ids = set(RunDir(state).ids_on_disk())
+    ids = set(RunFiles(state).ids_on_disk())
     found = {}
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with suppress(OSError):

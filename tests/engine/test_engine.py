@@ -13,7 +13,7 @@ from praisonrun.core.errors import DiskFull, Invalid, KeyReused, NotFound, Queue
 from praisonrun.core.model import Failure, Snapshot, Status
 from praisonrun.engine.engine import SHORT, Choice, Engine, Submit
 from praisonrun.engine.follow import Rendering
-from praisonrun.files.run_files import RunDir
+from praisonrun.files.run_files import RunFiles
 from praisonrun.journal.attempts import last_output
 from praisonrun.journal.format import START, Frame, Kind
 from praisonrun.journal.reader import Reader
@@ -300,10 +300,10 @@ async def test_a_run_whose_files_cannot_be_removed_stays_whole(
 ) -> None:
     run_id = (await ran(engine, "echo", "hi")).run.id
 
-    def failing(self: RunDir, run_id: str) -> None:
+    def failing(self: RunFiles, run_id: str) -> None:
         raise OSError(errno.EIO, "Input/output error", "/secret/place")
 
-    monkeypatch.setattr(RunDir, "remove", failing)
+    monkeypatch.setattr(RunFiles, "remove", failing)
     with pytest.raises(Unavailable, match="cannot be removed: input/output error; try again"):
         await engine.delete(run_id)
     assert (await engine.result((await engine.get(run_id)).run)).value == "got hi\n"
@@ -312,10 +312,10 @@ async def test_a_run_whose_files_cannot_be_removed_stays_whole(
 async def test_a_run_whose_journal_cannot_be_made_says_so_without_a_path(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def failing(self: RunDir, run_id: str) -> int:
+    def failing(self: RunFiles, run_id: str) -> int:
         raise OSError(errno.ENOSPC, "No space left on device", "/secret/place")
 
-    monkeypatch.setattr(RunDir, "create", failing)
+    monkeypatch.setattr(RunFiles, "create", failing)
     run = (await ran(engine, "echo", "hi")).run
     assert run.failure is Failure.SPAWN_FAILED
     assert run.error == "cannot make the run's files: no space left on device"

@@ -18,7 +18,7 @@ from praisonrun.core.errors import DiskFull, Unavailable, WrongState
 from praisonrun.core.model import Failure, Mode, Phase, Status
 from praisonrun.engine.engine import Choice, Engine, Submit
 from praisonrun.engine.supervisor import Supervisor
-from praisonrun.files.run_files import RunDir
+from praisonrun.files.run_files import RunFiles
 from praisonrun.process import attempt
 from praisonrun.store import Find, Store
 
@@ -100,7 +100,7 @@ async def test_a_restart_waits_until_the_service_before_it_has_left(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clearing = Gate(engine._files.remove_scratch)
-    monkeypatch.setattr(RunDir, "remove_scratch", lambda _, run_id: clearing(run_id))
+    monkeypatch.setattr(RunFiles, "remove_scratch", lambda _, run_id: clearing(run_id))
     run_id = await serve(engine, GO="fail")
     await entered(clearing)  # its row is final; its files are being removed
     assert (await engine._store.get(run_id)).status is Status.FAILED
@@ -251,7 +251,7 @@ async def test_a_delete_and_a_restart_keep_out_of_each_other_s_way(
     run_id = await serve(engine, GO="fail")
     await engine.until_final(run_id)
     removing = Gate(engine._files.remove)
-    monkeypatch.setattr(RunDir, "remove", lambda _, run_id: removing(run_id))
+    monkeypatch.setattr(RunFiles, "remove", lambda _, run_id: removing(run_id))
     deleting = asyncio.create_task(engine.delete(run_id))
     await entered(removing)
     with pytest.raises(WrongState, match="deleted"):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from praisonrun.core.model import Failure, Status
-from praisonrun.files.run_files import RunDir
+from praisonrun.files.run_files import RunFiles
 
 from ..rigs.harness import Engines, Server, alive, submit
 from .test_engine import printed, until_printed
@@ -34,8 +34,8 @@ async def test_a_run_that_ended_meanwhile_is_settled(engines: Engines, tmp_path:
         run_id = await submit(engine, "until", str(tmp_path / "gate"))
         await until_printed(engine, run_id, "up")
     (tmp_path / "gate").touch()
-    rundir = RunDir(tmp_path / "state")
-    lock = os.open(rundir.journal(run_id), os.O_RDONLY)
+    files = RunFiles(tmp_path / "state")
+    lock = os.open(files.journal(run_id), os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_SH)  # waits until the shim lets go
     os.close(lock)
     async with engines() as engine:
@@ -60,7 +60,7 @@ async def test_a_killed_shim_is_a_lost_run_and_leaves_nothing(engines: Engines, 
         run_id = await submit(engine, "stubborn", retries=3)
         await until_printed(engine, run_id, "up")
         pid = (await engine.get(run_id)).pid
-        os.kill(RunDir(tmp_path / "state").tail(run_id).started["shim"], signal.SIGKILL)
+        os.kill(RunFiles(tmp_path / "state").tail(run_id).started["shim"], signal.SIGKILL)
         shown = await engine.until_final(run_id)
         assert (shown.run.status, shown.run.failure, shown.run.attempt) == (Status.FAILED, Failure.LOST, 1)
         assert not alive(pid)
@@ -71,7 +71,7 @@ async def test_a_run_whose_journal_is_another_version_s_is_lost(engines: Engines
     async with engines() as engine:
         run_id = await submit(engine, "until", str(tmp_path / "gate"), retries=3)
         await until_printed(engine, run_id, "up")
-    with RunDir(tmp_path / "state").journal(run_id).open("r+b") as journal:
+    with RunFiles(tmp_path / "state").journal(run_id).open("r+b") as journal:
         journal.write(b"praisonrun journal 2\n")
     async with engines() as engine:
         assert (await engine.get(run_id)).run.status is Status.RUNNING

@@ -16,7 +16,7 @@ from praisonrun.core.model import Run, Status
 from praisonrun.engine import retention
 from praisonrun.engine.engine import Engine
 from praisonrun.engine.retention import Keep, Retention, prunable
-from praisonrun.files.run_files import RunDir
+from praisonrun.files.run_files import RunFiles
 from praisonrun.store import Find
 
 from ..rigs.harness import ran, submit
@@ -26,13 +26,13 @@ DAY = 86_400_000_000
 
 class House(NamedTuple):
     engine: Engine
-    rundir: RunDir
+    files: RunFiles
 
     def retention(self, **keep: int) -> Retention:
-        return Retention(self.engine._store, self.rundir, clock.now, Keep(**{"days": 0, "bytes": 0, **keep}))
+        return Retention(self.engine._store, self.files, clock.now, Keep(**{"days": 0, "bytes": 0, **keep}))
 
     async def used(self) -> int:
-        return self.rundir.usage() + await self.engine._store.used_bytes()
+        return self.files.usage() + await self.engine._store.used_bytes()
 
     async def there(self) -> list[str]:
         return [shown.run.id for shown in (await self.engine.find(Find()))[0]]
@@ -40,7 +40,7 @@ class House(NamedTuple):
 
 @pytest.fixture
 async def house(engine: Engine, tmp_path: Path) -> House:
-    return House(engine, RunDir(tmp_path / "state"))
+    return House(engine, RunFiles(tmp_path / "state"))
 
 
 def run(name: str, status: Status, ended: int | None) -> Run:
@@ -78,7 +78,7 @@ async def test_runs_beyond_the_age_go_with_their_files(house: House) -> None:
     assert await keep.prune(old.finished_at + 30 * DAY) == 0
     assert await keep.prune(old.finished_at + 30 * DAY + 1) == 1
     assert await house.there() == [live]
-    assert not house.rundir.journal(old.id).exists()
+    assert not house.files.journal(old.id).exists()
     assert await keep.prune(old.finished_at + 3000 * DAY) == 0
     await house.engine.cancel(live)
 
@@ -87,15 +87,15 @@ async def test_the_oldest_go_first_when_all_are_too_large(house: House) -> None:
     runs = [(await ran(house.engine, "count", "2000")).run.id for _ in range(4)]
     live = await submit(house.engine, "wait")
     rows = await house.engine._store.stored_sizes(runs)
-    sizes = {run_id: house.rundir.size(run_id) + rows[run_id] for run_id in runs}
+    sizes = {run_id: house.files.size(run_id) + rows[run_id] for run_id in runs}
     assert min(sizes.values()) > 2000
     keep = house.retention(bytes=await house.used() - sizes[runs[0]] - 1)
     assert await keep.prune(clock.now()) == 2
     assert await house.there() == [live, runs[3], runs[2]]
-    assert not house.rundir.journal(runs[0]).exists()
+    assert not house.files.journal(runs[0]).exists()
     assert await house.retention(bytes=1).prune(clock.now()) == 2
     assert await house.there() == [live]  # never one that is not final
-    assert house.rundir.journal(live).exists()
+    assert house.files.journal(live).exists()
     await house.engine.cancel(live)
 
 
@@ -114,7 +114,7 @@ async def test_prompts_and_inputs_count(house: House) -> None:
 
 async def test_a_kept_scratch_goes_when_its_time_is_over(house: House) -> None:
     shown = await ran(house.engine, "fail", retain_on_failure=True, retention_seconds=60)
-    until, scratch = shown.run.scratch_until, house.rundir.folder(shown.run.id) / "scratch"
+    until, scratch = shown.run.scratch_until, house.files.folder(shown.run.id) / "scratch"
     assert (shown.scratch, scratch.is_dir()) == (True, True)
     assert shown.run.finished_at is not None
     assert until == shown.run.finished_at + 60_000_000
@@ -124,23 +124,23 @@ async def test_a_kept_scratch_goes_when_its_time_is_over(house: House) -> None:
     await keep.expire(until)
     after = await house.engine.get(shown.run.id)
     assert (after.scratch, scratch.exists(), after.run.status) == (False, False, Status.FAILED)
-    assert house.rundir.journal(shown.run.id).exists()
+    assert house.files.journal(shown.run.id).exists()
 
 
 async def test_files_without_a_row_go_when_nobody_holds_them(house: House) -> None:
     kept = (await ran(house.engine, "echo")).run.id
     for name in ("run_gone", "run_held"):
-        os.close(house.rundir.create(name))
-    (house.rundir.folder("run_gone") / "artifacts").mkdir(parents=True)
-    holder = house.rundir.reopen("run_held")
+        os.close(house.files.create(name))
+    (house.files.folder("run_gone") / "artifacts").mkdir(parents=True)
+    holder = house.files.reopen("run_held")
     keep, at = house.retention(), clock.now()
     await keep.sweep(at)  # too young
-    assert set(house.rundir.ids_on_disk()) == {kept, "run_gone", "run_held"}
+    assert set(house.files.ids_on_disk()) == {kept, "run_gone", "run_held"}
     await keep.sweep(at + DAY)
-    assert set(house.rundir.ids_on_disk()) == {kept, "run_held"}
+    assert set(house.files.ids_on_disk()) == {kept, "run_held"}
     os.close(holder)
     await keep.sweep(at + DAY)
-    assert set(house.rundir.ids_on_disk()) == {kept}
+    assert set(house.files.ids_on_disk()) == {kept}
 
 
 async def test_a_look_at_all_files_holds_a_few_names_at_a_time(
@@ -148,8 +148,8 @@ async def test_a_look_at_all_files_holds_a_few_names_at_a_time(
 ) -> None:
     monkeypatch.setattr(retention, "SCAN", 3)
     for number in range(10):
-        os.close(house.rundir.create(f"run_{number}"))
-        house.rundir.folder(f"run_{number}").mkdir()
+        os.close(house.files.create(f"run_{number}"))
+        house.files.folder(f"run_{number}").mkdir()
     asked, store = [], house.engine._store
     known = store.known
 
@@ -159,7 +159,7 @@ async def test_a_look_at_all_files_holds_a_few_names_at_a_time(
 
     monkeypatch.setattr(store, "known", noted)
     await house.retention().sweep(clock.now() + DAY)
-    assert list(house.rundir.ids_on_disk()) == []
+    assert list(house.files.ids_on_disk()) == []
     assert max(asked) == 3
 
 
@@ -170,14 +170,14 @@ async def test_a_look_that_fails_is_logged_and_not_the_last(
         monkeypatch.setattr(retention, name, 0)
     again, looks, loop = anyio.Event(), [], asyncio.get_running_loop()
 
-    def usage(_: RunDir) -> int:
+    def usage(_: RunFiles) -> int:
         looks.append(1)
         if len(looks) == 1:
             raise RecursionError("too deep")
         loop.call_soon_threadsafe(again.set)
         return 0
 
-    monkeypatch.setattr(RunDir, "usage", usage)
+    monkeypatch.setattr(RunFiles, "usage", usage)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(house.retention(bytes=1).serve)
         await again.wait()

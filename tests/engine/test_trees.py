@@ -14,7 +14,7 @@ from praisonrun.core.errors import NotFound, QueueFull, WrongState
 from praisonrun.core.model import Status
 from praisonrun.engine.engine import Choice, Engine, Submit
 from praisonrun.files.names import file_name, run_id_of
-from praisonrun.files.run_files import RunDir
+from praisonrun.files.run_files import RunFiles
 from praisonrun.store import Find, Key, Store, reads
 
 from ..rigs.harness import Json, alive, ran, submit, until
@@ -203,7 +203,7 @@ def test_every_id_has_a_file_name_of_its_own(one: str, other: str) -> None:
 
 @pytest.mark.scorecard(28)
 def test_dangerous_ids_stay_inside(tmp_path: Path) -> None:
-    runs = RunDir(tmp_path)
+    runs = RunFiles(tmp_path)
     wanted = {"..", ".", "a", "A", "a.journal", "run_1", "Z" * 128, "=mfqq"}
     for run_id in wanted:
         runs.folder(run_id).mkdir()

@@ -10,7 +10,7 @@ import pytest
 
 from praisonrun.core.errors import NotFound
 from praisonrun.files import artifacts, manifest
-from praisonrun.files.run_files import RunDir
+from praisonrun.files.run_files import RunFiles
 
 from ..rigs.unprivileged import unprivileged
 
@@ -66,10 +66,10 @@ def test_a_folder_that_is_a_link_is_no_folder(folder: Path, tmp_path: Path) -> N
 
 
 @pytest.fixture
-def locked() -> Iterator[RunDir]:
+def locked() -> Iterator[RunFiles]:
     """A run whose agent left directories that nobody may search, read or write."""
     with unprivileged() as home:
-        runs = RunDir(home)
+        runs = RunFiles(home)
         inside = runs.folder("r") / "artifacts"
         for name in ("none", "read", "search"):
             (inside / name).mkdir(parents=True)
@@ -82,7 +82,7 @@ def locked() -> Iterator[RunDir]:
         assert list(runs.ids_on_disk()) == []
 
 
-def test_what_may_not_be_looked_at_is_left_out(locked: RunDir) -> None:
+def test_what_may_not_be_looked_at_is_left_out(locked: RunFiles) -> None:
     folder = locked.folder("r")
     assert [each.path for each in artifacts.listed(folder)] == ["a.txt"]
     for name in ("none", "read"):
@@ -95,7 +95,7 @@ def test_what_may_not_be_looked_at_is_left_out(locked: RunDir) -> None:
 @pytest.mark.parametrize("mode", [0, 0o400, 0o100, 0o500])
 @pytest.mark.parametrize("place", [".", "artifacts"])
 def test_a_directory_without_permissions_lists_nothing_and_goes(
-    locked: RunDir, place: str, mode: int
+    locked: RunFiles, place: str, mode: int
 ) -> None:
     folder = locked.folder("r")
     (folder / place).chmod(mode)

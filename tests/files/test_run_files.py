@@ -14,15 +14,15 @@ import pytest
 
 from praisonrun.core.errors import Unavailable
 from praisonrun.files.bell import Bell
-from praisonrun.files.run_files import RunDir
+from praisonrun.files.run_files import RunFiles
 from praisonrun.journal import format as journal
 from praisonrun.journal.format import Kind
 from praisonrun.journal.tail import Tail
 
 
 @pytest.fixture
-def runs(tmp_path: Path) -> RunDir:
-    return RunDir(tmp_path / "state")
+def runs(tmp_path: Path) -> RunFiles:
+    return RunFiles(tmp_path / "state")
 
 
 def append(fd: int, *frames: tuple[Kind, bytes]) -> int:
@@ -32,7 +32,7 @@ def append(fd: int, *frames: tuple[Kind, bytes]) -> int:
     return os.lseek(fd, 0, os.SEEK_END)
 
 
-def test_a_journal_is_made_once_private_and_locked(runs: RunDir) -> None:
+def test_a_journal_is_made_once_private_and_locked(runs: RunFiles) -> None:
     assert runs.held("r") is None
     fd = runs.create("r")
     assert runs.held("r") is True
@@ -48,21 +48,21 @@ def test_a_journal_is_made_once_private_and_locked(runs: RunDir) -> None:
     assert runs.held("r") is False
 
 
-def test_the_probe_of_one_does_not_disturb_another(runs: RunDir) -> None:
+def test_the_probe_of_one_does_not_disturb_another(runs: RunFiles) -> None:
     os.close(runs.create("r"))
     assert [runs.held("r") for _ in range(3)] == [False, False, False]
     os.close(runs.reopen("r"))
 
 
 @pytest.mark.parametrize("left", [b"", b"prais", journal.FILE_HEADER[:40], b"\0" * 64, None])
-def test_reopen_mends_what_has_no_frame(runs: RunDir, left: bytes | None) -> None:
+def test_reopen_mends_what_has_no_frame(runs: RunFiles, left: bytes | None) -> None:
     if left is not None:
         runs.journal("r").write_bytes(left)
     os.close(runs.reopen("r"))
     assert runs.journal("r").read_bytes() == journal.FILE_HEADER
 
 
-def test_a_journal_of_another_version_is_refused_and_kept(runs: RunDir) -> None:
+def test_a_journal_of_another_version_is_refused_and_kept(runs: RunFiles) -> None:
     for version in (b"2\n", b"10\n"):
         other = b"praisonrun journal " + version + bytes(100) + b"frames of another kind"
         runs.journal("r").write_bytes(other)
@@ -74,7 +74,7 @@ def test_a_journal_of_another_version_is_refused_and_kept(runs: RunDir) -> None:
         assert runs.journal("r").read_bytes() == other
 
 
-def test_reopen_keeps_frames(runs: RunDir) -> None:
+def test_reopen_keeps_frames(runs: RunFiles) -> None:
     fd = runs.create("r")
     append(fd, (Kind.STDOUT, b"kept"))
     os.close(fd)
@@ -84,7 +84,7 @@ def test_reopen_keeps_frames(runs: RunDir) -> None:
 
 
 @pytest.mark.scorecard(28)
-def test_a_link_is_no_journal(runs: RunDir, tmp_path: Path) -> None:
+def test_a_link_is_no_journal(runs: RunFiles, tmp_path: Path) -> None:
     (tmp_path / "other").write_text("precious")
     runs.journal("r").symlink_to(tmp_path / "other")
     for action in (runs.create, runs.reopen, runs.open_read, runs.held):
@@ -93,7 +93,7 @@ def test_a_link_is_no_journal(runs: RunDir, tmp_path: Path) -> None:
     assert (tmp_path / "other").read_text() == "precious"
 
 
-def test_the_tail_of_a_journal(runs: RunDir) -> None:
+def test_the_tail_of_a_journal(runs: RunFiles) -> None:
     assert runs.tail("r") == Tail(journal.START)
     fd = runs.create("r")
     assert runs.tail("r") == Tail(journal.START)
@@ -108,7 +108,7 @@ def test_the_tail_of_a_journal(runs: RunDir) -> None:
     os.close(fd)
 
 
-def test_the_tail_ends_before_bytes_that_are_no_frame(runs: RunDir) -> None:
+def test_the_tail_ends_before_bytes_that_are_no_frame(runs: RunFiles) -> None:
     fd = runs.create("r")
     end = append(fd, *[(Kind.STDOUT, b"%d" % number * 37) for number in range(1000)])
     os.write(fd, b"\xff" * 500)
@@ -116,14 +116,14 @@ def test_the_tail_ends_before_bytes_that_are_no_frame(runs: RunDir) -> None:
     os.close(fd)
 
 
-def test_a_run_without_a_journal_is_read_as_nothing(runs: RunDir) -> None:
+def test_a_run_without_a_journal_is_read_as_nothing(runs: RunFiles) -> None:
     assert runs.reader("r") is None
     assert runs.read("r", lambda reader: list(reader.headers(journal.START))) is None
     os.close(runs.create("r"))
     assert runs.read("r", lambda reader: list(reader.headers(journal.START))) == []
 
 
-def test_watch_is_a_byte_of_the_header(runs: RunDir) -> None:
+def test_watch_is_a_byte_of_the_header(runs: RunFiles) -> None:
     runs.watch("r", True)
     os.close(runs.create("r"))
     fd = runs.open_read("r")
@@ -135,7 +135,7 @@ def test_watch_is_a_byte_of_the_header(runs: RunDir) -> None:
 
 
 @pytest.mark.scorecard(28)
-def test_remove_follows_no_link(runs: RunDir, tmp_path: Path) -> None:
+def test_remove_follows_no_link(runs: RunFiles, tmp_path: Path) -> None:
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "precious").write_text("x")
     os.close(runs.create("r"))
@@ -153,7 +153,7 @@ def test_remove_follows_no_link(runs: RunDir, tmp_path: Path) -> None:
 
 
 @pytest.mark.scorecard(28)
-def test_remove_knows_no_depth(runs: RunDir) -> None:
+def test_remove_knows_no_depth(runs: RunFiles) -> None:
     fd = os.open(runs.folder("r").parent, os.O_RDONLY)
     name = "r"
     for _ in range(3000):
@@ -166,7 +166,7 @@ def test_remove_knows_no_depth(runs: RunDir) -> None:
     assert list(runs.ids_on_disk()) == []
 
 
-def test_sizes_know_no_depth(runs: RunDir) -> None:
+def test_sizes_know_no_depth(runs: RunFiles) -> None:
     top = runs.folder("r")
     top.mkdir()
     (top / "file").write_bytes(bytes(100_000))
@@ -185,7 +185,7 @@ def test_sizes_know_no_depth(runs: RunDir) -> None:
     runs.remove("r")  # which pytest could not
 
 
-def test_ids_and_room(runs: RunDir) -> None:
+def test_ids_and_room(runs: RunFiles) -> None:
     os.close(runs.create("a"))
     runs.folder("a").mkdir()
     runs.folder("b").mkdir()
@@ -202,11 +202,11 @@ def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_the_bell_has_a_short_path_in_a_private_directory(
-    runs: RunDir, tmp_path: Path, temporary: Path
+    runs: RunFiles, tmp_path: Path, temporary: Path
 ) -> None:
     assert runs.bell.path == str(runs.root / "bell")
-    long = RunDir(tmp_path / ("long" * 30)).bell
-    assert long.path == RunDir(tmp_path / ("long" * 30)).bell.path
+    long = RunFiles(tmp_path / ("long" * 30)).bell
+    assert long.path == RunFiles(tmp_path / ("long" * 30)).bell.path
     assert Path(long.path).parent == temporary / f"praisonrun-{os.geteuid()}"
     assert Path(long.path).parent.stat().st_mode & 0o777 == 0o700
     assert len(os.fsencode(long.path)) <= 100
@@ -214,7 +214,7 @@ def test_the_bell_has_a_short_path_in_a_private_directory(
 
 
 def test_shims_of_before_ring_a_long_bell_where_it_was(tmp_path: Path, temporary: Path) -> None:
-    long = RunDir(tmp_path / ("long" * 30)).bell
+    long = RunFiles(tmp_path / ("long" * 30)).bell
     old = old_bell(tmp_path / ("long" * 30), temporary)
     for _ in range(2):
         assert ring(long, str(old)) == [str(old)]
@@ -228,7 +228,7 @@ def test_a_stranger_s_file_does_not_keep_the_bell_from_ringing(
         (temporary / f"praisonrun-{os.geteuid()}").write_text("a stranger's")
     if taken != "directory":
         old_bell(tmp_path / ("long" * 30), temporary).mkdir()  # which we cannot remove either
-    long = RunDir(tmp_path / ("long" * 30)).bell
+    long = RunFiles(tmp_path / ("long" * 30)).bell
     assert ring(long) == [long.path]
 
 
@@ -246,7 +246,7 @@ def old_bell(root: Path, temporary: Path) -> Path:
     return temporary / f"praisonrun-{os.geteuid()}-{digest}"
 
 
-def test_the_tail_is_json(runs: RunDir) -> None:
+def test_the_tail_is_json(runs: RunFiles) -> None:
     fd = runs.create("r")
     append(fd, (Kind.STARTED, json.dumps({"time": 1}).encode()))
     assert runs.tail("r").started == {"time": 1}

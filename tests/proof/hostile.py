@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from praisonrun.files.run_files import RunDir
+from praisonrun.files.run_files import RunFiles
 from praisonrun.journal.format import START, Kind
 from praisonrun.journal.reader import Reader
 from praisonrun.process import sweep
@@ -74,7 +74,7 @@ def gone(world: World, run_id: str, family: set[int]) -> None:
 
 def bounds(world: World, run_id: str) -> tuple[int, int]:
     """Return when the agent was about to start and when all of it was over, by the journal."""
-    with Reader(RunDir(world.state).open_read(run_id)) as reader:
+    with Reader(RunFiles(world.state).open_read(run_id)) as reader:
         frames = [frame for frames in reader.windows(START) for frame in frames]
     started = next(frame for frame in frames if frame.kind is Kind.STARTED)
     return started.time, frames[-1].time

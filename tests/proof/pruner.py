@@ -7,7 +7,7 @@ from pathlib import Path
 
 from praisonrun.core import clock
 from praisonrun.engine.retention import Keep, Retention
-from praisonrun.files.run_files import RunDir
+from praisonrun.files.run_files import RunFiles
 from praisonrun.store import Store
 
 
@@ -17,7 +17,7 @@ async def main(state: Path) -> None:
     async with Store.open(state) as store:
         await asyncio.to_thread(print, "ready", flush=True)  # has its threads, and no server has the state
         sys.stdin.read()
-        retention = Retention(store, RunDir(state), clock.now, Keep(days=1))
+        retention = Retention(store, RunFiles(state), clock.now, Keep(days=1))
         await retention.prune(clock.now() + 2 * 86_400_000_000)
 
 

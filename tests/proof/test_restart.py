@@ -12,7 +12,7 @@ import pytest
 from praisonrun.core import lifecycle
 from praisonrun.core.clock import now
 from praisonrun.core.model import Exit, Outcome, Run, Status
-from praisonrun.files.run_files import RunDir
+from praisonrun.files.run_files import RunFiles
 from praisonrun.store import Store
 
 from .world import World
@@ -29,12 +29,12 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 async def finished(state: Path, count: int) -> None:
     """Put runs into a store as if they had run."""
-    runs = RunDir(state)
+    runs = RunFiles(state)
     async with Store.open(state) as store:
         await asyncio.gather(*(_one(store, runs, f"run_{number:026d}") for number in range(count)))
 
 
-async def _one(store: Store, runs: RunDir, run_id: str) -> None:
+async def _one(store: Store, runs: RunFiles, run_id: str) -> None:
     at = now()
     run = Run(run_id, "worker", "v", at, at, at, prompt="x" * 500)
     run = lifecycle.claim(run, at, "boot")

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from praisonrun.files.run_files import RunDir
+from praisonrun.files.run_files import RunFiles
 from praisonrun.journal import format as journal
 from praisonrun.journal import scan
 from praisonrun.process import sweep
@@ -175,17 +175,17 @@ class World(Server):
 
     def tail(self, run_id: str) -> Json:
         """Return what the latest started frame of a run says."""
-        return RunDir(self.state).tail(run_id).started
+        return RunFiles(self.state).tail(run_id).started
 
     def until_let_go(self, run_id: str) -> None:
         """Return when no shim lives for a run; no server is needed."""
-        with closing(os.fdopen(os.open(RunDir(self.state).journal(run_id), os.O_RDONLY))) as file:
+        with closing(os.fdopen(os.open(RunFiles(self.state).journal(run_id), os.O_RDONLY))) as file:
             fcntl.flock(file, fcntl.LOCK_SH)
 
     def frames(self, run_id: str) -> Counter[journal.Kind]:
         """Return how many bytes a journal holds of each kind."""
         found: Counter[journal.Kind] = Counter()
-        with closing(os.fdopen(os.open(RunDir(self.state).journal(run_id), os.O_RDONLY))) as file:
+        with closing(os.fdopen(os.open(RunFiles(self.state).journal(run_id), os.O_RDONLY))) as file:
             for header in scan.headers(file.fileno()):
                 found[header.kind] += header.length
         return found
@@ -240,6 +240,6 @@ class World(Server):
 
     def lives(self) -> dict[str, tuple[int, int]]:
         """Return when each run's agent began and ended, by its journal."""
-        runs = RunDir(self.state)
+        runs = RunFiles(self.state)
         tails = {run_id: runs.tail(run_id) for run_id in runs.ids_on_disk()}
         return {i: (t.started["time"], t.ended["ended_at"]) for i, t in tails.items() if t.ended}

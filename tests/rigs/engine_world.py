@@ -26,7 +26,7 @@ from praisonrun.app import engine_of
 from praisonrun.config.settings import Settings
 from praisonrun.core.model import Delivery, Reply
 from praisonrun.engine.engine import Engine
-from praisonrun.files.run_files import RunDir
+from praisonrun.files.run_files import RunFiles
 from praisonrun.store.group_commit import GroupCommit
 from praisonrun.webhooks import Own, Webhooks
 
@@ -57,7 +57,7 @@ LATEST = 0.6
 """Seconds within which a server must have seen what its shims did: two looks at a lock, and some."""
 
 
-class Files(RunDir):
+class Files(RunFiles):
     """The runs' files, which a dead server cannot touch any more."""
 
     def die(self) -> None:
@@ -122,7 +122,7 @@ class World:
             "app.Spawner": lambda _: self,
             "app.Sender": lambda *_: self.receiver,
             "app.Webhooks": partial(Webhooks, chance=lambda: 0.5),
-            "app.RunDir": self._files,
+            "app.RunFiles": self._files,
             "process.attempt.os": System(self.shims, os),
             "process.attempt.signal": System(self.shims, signal),
             "process.sweep.kill_marked": lambda _: 0,
@@ -272,7 +272,7 @@ class World:
         for shim in self.shims.all:
             if lose and shim.begun and (not shim.over or unsettled(shim)):
                 shim.lost = True
-                file = RunDir(self.home / "state").journal(shim.spec["run_id"])
+                file = RunFiles(self.home / "state").journal(shim.spec["run_id"])
                 size = file.stat().st_size
                 os.truncate(file, max(size - lose, 0))
                 if zeros:

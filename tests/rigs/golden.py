@@ -20,7 +20,7 @@ from contextlib import closing
 from pathlib import Path
 
 from praisonrun.config.settings import boot_id
-from praisonrun.files.run_files import RunDir
+from praisonrun.files.run_files import RunFiles
 from praisonrun.journal import format as journal
 from praisonrun.journal.format import Kind
 
@@ -61,7 +61,7 @@ def made(home: Path) -> dict[str, str]:
                     assert next(answer.iter_text()) == "up\n"
         ids["queued"] = server.submit("quick")
         server.kill()
-        runs = RunDir(server.state)
+        runs = RunFiles(server.state)
         os.kill(runs.tail(ids["lost"]).started["shim"], signal.SIGKILL)
         gate.touch()
         with closing(os.fdopen(runs.open_read(ids["ended_alone"]))) as file:
@@ -93,7 +93,7 @@ def _final(server: Server) -> dict[str, str]:
 def keep(home: Path, ids: Mapping[str, str], place: Path) -> None:
     """Write what a server left in `home` to the golden directory `place`."""
     shutil.rmtree(place, ignore_errors=True)
-    runs = RunDir(home / "state")
+    runs = RunFiles(home / "state")
     shutil.copytree(runs.folder(ids["succeeded"]), place / "runs" / "succeeded")
     with closing(sqlite3.connect(home / "state" / DATABASE)) as db:
         marks = [f"PRAGMA {n} = {db.execute(f'PRAGMA {n}').fetchone()[0]};" for n in MARKS]

@@ -20,7 +20,7 @@ from praisonrun.app import engine_of
 from praisonrun.config.settings import Settings
 from praisonrun.core.model import Snapshot
 from praisonrun.engine.engine import Choice, Engine, Submit
-from praisonrun.files.run_files import RunDir
+from praisonrun.files.run_files import RunFiles
 from praisonrun.process import spawner, sweep
 
 Json = Any
@@ -113,7 +113,7 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
-        for run_id in RunDir(self.state).ids_on_disk():
+        for run_id in RunFiles(self.state).ids_on_disk():
             sweep.kill_marked(run_id)
 
     @property

@@ -35,7 +35,7 @@ from praisonrun.dialects.nullspace import models as deployments_models
 from praisonrun.dialects.nullspace.logs import Log
 from praisonrun.dialects.veryfront import models as canonical_models
 from praisonrun.engine.request import new_suffix
-from praisonrun.files.run_files import RunDir
+from praisonrun.files.run_files import RunFiles
 from praisonrun.journal import format as journal
 from praisonrun.journal.format import HEAD_SIZE, MAX_PAYLOAD, START, Kind
 from praisonrun.journal.formats import FORMATS, frame_events
@@ -247,13 +247,13 @@ def printed(data: bytes) -> None:
 def run_id(name: str) -> None:
     """A run's own id, or a caller's, is a file's name and back, and no other's."""
     with tempfile.TemporaryDirectory() as home:
-        rundir = RunDir(Path(home))
-        path = rundir.journal(name)
-        assert path.parent == rundir.journal("x").parent
+        files = RunFiles(Path(home))
+        path = files.journal(name)
+        assert path.parent == files.journal("x").parent
         assert len(path.name) < 256
         path.touch()
-        assert list(rundir.ids_on_disk()) == [name]
-        assert rundir.journal(name + "A") != rundir.journal(name + "a")
+        assert list(files.ids_on_disk()) == [name]
+        assert files.journal(name + "A") != files.journal(name + "a")
 
 
 def wire_id(text: str) -> None:
@@ -296,16 +296,16 @@ def damaged(how: tuple[list[tuple[Kind, bytes]], list[tuple[float, int]], float,
         (at for at, (a, b) in enumerate(zip(data, whole, strict=False)) if a != b), min(len(data), len(whole))
     )
     with tempfile.TemporaryDirectory() as home:
-        rundir = RunDir(Path(home))
-        rundir.journal("r").write_bytes(data)
-        _reads(rundir, [at for at in places if at + HEAD_SIZE <= same], places)
-        _mends(rundir)
+        files = RunFiles(Path(home))
+        files.journal("r").write_bytes(data)
+        _reads(files, [at for at in places if at + HEAD_SIZE <= same], places)
+        _mends(files)
 
 
-def _reads(rundir: RunDir, sound: list[int], places: list[int]) -> None:
-    tail = rundir.tail("r")
-    assert tail.end <= rundir.journal("r").stat().st_size or tail.end == START
-    with Reader(rundir.open_read("r")) as reader:
+def _reads(files: RunFiles, sound: list[int], places: list[int]) -> None:
+    tail = files.tail("r")
+    assert tail.end <= files.journal("r").stat().st_size or tail.end == START
+    with Reader(files.open_read("r")) as reader:
         read = [frame.offset for frames in reader.windows(START) for frame in frames]
         assert read == places[: len(read)]
         assert len(read) >= len(sound) - 1
@@ -317,12 +317,12 @@ def _reads(rundir: RunDir, sound: list[int], places: list[int]) -> None:
         dumps(result(reader, "jsonl").value)
 
 
-def _mends(rundir: RunDir) -> None:
+def _mends(files: RunFiles) -> None:
     """The next attempt writes after the last whole frame, and is read."""
-    fd = rundir.reopen("r")
-    end = rundir.tail("r").end
+    fd = files.reopen("r")
+    end = files.tail("r").end
     Journal(fd).append(Kind.STDOUT, b"next")
-    with Reader(rundir.open_read("r")) as reader:
+    with Reader(files.open_read("r")) as reader:
         frames = reader.frames(end)
     assert [(frame.offset, frame.data) for frame in frames] == [(end, b"next")]
     os.close(fd)
@@ -335,11 +335,11 @@ def huge(word: int) -> None:
     """A length is believed only with its checksum, and never beyond the file."""
     head = word.to_bytes(4, "little") + bytes(12)
     with tempfile.TemporaryDirectory() as home:
-        rundir = RunDir(Path(home))
+        files = RunFiles(Path(home))
         good = journal.head(Kind.STDOUT, word & MAX_PAYLOAD, 1, START)
         for bad in (head, good):
-            rundir.journal("r").write_bytes(journal.FILE_HEADER + bad)
-            with Reader(rundir.open_read("r")) as reader:
+            files.journal("r").write_bytes(journal.FILE_HEADER + bad)
+            with Reader(files.open_read("r")) as reader:
                 assert reader.frames(START) == [] or (bad is good and not word & MAX_PAYLOAD)
 
 
@@ -350,12 +350,12 @@ def _asks(**given: Any) -> deployments_models.LogsQuery:
 def log_cursor(text: str) -> None:
     """A cursor of a log is a place of it, or refused; a walk by cursors tells everything once."""
     with tempfile.TemporaryDirectory() as home:
-        rundir = RunDir(Path(home))
+        files = RunFiles(Path(home))
         data = bytearray(journal.FILE_HEADER)
         for kind, payload in [SHIM[0], (Kind.STDOUT, b"a\nb\n"), (Kind.STDOUT, b"c\n"), SHIM[1]]:
             data += journal.encode(kind, payload, 1, len(data))
-        rundir.journal("r").write_bytes(data)
-        with Reader(rundir.open_read("r")) as reader:
+        files.journal("r").write_bytes(data)
+        with Reader(files.open_read("r")) as reader:
             log = Log(SNAPSHOT, reader)
             every = log.page(_asks())["events"]
             with suppress(BadRequest):

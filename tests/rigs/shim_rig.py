@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from praisonrun.files.run_files import RunDir
+from praisonrun.files.run_files import RunFiles
 from praisonrun.journal import format as journal
 from praisonrun.journal.format import Frame, Kind
 from praisonrun.process import spawner
@@ -100,7 +100,7 @@ class Rig:
 
     def __init__(self, root: Path, control: socket.socket | None = None) -> None:
         self.root = root
-        self.runs = RunDir(root)
+        self.runs = RunFiles(root)
         self.control = control or spawner.start_exec()
         self.bell = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.bell.bind(self.runs.bell.path)

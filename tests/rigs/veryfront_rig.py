@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx2
 
-from praisonrun.files.run_files import RunDir
+from praisonrun.files.run_files import RunFiles
 
 from .harness import Json, Server, Sse
 from .places import DATA
@@ -187,7 +187,7 @@ def states(server: Server) -> dict[str, str]:
         }
         for name in ("running", "lost", "cancelled"):
             until_said(client, found[name])
-        os.kill(RunDir(server.state).tail(found["lost"]).started["shim"], signal.SIGKILL)
+        os.kill(RunFiles(server.state).tail(found["lost"]).started["shim"], signal.SIGKILL)
         fit("cancelled", client.post(f"/runs/{found['cancelled']}/cancel"))
         ends = {"succeeded": "echo", "failed": "fail", "timed out": "short", "unspawned": "nowhere"}
         found |= {name: ran(client, task(which, {"prompt": "x"}))["run_id"] for name, which in ends.items()}

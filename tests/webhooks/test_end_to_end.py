@@ -32,7 +32,7 @@ from praisonrun.core.json import dumps
 from praisonrun.core.model import Delivery, Reach, Run, Snapshot, Status
 from praisonrun.dialects.jobs.webhook import RESULT_LIMIT, body
 from praisonrun.engine.engine import Engine
-from praisonrun.files.run_files import RunDir
+from praisonrun.files.run_files import RunFiles
 from praisonrun.journal.results import Result
 from praisonrun.web.caller import FORWARDED, caller
 from praisonrun.webhooks import Signer
@@ -115,7 +115,7 @@ def test_every_end_is_told(server: Server, api: Api, receiver: Receiver, tmp_pat
 
     lost = api.submit("wait", webhook_url=url)
     api.until(lost, "up")
-    os.kill(RunDir(server.state).tail(lost).started["shim"], signal.SIGKILL)
+    os.kill(RunFiles(server.state).tail(lost).started["shim"], signal.SIGKILL)
     ends[lost] = ("failed", "lost")
 
     seen: dict[str, Json] = {}

@@ -16,7 +16,7 @@ from praisonrun.dialects.jobs.events import JobEvents, sse
 from praisonrun.dialects.jobs.logs import Logs
 from praisonrun.dialects.jobs.streams import Streams
 from praisonrun.engine.engine import Engine
-from praisonrun.files.run_files import RunDir
+from praisonrun.files.run_files import RunFiles
 from praisonrun.journal.format import MAGIC, WATCH_AT
 from praisonrun.web.stream_limits import StreamLimits
 
@@ -86,7 +86,7 @@ async def test_a_silent_stream_has_a_heartbeat(engine: Engine, held: str) -> Non
 @pytest.mark.parametrize("path", ["stream", "logs?follow"])
 async def test_a_client_that_left_is_forgotten(engine: Engine, held: str, tmp_path: Path, path: str) -> None:
     def watched() -> bytes:
-        with RunDir(tmp_path / "state").journal(held).open("rb") as journal:
+        with RunFiles(tmp_path / "state").journal(held).open("rb") as journal:
             return os.pread(journal.fileno(), 1, WATCH_AT)
 
     call = Call(f"{RUNS}/{held}/{path}")
@@ -144,7 +144,7 @@ async def test_torn_and_wild_bytes_after_the_end_are_not_shown(engine: Engine, t
     shown = await engine.until_final(run_id)
     reader = engine.reader(run_id)
     assert reader is not None
-    with reader, RunDir(tmp_path / "state").journal(run_id).open("r+b") as journal:
+    with reader, RunFiles(tmp_path / "state").journal(run_id).open("r+b") as journal:
         before = reader.frames(64)
         journal.seek(0, os.SEEK_END)
         journal.write(b"\0" * 100 + MAGIC)
