@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..core.errors import ConfigError, Invalid, PraisonrunError, reason
 from ..core.model import Agent
-from ..core.once_per_tick import Turn
+from ..core.once_per_tick import OncePerTick
 from . import crew, document, files, frameworks, reading
 from .crew import CrewTexts, remember
 from .document import Document
@@ -45,7 +45,7 @@ class Catalog:
         self._settled = True
         self._broken = ""
         """The text that caused `problem`."""
-        self._turn = Turn()
+        self._tick = OncePerTick()
         self._main = self._first(str(roots[0]) if roots else "")
 
     @property
@@ -73,7 +73,7 @@ class Catalog:
     def reload(self) -> None:
         """Read the main file again if it changed. A broken one leaves the last good version in use."""
         if self.file is not None:
-            self._turn.once("main", self._look)
+            self._tick.once("main", self._look)
 
     def _look(self) -> None:
         assert self.file is not None

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class Turn:
+class OncePerTick:
     """Remembers answers until the loop's next turn, and so never longer than other requests have to wait."""
 
     def __init__(self) -> None:

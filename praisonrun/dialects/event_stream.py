@@ -15,7 +15,7 @@ from ..core.errors import BadRequest, NotFound
 from ..core.lifecycle import FINAL
 from ..core.model import Run, Snapshot
 from ..engine.engine import Engine
-from ..engine.follow import Rendering
+from ..engine.follow import SharedRendering
 from ..journal.format import START, Frame, event_id, split_event_id
 from ..journal.results import Result
 
@@ -71,7 +71,7 @@ class EventStream(Generic[E]):
         """`renderer` is given a run and the name of its format; a frame has the ids of `span` offsets."""
         self._engine, self._make, self._span = engine, renderer, span
         self._renderers: WeakValueDictionary[str, EventRenderer[E]] = WeakValueDictionary()
-        self._renderings: dict[Encode[E], Rendering] = {}
+        self._renderings: dict[Encode[E], SharedRendering] = {}
 
     async def renderer(self, run: Run) -> EventRenderer[E]:
         """Return the renderer of a run; all viewers share it."""
@@ -89,7 +89,7 @@ class EventStream(Generic[E]):
         offset, _ = split_event_id(after)
         if (await self.renderer(run)).outside(run, after):
             return Cursor(after, max(offset, START))
-        reader = self._engine.reader(run.id)
+        reader = self._engine.files.reader(run.id)
         with reader or nullcontext():
             for candidate in range(offset, max(offset - self._span, START - 1), -1):
                 if reader and reader.begins_frame(candidate):
@@ -121,7 +121,7 @@ class EventStream(Generic[E]):
                 yield encode(rest)
         following = self._engine.follow(run.id, offset, self._rendering(encode))
         try:
-            with self._engine.watching(run.id):
+            with self._engine.viewers.watching(run.id):
                 async with aclosing(following) as chunks:
                     async for chunk in chunks:
                         yield chunk
@@ -156,7 +156,7 @@ class EventStream(Generic[E]):
     ) -> tuple[list[E], bool]:
         """Return events of a journal after a cursor, and whether there are enough, or too many bytes."""
         found: list[E] = []
-        reader = self._engine.reader(run_id)
+        reader = self._engine.files.reader(run_id)
         with reader or nullcontext():
             for frames in reader.windows(cursor.offset) if reader else ():
                 found += _after(cursor, renderer.events(frames))
@@ -166,7 +166,7 @@ class EventStream(Generic[E]):
 
     def _rest(self, run_id: str, renderer: EventRenderer[E], cursor: Cursor) -> tuple[list[E], int]:
         """Return what follows a cursor inside its own frame, and the offset after that frame."""
-        reader = self._engine.reader(run_id)
+        reader = self._engine.files.reader(run_id)
         with reader or nullcontext():
             frames = reader.frames(cursor.offset)[:1] if reader else []
         return _after(cursor, renderer.events(frames)), frames[0].end if frames else cursor.offset
@@ -174,13 +174,13 @@ class EventStream(Generic[E]):
     async def _ending(
         self, shown: Snapshot, renderer: EventRenderer[E], cursor: Cursor, base: str
     ) -> list[E]:
-        answer = await self._engine.result(shown.run)
+        answer = await self._engine.journals.result(shown.run)
         return _after(cursor, renderer.last(shown, answer, base))
 
-    def _rendering(self, encode: Encode[E]) -> Rendering:
+    def _rendering(self, encode: Encode[E]) -> SharedRendering:
         """Return the chunks that all viewers of one encoding share; each holds its run's renderer."""
         if encode not in self._renderings:
-            self._renderings[encode] = Rendering(
+            self._renderings[encode] = SharedRendering(
                 lambda run_id, frames: encode(self._renderers[run_id].events(frames))
             )
         return self._renderings[encode]

@@ -124,17 +124,17 @@ class System:
         """How is it?"""
         engine = self._engine
         engine.catalog.all()  # looks at the file, so that a problem is known
-        free, sizes = engine.free_bytes(), engine.sizes()
+        free, sizes = engine.files.free_bytes(), engine.store.sizes()
         problems = [engine.catalog.problem] if engine.catalog.problem else []
         if free < engine.limits.min_free:
             problems.append("the disk is nearly full: new runs are refused")
-        if engine.lost:
+        if engine.store.lost:
             problems.append("the disk failed and nothing more is written: restart the server")
         shown = {
             "status": "degraded" if problems else "ok",
             "version": __version__,
             "problems": problems,
-            "runs": {status.value: count for status, count in (await engine.totals()).items()},
+            "runs": {status.value: count for status, count in (await engine.store.totals()).items()},
             "concurrency": engine.concurrency,
             "queue_limit": engine.limits.queue,
             "free_bytes": free,
@@ -152,7 +152,7 @@ class System:
     async def stats(self, _request: Request) -> Response:
         """Count runs."""
         engine = self._engine
-        by_agent = await engine.totals_by_agent()
+        by_agent = await engine.store.totals_by_agent()
         by_status = {status.value: sum(of.get(status, 0) for of in by_agent.values()) for status in Status}
         shown = {
             "total": sum(by_status.values()),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from ..agents import Catalog, preflight, program
 from ..core.errors import DiskFull, WrongMode
 from ..core.model import Agent, Mode
-from ..core.once_per_tick import Turn
+from ..core.once_per_tick import OncePerTick
 from ..files.run_files import RunFiles
 from ..process.spec import crew_files
 
@@ -30,7 +30,7 @@ class Admission:
 
     def __init__(self, catalog: Catalog, files: RunFiles, environ: Mapping[str, str], limits: Limits) -> None:
         self._catalog, self._files, self._environ, self.limits = catalog, files, environ, limits
-        self._turn = Turn()
+        self._tick = OncePerTick()
 
     async def check(self, agent: Agent, prompt: str, envs: Mapping[str, str], mode: Mode = Mode.RUN) -> None:
         """Reject what could only fail later. Raises Invalid, BadRequest, WrongMode, DiskFull."""
@@ -44,7 +44,7 @@ class Admission:
         else:  # a first look at a framework's interpreter starts it
             await asyncio.to_thread(preflight, agent, prompt, self._environ, envs)
             self._catalog.crew_copy(agent, crew_files(self._files))
-        free = self._turn.once("free", self._files.free_bytes)
+        free = self._tick.once("free", self._files.free_bytes)
         if free < self.limits.min_free:
             raise DiskFull(
                 f"{free >> 20} MB free on the disk of the state directory, "
@@ -59,4 +59,4 @@ class Admission:
         await self.check(replace(agent, env=self._catalog.env_of(agent)), prompt, envs, mode)
 
     def _found(self, agent: Agent, environ: Mapping[str, str]) -> str | None:
-        return self._turn.once(agent.version, lambda: program(agent, environ))
+        return self._tick.once(agent.version, lambda: program(agent, environ))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Hashable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
 
 import anyio
 
@@ -16,14 +15,12 @@ from ..core.model import Agent, Phase, Run, Snapshot, Status
 from ..core.notifier import DELIVERIES, run_topic
 from ..files import artifacts
 from ..files.artifacts import Artifact
-from ..journal.attempts import last_frame, last_output
-from ..journal.reader import Reader
-from ..journal.results import Result, result
-from ..store import Added, Find, Key, Sizes, StoredVersion
+from ..store import Added, Find, Key
 from ..webhooks import Webhooks
 from .admission import Limits
 from .context import Context
-from .follow import Feed, Rendering
+from .follow import Follower, SharedRendering
+from .journals import Journals
 from .request import Choice, Submit
 from .reservations import Reservations
 from .slots import RunSlots
@@ -35,8 +32,6 @@ __all__ = ["Choice", "Engine", "Submit"]
 
 CANCEL_PATIENCE = 2.0
 """Seconds beyond the grace that a cancel waits for the process to be gone."""
-SHORT = 64 * 1024
-"""Bytes of a journal that is read sooner than a thread could be asked to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +51,12 @@ class Engine:
 
     def __init__(self, context: Context, parts: Parts, limits: Limits) -> None:
         self.catalog, self.limits, self.webhooks = context.catalog, limits, parts.webhooks
-        self._store, self._files, self._notifier = context.store, context.files, context.notifier
-        self._now, self._viewers = context.now, parts.viewers
+        self.store, self.files, self._notifier = context.store, context.files, context.notifier
+        self._now, self.viewers = context.now, parts.viewers
         self._supervisor, self._reservations = parts.supervisor, parts.reservations
         self._slots, self._submissions = parts.slots, parts.submissions
-        self._feed = Feed(self._files, self._notifier, self._viewers, self._is_final)
-        self._reading: dict[Hashable, asyncio.Future[Any]] = {}
+        self.journals = Journals(self.files, self._supervisor)
+        self._follower = Follower(self.files, self._notifier, self.viewers, self._is_final)
         self._handled: set[str] = set()
         """Runs that are being deleted or started again."""
 
@@ -121,21 +116,21 @@ class Engine:
         live = self._supervisor.live.get(run_id)
         if live is not None:
             return await live.snapshot()
-        return _snapshot(await (self._store.get_full(run_id) if full else self._store.get(run_id)))
+        return _snapshot(await (self.store.get_full(run_id) if full else self.store.get(run_id)))
 
     async def row(self, run_id: str) -> Run:
         """Return a run without what only its process or its journal can tell. Raises NotFound."""
         live = self._supervisor.live.get(run_id)
-        return live.run if live is not None else await self._store.get(run_id)
+        return live.run if live is not None else await self.store.get(run_id)
 
     async def input_of(self, run_id: str) -> tuple[str, str | None]:
         """Return a run's prompt, and its input if it was given one (JSON text). Raises NotFound."""
-        run = await self._store.get_full(run_id)
+        run = await self.store.get_full(run_id)
         return run.prompt, run.input
 
     async def find(self, wanted: Find) -> tuple[list[Snapshot], int]:
         """Return a page of runs, newest first, and how many there are in all."""
-        page = await self._store.find(wanted)
+        page = await self.store.find(wanted)
         shown = []
         for run in page.runs:
             live = self._supervisor.live.get(run.id)
@@ -152,7 +147,7 @@ class Engine:
         """
         at = self._now()
         with anyio.CancelScope(shield=True):  # what the rows say, the processes must hear
-            rows = await self._store.change_tree(
+            rows = await self.store.change_tree(
                 run_id, lambda run: lifecycle.cancel(run, at, reason, keep_scratch=keep_scratch)
             )
             grace = max(map(self._cancelled, rows))
@@ -203,38 +198,18 @@ class Engine:
             if run.status not in lifecycle.FINAL:
                 raise WrongState(f"run {run_id} is {run.status}; cancel it first")
             try:
-                await asyncio.to_thread(self._files.remove, run_id)
+                await asyncio.to_thread(self.files.remove, run_id)
             except OSError as error:
                 raise Unavailable(
                     f"the files of run {run_id} cannot be removed: {reason(error)}; try again"
                 ) from error
-            await self._store.delete(run_id)
-        self._viewers.forget(run_id)
+            await self.store.delete(run_id)
+        self.viewers.forget(run_id)
         self._notifier.ring(run_topic(run_id))
-
-    async def result(self, run: Run) -> Result:
-        """Return what a final run answered. Who asks while a long journal is being read shares the answer."""
-        agent = await self._supervisor.versions.of(run)
-        if run.journal_end is not None and run.journal_end <= SHORT:
-            return self._result(run.id, agent.format)
-        key = ("result", run.id, run.journal_end)
-        found: Result = await self._shared(key, lambda: self._result(run.id, agent.format))
-        return found
-
-    def _result(self, run_id: str, format_name: str) -> Result:
-        return self._files.read(run_id, lambda reader: result(reader, format_name)) or Result(None)
 
     async def see_version(self, agent: Agent) -> str:
         """Keep an agent's entry as it is now, once, and return its digest."""
-        return await self._store.see_version(agent, self._now())
-
-    async def versions(self, agent: str) -> list[StoredVersion]:
-        """Return every entry that an agent had, the latest first."""
-        return await self._store.versions(agent)
-
-    async def agents_seen(self) -> dict[str, tuple[int, int]]:
-        """Return when the first and the latest entry of every agent was seen."""
-        return await self._store.agents_seen()
+        return await self.store.see_version(agent, self._now())
 
     async def agent_of(self, run: Run) -> Agent:
         """Return the version of its agent that the run was submitted with, without its env values."""
@@ -244,84 +219,35 @@ class Engine:
         """Return the name of the run's output format."""
         return (await self._supervisor.versions.of(run)).format
 
-    async def logs(self, run: Run, size: int) -> str:
-        """Return the last `size` bytes of a final run's output, with its attempts told apart."""
-        key = ("logs", run.id, run.journal_end, size)
-        found: str | None = await self._shared(
-            key, lambda: self._files.read(run.id, lambda reader: last_output(reader, size))
-        )
-        return found or ""
-
-    async def _shared(self, key: Hashable, read: Callable[[], Any]) -> Any:
-        """Read a journal in a thread. All callers with the same key meanwhile share the answer."""
-        reading = self._reading.get(key)
-        if reading is None:
-            reading = self._reading[key] = asyncio.ensure_future(asyncio.to_thread(read))
-            reading.add_done_callback(lambda _: self._reading.pop(key))
-        return await asyncio.shield(reading)
-
-    async def last_frame(self, run_id: str) -> int | None:
-        """Return the place of the last frame of a run's journal, None while there is none."""
-        live = self._supervisor.live.get(run_id)
-        if live is None or live.progress is None:
-            return await asyncio.to_thread(self._files.read, run_id, last_frame)
-        await live.progress.look()
-        return live.progress.last
-
     async def artifacts(self, run_id: str) -> list[Artifact]:
         """Return the files that a run left."""
-        return await asyncio.to_thread(artifacts.listed, self._files.folder(run_id))
+        return await asyncio.to_thread(artifacts.listed, self.files.folder(run_id))
 
     async def artifact(self, run_id: str, path: str) -> int:
         """Return an open descriptor of one of them, which the caller closes. Raises NotFound."""
-        return await asyncio.to_thread(artifacts.opened, self._files.folder(run_id), path)
+        return await asyncio.to_thread(artifacts.opened, self.files.folder(run_id), path)
 
-    def follow(self, run_id: str, offset: int, rendering: Rendering) -> AsyncGenerator[bytes, None]:
-        """See Feed.follow."""
-        return self._feed.follow(run_id, offset, rendering)
+    def follow(self, run_id: str, offset: int, rendering: SharedRendering) -> AsyncGenerator[bytes, None]:
+        """See Follower.follow."""
+        return self._follower.follow(run_id, offset, rendering)
 
     async def followed(self, run_id: str) -> Snapshot:
         """Return a run that was followed; unread while it is still watched. Raises NotFound."""
-        ended = self._viewers.end_of(run_id)
+        ended = self.viewers.end_of(run_id)
         return _snapshot(ended) if ended is not None else await self.get(run_id)
 
     def dismiss(self) -> None:
         """Let all who follow go: the server stops."""
-        self._feed.close()
+        self._follower.close()
 
     @property
     def dismissed(self) -> bool:
         """Whether nobody should wait for news any more."""
-        return self._feed.closed
-
-    def watching(self, run_id: str) -> AbstractContextManager[None]:
-        """Have the run's bell rung by its output, too, while somebody is inside this block."""
-        return self._viewers.watching(run_id)
+        return self._follower.closed
 
     def bell(self, run_id: str) -> asyncio.Event:
         """Return the bell that the run's next change or, while it is watched, output will ring."""
         return self._notifier.bell(run_topic(run_id))
-
-    def reader(self, run_id: str) -> Reader | None:
-        """Open the run's journal, or None while there is none."""
-        return self._files.reader(run_id)
-
-    async def totals(self) -> dict[Status, int]:
-        """Return how many runs there are of each status."""
-        return await self._store.totals()
-
-    async def totals_by_agent(self) -> dict[str, dict[Status, int]]:
-        """Return how many runs each agent has of each status that it has."""
-        return await self._store.totals_by_agent()
-
-    @property
-    def lost(self) -> bool:
-        """See Store.lost."""
-        return self._store.lost
-
-    def sizes(self) -> Sizes:
-        """Return what the store weighs."""
-        return self._store.sizes()
 
     @property
     def live_count(self) -> int:
@@ -333,16 +259,12 @@ class Engine:
         """How many runs may be live."""
         return self._slots.total
 
-    def free_bytes(self) -> int:
-        """Return the free space on the state directory's disk."""
-        return self._files.free_bytes()
-
     async def _is_final(self, run_id: str) -> bool:
         if run_id in self._supervisor.live:
             return False
-        if self._viewers.end_of(run_id) is not None:
+        if self.viewers.end_of(run_id) is not None:
             return True
-        return (await self._store.get(run_id)).status in lifecycle.FINAL
+        return (await self.store.get(run_id)).status in lifecycle.FINAL
 
 
 def _snapshot(run: Run) -> Snapshot:

@@ -20,7 +20,7 @@ SHARED_BYTES = 8 * 1024 * 1024
 """Bytes of rendered chunks beyond which the eldest of a run are no longer kept for other viewers."""
 
 
-class Rendering:
+class SharedRendering:
     """One way to show frames, which remembers what it showed of a run for as long as somebody views that."""
 
     def __init__(self, render: Callable[[str, list[Frame]], bytes]) -> None:
@@ -61,13 +61,17 @@ class Rendering:
         return chunk
 
 
-class Feed:
+class Follower:
     """Reads journals as they grow."""
 
     def __init__(
-        self, files: RunFiles, notifier: Notifier, watch: Viewers, is_final: Callable[[str], Awaitable[bool]]
+        self,
+        files: RunFiles,
+        notifier: Notifier,
+        viewers: Viewers,
+        is_final: Callable[[str], Awaitable[bool]],
     ) -> None:
-        self._files, self._notifier, self._watch, self._is_final = files, notifier, watch, is_final
+        self._files, self._notifier, self._viewers, self._is_final = files, notifier, viewers, is_final
         self.closed = False
 
     def close(self) -> None:
@@ -75,11 +79,13 @@ class Feed:
         self.closed = True
         self._notifier.ring_all()
 
-    async def follow(self, run_id: str, offset: int, rendering: Rendering) -> AsyncGenerator[bytes, None]:
+    async def follow(
+        self, run_id: str, offset: int, rendering: SharedRendering
+    ) -> AsyncGenerator[bytes, None]:
         """Yield chunks from `offset` on until the run is final and read to its end, deleted, or `close`."""
         reader: Reader | None = None
         offset = max(offset, START)
-        with self._watch.watching(run_id), rendering.viewed(run_id):
+        with self._viewers.watching(run_id), rendering.viewed(run_id):
             try:
                 while True:
                     bell = self._notifier.bell(run_topic(run_id))

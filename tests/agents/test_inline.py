@@ -28,7 +28,7 @@ async def test_it_runs_in_the_root_by_the_version_it_came_with(engines: Engines,
         shown, _ = await engine.submit(Submit(Choice(text=TEXT), "said"))
         run = (await engine.until_final(shown.run.id)).run
         assert (run.agent, run.status) == ("pwd", "succeeded")
-        assert (await engine.result(run)).value == f"{tmp_path}\nsaid"
+        assert (await engine.journals.result(run)).value == f"{tmp_path}\nsaid"
         again = await engine.retry(run.id, {})
         assert again.run.version == run.version
         assert (await engine.until_final(again.run.id)).run.status == "succeeded"
@@ -50,7 +50,9 @@ async def test_versions_beyond_a_number_are_read_again(
         ]
         ids = [(await engine.submit(Submit(Choice(text=text), "x")))[0].run.id for text in texts]
         ended = [(await engine.until_final(run_id)).run for run_id in ids]
-        assert [(await engine.result(run)).value for run in ended] == [f"{number}\n" for number in range(6)]
+        assert [(await engine.journals.result(run)).value for run in ended] == [
+            f"{number}\n" for number in range(6)
+        ]
         assert len(engine._supervisor.versions._known) <= 2
 
 
@@ -73,4 +75,4 @@ async def test_what_is_wrong_with_it_is_said(engines: Engines, text: str, words:
         with pytest.raises(Invalid) as refused:
             await engine.submit(Submit(Choice(text=text), "x"))
         assert words in refused.value.message
-        assert sum((await engine.totals()).values()) == 0
+        assert sum((await engine.store.totals()).values()) == 0

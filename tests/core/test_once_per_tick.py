@@ -7,11 +7,11 @@ from itertools import count
 
 import pytest
 
-from praisonrun.core.once_per_tick import Turn
+from praisonrun.core.once_per_tick import OncePerTick
 
 
 async def test_one_look_serves_a_turn_and_no_longer() -> None:
-    turn, looks = Turn(), count()
+    turn, looks = OncePerTick(), count()
     assert [turn.once("a", lambda: next(looks)) for _ in range(3)] == [0, 0, 0]
     assert turn.once("b", lambda: next(looks)) == 1
     await asyncio.sleep(0)
@@ -19,7 +19,7 @@ async def test_one_look_serves_a_turn_and_no_longer() -> None:
 
 
 async def test_a_look_that_fails_is_taken_again() -> None:
-    turn = Turn()
+    turn = OncePerTick()
 
     def failing() -> int:
         raise OSError
@@ -30,5 +30,5 @@ async def test_a_look_that_fails_is_taken_again() -> None:
 
 
 def test_without_a_loop_nothing_is_remembered() -> None:
-    turn, looks = Turn(), count()
+    turn, looks = OncePerTick(), count()
     assert [turn.once("a", lambda: next(looks)) for _ in range(2)] == [0, 1]

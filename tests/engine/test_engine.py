@@ -11,8 +11,9 @@ import pytest
 
 from praisonrun.core.errors import DiskFull, Invalid, KeyReused, NotFound, QueueFull, Unavailable, WrongState
 from praisonrun.core.model import Failure, Snapshot, Status
-from praisonrun.engine.engine import SHORT, Choice, Engine, Submit
-from praisonrun.engine.follow import Rendering
+from praisonrun.engine.engine import Choice, Engine, Submit
+from praisonrun.engine.follow import SharedRendering
+from praisonrun.engine.journals import SHORT
 from praisonrun.files.run_files import RunFiles
 from praisonrun.journal.attempts import last_output
 from praisonrun.journal.format import START, Frame, Kind
@@ -22,7 +23,7 @@ from praisonrun.store import Find, Key
 
 from ..rigs.harness import Engines, alive, ran, submit
 
-OUTPUT = Rendering(lambda _, frames: b"".join(f.data for f in frames if f.kind is Kind.STDOUT))
+OUTPUT = SharedRendering(lambda _, frames: b"".join(f.data for f in frames if f.kind is Kind.STDOUT))
 
 
 async def printed(engine: Engine, run_id: str) -> str:
@@ -33,7 +34,7 @@ async def printed(engine: Engine, run_id: str) -> str:
 async def until_printed(engine: Engine, run_id: str, text: str) -> None:
     """Wait, by the run's own stream, until it printed something."""
     seen = ""
-    async for chunk in engine.follow(run_id, START, Rendering(OUTPUT._render)):
+    async for chunk in engine.follow(run_id, START, SharedRendering(OUTPUT._render)):
         seen += chunk.decode()
         if text in seen:
             return
@@ -43,7 +44,7 @@ async def until_printed(engine: Engine, run_id: str, text: str) -> None:
 async def test_a_run_from_submit_to_result(engine: Engine) -> None:
     shown = await ran(engine, "echo", "the prompt")
     assert (shown.run.status, shown.run.exit_code, shown.run.attempt) == (Status.SUCCEEDED, 0, 1)
-    assert (await engine.result(shown.run)).value == "got the prompt\n"
+    assert (await engine.journals.result(shown.run)).value == "got the prompt\n"
     assert shown.run.metrics is not None
     assert shown.run.metrics["stdout_bytes"] == len("got the prompt\n")
     assert shown.run.metrics["wall_seconds"] > 0
@@ -52,21 +53,21 @@ async def test_a_run_from_submit_to_result(engine: Engine) -> None:
 async def test_an_entry_without_files(engine: Engine) -> None:
     shown = await ran(engine, "quick")
     assert shown.run.status is Status.SUCCEEDED
-    assert (await engine.result(shown.run)).value == ""
+    assert (await engine.journals.result(shown.run)).value == ""
 
 
 async def test_a_failure_keeps_its_code_and_output(engine: Engine) -> None:
     shown = await ran(engine, "fail")
     assert (shown.run.status, shown.run.failure) == (Status.FAILED, Failure.EXIT_NONZERO)
     assert (shown.run.exit_code, shown.run.error) == (7, "exited with code 7")
-    assert (await engine.result(shown.run)).value == "no\n"
+    assert (await engine.journals.result(shown.run)).value == "no\n"
 
 
 async def test_events_result_and_usage(engine: Engine) -> None:
     shown = await ran(engine, "story")
     assert shown.progress == {"percentage": 50.0, "step": "half", "steps_completed": 1, "steps_total": 2}
     assert shown.usage == {"input_tokens": 3}
-    assert (await engine.result(shown.run)).value == {"answer": 42}
+    assert (await engine.journals.result(shown.run)).value == {"answer": 42}
 
 
 @pytest.mark.parametrize(
@@ -82,14 +83,14 @@ async def test_a_structured_agent_owes_its_result(
 ) -> None:
     shown = await ran(engine, "jsonl", prompt)
     assert (shown.run.status, shown.run.failure) == (status, failure)
-    assert (await engine.result(shown.run)).value == ({"p": prompt} if prompt != "none" else None)
+    assert (await engine.journals.result(shown.run)).value == ({"p": prompt} if prompt != "none" else None)
 
 
 async def test_retries_until_it_works(engine: Engine) -> None:
     shown = await ran(engine, "flaky")
     assert (shown.run.status, shown.run.attempt) == (Status.SUCCEEDED, 3)
     assert await printed(engine, shown.run.id) == "1\n2\n3\n"
-    assert (await engine.result(shown.run)).value == "3\n"
+    assert (await engine.journals.result(shown.run)).value == "3\n"
 
 
 async def test_cancel_waits_until_the_process_is_gone(engine: Engine) -> None:
@@ -125,7 +126,7 @@ async def test_a_timeout_is_a_failure_that_says_so(engine: Engine) -> None:
 
 async def test_envs_reach_the_agent_and_nothing_else(engine: Engine, tmp_path: Path) -> None:
     shown = await ran(engine, "env", envs={"CANARY": "c4n4ry-value"})
-    child = (await engine.result(shown.run)).value
+    child = (await engine.journals.result(shown.run)).value
     assert isinstance(child, str)
     names = json.loads(child)
     assert (names["CANARY"], names["LITERAL"]) == ("c4n4ry-value", "from-file")
@@ -142,14 +143,14 @@ async def test_required_envs_are_asked_for_at_submit(engine: Engine) -> None:
     with pytest.raises(Invalid, match="SECRET"):
         await submit(engine, "needy")
     shown = await ran(engine, "needy", envs={"SECRET": "12345"})
-    assert (await engine.result(shown.run)).value == "5\n"
+    assert (await engine.journals.result(shown.run)).value == "5\n"
 
 
 @pytest.mark.parametrize("agent", ["gone", "server", "unheard-of"])
 async def test_what_cannot_run_is_refused_and_leaves_no_row(engine: Engine, agent: str) -> None:
     with pytest.raises(Invalid):
         await submit(engine, agent)
-    assert sum((await engine.totals()).values()) == 0
+    assert sum((await engine.store.totals()).values()) == 0
 
 
 async def test_slots_are_a_limit_and_the_queue_is_fair(engine: Engine, tmp_path: Path) -> None:
@@ -239,7 +240,7 @@ async def test_retry_by_hand_names_its_origin(engine: Engine) -> None:
     again = await engine.retry(shown.run.id, {"SECRET": "1234"})
     done = await engine.until_final(again.run.id)
     assert (done.run.origin, done.run.metadata) == (shown.run.id, {"m": 1})
-    assert (await engine.result(done.run)).value == "4\n"
+    assert (await engine.journals.result(done.run)).value == "4\n"
 
 
 async def test_lists_and_totals(engine: Engine) -> None:
@@ -249,7 +250,7 @@ async def test_lists_and_totals(engine: Engine) -> None:
     assert ([each.run.id for each in shown], total) == ([bad, *reversed(good)], 4)
     shown, total = await engine.find(Find(session_id="s", page=2, page_size=2))
     assert ([each.run.id for each in shown], total) == ([good[0]], 3)
-    assert (await engine.totals())[Status.SUCCEEDED] == 3
+    assert (await engine.store.totals())[Status.SUCCEEDED] == 3
 
 
 async def test_limits_refuse_before_any_row_exists(engines: Engines, tmp_path: Path) -> None:
@@ -261,7 +262,7 @@ async def test_limits_refuse_before_any_row_exists(engines: Engines, tmp_path: P
         gate.touch()
         await engine.until_final(held)
         await engine.until_final(queued)
-        assert sum((await engine.totals()).values()) == 2
+        assert sum((await engine.store.totals()).values()) == 2
     async with engines(min_free=1_000_000_000) as engine:
         with pytest.raises(DiskFull, match="--min-free"):
             await submit(engine, "quick")
@@ -285,12 +286,12 @@ async def test_all_who_ask_for_a_long_answer_at_once_share_one_reading(
         reads.append("logs")
         return last_output(reader, size)
 
-    monkeypatch.setattr("praisonrun.engine.engine.result", counted)
-    monkeypatch.setattr("praisonrun.engine.engine.last_output", counted_logs)
-    answers = await asyncio.gather(*(engine.result(run) for _ in range(20)))
+    monkeypatch.setattr("praisonrun.engine.journals.result", counted)
+    monkeypatch.setattr("praisonrun.engine.journals.last_output", counted_logs)
+    answers = await asyncio.gather(*(engine.journals.result(run) for _ in range(20)))
     assert reads == ["text"]
     assert {answer.value for answer in answers} == {"".join(f"line {n}\n" for n in range(40000))}
-    logs = await asyncio.gather(*(engine.logs(run, 100) for _ in range(20)))
+    logs = await asyncio.gather(*(engine.journals.logs(run, 100) for _ in range(20)))
     assert reads == ["text", "logs"]
     assert {len(text) for text in logs} == {100}
 
@@ -306,7 +307,7 @@ async def test_a_run_whose_files_cannot_be_removed_stays_whole(
     monkeypatch.setattr(RunFiles, "remove", failing)
     with pytest.raises(Unavailable, match="cannot be removed: input/output error; try again"):
         await engine.delete(run_id)
-    assert (await engine.result((await engine.get(run_id)).run)).value == "got hi\n"
+    assert (await engine.journals.result((await engine.get(run_id)).run)).value == "got hi\n"
 
 
 async def test_a_run_whose_journal_cannot_be_made_says_so_without_a_path(
@@ -329,7 +330,7 @@ async def test_what_was_shown_is_shared_by_viewers_and_forgotten_with_the_last(e
         return b"x" * len(frames)
 
     run_id = (await ran(engine, "count", "3")).run.id
-    rendering = Rendering(render)
+    rendering = SharedRendering(render)
     one, two = (engine.follow(run_id, START, rendering) for _ in range(2))
     assert await anext(one) == await anext(two)
     assert shown == [run_id]
@@ -348,10 +349,10 @@ async def test_who_catches_up_gives_way_to_others(engine: Engine) -> None:
             turns += 1
             await asyncio.sleep(0)
 
-    with engine.watching(run_id):  # so that its end is known without a look at the store
+    with engine.viewers.watching(run_id):  # so that its end is known without a look at the store
         await engine.until_final(run_id)
         beside = asyncio.create_task(others())
-        chunks = [chunk async for chunk in engine.follow(run_id, START, Rendering(OUTPUT._render))]
+        chunks = [chunk async for chunk in engine.follow(run_id, START, SharedRendering(OUTPUT._render))]
     beside.cancel()
     assert len(chunks) > 5
     assert turns >= len(chunks)

@@ -99,11 +99,11 @@ async def entered(gate: Gate) -> None:
 async def test_a_restart_waits_until_the_service_before_it_has_left(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clearing = Gate(engine._files.remove_scratch)
+    clearing = Gate(engine.files.remove_scratch)
     monkeypatch.setattr(RunFiles, "remove_scratch", lambda _, run_id: clearing(run_id))
     run_id = await serve(engine, GO="fail")
     await entered(clearing)  # its row is final; its files are being removed
-    assert (await engine._store.get(run_id)).status is Status.FAILED
+    assert (await engine.store.get(run_id)).status is Status.FAILED
     again = asyncio.create_task(engine.restart(run_id, {"GO": "on"}))
     asking = asyncio.create_task(engine.restart(run_id, {"GO": "on"}))
     with pytest.raises(WrongState, match="being restarted"):
@@ -250,7 +250,7 @@ async def test_a_delete_and_a_restart_keep_out_of_each_other_s_way(
 ) -> None:
     run_id = await serve(engine, GO="fail")
     await engine.until_final(run_id)
-    removing = Gate(engine._files.remove)
+    removing = Gate(engine.files.remove)
     monkeypatch.setattr(RunFiles, "remove", lambda _, run_id: removing(run_id))
     deleting = asyncio.create_task(engine.delete(run_id))
     await entered(removing)
@@ -259,7 +259,7 @@ async def test_a_delete_and_a_restart_keep_out_of_each_other_s_way(
     removing.opened.set()
     await deleting
     assert (await engine.find(Find(mode=Mode.SERVICE)))[1] == 0
-    assert list(engine._files.ids_on_disk()) == []
+    assert list(engine.files.ids_on_disk()) == []
 
 
 async def test_a_spec_that_cannot_be_written_leaves_no_shim_behind(
@@ -271,7 +271,7 @@ async def test_a_spec_that_cannot_be_written_leaves_no_shim_behind(
     monkeypatch.setattr("praisonrun.engine.attempts.spec", spec)
     shown = await ran(engine, "says")
     assert (shown.run.failure, held(engine)) == (Failure.SPAWN_FAILED, (0, 0, 0))
-    with engine._files.journal(shown.run.id).open() as journal:  # once the shim has let it go
+    with engine.files.journal(shown.run.id).open() as journal:  # once the shim has let it go
         await asyncio.to_thread(fcntl.flock, journal, fcntl.LOCK_SH)
 
 

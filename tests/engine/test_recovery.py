@@ -79,7 +79,7 @@ async def test_a_run_whose_journal_is_another_version_s_is_lost(engines: Engines
         shown = await engine.until_final(run_id)
         assert (shown.run.failure, shown.run.attempt) == (Failure.LOST, 1)
         assert shown.run.error == "lost: its journal is of another version of praisonrun"
-        assert (await engine.result(shown.run)).value is None
+        assert (await engine.journals.result(shown.run)).value is None
 
 
 async def test_after_a_reboot_a_claimed_run_is_lost(

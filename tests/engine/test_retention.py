@@ -29,10 +29,10 @@ class House(NamedTuple):
     files: RunFiles
 
     def retention(self, **keep: int) -> Retention:
-        return Retention(self.engine._store, self.files, clock.now, Keep(**{"days": 0, "bytes": 0, **keep}))
+        return Retention(self.engine.store, self.files, clock.now, Keep(**{"days": 0, "bytes": 0, **keep}))
 
     async def used(self) -> int:
-        return self.files.usage() + await self.engine._store.used_bytes()
+        return self.files.usage() + await self.engine.store.used_bytes()
 
     async def there(self) -> list[str]:
         return [shown.run.id for shown in (await self.engine.find(Find()))[0]]
@@ -86,7 +86,7 @@ async def test_runs_beyond_the_age_go_with_their_files(house: House) -> None:
 async def test_the_oldest_go_first_when_all_are_too_large(house: House) -> None:
     runs = [(await ran(house.engine, "count", "2000")).run.id for _ in range(4)]
     live = await submit(house.engine, "wait")
-    rows = await house.engine._store.stored_sizes(runs)
+    rows = await house.engine.store.stored_sizes(runs)
     sizes = {run_id: house.files.size(run_id) + rows[run_id] for run_id in runs}
     assert min(sizes.values()) > 2000
     keep = house.retention(bytes=await house.used() - sizes[runs[0]] - 1)
@@ -101,7 +101,7 @@ async def test_the_oldest_go_first_when_all_are_too_large(house: House) -> None:
 
 async def test_prompts_and_inputs_count(house: House) -> None:
     runs = [(await ran(house.engine, "quick", "x" * 500_000)).run.id for _ in range(4)]
-    row = (await house.engine._store.stored_sizes(runs))[runs[0]]
+    row = (await house.engine.store.stored_sizes(runs))[runs[0]]
     used = await house.used()
     assert used > 4 * row > 4 * 500_000
     assert await house.retention(bytes=used).prune(clock.now()) == 0
@@ -150,7 +150,7 @@ async def test_a_look_at_all_files_holds_a_few_names_at_a_time(
     for number in range(10):
         os.close(house.files.create(f"run_{number}"))
         house.files.folder(f"run_{number}").mkdir()
-    asked, store = [], house.engine._store
+    asked, store = [], house.engine.store
     known = store.known
 
     async def noted(run_ids: Collection[str]) -> set[str]:

@@ -117,7 +117,7 @@ async def test_a_held_run_waits_for_its_release_also_across_a_restart(engines: E
         with pytest.raises(WrongState, match="not held"):
             await engine.release(held, "twice")
         done = await engine.until_final(held)
-        assert (await engine.result(done.run)).value == "got now\n"
+        assert (await engine.journals.result(done.run)).value == "got now\n"
         assert await engine.input_of(held) == ("now", None)
         with pytest.raises(NotFound):
             await engine.release("nobody", "x")
@@ -136,13 +136,13 @@ async def test_a_held_run_can_be_cancelled_and_takes_a_place_in_the_queue(engine
 async def test_an_id_of_one_s_own(engine: Engine) -> None:
     shown = await ran(engine, "echo", "a", id="My.Run:1")
     assert shown.run.id == "My.Run:1"
-    assert (await engine.result(shown.run)).value == "got a\n"
+    assert (await engine.journals.result(shown.run)).value == "got a\n"
     with pytest.raises(WrongState, match=r"already a run My\.Run:1"):
         await submit(engine, "echo", id="My.Run:1")
     other = await ran(engine, "echo", "b", id="my.run:1")
-    assert (await engine.result(other.run)).value == "got b\n"
+    assert (await engine.journals.result(other.run)).value == "got b\n"
     await engine.delete("My.Run:1")
-    assert (await engine.result(other.run)).value == "got b\n"
+    assert (await engine.journals.result(other.run)).value == "got b\n"
 
 
 async def test_a_taken_id_leaves_the_envs_of_its_run_alone(engines: Engines) -> None:
@@ -181,7 +181,7 @@ async def test_labels_come_back_as_they_were(engine: Engine) -> None:
 
 async def test_the_result_s_place_has_the_name_that_the_submit_gave(engine: Engine) -> None:
     done = await ran(engine, "env", result_env="OTHER_RESULT_PATH")
-    env = (await engine.result(done.run)).value
+    env = (await engine.journals.result(done.run)).value
     assert '"OTHER_RESULT_PATH": "' in env
     run = await engine.retry(done.run.id, {})
     assert (run.run.result_env, run.run.parent) == ("OTHER_RESULT_PATH", None)

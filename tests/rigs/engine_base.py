@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant
 from praisonrun.core.errors import PraisonrunError
 from praisonrun.core.model import Reach
 from praisonrun.engine.engine import Choice, Submit
-from praisonrun.engine.follow import Rendering
+from praisonrun.engine.follow import SharedRendering
 from praisonrun.journal.format import START, Kind
 from praisonrun.store import Key
 
@@ -222,7 +222,7 @@ class Base(RuleBasedStateMachine):
         told.keys = {name: named for name, named in told.keys.items() if named[1] in rows}
 
     async def _follow(self, viewer: Viewer) -> None:
-        rendering = Rendering(lambda _, frames: pickle.dumps(frames))
+        rendering = SharedRendering(lambda _, frames: pickle.dumps(frames))
         async for chunk in self.world.serving.follow(viewer.run_id, viewer.place, rendering):
             for frame in pickle.loads(chunk):
                 assert frame.offset == max(viewer.place, START), "a gap, or something twice"

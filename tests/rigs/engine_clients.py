@@ -217,5 +217,5 @@ class Clients(Base):
             found += [snapshot.run.id for snapshot in shown]
             after = shown[-1].run.seq
         assert found == wanted
-        totals = self._do(self.world.serving.totals())
+        totals = self._do(self.world.serving.store.totals())
         assert totals == {s: sum(row.status == s for row in self.checks.rows.values()) for s in Status}

@@ -125,5 +125,5 @@ class Engine(Clients):
         before = set(self.checks.rows)
         assert self.world.files is not None
         self.told.gone |= old
-        self._do(Retention(engine._store, self.world.files, self.world.clock, Keep(DAYS, 0)).prune(now))
+        self._do(Retention(engine.store, self.world.files, self.world.clock, Keep(DAYS, 0)).prune(now))
         assert before - set(self.checks.rows) == old

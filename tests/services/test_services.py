@@ -87,7 +87,7 @@ async def start(engine: Engine, agent: str, **more: Json) -> str:
 
 async def until(engine: Engine, run_id: str, good: Callable[[Snapshot], bool]) -> Snapshot:
     """Return a run once something is true of it: its bell is rung at every change."""
-    with engine.watching(run_id):
+    with engine.viewers.watching(run_id):
         while True:
             bell = engine.bell(run_id)
             shown = await engine.get(run_id)
@@ -327,7 +327,7 @@ async def test_a_restart_keeps_id_port_and_journal_and_takes_fresh_envs(
     await engine.cancel(run_id)
     third = await engine.restart(run_id, {})  # a stopped one too
     assert (await until(engine, run_id, READY)).run.attempt == third.run.attempt == 3
-    reader = engine.reader(run_id)
+    reader = engine.files.reader(run_id)
     assert reader is not None
     with reader:
         printed = b"".join(frame.data for frames in reader.windows(64) for frame in frames)

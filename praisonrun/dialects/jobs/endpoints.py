@@ -112,7 +112,9 @@ class Jobs:
         shown = await self._run(request)
         if shown.run.status not in FINAL:
             raise WrongState(f"Job is not complete. Current status: {show.status_word(shown)}")
-        return json_response(show.result(shown, await self._engine.result(shown.run), base_url(request)))
+        return json_response(
+            show.result(shown, await self._engine.journals.result(shown.run), base_url(request))
+        )
 
     @operation(
         "POST",

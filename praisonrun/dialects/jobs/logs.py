@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from ...engine.engine import Engine
-from ...engine.follow import Rendering
+from ...engine.follow import SharedRendering
 from ...journal.format import START, Frame, Kind
 from ...journal.results import last_lines
 from ...web.operations import Answer, operation
@@ -32,7 +32,7 @@ class Logs:
 
     def __init__(self, engine: Engine, limits: StreamLimits) -> None:
         self._engine, self._limits = engine, limits
-        self._renderings = {kinds: Rendering(_printer(kinds)) for kinds in _OUTPUT.values()}
+        self._renderings = {kinds: SharedRendering(_printer(kinds)) for kinds in _OUTPUT.values()}
 
     @operation(
         "GET",
@@ -51,7 +51,7 @@ class Logs:
 
     async def _printed(self, run_id: str, kinds: frozenset[Kind], query: LogsQuery) -> AsyncIterator[bytes]:
         offset, rendering = START, self._renderings[kinds]
-        with self._engine.reader(run_id) or nullcontext() as reader, rendering.viewed(run_id):
+        with self._engine.files.reader(run_id) or nullcontext() as reader, rendering.viewed(run_id):
             if reader and query.tail is not None:
                 lines, offset = await asyncio.to_thread(last_lines, reader, kinds, query.tail)
                 yield lines

@@ -79,7 +79,7 @@ class Streams:
         """
         query = read_query(request, EventsQuery)
         run, cursor = await self._start(request, query)
-        with self._limits.admitted(run.id) as admitted, self._engine.watching(run.id):
+        with self._limits.admitted(run.id) as admitted, self._engine.viewers.watching(run.id):
             deadline = anyio.current_time() + (query.wait if admitted else 0)
             while True:
                 bell = self._engine.bell(run.id)

@@ -23,7 +23,7 @@ def composer(engine: Engine, base: str) -> Compose:
 
     async def compose(delivery: Delivery) -> bytes:
         shown = await engine.until_final(delivery.run_id)
-        return dumps(body(shown, await engine.result(shown.run), delivery, base))
+        return dumps(body(shown, await engine.journals.result(shown.run), delivery, base))
 
     return compose
 

@@ -40,7 +40,7 @@ class Agents:
     async def gone(self) -> list[ResolvedAgent]:
         """Return the agents of past runs that the file no longer has."""
         present = {agent.name for agent in self.engine.catalog.all()}
-        names = [name for name in await self.engine.agents_seen() if name not in present]
+        names = [name for name in await self.engine.store.agents_seen() if name not in present]
         found = []
         for name in names:
             with suppress(NoDeployment, Unavailable):  # a damaged version costs itself, not the list
@@ -54,14 +54,14 @@ class Agents:
         name = _named(ref, agents)
         if name is not None:
             return await self._current(agents[name])
-        name = _named(ref, await self.engine.agents_seen())
+        name = _named(ref, await self.engine.store.agents_seen())
         if name is None:
             raise NoDeployment(f"there is no agent deployment {ref[:100]!r}")
         return await self._past(name)
 
     async def version(self, found: ResolvedAgent, wanted: str) -> StoredVersion:
         """Return a version by its id. Raises NoVersion."""
-        versions = await self.engine.versions(found.agent.name)
+        versions = await self.engine.store.versions(found.agent.name)
         for stored in versions:
             if wanted in (version_id(stored.digest), stored.digest):
                 return stored
@@ -71,7 +71,7 @@ class Agents:
         return ResolvedAgent(agent, await self.engine.see_version(agent), active=True)
 
     async def _past(self, name: str) -> ResolvedAgent:
-        versions = await self.engine.versions(name)
+        versions = await self.engine.store.versions(name)
         if not versions:
             raise NoDeployment(f"nothing that can be read is left of agent {name!r}")
         latest = versions[0]

@@ -45,7 +45,7 @@ class Deployments:
             found = await self._agents.all()
         elif query.status == "deleted":
             found = await self._agents.gone()
-        seen = await self._engine.agents_seen()
+        seen = await self._engine.store.agents_seen()
         items = [
             show_agents.deployment(one.agent, one.digest, seen.get(one.agent.name), active=one.active)
             for one in found
@@ -57,7 +57,7 @@ class Deployments:
     async def get_deployment(self, request: Request) -> Response:
         """Get an agent."""
         found = await self._agents.of(request)
-        seen = (await self._engine.agents_seen()).get(found.agent.name)
+        seen = (await self._engine.store.agents_seen()).get(found.agent.name)
         return answer(show_agents.deployment(found.agent, found.digest, seen, active=found.active))
 
     @operation(
@@ -67,7 +67,9 @@ class Deployments:
         """List an agent's versions, the latest first."""
         query = read_query(request, models.VersionsQuery)
         found = await self._agents.of(request)
-        items = [self._version(found, stored) for stored in await self._engine.versions(found.agent.name)]
+        items = [
+            self._version(found, stored) for stored in await self._engine.store.versions(found.agent.name)
+        ]
         wanted = [item for item in items if query.status in (None, item["status"])]
         return answer(page_of(wanted, query))
 

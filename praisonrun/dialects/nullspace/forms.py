@@ -66,7 +66,7 @@ async def listed(
 async def log_page(engine: Engine, shown: Snapshot, request: Request) -> Response:
     """Return a page of the log of a run or service."""
     query = read_query(request, models.LogsQuery)
-    with engine.reader(shown.run.id) or nullcontext() as reader:
+    with engine.files.reader(shown.run.id) or nullcontext() as reader:
         return answer(await asyncio.to_thread(Log(shown, reader).page, query))
 
 

@@ -140,8 +140,8 @@ class Runs:
         prompt, given = await self._engine.input_of(run.id)
         whole = show.Whole(prompt, given)
         if run.status in FINAL:
-            output = (await self._engine.result(run)).value
-            whole = show.Whole(prompt, given, output, await self._engine.logs(run, LOGS))
+            output = (await self._engine.journals.result(run)).value
+            whole = show.Whole(prompt, given, output, await self._engine.journals.logs(run, LOGS))
         return show.run_object(shown, await self._engine.artifacts(run.id), whole)
 
 

@@ -40,7 +40,7 @@ class Events:
         self._events = EventStream(engine, self._renderer, span=HEAD_SIZE)
 
     def _renderer(self, run: Run, format_name: str) -> RunEvents:
-        return RunEvents(run, format_name, lambda: self._engine.reader(run.id))
+        return RunEvents(run, format_name, lambda: self._engine.files.reader(run.id))
 
     @operation(
         "GET",
@@ -93,7 +93,7 @@ class Events:
         """Return the id of a run's latest event, 0 before the first."""
         if run.status in FINAL:
             return last_id(run)
-        offset = await self._engine.last_frame(run.id)
+        offset = await self._engine.journals.last_frame(run.id)
         if offset is None:
             return 0
         found = await self._events.at(run, offset)

@@ -142,7 +142,7 @@ async def test_a_deleted_run_s_stream_ends_quietly(engine: Engine) -> None:
 async def test_torn_and_wild_bytes_after_the_end_are_not_shown(engine: Engine, tmp_path: Path) -> None:
     run_id = await submit(engine, "echo", "hi")
     shown = await engine.until_final(run_id)
-    reader = engine.reader(run_id)
+    reader = engine.files.reader(run_id)
     assert reader is not None
     with reader, RunFiles(tmp_path / "state").journal(run_id).open("r+b") as journal:
         before = reader.frames(64)
@@ -151,7 +151,7 @@ async def test_torn_and_wild_bytes_after_the_end_are_not_shown(engine: Engine, t
         journal.flush()
         assert reader.frames(64) == before
         assert len(list(reader.headers(64))) == len(before)
-    assert (await engine.result(shown.run)).value == "got hi\n"
+    assert (await engine.journals.result(shown.run)).value == "got hi\n"
     call = Call(f"{RUNS}/{run_id}/stream")
     async with call.to(app_of(Streams(engine, StreamLimits()))):
         assert b"event: complete" in await call.until(b"[DONE]")
