@@ -18,6 +18,11 @@ class Release:
         self.folder = folder
 
     @property
+    def source(self) -> Path:
+        """The tree that it was made from."""
+        return self.folder.with_name(f"{self.folder.name}.source")
+
+    @property
     def file(self) -> Path:
         """The single file."""
         return self._one("praisonrun-*-linux-*[!n]")

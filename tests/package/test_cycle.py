@@ -8,11 +8,13 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import venv
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from praisonrun import __version__
 from praisonrun.config import form
@@ -214,6 +216,23 @@ def test_a_command_starts_a_server_of_the_same_file(served: Server, home: Path) 
     assert done.returncode == 0, done.stderr
 
 
+def test_a_crew_runs_under_another_interpreter(served: Server, home: Path) -> None:
+    venv.create(home / "crew")
+    (modules,) = (home / "crew/lib").glob("python*/site-packages")
+    shutil.copytree(Path(yaml.__file__).parent, modules / "yaml")
+    (modules / "praisonai/llm").mkdir(parents=True)
+    (modules / "praisonai/agents_generator.py").write_text(GENERATOR)
+    (modules / "praisonai/llm/config.py").write_text("build_config_list = list\n")
+    (home / "crew.yaml").write_text("framework: praisonai\nroles: {}\n")
+    (home / "agents.yaml").write_text(f"python: {home}/crew/bin/python\n{AGENTS}")
+    served.start()
+    crew = {"agent_file": "crew.yaml", "framework": "praisonai", "prompt": "tides"}
+    with served.client() as client:
+        run_id = client.post("/api/v1/runs", json=crew).json()["job_id"]
+        assert served.ended(run_id)["status"] == "succeeded", text(served, run_id)
+        assert client.get(f"/api/v1/runs/{run_id}/result").json()["result"] == f"tides in {home}/crew"
+
+
 @needs_root_directory
 @pytest.mark.parametrize("place", ["etc/pki/tls/cert.pem", "etc/ssl/certs/34ca3b64.0"])
 def test_certificates_are_found(root: Path, release: Release, place: str) -> None:
@@ -230,6 +249,13 @@ def test_certificates_are_found(root: Path, release: Release, place: str) -> Non
         assert done.stdout == "trusted\n", done.stderr
 
 
+GENERATOR = """
+import sys, yaml
+class AgentsGenerator:
+    def __init__(self, *_, agent_yaml, **__): self.crew = yaml.safe_load(agent_yaml)
+    def generate_crew_and_kickoff(self): return f"{self.crew['topic']} in {sys.prefix}"
+"""
+"""A framework, as the driver of crews calls it."""
 ZOO = (Path(__file__).parents[1] / "rigs/zoo.pem").read_text()
 TRUSTED = """
 import httpx2, ssl, sys, tempfile
