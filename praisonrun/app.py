@@ -33,7 +33,7 @@ from .process.attempt import Spawner
 from .process.spec import crew_files
 from .services.ports import Ports
 from .store import Store
-from .web.edge import Edge
+from .web.edge import Access, BodyCaps, Edge
 from .web.fields import load_pydantic
 from .web.router import Dialects
 from .web.stream_limits import StreamLimits
@@ -107,10 +107,8 @@ def application(engine: Engine, settings: Settings) -> Edge:
     return Edge(
         dialects,
         port=settings.port,
-        hosts=settings.hosts,
-        origins=settings.allow_origin,
-        token=settings.token,
-        large=[row.path for row in dialects.operations if row.large],
+        access=Access(settings.hosts, settings.allow_origin, settings.token),
+        caps=BodyCaps(large_paths=[row.path for row in dialects.operations if row.large]),
         render=dialects.render,
     )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from starlette.exceptions import HTTPException
@@ -55,13 +56,33 @@ _PREFLIGHT = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may use the API, beside the pages and programs of this machine."""
+
+    hosts: Iterable[str] = ()
+    """Names served beside the loopback ones, with or without a port."""
+    origins: Iterable[str] = ()
+    """Foreign origins whose pages may use the API."""
+    token: str | None = field(default=None, repr=False)
+    """What every path but OPEN requires."""
+
+
+@dataclass(frozen=True, slots=True)
+class BodyCaps:
+    """How many bytes a request's body may have."""
+
+    usual: int = BODY_CAP
+    large: int = LARGE_CAP
+    large_paths: Iterable[str] = ()
+    """The paths, as Starlette templates, that take large bodies."""
+
+
 class Edge:
     """ASGI middleware around the whole app.
 
-    `hosts` are names served beside the loopback ones, with or without a port. `origins` are foreign
-    origins whose pages may use the API. Every path but OPEN requires the `token`. `large` are the paths, as
-    Starlette templates, whose bodies may have LARGE_CAP bytes. `render` gives the form of rejections (400,
-    401, 403, 413, 414, 415, 421, 431). Set `port` once the socket is bound.
+    `render` gives the form of rejections (400, 401, 403, 413, 414, 415, 421, 431). Set `port` once the
+    socket is bound.
     """
 
     def __init__(
@@ -69,21 +90,16 @@ class Edge:
         app: ASGIApp,
         *,
         port: int = 0,
-        hosts: Iterable[str] = (),
-        origins: Iterable[str] = (),
-        token: str | None = None,
-        large: Iterable[str] = (),
-        body_cap: int = BODY_CAP,
-        large_cap: int = LARGE_CAP,
+        access: Access = Access(),
+        caps: BodyCaps = BodyCaps(),
         render: RenderOf = lambda _path: problem,
     ) -> None:
         self._app = app
-        self._extra = tuple(hosts)
-        self._foreign = frozenset(origin.encode() for origin in origins)
-        self._token = Token(token) if token is not None else None
-        self._large = re.compile("|".join(map(_pattern, large)) or "(?!)")
-        self._body_cap, self._large_cap = body_cap, large_cap
-        self.render = render
+        self._extra = tuple(access.hosts)
+        self._foreign = frozenset(origin.encode() for origin in access.origins)
+        self._token = Token(access.token) if access.token is not None else None
+        self._large = re.compile("|".join(map(_pattern, caps.large_paths)) or "(?!)")
+        self._caps, self.render = caps, render
         self.port = port
 
     @property
@@ -153,7 +169,7 @@ class Edge:
             return None
         if not size.isdigit():
             return 400, "Content-Length is not a number"
-        cap = self._cap(scope) if len(size) > 15 or int(size) > self._body_cap else self._body_cap
+        cap = self._cap(scope) if len(size) > 15 or int(size) > self._caps.usual else self._caps.usual
         if len(size) > 15 or int(size) > cap:
             return 413, _too_large(cap)
         if scope["method"] in _WITH_BODY and int(size) + (b"transfer-encoding" in head) and not is_json(head):
@@ -162,7 +178,7 @@ class Edge:
 
     def _cap(self, scope: Scope) -> int:
         large = scope["method"] == "POST" and self._large.fullmatch(scope["path"])
-        return self._large_cap if large else self._body_cap
+        return self._caps.large if large else self._caps.usual
 
     def _with_headers(self, send: Send, origin: bytes | None) -> Send:
         # It is no coroutine, so a stream's chunks need no extra frame.

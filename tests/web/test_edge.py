@@ -11,8 +11,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from praisonrun.web.edge import BODY_CAP, Edge
-from praisonrun.web.errors import Render
+from praisonrun.web.edge import BODY_CAP, Access, BodyCaps, Edge, RenderOf
+from praisonrun.web.errors import Render, problem
 from praisonrun.web.head import allowed_hosts
 
 OWN = [(b"host", b"127.0.0.1:8005")]
@@ -27,8 +27,8 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse(body or b"ok")(scope, receive, send)
 
 
-def edge(**options: Any) -> Edge:
-    return Edge(options.pop("app", app), port=8005, **options)
+def edge(app: ASGIApp = app, render: RenderOf = lambda _: problem, **access: Any) -> Edge:
+    return Edge(app, port=8005, access=Access(**access), render=render)
 
 
 async def ask(
@@ -154,7 +154,9 @@ async def test_a_chunked_body_is_counted_as_it_comes() -> None:
     async def read(request: Request) -> Response:
         return PlainTextResponse(str(len(await request.body())))
 
-    guarded = edge(app=Starlette(routes=[Route("/x", read, methods=["POST"])]), body_cap=10)
+    guarded = Edge(
+        Starlette(routes=[Route("/x", read, methods=["POST"])]), port=8005, caps=BodyCaps(usual=10)
+    )
     headers = [*OWN, JSON, (b"transfer-encoding", b"chunked")]
     assert (await ask(guarded, headers, "POST", chunks=[b"12345", b"67890"]))[::2] == (200, b"10")
     status, answered, _ = await ask(guarded, headers, "POST", chunks=[b"12345", b"67890", b"1"])

@@ -16,7 +16,7 @@ import pytest
 from praisonrun.config import secret_file as secretfile
 from praisonrun.config.settings import Settings
 from praisonrun.core.errors import ConfigError
-from praisonrun.web.edge import Edge
+from praisonrun.web.edge import Access, Edge
 from praisonrun.web.token import Token
 
 from ..rigs.harness import AGENTS, Server
@@ -93,7 +93,7 @@ def test_without_one_authorization_means_nothing(server: Server) -> None:
 
 @pytest.mark.anyio
 async def test_a_page_s_preflight_carries_none_and_learns_nothing() -> None:
-    guarded = Edge(app, port=8005, token=TOKEN, origins=[PAGE.decode()])
+    guarded = Edge(app, port=8005, access=Access(origins=[PAGE.decode()], token=TOKEN))
     page = [*OWN, (b"origin", PAGE)]
     wish = (b"access-control-request-method", b"GET")
     assert (await ask(guarded, [*page, wish], "OPTIONS"))[0] == 204
