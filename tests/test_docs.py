@@ -48,10 +48,10 @@ END = "\x1e"
 
 
 def runnable(page: Path) -> Iterator[Block]:
-    """Yield the blocks of a page that this file runs; what CI or test_readme runs is theirs."""
-    ci = (ROOT / ".ci" / "run").read_text()
+    """Yield the blocks of a page that run here; others belong to CI, test_readme, the single file's tests."""
+    elsewhere = (ROOT / ".ci" / "run").read_text() + (ROOT / INSTALL).read_text()
     for block in pages.blocks(page, "sh", "console"):
-        if block.needs or block.text in ci or serves(block) or "python3 -m venv" in block.text:
+        if block.needs or block.text in elsewhere or serves(block) or "python3 -m venv" in block.text:
             continue
         if "kill -9" not in block.text:  # the session of the first screen, which test_readme runs
             yield block
