@@ -65,7 +65,14 @@ class Attempts:
         install = await self._install_turn(live)
         if live.given_up:
             return Exit(live.run.attempt, "cancelled")
-        return await self._until_the_end(live, await self._spawn(live, install=install))
+        attempt = await self._spawn(live, install=install)
+        try:
+            return await self._until_the_end(live, attempt)
+        except OSError as trouble:  # its agent may have run: what it left must be found and ended
+            log.warning("run %s cannot be looked at: %s", live.run.id, trouble)
+        if (ended := await self.find(live)) is None:
+            raise NeverStarted(live.run.id)
+        return ended
 
     async def _install_turn(self, live: Live) -> bool:
         while True:

@@ -94,6 +94,7 @@ class Reservations:
         """Give back what a queued run held that is finished now."""
         if (reservation := self._queued.pop(run_id, None)) is not None:
             self.give_back(reservation)
+        self._ports.release(run_id)  # a service that an earlier server left queued holds its port alone
 
     def give_back(self, reservation: Reservation) -> None:
         """Give back all of it: the run is finished, or was never stored."""
