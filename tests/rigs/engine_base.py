@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
-from praisonrun.core.errors import PraisonrunError
+from praisonrun.core.errors import PraisonrunError, Unavailable
 from praisonrun.core.model import Reach
 from praisonrun.engine.engine import Choice, Submit
 from praisonrun.engine.follow import SharedRendering
@@ -19,13 +19,15 @@ from praisonrun.journal.format import START, Kind
 from praisonrun.store import Key
 
 from .engine_checks import Checks, Row
-from .engine_world import World
+from .engine_world import NO_ANSWER, World
 from .fake_shims import SECRET, Shim
+from .fired import fired
 
 HOOK = "http://127.0.0.1:9/hook"
 ANY = st.integers(0, 40)
 """Which of those that there are."""
-AGENTS = st.sampled_from(["plain", "again", "alone", "first", "jsonl", "needy", "made"])
+AGENTS = st.sampled_from(["plain", "again", "alone", "first", "jsonl", "needy", "made", "kept"])
+SERVICES = st.sampled_from(["web", "site"])
 ENDS = st.sampled_from(
     [("exited", 0), ("exited", 0), ("exited", 3), ("timed_out", None), ("idle_timed_out", None)]
 )
@@ -35,6 +37,8 @@ LOSE = st.sampled_from([0, 1, 20, 300])
 """How many bytes of a journal a power cut takes."""
 DOWN = 3
 """Steps after which a server that went comes again."""
+AGAIN = 1.0
+"""Seconds after which a client follows again."""
 DAY = 86_400_000_000
 OWING = "SELECT r.id FROM deliveries d JOIN runs r ON r.seq = d.run_seq WHERE d.state = 'pending'"
 
@@ -82,7 +86,7 @@ class Base(RuleBasedStateMachine):
         self.told = Told()
         self.viewers: list[Viewer] = []
         self.count = 0
-        self._sound = False
+        self._sound, self._failures = False, 0
         self.down = 0
         """Steps since the server went."""
         type(self).cases += 1
@@ -99,7 +103,7 @@ class Base(RuleBasedStateMachine):
             self.down += 1
             if self.down > DOWN:
                 self.serve_again()
-        self.world.settle()
+        self.world.rest()
         self._follow_log()
         if self.world.up:
             self.checks.rested()
@@ -130,7 +134,7 @@ class Base(RuleBasedStateMachine):
             return
         if viewer.task.done():
             viewer.task.result()
-        if row is not None and row.final and row.mode == "run":
+        if row is not None and row.final and row.mode == "run" and row.id not in self.world.disk.clearing:
             assert viewer.task.done(), f"still waits for {row}"
             assert viewer.seen == self.world.shims.printed(row.id)
 
@@ -146,8 +150,10 @@ class Base(RuleBasedStateMachine):
     def _drain(self) -> None:
         """Everything comes to its end: no run is stuck, and no webhook."""
         world = self.world
-        world.shims.slow = world.shims.deaf = False
-        world.shims.doomed, world.receiver.status = 0, 200
+        world.shims.slow, world.shims.deaf, world.shims.doomed = "no", False, 0
+        world.receiver.status, world.answers = 200, True
+        world.disk.next.clear()
+        world.disk.removing = 0
         if not world.up:
             self.serve_again()
         for _ in range(40):
@@ -164,6 +170,7 @@ class Base(RuleBasedStateMachine):
                 shim.end("exited", 0)
             world.settle(20)
         assert all(row.final for row in self.checks.rows.values()), f"stuck: {self.checks.rows}"
+        world.settle(NO_ANSWER + 1)  # an attempt that was begun while receivers hung is recorded first
         world.skew += 2 * DAY
         world.settle(65)
         assert not self.checks.ask(OWING), "webhooks that are never sent"
@@ -208,10 +215,17 @@ class Base(RuleBasedStateMachine):
             return refused
 
     def _do(self, work: Coroutine[Any, Any, Any], crash: int | None = None) -> Any:
-        self._sound = False
+        self._sound, self._failures = False, self.world.disk.failures
         answer = self.world.do(work, crash)
         self._follow_log()
         return answer
+
+    def _excused(self, answer: Any) -> bool:
+        """Say whether what was just done came to nothing because the disk failed meanwhile."""
+        excused = isinstance(answer, Unavailable) and self.world.disk.failures > self._failures
+        if excused:
+            fired("an error of the disk was answered")
+        return excused
 
     def _follow_log(self) -> None:
         """See what became of the submits that were never answered: it is certain now."""
@@ -222,6 +236,13 @@ class Base(RuleBasedStateMachine):
         told.keys = {name: named for name, named in told.keys.items() if named[1] in rows}
 
     async def _follow(self, viewer: Viewer) -> None:
+        while True:
+            try:
+                return await self._follow_once(viewer)
+            except Unavailable:  # a read failed: clients come again
+                await asyncio.sleep(AGAIN)
+
+    async def _follow_once(self, viewer: Viewer) -> None:
         rendering = SharedRendering(lambda _, frames: pickle.dumps(frames))
         async for chunk in self.world.serving.follow(viewer.run_id, viewer.place, rendering):
             for frame in pickle.loads(chunk):

@@ -11,8 +11,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from .engine_world import DAYS, LIMITS, SLOTS, World
+from .engine_world import DAYS, INSTALLED, LIMITS, SLOTS, World
 from .fake_shims import SECRET, Shim
+from .fired import fired
 
 ALLOWED = {
     "queued": {"cancelled", "failed", "running"},
@@ -26,7 +27,7 @@ RETRIED = {"exit_nonzero", "timed_out", "idle_timed_out", "agent_error", "no_res
 COLUMNS = (
     "id, seq, agent, mode, status, priority, created_at, updated_at, due_at, finished_at, held, attempt, "
     "retries, cancel_requested_at, failure, ready_at, env_names, boot, parent, root, webhook_url, "
-    "session_id, key"
+    "session_id, key, port"
 )
 _NEW = ", ".join(f"new.{name.strip()}" for name in COLUMNS.split(","))
 _OLD = ", ".join(f"old.{name.strip()}" for name in COLUMNS.split(","))
@@ -37,6 +38,10 @@ BEGIN INSERT INTO seen VALUES (NULL, 0, {_NEW}); END;
 CREATE TRIGGER seen_move AFTER UPDATE ON runs
 WHEN new.status <> old.status OR new.held <> old.held OR new.attempt <> old.attempt
 BEGIN INSERT INTO seen VALUES (old.status, old.attempt, {_NEW}); END;
+CREATE TRIGGER seen_twice AFTER UPDATE ON runs
+WHEN old.status = new.status AND new.status IN ('succeeded', 'failed', 'cancelled')
+ AND (old.updated_at, old.finished_at, old.ready_at) IS NOT (new.updated_at, new.finished_at, new.ready_at)
+BEGIN INSERT INTO seen VALUES ('twice', old.attempt, {_NEW}); END;
 CREATE TRIGGER seen_gone AFTER DELETE ON runs
 BEGIN INSERT INTO seen VALUES ('gone', old.attempt, {_OLD}); END;
 """
@@ -68,6 +73,7 @@ class Row(NamedTuple):
     webhook_url: str | None
     session_id: str | None
     key: str | None
+    port: int | None
 
     @property
     def final(self) -> bool:
@@ -129,6 +135,7 @@ class Checks:
                 if (row.finished_at or 0) < self.world.clock() - DAYS * 86_400_000_000:
                     self.aged.add(row.id)
                 continue
+            assert was != "twice", f"a final row was written again: {row}"
             self._change(was, attempt_was, row)
             self.rows[row.id] = row
         stored = {row.id: row for row in (Row(*r) for r in self.ask(f"SELECT {COLUMNS} FROM runs"))}
@@ -167,7 +174,7 @@ class Checks:
         busy = Counter(r.agent for r in self._running() if r.id != row.id)
         assert busy.total() < SLOTS, f"more runs than slots: {row}"
         assert busy[row.agent] < LIMITS.get(row.agent, SLOTS), f"more runs than the agent allows: {row}"
-        busy += self._leaving
+        busy += self._leaving + self._clearing()
         better = [
             other
             for other in self.rows.values()
@@ -182,16 +189,30 @@ class Checks:
     def _running(self) -> list[Row]:
         return [row for row in self.rows.values() if row.status == "running" and row.mode == "run"]
 
+    def _clearing(self) -> Counter[str]:
+        """Slots of runs that are final, and whose scratch is being removed."""
+        ended = (self.rows[run_id] for run_id in self.world.disk.clearing & self.rows.keys())
+        return Counter(row.agent for row in ended if row.mode == "run" and row.final)
+
     def _left(self, attempt: int, row: Row) -> None:
         """What became of an attempt is what its journal says, and nothing else."""
         self._leaving[row.agent] += 1
         shims = [shim for shim in self.world.shims.of(row.id, attempt) if shim.made_at < self._read]
         found = (row.status, row.failure if row.status == "failed" else None)
         assert found in self._expected(row, attempt, shims), f"{found} of {row} after {told(shims)}"
+        self._count(row, attempt)
         if row.status == "queued" and row.attempt == attempt - 1:
             assert not any(shim.begun_at < self._read for shim in shims), f"given back after a start: {row}"
         elif row.status == "queued":
             assert row.cancel_requested_at is None, f"tried again after a cancel: {row}"
+
+    def _count(self, row: Row, attempt: int) -> None:
+        if row.status == "failed":
+            fired(f"failed: {row.failure}")
+        elif row.status != "queued":
+            fired(row.status)
+        else:
+            fired("given back" if row.attempt < attempt else "tried again")
 
     def _expected(self, row: Row, attempt: int, shims: list[Shim]) -> set[tuple[str, str | None]]:
         last = shims[-1] if shims else None
@@ -210,7 +231,7 @@ class Checks:
     def _judged(self, row: Row, attempt: int, shim: Shim) -> tuple[str, str | None]:
         assert shim.ended is not None
         reason, code, asked = shim.ended["reason"], shim.ended["code"], row.cancel_requested_at is not None
-        if row.mode == "service":
+        if row.mode == "service" and reason != "install_failed":
             if asked:
                 return "cancelled", None
             return "failed", "readiness_failed" if row.ready_at is None else "exited"
@@ -234,7 +255,7 @@ class Checks:
         self._leaving.clear()
         now, loop = self.world.clock() - SOON, self.world.seconds
         self.asleep = {run_id: until for run_id, until in self.asleep.items() if until > loop}
-        busy = Counter(row.agent for row in self._running())
+        busy = Counter(row.agent for row in self._running()) + self._clearing()
         for row in self.rows.values():
             if row.status == "running":
                 assert self._seen_to(row), f"nobody runs {row}"
@@ -245,11 +266,21 @@ class Checks:
         for run_id in self.refused & self.rows.keys():
             shims = self.world.shims.of(run_id, self.rows[run_id].attempt)
             assert not any(shim.begun for shim in shims), f"{run_id} was started after its cancel"
-        installing = [shim for shim in self.world.shims.all if shim.installing]
-        assert len(installing) <= 1, "two attempts install one version"
+        installing = Counter(map(self._agent, self._installing()))
+        assert not installing or max(installing.values()) == 1, "two attempts install one version"
+        for shim in self.world.shims.alive():
+            assert not shim.spec["folder"] or shim.scratch.is_dir(), f"the scratch of {shim.attempt} is gone"
         needy = [s for s in self.world.shims.all if s.begun and self._env(s) != "[]"]
         assert all(shim.spec["env"].get(SECRET) == "s" for shim in needy), "an agent without its secret"
         assert not self.world.faults, self.world.faults
+        known = (run_id for run_id, start in self.envs.items() if start == self.world.starts)
+        self.world.check_memory(self.rows, known)
+
+    def _installing(self) -> list[Shim]:
+        return [shim for shim in self.world.shims.all if shim.installing]
+
+    def _agent(self, shim: Shim) -> str:
+        return self.rows[shim.spec["run_id"]].agent
 
     def _env(self, shim: Shim) -> str:
         row = self.rows.get(shim.spec["run_id"])
@@ -258,8 +289,8 @@ class Checks:
     def _seen_to(self, row: Row) -> bool:
         """Say whether a running run has its process, or waits for what may hold it up."""
         shims = [shim for shim in self.world.shims.of(row.id, row.attempt) if not shim.over]
-        held_up = row.agent == "made" and any(shim.installing for shim in self.world.shims.all)
-        return len(shims) == 1 or self.world.shims.slow or held_up
+        held_up = row.agent in INSTALLED and row.agent in map(self._agent, self._installing())
+        return len(shims) == 1 or self.world.shims.slow != "no" or held_up
 
     def owed(self) -> None:
         """Exactly one webhook for each final run that named one, of the kind that its end was."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from hypothesis import strategies as st
@@ -12,10 +13,14 @@ from praisonrun.core.model import Mode, Status
 from praisonrun.engine.engine import Submit
 from praisonrun.store import Find, Key
 
-from .engine_base import AGENTS, ANY, CRASH, Base, Viewer
+from .engine_base import AGENTS, ANY, CRASH, SERVICES, Base, Viewer
 from .engine_checks import Row
 from .engine_world import QUEUE
 from .fake_shims import SECRET
+from .fired import counted, fired
+
+TOO_LONG = 1.5
+"""Seconds of a removal for which a restart may not want to wait."""
 
 
 class Clients(Base):
@@ -29,8 +34,10 @@ class Clients(Base):
         retries=st.sampled_from([None, 0, 1]), held=st.sampled_from([False] * 5 + [True]), hook=st.booleans(),
         session=st.sampled_from([None, "s1", "s2"]), at_an_end=st.none() | st.integers(0, 12), crash=CRASH,
     )  # fmt: skip
+    @counted
     def submit(
         self,
+        /,
         agent: str,
         count: int,
         hook: bool,
@@ -51,8 +58,9 @@ class Clients(Base):
             if answer is None:
                 self.told.unsure.add(ask.id)
             elif isinstance(answer, QueueFull):
+                fired("the queue was full")
                 assert room < count, "the queue was not full"
-            else:
+            elif not self._excused(answer):
                 assert not isinstance(answer, Exception), answer
                 self.told.sure.add(ask.id)
 
@@ -63,6 +71,7 @@ class Clients(Base):
         count=st.sampled_from([1, 2]),
         crash=CRASH,
     )
+    @counted
     def submit_with_key(self, name: str, payload: str, count: int, crash: int | None) -> None:
         asks = [self._ask("plain", hook=False) for _ in range(count)]
         answers = self._do(self._all([self._submit(ask, Key("all", name), payload) for ask in asks]), crash)
@@ -77,12 +86,14 @@ class Clients(Base):
             if row := self.checks.rows.get(ask.id):
                 self.told.keys[name] = (payload, row.id)
         elif isinstance(answer, KeyReused):
+            fired("a key was reused")
             assert self.told.keys[name][0] != payload
         elif isinstance(answer, QueueFull):
             assert name not in self.told.keys
-        else:
+        elif not self._excused(answer):
             shown, replayed = answer
             if replayed:
+                fired("a key was replayed")
                 assert self.told.keys[name] == (payload, shown.run.id)
             else:
                 assert shown.run.id == ask.id
@@ -92,6 +103,7 @@ class Clients(Base):
 
     @precondition(lambda self: self.world.up and self.checks.rows)
     @rule(which=ANY, count=st.sampled_from([1, 2, 3]), crash=CRASH)
+    @counted
     def submit_children(self, which: int, count: int, crash: int | None) -> None:
         parent = self._pick(which, self._lively(which))
         asks = [self._ask("again", hook=True, parent=parent.id) for _ in range(count)]
@@ -101,33 +113,39 @@ class Clients(Base):
             if answer is None:
                 self.told.unsure.add(ask.id)
             elif isinstance(answer, WrongState):
+                fired("a parent was cancelled")
                 assert parent.cancel_requested_at is not None
-            elif not isinstance(answer, QueueFull):
+            elif not isinstance(answer, QueueFull) and not self._excused(answer):
                 assert parent.cancel_requested_at is None
                 assert answer[0].run.root == (parent.root or parent.id)
                 self.told.sure.add(ask.id)
 
     @precondition(lambda self: self.world.up and self.checks.rows)
-    @rule(which=ANY, wait=st.booleans(), crash=CRASH)
-    def cancel(self, which: int, wait: bool, crash: int | None) -> None:
+    @rule(which=ANY, wait=st.booleans(), ended=st.none() | st.integers(0, 8), crash=CRASH)
+    @counted
+    def cancel(self, which: int, wait: bool, ended: int | None, crash: int | None) -> None:
+        """Cancel a run; its agent ends by itself so many turns later."""
         top = self._pick(which, self._lively(which))
         live = {row.id for row in self._tree(top) if not row.final}
         self.told.asked |= live
-        answer = self._do(self._told_no(self.world.serving.cancel(top.id, wait=wait)), crash)
+        works = [self._cancel(top.id, wait=wait)]
+        if ended is not None:
+            works.append(self._end_after(top, ended))
+        answer = (self._do(self._all(works), crash) or [None])[0]
         if isinstance(answer, WrongState):
-            assert top.final
-        elif answer is not None:
+            assert top.final or ended is not None
+        elif answer is not None and not self._excused(answer):
             assert not top.final
             self.told.cancelled |= live
 
     @precondition(lambda self: self.world.up and self.checks.rows)
-    @rule(which=ANY, what=st.sampled_from(["delete", "retry", "release", "restart"]), crash=CRASH)
+    @rule(which=ANY, what=st.sampled_from(["delete", "retry", "release"]), crash=CRASH)
+    @counted
     def manage(self, which: int, what: str, crash: int | None) -> None:
         """Do something with a run that it can be done with, or delete any."""
         fit = {
             "retry": self._finals(),
             "release": [row for row in self.checks.rows.values() if row.held],
-            "restart": [row for row in self.checks.rows.values() if row.mode == "service"],
         }.get(what) or list(self.checks.rows.values())
         row = self._pick(which, fit)
         match what if fit else "delete":
@@ -135,11 +153,6 @@ class Clients(Base):
                 self._retry(row)
             case "release":
                 self._release(row, crash)
-            case "restart" if row.mode == "service":
-                self.told.asked |= {below.id for below in self._tree(row)}
-                answer = self._do(self._told_no(self.world.serving.restart(row.id, {})), crash)
-                hindered = self.world.shims.slow or self.world.shims.deaf
-                assert not isinstance(answer, PraisonrunError) or hindered, answer
             case _:
                 self._delete(row, crash)
 
@@ -147,16 +160,27 @@ class Clients(Base):
         if row.final:
             self.told.gone.add(row.id)
         answer = self._do(self._told_no(self.world.serving.delete(row.id)), crash)
-        if answer is not None:
+        if self._excused(answer):
+            self.told.torn.add(row.id)  # its files go before its row
+        elif answer is not None and not self._lingers(row, answer):
             assert isinstance(answer, WrongState) != row.final
             assert (row.id in self.checks.rows) != row.final
+            if row.final:
+                fired("a run was deleted")
+
+    def _lingers(self, row: Row, answer: Any) -> bool:
+        """Say whether a final run was still live, because its scratch was being removed."""
+        return isinstance(answer, WrongState) and row.id in self.world.disk.clearing
 
     def _retry(self, row: Row) -> None:
         envs = {SECRET: "s"} if row.agent == "needy" else {}
         shown = self._do(self._told_no(self.world.serving.retry(row.id, envs)))
         if isinstance(shown, PraisonrunError):
-            assert isinstance(shown, QueueFull) or not row.final or row.mode == "service"
+            assert (
+                isinstance(shown, QueueFull) or not row.final or row.mode == "service" or self._excused(shown)
+            )
         else:
+            fired("a run was retried")
             self.checks.envs[shown.run.id] = self.world.starts
             self.told.sure.add(shown.run.id)
 
@@ -164,19 +188,74 @@ class Clients(Base):
         answer = self._do(self._told_no(self.world.serving.release(row.id, "now")), crash)
         if row.status != "queued" or not row.held:
             assert isinstance(answer, PraisonrunError | None)
-        elif answer is not None and row.agent != "needy":
+        elif answer is not None and row.agent != "needy" and not self._excused(answer):
+            fired("a run was released")
             assert not self.checks.rows[row.id].held
 
     @precondition(lambda self: self.world.up)
-    @rule(crash=CRASH)
-    def serve(self, crash: int | None) -> None:
-        ask = self._ask("web", hook=False, mode=Mode.SERVICE)
-        answers = self._do(self._all([self._submit(ask)]), crash)
+    @rule(agent=SERVICES, crash=CRASH)
+    @counted
+    def serve(self, agent: str, crash: int | None) -> None:
+        ask = self._ask(agent, hook=False, mode=Mode.SERVICE)
+        (answer,) = self._do(self._all([self._submit(ask)]), crash) or [None]
         assert ask.id is not None
-        (self.told.unsure if answers is None else self.told.sure).add(ask.id)
+        if not self._excused(answer):
+            assert not isinstance(answer, Exception), answer
+            (self.told.unsure if answer is None else self.told.sure).add(ask.id)
+
+    @precondition(lambda self: self.world.up and self._services())
+    @rule(
+        which=ANY, count=st.sampled_from([1, 1, 2]), at_an_end=st.none() | st.integers(0, 12), crash=CRASH
+    )  # fmt: skip
+    @counted
+    def restart(self, which: int, count: int, at_an_end: int | None, crash: int | None) -> None:
+        """Restart a service; `at_an_end`, so many turns after it ended by itself."""
+        row = self._pick(which, self._services())
+        self.told.asked |= {below.id for below in self._tree(row)}
+        if at_an_end is not None:
+            self._end(row)
+        answers = self._do(self._all(self._restart(row.id, at_an_end or 0) for _ in range(count)), crash)
+        for answer in answers or []:
+            if isinstance(answer, Exception):
+                self._rejected_restart(row, answer, count)
+            else:
+                fired("a service was restarted")
+
+    async def _restart(self, run_id: str, turns: int) -> Any:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        if run_id in self.world.disk.clearing:
+            fired("a restart came while scratch was removed")
+        return await self.world.serving.restart(run_id, {})
+
+    def _rejected_restart(self, row: Row, answer: Exception, count: int) -> None:
+        """Another restart goes on, or the service before it did not end in time."""
+        shims, disk = self.world.shims, self.world.disk
+        hindered = shims.slow != "no" or shims.deaf or disk.removing >= TOO_LONG or row.id in disk.clearing
+        if not self._excused(answer):
+            fired("a restart was rejected")
+            assert isinstance(answer, WrongState), answer
+            assert hindered or count > 1 or disk.failures > self._failures, answer
+
+    async def _cancel(self, run_id: str, *, wait: bool) -> Any:
+        return await self._told_no(self.world.serving.cancel(run_id, wait=wait))
+
+    async def _end_after(self, row: Row, turns: int) -> None:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        self._end(row)
+
+    def _end(self, row: Row) -> None:
+        for shim in self.world.shims.alive():
+            if shim.spec["run_id"] == row.id:
+                shim.end("exited", 0)
+
+    def _services(self) -> list[Row]:
+        return [row for row in self.checks.rows.values() if row.mode == "service"]
 
     @precondition(lambda self: self.world.up and self.checks.rows)
     @rule(which=ANY)
+    @counted
     def watch(self, which: int) -> None:
         viewer = Viewer(self._pick(which).id)
         self.viewers.append(viewer)
@@ -188,6 +267,7 @@ class Clients(Base):
         session=st.none() | st.just("s1"), size=st.integers(1, 7),
         mode=st.none() | st.sampled_from(Mode),
     )  # fmt: skip
+    @counted
     def look(
         self, status: Status | None, agent: str | None, session: str | None, size: int, mode: Mode | None
     ) -> None:
@@ -210,12 +290,17 @@ class Clients(Base):
                 page_size=size,
                 after_seq=after,
             )
-            shown, total = self._do(self.world.serving.find(find))
+            page = self._do(self._told_no(self.world.serving.find(find)))
+            if self._excused(page):
+                return
+            shown, total = page
             assert total == len(wanted)
             if not shown:
                 break
             found += [snapshot.run.id for snapshot in shown]
             after = shown[-1].run.seq
         assert found == wanted
-        totals = self._do(self.world.serving.store.totals())
-        assert totals == {s: sum(row.status == s for row in self.checks.rows.values()) for s in Status}
+        totals = self._do(self._told_no(self.world.serving.store.totals()))
+        assert self._excused(totals) or totals == {
+            s: sum(row.status == s for row in self.checks.rows.values()) for s in Status
+        }

@@ -6,27 +6,38 @@ of every committed change, and this file what clients were told.
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
+from praisonrun.core.model import Mode
 from praisonrun.engine.retention import Keep, Retention
 from praisonrun.engine.scheduler import LOOK
 
-from .engine_base import AGENTS, ANY, DAY, ENDS, LOSE, OWING
+from .engine_base import AGENTS, ANY, DAY, ENDS, LOSE, OWING, SERVICES
 from .engine_clients import Clients
+from .engine_disk import FAULTS
 from .engine_world import DAYS
+from .fired import counted, fired
 
 
 class Engine(Clients):
     """All rules: these are of agents, time and misfortune."""
 
-    @initialize(pidfds=st.booleans(), agents=st.lists(AGENTS, max_size=6))
+    @initialize(pidfds=st.booleans(), agents=st.lists(AGENTS | SERVICES, max_size=6))
+    @counted
     def begin(self, pidfds: bool, agents: list[str]) -> None:
         if not pidfds:
             self.world.shims.pidfds = None
         self.world.start()
         self.checks.watch()
-        asks = [self._ask(agent, hook=True) for agent in agents]
+        asks = [
+            self._ask(agent, hook=False, mode=Mode.SERVICE)
+            if agent in ("web", "site")
+            else self._ask(agent, hook=True)
+            for agent in agents
+        ]
         self._do(self._all(map(self._submit, asks)))
         self.told.sure |= {ask.id for ask in asks if ask.id}
 
@@ -34,11 +45,13 @@ class Engine(Clients):
 
     @precondition(lambda self: self.world.shims.alive())
     @rule(which=ANY, data=st.binary(max_size=5))
+    @counted
     def prints(self, which: int, data: bytes) -> None:
         self._shim(which).print(data + b"\n")
 
     @precondition(lambda self: self.world.shims.alive())
     @rule(which=ANY, end=ENDS, says=st.sampled_from([None, True, True, False]))
+    @counted
     def ends(self, which: int, end: tuple[str, int | None], says: bool | None) -> None:
         shim = self._shim(which)
         row = self.checks.rows[shim.spec["run_id"]]
@@ -48,8 +61,10 @@ class Engine(Clients):
 
     @precondition(lambda self: any(shim.installing for shim in self.world.shims.all))
     @rule(well=st.sampled_from([True, True, False]))
+    @counted
     def installs(self, well: bool) -> None:
         for shim in [shim for shim in self.world.shims.all if shim.installing]:
+            fired("an install ended well" if well else "an install failed")
             if well:
                 shim.installed = True
             else:
@@ -57,26 +72,40 @@ class Engine(Clients):
 
     @precondition(lambda self: self.world.shims.alive())
     @rule(which=ANY, torn=st.sampled_from([b"", b"\x01", b"\x01" * 30]))
+    @counted
     def shim_is_killed(self, which: int, torn: bytes) -> None:
+        fired("a shim was killed")
         self._shim(which).die(torn)
 
     @rule(
-        slow=st.booleans(), deaf=st.booleans(), doomed=st.sampled_from([0, 0, 1, 2]),
-        status=st.sampled_from([200, 200, 500, 410, 0]),
+        slow=st.sampled_from(["no", "no", "spec", "agent"]), deaf=st.booleans(),
+        doomed=st.sampled_from([0, 0, 1, 2]), status=st.sampled_from([200, 200, 500, 410, 0]),
+        answers=st.booleans(), removing=st.sampled_from([0.0, 1.0, 5.0]),
     )  # fmt: skip
-    def others_are(self, slow: bool, deaf: bool, doomed: int, status: int) -> None:
-        """How shims start and stop, and how receivers answer, from now on."""
-        self.world.shims.slow, self.world.shims.deaf, self.world.shims.doomed = slow, deaf, doomed
-        self.world.receiver.status = status
+    @counted
+    def others_are(self, /, status: int, *, answers: bool, removing: float, **shims: Any) -> None:
+        """How shims start and stop, how receivers and services answer, and how fast scratch is removed."""
+        for name, value in shims.items():
+            setattr(self.world.shims, name, value)
+        self.world.receiver.status, self.world.answers = status, answers
+        self.world.disk.removing = removing
 
     # What time and misfortune do.
 
+    @rule(fault=st.sampled_from(FAULTS), count=st.sampled_from([1, 1, 2]))
+    @counted
+    def disk_fails(self, fault: str, count: int) -> None:
+        """The next so many of these fail."""
+        self.world.disk.next[fault] += count
+
     @rule(seconds=st.sampled_from([0.1, 1, 3, 20, 45]))
+    @counted
     def time_passes(self, seconds: float) -> None:
         self.world.settle(seconds)
 
     @precondition(lambda self: not self.world.up)
     @rule()
+    @counted
     def server_comes(self) -> None:
         self.serve_again()
 
@@ -86,15 +115,20 @@ class Engine(Clients):
         lose=LOSE,
         zeros=st.booleans(),
     )
+    @counted
     def misfortune(self, what: str, lose: int, zeros: bool) -> None:
         match what:
             case "sleep":
+                fired("the server slept")
                 self._sleep(100)
             case "sleep long":
+                fired("the server slept long")
                 self._sleep((DAYS + 10) * 86_400)
             case "stop":
+                fired("the server stopped")
                 self.world.stop()
             case "crash":
+                fired("the server crashed")
                 self.world.crash()
             case "reboot":
                 self._reboot(lose, zeros)
@@ -111,6 +145,7 @@ class Engine(Clients):
         self.world.skew += seconds * 1_000_000
 
     def _reboot(self, lose: int, zeros: bool) -> None:
+        fired("the machine restarted")
         self.world.crash()
         self.checks.follow()
         self.world.reboot(lose, self._unsettled, zeros=zeros)
@@ -125,5 +160,9 @@ class Engine(Clients):
         before = set(self.checks.rows)
         assert self.world.files is not None
         self.told.gone |= old
-        self._do(Retention(engine.store, self.world.files, self.world.clock, Keep(DAYS, 0)).prune(now))
+        retention = Retention(engine.store, self.world.files, self.world.clock, Keep(DAYS, 0))
+        if self._excused(self._do(self._told_no(retention.prune(now)))):
+            self.told.torn |= old  # their files go before their rows
+            return
+        fired("retention ran")
         assert before - set(self.checks.rows) == old

@@ -7,6 +7,7 @@ stopped, crashed between any two turns of its loop, and rebooted.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import os
 import shutil
@@ -14,24 +15,32 @@ import signal
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from unittest.mock import patch
 
 from praisonrun import store
 from praisonrun.app import engine_of
 from praisonrun.config.settings import Settings
+from praisonrun.core.errors import Unavailable
 from praisonrun.core.model import Delivery, Reply
 from praisonrun.engine.engine import Engine
 from praisonrun.files.run_files import RunFiles
+from praisonrun.services.probes import Probe
 from praisonrun.store.group_commit import GroupCommit
 from praisonrun.webhooks import Own, Webhooks
 
+from .engine_disk import PATIENCE, Disk, Files
+from .engine_memory import Memory
 from .fake_shims import SECRET, Shim, Shims, System
+from .fired import fired
 from .virtual import Virtual, in_step
+
+if TYPE_CHECKING:
+    from .engine_checks import Row
 
 T = TypeVar("T")
 BEGIN = 1_800_000_000_000_000
@@ -48,21 +57,21 @@ agents:
   first: {{command: ["{{python}}"], prompt: none, files: false, priority: 5, concurrency: 2}}
   jsonl: {{command: ["{{python}}"], prompt: none, files: false, format: jsonl, retries: 1, backoff: 3}}
   needy: {{command: ["{{python}}"], prompt: none, files: false, retries: 1, env_required: [{SECRET}]}}
-  made:  {{command: ["{{python}}"], prompt: none, files: false, install: ["{{python}}"], retries: 1}}
-  web:   {{mode: service, command: ["{{python}}"], files: false, port: auto,
+  made:  {{command: ["{{python}}"], prompt: none, install: ["{{python}}"], retries: 1}}
+  kept:  {{command: ["{{python}}"], prompt: none, retain: {{on_failure: true}}}}
+  web:   {{mode: service, command: ["{{python}}"], port: auto,
           readiness: {{type: timeout, timeout_seconds: 2}}}}
+  site:  {{mode: service, command: ["{{python}}"], port: auto, install: ["{{python}}"],
+          readiness: {{type: tcp, timeout_seconds: 5}}}}
 """
+INSTALLED = {"made", "site"}
 LIMITS = {"alone": 1, "first": 2}
+NO_ANSWER = 20.0
+"""Seconds after which the sender gives up on a receiver."""
+TOLD = ("removing its scratch directory failed", "the attempt failed")
+"""How messages end that tell of a fault of the disk, which the model makes, as an error of ours."""
 LATEST = 0.6
 """Seconds within which a server must have seen what its shims did: two looks at a lock, and some."""
-
-
-class Files(RunFiles):
-    """The runs' files, which a dead server cannot touch any more."""
-
-    def die(self) -> None:
-        self.root = self.root.with_name("beyond")
-        self._runs = self.root
 
 
 class Receiver:
@@ -77,8 +86,10 @@ class Receiver:
     async def send(self, delivery: Delivery, body: bytes) -> Reply:
         assert body
         if not self.status:
-            await asyncio.sleep(20)
-            return Reply(self._now(), 20.0, error="no answer")
+            fired("a receiver did not answer")
+            await asyncio.sleep(NO_ANSWER)
+            return Reply(self._now(), NO_ANSWER, error="no answer")
+        fired("a receiver took it" if self.status == 200 else "a receiver refused")
         if self.status == 200:
             self.took[delivery.id] += 1
         return Reply(self._now(), 0.0, self.status, None if self.status == 200 else "no")
@@ -93,6 +104,10 @@ class World:
         self.home = Path(tempfile.mkdtemp(prefix="praisonrun-model-"))
         self.seconds, self.skew, self.boot = 0.0, 0, 1
         self.shims = Shims()
+        self.disk = Disk(lambda: self._loop.now if self._alive else self.seconds)
+        self.answers = True
+        """Whether services answer."""
+        self._ports = itertools.count(20_000)
         self.receiver = Receiver(Own(8005, frozenset()), self.clock)
         self.engine: Engine | None = None
         self.files: Files | None = None
@@ -126,9 +141,18 @@ class World:
             "process.attempt.os": System(self.shims, os),
             "process.attempt.signal": System(self.shims, signal),
             "process.sweep.kill_marked": lambda _: 0,
-            "store.GroupCommit": self._batch(GroupCommit),
-            "store.ReadOnly": self._batch(store.ReadOnly),
+            "store.GroupCommit": self._batch(self.disk.connection(GroupCommit)),
+            "store.ReadOnly": self._batch(self.disk.connection(store.ReadOnly)),
+            "store.Store.version": self.disk.version_of(),
+            "engine.attempts.spec": self.disk.spec(),
+            "services.readiness.probe": self._probe,
+            "services.ports.free_port": lambda: next(self._ports),
+            "services.ports.in_use": lambda _: False,
         }
+
+    async def _probe(self, *_: Any) -> Probe:
+        fired("a service answered" if self.answers else "a service did not answer")
+        return Probe(self.answers, error=None if self.answers else "connection refused")
 
     def _batch(self, kind: type[GroupCommit]) -> Callable[..., GroupCommit]:
         def made(*args: Any, **kwargs: Any) -> GroupCommit:
@@ -138,7 +162,7 @@ class World:
         return made
 
     def _files(self, root: Path) -> Files:
-        self.files = Files(root)
+        self.files = Files(root, self.disk)
         return self.files
 
     def clock(self) -> int:
@@ -169,6 +193,7 @@ class World:
         self._loop = Virtual(self.seconds, self.shims.step)
         self._loop.set_exception_handler(lambda _, told: self.faults.append(str(told)))
         self._batches.clear()
+        self.disk.server_starts()
         self._alive = True
         self._main = self._loop.create_task(self._serve())
         self._loop.until(lambda: self.up or self._main.done())
@@ -206,6 +231,7 @@ class World:
             task.cancel()
             self._tasks.add(task)
         self.crash()
+        fired(f"the server crashed {'after' if done else 'before'} an answer")
         return task.result() if done else None
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -224,6 +250,16 @@ class World:
             self.seconds += seconds
             for _ in range(8):
                 self.shims.step()
+
+    def rest(self) -> None:
+        """Let the server do all that it can, also what it tries again after a fault of the disk."""
+        self.settle()
+        while self.up and self.disk.failed_lately:
+            self.settle(PATIENCE)
+
+    def check_memory(self, rows: Mapping[str, Row], knows_envs: Iterable[str]) -> None:
+        """Compare what the server holds in memory with the rows."""
+        Memory(self.serving, rows, self.disk.clearing).check(knows_envs, self._loop)
 
     def stop(self) -> None:
         """End the server politely."""
@@ -272,6 +308,7 @@ class World:
         for shim in self.shims.all:
             if lose and shim.begun and (not shim.over or unsettled(shim)):
                 shim.lost = True
+                fired("a power cut left zeros" if zeros else "a power cut took bytes")
                 file = RunFiles(self.home / "state").journal(shim.spec["run_id"])
                 size = file.stat().st_size
                 os.truncate(file, max(size - lose, 0))
@@ -302,4 +339,7 @@ class _Faults(logging.Handler):
         self._faults = faults
 
     def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, OSError | Unavailable) and str(record.msg).endswith(TOLD):
+            return
         self._faults.append(self.format(record))

@@ -8,16 +8,21 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shutil
 import socket
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 from praisonrun.journal.format import Kind
 from praisonrun.journal.writer import Journal
 
+from .fired import fired
+
 Json = Any
+Slow = Literal["no", "spec", "agent"]
 NO_PID = 1 << 30
 """Above every pid that a system gives out."""
 NEVER = 1 << 60
@@ -56,6 +61,11 @@ class Shim:
         return self.spec["run_id"], self.spec["attempt"]
 
     @property
+    def scratch(self) -> Path:
+        """Its agent's scratch directory."""
+        return Path(self.spec["folder"], "scratch")
+
+    @property
     def installing(self) -> bool:
         return self.begun and not self.running and not self.over and bool(self.spec["install"])
 
@@ -90,11 +100,16 @@ class Shim:
         self.hear()
         if not self.spec:
             if self._deaf:
+                fired("a shim lost its server before its spec")
                 self.die()
             return self._deaf
         if not self.begun:
             self._begin()
-        elif self._asked and not deaf and (self.running or self.spec["install"]):
+        elif self._asked and deaf:
+            fired("a shim did not hear a cancel")
+            return False
+        elif self._asked and (self.running or self.spec["install"]):
+            fired("a shim ended a cancelled agent" if self.running else "a shim ended a cancelled install")
             self.end("cancelled", signal=15)
         elif not self.running and (self.installed or not self.spec["install"]):
             self.running = True
@@ -108,7 +123,10 @@ class Shim:
         self._writes = Journal(self._journal)
         self._writes.ring_at(self.spec["bell"], self.spec["run_id"])
         self._say({})
+        if self.spec["folder"]:
+            self.scratch.mkdir(parents=True, exist_ok=True)
         if self.spec["install"]:
+            fired("an install began")
             self._say({"pid": self.pid, "phase": "installing"})
 
     def _say(self, more: dict[str, Json]) -> None:
@@ -133,6 +151,7 @@ class Shim:
     def result(self, *, well: bool) -> None:
         """Have an agent that prints JSON say how it went."""
         self.said = well
+        fired("a result was good" if well else "a result was bad")
         self.print(json.dumps({"type": "result", "result": 1, "is_error": not well}).encode() + b"\n")
 
     def end(self, reason: str, code: int | None = None, signal: int | None = None) -> None:
@@ -148,9 +167,16 @@ class Shim:
         }
         self._append(Kind.ENDED, json.dumps(ended).encode())
         self.ended = ended
+        if self.spec["folder"]:
+            self._clear(keep=self.spec["keep_scratch"] and not (reason == "exited" and code == 0))
         assert self._writes is not None
         self._tell({"ended": {**ended, "end": self._writes.end}})
         self.die()
+
+    def _clear(self, *, keep: bool) -> None:
+        fired("scratch was kept" if keep else "scratch was removed")
+        if not keep:
+            shutil.rmtree(self.scratch)
 
     def die(self, torn: bytes = b"") -> None:
         """Let go of everything, as a killed process does; `torn` is a frame that it was at."""
@@ -158,6 +184,7 @@ class Shim:
             return
         self.over, self.over_at = True, self._log()
         if torn and self.begun:
+            fired("a shim left a torn frame")
             os.write(self._journal, torn)
         if self._writes is not None and self._writes._socket is not None:
             self._writes._socket.close()
@@ -181,8 +208,8 @@ class Shims:
     def __init__(self) -> None:
         self.all: list[Shim] = []
         self.begins: Counter[tuple[str, int]] = Counter()
-        self.slow = False
-        """Whether they wait before they start an agent."""
+        self.slow: Slow = "no"
+        """Whether they wait before they begin, or before they start an agent."""
         self.deaf = False
         """Whether they have not heard yet that an agent is to be cancelled."""
         self.doomed = 0
@@ -199,14 +226,29 @@ class Shims:
     def step(self) -> None:
         """Have each do the next thing that it can do by itself."""
         for shim in self.all:
-            if shim.over or (self.slow and not shim.running and shim.spec):
+            if shim.over:
+                continue
+            shim.hear()
+            if self._waits(shim):
                 continue
             was = shim.begun
             if shim.spec and not was and self.doomed:
                 self.doomed -= 1
+                fired("a shim died before its agent started")
                 shim.die()
             elif shim.step(deaf=self.deaf) and shim.begun and not was:
                 self.begins[shim.attempt] += 1
+
+    def _waits(self, shim: Shim) -> bool:
+        if self.slow == "no" or shim.running or not shim.spec:
+            return False
+        if not shim.begun:
+            return self.slow == "spec" and self._fired("a shim waited with its spec")
+        return self._fired("a shim waited with its agent")
+
+    def _fired(self, branch: str) -> bool:
+        fired(branch)
+        return True
 
     def alive(self) -> list[Shim]:
         """Those whose agent runs."""
@@ -234,6 +276,7 @@ class Shims:
     def _by_pid(self, pid: int) -> Shim:
         found = [shim for shim in self.all if shim.pid == pid and not shim.over]
         if not found:
+            fired("a process to signal was gone")
             raise ProcessLookupError(pid)
         return found[0]
 
@@ -249,9 +292,11 @@ class System:
 
     def kill(self, pid: int, _: int) -> None:
         self._shims._by_pid(pid).ask()
+        fired("a signal went by pid")
 
     def pidfd_open(self, pid: int) -> int:
         if self._shims.pidfds is None:
+            fired("pidfds are missing")
             raise OSError("no pidfds here")
         shim = self._shims._by_pid(pid)
         fd = os.dup(shim.gone)
@@ -262,7 +307,9 @@ class System:
         assert self._shims.pidfds is not None
         shim = self._shims.pidfds[fd]
         if shim.over:
+            fired("a process to signal was gone")
             raise ProcessLookupError(shim.pid)
+        fired("a signal went by pidfd")
         shim.ask()
 
     def close(self, fd: int) -> None:

@@ -8,11 +8,19 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 from unittest.mock import patch
 
 Turn = Callable[[], None]
+
+
+class Later(Exception):
+    """Raised by what a thread does: it is done again later, and the thread is busy until then."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
 
 
 class Virtual(asyncio.SelectorEventLoop):
@@ -25,7 +33,7 @@ class Virtual(asyncio.SelectorEventLoop):
         """Turns until the loop stops though there is more to do; None for no limit."""
         self._selector_of_ours = _Selector(self, turn)
         super().__init__(self._selector_of_ours)
-        self.set_default_executor(_Inline(1))
+        self.set_default_executor(_Inline(self))
 
     def time(self) -> float:
         return self.now
@@ -84,13 +92,24 @@ class _Selector(selectors.DefaultSelector):
 class _Inline(ThreadPoolExecutor):
     """Does at once what a thread would do."""
 
+    def __init__(self, loop: Virtual) -> None:
+        super().__init__(1)
+        self._loop = loop
+
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
+        self._work(future, partial(fn, *args, **kwargs))
+        return future
+
+    def _work(self, future: Future[Any], work: Callable[[], Any]) -> None:
+        if future.done():  # its caller was cancelled
+            return
         try:
-            future.set_result(fn(*args, **kwargs))
+            future.set_result(work())
+        except Later as later:
+            self._loop.call_later(later.seconds, self._work, future, work)
         except BaseException as error:
             future.set_exception(error)
-        return future
 
 
 _resting = threading.Semaphore(0)
