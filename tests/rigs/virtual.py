@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import selectors
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -41,6 +42,9 @@ class Virtual(asyncio.SelectorEventLoop):
     def rest(self) -> None:
         """Run until nothing can happen now, or until the turns are used up."""
         self.run_forever()
+        ready: deque[asyncio.Handle] = self._ready  # type: ignore[attr-defined]
+        while ready and self.turns_left != 0:  # a timer ran in the last turn: one may be a hair too early
+            self.run_forever()
 
     def until(self, done: Callable[[], bool], seconds: float = 1e6) -> None:
         """Rest, and let time pass, until something holds."""
