@@ -149,6 +149,13 @@ class Found:
 
     async def wait(self, started: Started) -> Exit:
         """See Attempt."""
+        try:
+            await self._until_gone(started)
+        finally:
+            self._close_pidfd()
+        return await _after_the_end(self._files, self._run_id, self._number)
+
+    async def _until_gone(self, started: Started) -> None:
         told: Phase | None = None
         while self._files.held(self._run_id):
             tail = await asyncio.to_thread(self._files.tail, self._run_id)
@@ -162,19 +169,20 @@ class Found:
                 told = phase
                 started(int(start["pid"]), phase)
             await self._pause(until_the_end=told is Phase.RUNNING)
-        if self._pidfd >= 0:
-            os.close(self._pidfd)
-            self._pidfd = -1
-        return await _after_the_end(self._files, self._run_id, self._number)
 
     def _open_pidfd(self) -> None:
         if not hasattr(os, "pidfd_open"):
             return
         with suppress(OSError):
             self._pidfd = os.pidfd_open(self._shim)
-            if not self._files.held(self._run_id):  # the pid may be somebody else's by now
-                os.close(self._pidfd)
-                self._pidfd = -1
+            if self._files.held(self._run_id):
+                return
+        self._close_pidfd()  # the pid may be somebody else's by now
+
+    def _close_pidfd(self) -> None:
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
+            self._pidfd = -1
 
     async def _pause(self, *, until_the_end: bool) -> None:
         if self._pidfd < 0 or not until_the_end:

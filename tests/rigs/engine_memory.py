@@ -39,6 +39,11 @@ class Memory:
         assert not self._handled, f"restarted or deleted for ever: {self._handled}"
         assert not self._supervisor._early, f"cancels that nobody took: {self._supervisor._early}"
 
+    def pidfds(self, opened: Iterable[int]) -> None:
+        """Assert that each open pidfd is one of a live attempt."""
+        strays = set(opened) - {getattr(live.attempt, "_pidfd", -1) for live in self._live.values()}
+        assert not strays, f"pidfds that nobody closes: {strays}"
+
     def _owners(self) -> None:
         assert self._live.keys() == self._owned, f"owners {sorted(self._live)} of {sorted(self._owned)}"
         for run_id, live in self._live.items():

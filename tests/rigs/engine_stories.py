@@ -120,6 +120,12 @@ STORIES: dict[str, list[Step]] = {
         _begin("plain", "plain", "plain"), _others(status=500), _ends(), _others(status=0), _ends(),
         _others(), _ends(),
     ],
+    "receivers hang at the end": [
+        _begin("plain"), _others(status=500), _ends(), _time(20), _time(10), _others(status=0), _time(3),
+    ],
+    "a lock of a run that was found again is not seen": [
+        _begin("plain"), _now("crash"), _UP, _fails("a lock was not seen"), _cancel(),
+    ],
     "reads and writes fail": [
         _begin("plain"), _fails("a read failed"), _LOOK, _fails("a write failed"), _submit("plain"),
         _time(3),

@@ -194,6 +194,7 @@ class World:
         self._loop.set_exception_handler(lambda _, told: self.faults.append(str(told)))
         self._batches.clear()
         self.disk.server_starts()
+        self.shims.server_comes()
         self._alive = True
         self._main = self._loop.create_task(self._serve())
         self._loop.until(lambda: self.up or self._main.done())
@@ -259,7 +260,9 @@ class World:
 
     def check_memory(self, rows: Mapping[str, Row], knows_envs: Iterable[str]) -> None:
         """Compare what the server holds in memory with the rows."""
-        Memory(self.serving, rows, self.disk.clearing).check(knows_envs, self._loop)
+        memory = Memory(self.serving, rows, self.disk.clearing)
+        memory.check(knows_envs, self._loop)
+        memory.pidfds(self.shims.pidfds or ())
 
     def stop(self) -> None:
         """End the server politely."""
