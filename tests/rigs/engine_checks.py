@@ -221,7 +221,9 @@ class Checks:
             return {self._judged(row, attempt, last)}
         if row.boot != f"boot {self.world.boot}" or (last is not None and last.begun_at < self._read):
             return {("failed", "lost")}
-        found: set[tuple[str, str | None]] = {("queued", None), ("failed", "spawn_failed")}
+        found: set[tuple[str, str | None]] = {("queued", None)}
+        if shims or self.world.disk.kept_from_starting:  # a read that failed once is no reason
+            found.add(("failed", "spawn_failed"))
         if row.cancel_requested_at is not None:
             found.add(("cancelled", None))
         if row.env_names != "[]" and self.envs.get(row.id) != self.world.starts:

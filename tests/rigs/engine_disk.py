@@ -28,6 +28,8 @@ FAULTS = (
     "a lock was not seen",
     "scratch was not removed",
 )
+UNSTARTED = ("a journal was not made", "a spec was not made", "a lock was not seen")
+"""Those that may keep an attempt from its start."""
 PATIENCE = 1.7
 """Seconds within which the server has tried again what failed, and done what waited for that."""
 
@@ -44,6 +46,8 @@ class Disk:
         self.clearing: set[str] = set()
         """Runs whose scratch directory is being removed."""
         self.failures = 0
+        self.kept_from_starting = False
+        """Whether a fault may have kept an attempt from its start."""
         self._failed_at = -PATIENCE
 
     def fails(self, fault: str) -> bool:
@@ -52,6 +56,7 @@ class Disk:
             return False
         self.next[fault] -= 1
         self.failures += 1
+        self.kept_from_starting |= fault in UNSTARTED
         self._failed_at = self._seconds()
         fired(fault)
         return True

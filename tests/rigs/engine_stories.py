@@ -131,8 +131,11 @@ STORIES: dict[str, list[Step]] = {
         _time(3),
     ],
     "versions are not read": [
-        _begin(*["plain"] * 5), _now("stop"), _fails("a version was not read", 2), _UP, _ends(), _ends(),
+        _begin(*["plain"] * 5), _now("stop"), _fails("a version was not read", 5), _UP, _ends(), _ends(),
         _time(3),
+    ],
+    "whether it is installed is not read": [
+        _begin(), _fails("a version was not read"), _submit("made"), _time(3),
     ],
     "files fail": [
         _begin(), _fails("a journal was not made"), _submit("plain"), _fails("a spec was not made"),
