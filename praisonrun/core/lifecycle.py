@@ -37,7 +37,8 @@ def claim(run: Run, at: int, boot: str) -> Run:
 def unclaim(run: Run, at: int) -> Run:
     """Take back a claim whose process never started."""
     started = run.started_at if run.attempt > 1 else None
-    return _move(run, Status.QUEUED, at, attempt=run.attempt - 1, started_at=started)
+    end = run.journal_end if run.attempt > 1 else None  # of a service that was cancelled before it ever ran
+    return _move(run, Status.QUEUED, at, attempt=run.attempt - 1, started_at=started, journal_end=end)
 
 
 def release(run: Run, at: int) -> Run:
