@@ -39,9 +39,12 @@ class Installs:
             return False
         return True
 
-    def found(self, run: Run, agent: Agent) -> None:
-        """Take note of an attempt of an earlier server, which may be at its install command."""
-        if agent.install and run.version not in self._done:
+    def found(self, run: Run, agent: Agent | None) -> None:
+        """Take note of an attempt of an earlier server, which may be at its install command.
+
+        `agent` is None if its version could not be read: then it may be, too.
+        """
+        if (agent is None or agent.install) and run.version not in self._done:
             self._busy.setdefault(run.version, set()).add(run.id)
 
     def over(self, run: Run, *, well: bool) -> None:

@@ -94,7 +94,7 @@ class Supervisor:
             await self._learn(live)
         except PraisonrunError as unreadable:  # costs this run, not the server's start
             log.warning("run %s: %s", run.id, unreadable)
-        self._installs.found(run, live.agent)
+        self._installs.found(run, live.agent if live.progress else None)
         same_boot = run.boot == self._context.boot
         self._see_through(live, self._attempts.find if same_boot else self._attempts.after_reboot)
 
