@@ -226,7 +226,7 @@ class Checks:
             found.add(("failed", "spawn_failed"))
         if row.cancel_requested_at is not None:
             found.add(("cancelled", None))
-        if row.env_names != "[]" and self.envs.get(row.id) != self.world.starts:
+        if row.env_names != "[]" and self.envs.get(row.id, self.world.starts) != self.world.starts:
             found = found - {("failed", "spawn_failed")} | {("failed", "env_lost")}
         return found
 

@@ -84,6 +84,11 @@ STORIES: dict[str, list[Step]] = {
         _begin("plain", "plain", "plain"), _others(slow="spec"), _serve("web"), _now("crash"),
         _others(doomed=1), _time(1), _UP, _now("crash"), _UP, _cancel(which=3),
     ],
+    "it is restarted, and its shim dies again": [
+        _begin("plain", "plain", "plain"), _others(slow="spec"), _serve("web"), _now("crash"),
+        _others(doomed=1), _time(1), _UP, _cancel(which=3), _others(slow="spec"), _restart(), _now("crash"),
+        _others(doomed=1), _time(1), _UP,
+    ],
     "slow shims": [_begin(), _others(slow="spec"), _submit("plain"), _others(slow="agent"), _time(1)],
     "a shim is deaf": [_begin("plain"), _others(deaf=True), _cancel(), _CHILD, _time(1), _others()],
     "found again": [_begin("plain", "plain"), _now("crash"), _UP, _cancel(), _cancel()],
@@ -136,6 +141,9 @@ STORIES: dict[str, list[Step]] = {
     ],
     "whether it is installed is not read": [
         _begin(), _fails("a version was not read"), _submit("made"), _time(3),
+    ],
+    "an install goes on whose version is not read": [
+        _begin("site"), _now("crash"), _fails("a version was not read"), _UP, _serve("site"), _time(3),
     ],
     "files fail": [
         _begin(), _fails("a journal was not made"), _submit("plain"), _fails("a spec was not made"),
