@@ -78,15 +78,16 @@ class Spawned:
     @classmethod
     def start(cls, files: RunFiles, run_id: str, number: int, journal: int, by: Spawner) -> Spawned:
         """Hand the journal (whose descriptor is closed here) and a lifeline to a shim."""
-        ours, theirs = socket.socketpair()
         try:
-            by.request(journal, theirs.fileno())
-        except BaseException:
-            ours.close()
-            raise
+            ours, theirs = socket.socketpair()
+            with theirs:
+                try:
+                    by.request(journal, theirs.fileno())
+                except BaseException:
+                    ours.close()
+                    raise
         finally:
             os.close(journal)
-            theirs.close()
         ours.setblocking(False)
         return cls(files, run_id, number, ours)
 

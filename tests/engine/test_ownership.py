@@ -275,6 +275,18 @@ async def test_a_spec_that_cannot_be_written_leaves_no_shim_behind(
         await asyncio.to_thread(fcntl.flock, journal, fcntl.LOCK_SH)
 
 
+async def test_a_lifeline_that_cannot_be_made_lets_the_journal_go(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_more(*_: object) -> object:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr("praisonrun.process.attempt.socket.socketpair", no_more)
+    shown = await ran(engine, "says")
+    assert (shown.run.failure, held(engine)) == (Failure.SPAWN_FAILED, (0, 0, 0))
+    assert engine.files.held(shown.run.id) is False
+
+
 async def test_an_install_that_cannot_be_noted_takes_nothing_down(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
