@@ -219,7 +219,8 @@ async def test_concurrency_counts_for_agents_of_other_files(
             await engine.cancel(ids.pop(0))
             await until(engine, ids[0], lambda shown: shown.run.status is Status.RUNNING)
             assert (await engine.get(ids[1])).run.status is Status.QUEUED
-            await engine.cancel_live()
+            for run_id in reversed(ids):  # the queued one first: else it takes the other's place and lives on
+                await engine.cancel(run_id)
     if restarted:
         async with engines(agent_root=[tmp_path]) as engine:
             await engine.cancel(ids.pop(0))
