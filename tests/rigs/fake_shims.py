@@ -103,12 +103,12 @@ class Shim:
                 fired("a shim lost its server before its spec")
                 self.die()
             return self._deaf
+        cancelled = self._asked and (self.running or bool(self.spec["install"]))
+        if cancelled and deaf:
+            fired("a shim did not hear a cancel")
         if not self.begun:
             self._begin()
-        elif self._asked and deaf:
-            fired("a shim did not hear a cancel")
-            return False
-        elif self._asked and (self.running or self.spec["install"]):
+        elif cancelled and not deaf:
             fired("a shim ended a cancelled agent" if self.running else "a shim ended a cancelled install")
             self.end("cancelled", signal=15)
         elif not self.running and (self.installed or not self.spec["install"]):
