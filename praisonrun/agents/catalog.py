@@ -9,8 +9,8 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ..core.agent import Agent
 from ..core.errors import ConfigError, Invalid, PraisonrunError, reason
-from ..core.model import Agent
 from ..core.once_per_tick import OncePerTick
 from . import crew, document, files, frameworks, reading
 from .crew import CrewTexts, remember

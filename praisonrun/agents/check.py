@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..core.agent import Agent
 from ..core.errors import Invalid
-from ..core.model import Agent, Mode
+from ..core.model import Mode
 from . import environment, launch
 from .catalog import Catalog
 

@@ -14,8 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from ..core.agent import Agent, Crew
 from ..core.errors import ConfigError
-from ..core.model import Agent, Crew
 from . import files, reading
 from .entry import Shared
 from .nodes import Node

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..core.agent import Agent
 from ..core.errors import ConfigError, Invalid
-from ..core.model import Agent
 from . import crew, entry, files, reading
 from .nodes import Node
 from .yamltext import parse

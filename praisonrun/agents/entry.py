@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..core.model import Agent, Mode, Readiness, Retain
+from ..core.agent import Agent, Readiness, Retain
+from ..core.model import Mode
 from ..journal.formats import FORMATS
 from . import arguments, environment, reading
 from .nodes import Node

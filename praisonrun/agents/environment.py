@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from fnmatch import translate
 from functools import lru_cache
 
+from ..core.agent import Agent
 from ..core.errors import Invalid
-from ..core.model import Agent
 from .nodes import Node
 from .reading import mapping, text, texts
 

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from ..core.agent import Agent
 from ..core.errors import Invalid
-from ..core.model import Agent
 from . import arguments, crew, environment, frameworks
 from .environment import STRING_LIMIT
 

@@ -8,6 +8,9 @@ class PraisonrunError(Exception):
 
     code = "internal_error"
 
+    def __init_subclass__(cls, *, code: str | None = None) -> None:
+        cls.code = code or cls.code
+
     def __init__(self, message: str, *, field: str | None = None, retry_after: int | None = None) -> None:
         super().__init__(message)
         self.message = message
@@ -17,28 +20,20 @@ class PraisonrunError(Exception):
         """Seconds after which the same request may succeed."""
 
 
-class BadRequest(PraisonrunError):
+class BadRequest(PraisonrunError, code="bad_request"):
     """A request whose form is wrong."""
 
-    code = "bad_request"
 
-
-class Invalid(PraisonrunError):
+class Invalid(PraisonrunError, code="invalid"):
     """A well-formed request with a value that cannot be served."""
 
-    code = "invalid"
 
-
-class Forbidden(PraisonrunError):
+class Forbidden(PraisonrunError, code="forbidden"):
     """A request that the configuration does not allow."""
 
-    code = "forbidden"
 
-
-class NotFound(PraisonrunError):
+class NotFound(PraisonrunError, code="not_found"):
     """A name that means nothing here."""
-
-    code = "not_found"
 
 
 class RunNotFound(NotFound):
@@ -49,10 +44,8 @@ class RunNotFound(NotFound):
         self.run_id = run_id
 
 
-class WrongState(PraisonrunError):
+class WrongState(PraisonrunError, code="wrong_state"):
     """A request that the run's present status does not allow."""
-
-    code = "wrong_state"
 
 
 class WrongMode(Invalid):
@@ -63,45 +56,39 @@ class PortTaken(WrongState):
     """A service's port that somebody else has."""
 
 
-class KeyReused(PraisonrunError):
+class KeyReused(PraisonrunError, code="key_reused"):
     """An idempotency key that belongs to another payload."""
 
-    code = "key_reused"
 
-
-class QueueFull(PraisonrunError):
+class QueueFull(PraisonrunError, code="queue_full"):
     """More queued runs than `--queue-limit`. Raised before any row exists."""
 
-    code = "queue_full"
 
-
-class DiskFull(PraisonrunError):
+class DiskFull(PraisonrunError, code="disk_full"):
     """Less free space than `--min-free`. Raised before any row exists."""
 
-    code = "disk_full"
 
-
-class Unavailable(PraisonrunError):
+class Unavailable(PraisonrunError, code="unavailable"):
     """The server cannot do this now: it is stopping, or its store failed."""
-
-    code = "unavailable"
 
 
 class Unreadable(Unavailable):
     """A stored version of an agent is damaged, or another praisonrun wrote it: waiting does not help."""
 
+    def __init__(self, digest: str, agent: object, error: Exception) -> None:
+        super().__init__(
+            f"version {digest[:12]} of agent {agent!r} cannot be read: it is damaged, or was stored by "
+            f"another version of praisonrun ({type(error).__name__}: {error})"
+        )
 
-class ConfigError(PraisonrunError):
-    """A file, flag or directory that the server cannot work with.
 
-    `place` is `file:line:column` where the fault has one.
-    """
-
-    code = "config"
+class ConfigError(PraisonrunError, code="config"):
+    """A file, flag or directory that the server cannot work with."""
 
     def __init__(self, message: str, *, place: str | None = None) -> None:
         super().__init__(f"{place}: {message}" if place else message)
         self.place = place
+        """`file:line:column`, where the fault has one."""
 
 
 def reason(error: OSError) -> str:

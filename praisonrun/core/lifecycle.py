@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from .agent import Agent
 from .errors import WrongState
-from .model import Agent, Exit, Failure, Json, Mode, Outcome, Run, Status
+from .model import Exit, Failure, Json, Mode, Outcome, Run, Status
 
 TRANSITIONS: dict[Status, frozenset[Status]] = {
     Status.QUEUED: frozenset({Status.RUNNING, Status.CANCELLED, Status.FAILED}),
@@ -18,20 +19,23 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
     Status.CANCELLED: frozenset(),
 }
 FINAL = frozenset(status for status, onward in TRANSITIONS.items() if not onward)
-RESTARTS = {status: frozenset({Status.QUEUED}) for status in (Status.FAILED, Status.CANCELLED)}
-"""The further moves of a service, which only `restart` makes."""
 EMPTY_JOURNAL = 64
 """The `journal_end` of a run that ends without a journal: the offset of a first frame."""
 _FRESH: dict[str, Json] = {"exit_code": None, "signal": None, "pid": None, "error": None}
 """What a run that is not finished does not have: it is about an attempt that is over."""
 MAX_BACKOFF = 300.0
 """Seconds: the longest pause between two attempts."""
+_OURS = frozenset({
+    Failure.TIMED_OUT, Failure.IDLE_TIMED_OUT, Failure.SPAWN_FAILED, Failure.INSTALL_FAILED,
+    Failure.LOST, Failure.ENV_LOST,
+})  # fmt: skip
+"""What praisonrun did to an attempt; as the reason of its end, each has the same name."""
 
 
 def claim(run: Run, at: int, boot: str) -> Run:
     """Give a queued run to the scheduler, which will start its next attempt."""
     number, started = run.attempt + 1, run.started_at or at
-    return _move(run._replace(**_FRESH), Status.RUNNING, at, attempt=number, boot=boot, started_at=started)
+    return _move(run, Status.RUNNING, at, **_FRESH, attempt=number, boot=boot, started_at=started)
 
 
 def unclaim(run: Run, at: int) -> Run:
@@ -76,8 +80,8 @@ def restart(run: Run, at: int, env_names: tuple[str, ...] = ()) -> Run:
         raise WrongState(f"run {run.id} is no service; retry it as a new run")
     if run.status not in FINAL:
         raise WrongState(f"service {run.id} is {run.status}; it must end before it is started again")
-    return _move(
-        run._replace(**_FRESH), Status.QUEUED, at, due_at=at, env_names=env_names, started_at=None,
+    return run._replace(  # not by `_move`: the only way out of a final state
+        **_FRESH, status=Status.QUEUED, updated_at=at, due_at=at, env_names=env_names, started_at=None,
         finished_at=None, ready_at=None, cancel_requested_at=None, cancel_reason=None, failure=None,
         scratch_until=None, summary=None, metrics=None,
     )  # fmt: skip
@@ -115,11 +119,12 @@ def judge(run: Run, ended: Exit, result: Outcome | None, needs_result: bool) -> 
     In this order: what praisonrun did to it; the agent's own result event (`result`); a structured
     agent (`needs_result`) that ended without one; the exit code.
     """
-    told = _told(run, ended)
-    if told is not None:
-        return told
+    if ended.reason in _OURS:
+        return Outcome(Status.FAILED, Failure(ended.reason), ended.error)
     if run.mode is Mode.SERVICE:
         return _judge_service(run, ended)
+    if ended.reason == "cancelled":
+        return Outcome(Status.CANCELLED, None, _cancelled(run))
     if result is not None:
         return result
     if ended.signal is not None or ended.code:
@@ -133,39 +138,17 @@ def _judge_service(run: Run, ended: Exit) -> Outcome:
     """A service never succeeds: it was stopped, it was never ready, or it ended unasked."""
     if run.cancel_requested_at is not None:
         return Outcome(Status.CANCELLED, None, _cancelled(run))
-    if run.ready_at is None:
-        return Outcome(Status.FAILED, Failure.READINESS_FAILED, f"{_ended(ended)} before it was ready")
-    return Outcome(Status.FAILED, Failure.EXITED, _ended(ended))
+    if run.ready_at is not None:
+        return Outcome(Status.FAILED, Failure.EXITED, _ended(ended))
+    late = ended.reason == "cancelled"  # by its own readiness deadline; see `services`
+    error = "readiness probe timed out" if late else f"{_ended(ended)} before it was ready"
+    return Outcome(Status.FAILED, Failure.READINESS_FAILED, error)
 
 
 def _ended(ended: Exit) -> str:
     if ended.signal is not None:
         return f"killed by signal {ended.signal}"
     return f"exited with code {ended.code}"
-
-
-def _told(run: Run, ended: Exit) -> Outcome | None:
-    match ended.reason:
-        case "cancelled" if run.mode is Mode.SERVICE and run.cancel_requested_at is None:
-            # The service was ended by its own readiness deadline; see `services`.
-            if run.ready_at is None:
-                return Outcome(Status.FAILED, Failure.READINESS_FAILED, "readiness probe timed out")
-            return None
-        case "cancelled":
-            return Outcome(Status.CANCELLED, None, _cancelled(run))
-        case "timed_out":
-            return Outcome(Status.FAILED, Failure.TIMED_OUT, ended.error)
-        case "idle_timed_out":
-            return Outcome(Status.FAILED, Failure.IDLE_TIMED_OUT, ended.error)
-        case "spawn_failed":
-            return Outcome(Status.FAILED, Failure.SPAWN_FAILED, ended.error)
-        case "install_failed":
-            return Outcome(Status.FAILED, Failure.INSTALL_FAILED, ended.error)
-        case "lost":
-            return Outcome(Status.FAILED, Failure.LOST, ended.error)
-        case "env_lost":
-            return Outcome(Status.FAILED, Failure.ENV_LOST, ended.error)
-    return None
 
 
 def finish(
@@ -180,26 +163,17 @@ def finish(
 ) -> Run:
     """Settle an attempt: a final status, or back to the queue when a retry is left.
 
-    Lost runs, runs that could not be spawned, cancelled runs and services are never tried again. `keep` is
-    for how many seconds the scratch directory stays.
+    `keep` is for how many seconds the scratch directory stays.
     """
     settled = run._replace(metrics=_metrics(ended), journal_end=journal_end)
     if retriable(run, outcome):
-        waiting = settled._replace(**_FRESH | {"error": outcome.error})
-        return _move(waiting, Status.QUEUED, at, due_at=at + round(pause(run) * 1e6))
+        due = at + round(pause(run) * 1e6)
+        return _move(settled, Status.QUEUED, at, **_FRESH | {"error": outcome.error, "due_at": due})
     return _move(
-        settled,
-        outcome.status,
-        at,
-        exit_code=ended.code,
-        signal=ended.signal,
-        pid=ended.pid,
-        failure=outcome.failure,
-        error=outcome.error,
-        finished_at=at,
-        summary=summary,
+        settled, outcome.status, at, finished_at=at, failure=outcome.failure, error=outcome.error,
+        exit_code=ended.code, signal=ended.signal, pid=ended.pid, summary=summary,
         scratch_until=None if keep is None else at + keep * 1_000_000,
-    )
+    )  # fmt: skip
 
 
 def pause(run: Run) -> float:
@@ -235,7 +209,6 @@ def _metrics(ended: Exit) -> dict[str, Json]:
 
 
 def _move(run: Run, to: Status, at: int, **changes: Json) -> Run:
-    restarts = RESTARTS.get(run.status, frozenset()) if run.mode is Mode.SERVICE else frozenset()
-    if to not in TRANSITIONS[run.status] | restarts:
+    if to not in TRANSITIONS[run.status]:
         raise WrongState(f"run {run.id} is {run.status}; it cannot become {to}")
     return run._replace(status=to, updated_at=at, **changes)

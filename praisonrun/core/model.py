@@ -1,27 +1,20 @@
-"""The frozen nouns: Run, Agent, Exit, Outcome, Delivery. Data only; decisions are in `lifecycle`, and
-those about deliveries in `webhooks.schedule`.
+"""A run, how its attempts ended, and how it is now. Data only; decisions are in `lifecycle`.
 
 Times are integers, microseconds since the epoch (UTC); durations are seconds.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cached_property
 from typing import NamedTuple
 
-from .errors import Unreadable
+from .delivery import Reach
 from .json import Json as Json
-from .json import canonical_json
 
 
 class Status(StrEnum):
-    """Where a run stands."""
-
     QUEUED = "queued"
     RUNNING = "running"
     SUCCEEDED = "succeeded"
@@ -59,135 +52,11 @@ class Phase(StrEnum):
     RUNNING = "running"
 
 
-class Reach(StrEnum):
-    """How far away a caller or a receiver is, the nearest first; see `webhooks.policy`."""
-
-    LOOPBACK = "loopback"
-    """On this machine."""
-    PRIVATE = "private"
-    """On a network of its own: a home, an office, a VPN."""
-    PUBLIC = "public"
-
-
-class DeliveryState(StrEnum):
-    """How a webhook owed stands."""
-
-    PENDING = "pending"
-    DELIVERED = "delivered"
-    DEAD = "dead"
-    """Given up; it can be replayed."""
-
-
 class Mode(StrEnum):
     """Whether an agent is expected to end."""
 
     RUN = "run"
     SERVICE = "service"
-
-
-@dataclass(frozen=True, slots=True)
-class Retain:
-    """Whether, and for how many seconds, a failed run's scratch directory is kept."""
-
-    on_failure: bool = False
-    seconds: int = 3600
-
-
-@dataclass(frozen=True, slots=True)
-class Readiness:
-    """How to see that a service is ready: `http`, `tcp` or `timeout`."""
-
-    type: str = "tcp"
-    path: str = "/"
-    timeout_seconds: float = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Crew:
-    """A file that a framework executes as a whole."""
-
-    framework: str
-    source_sha256: str
-    topic: str | None = None
-    python: str | None = None
-    """An interpreter that has the framework, when the file names one."""
-
-
-@dataclass(frozen=True)
-class Agent:
-    """What can be run: one entry of an agents.yaml."""
-
-    name: str
-    file: str
-    """Absolute path of the file that holds the entry; empty for the built-in."""
-    command: tuple[str, ...] = ()
-    crew: Crew | None = None
-    mode: Mode = Mode.RUN
-    prompt: str = "stdin"
-    cwd: str = ""
-    env: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Literal values. They are taken from the current file at spawn, never stored or hashed."""
-    env_pass: tuple[str, ...] = ()
-    env_required: tuple[str, ...] = ()
-    timeout: float | None = 3600.0
-    idle_timeout: float | None = None
-    grace: float = 5.0
-    retries: int = 0
-    backoff: float = 1.0
-    concurrency: int | None = None
-    priority: int = 0
-    format: str = "text"
-    files: bool = True
-    """Whether a run has the events FIFO, input and result files, artifacts/ and scratch/."""
-    install: tuple[str, ...] = ()
-    outputs: tuple[str, ...] = ()
-    description: str = ""
-    metadata: Mapping[str, Json] = field(default_factory=dict)
-    port: int | None = None
-    """A service's port; 0 asks for a free one."""
-    readiness: Readiness = Readiness()
-    public_url: bool = True
-    retain: Retain = Retain()
-
-    def definition(self) -> dict[str, Json]:
-        """Return the entry as JSON, with env names in place of env values."""
-        return {**asdict(self), "env": sorted(self.env)}
-
-    @cached_property
-    def version(self) -> str:
-        """The digest of the entry as it stands: 64 hex digits."""
-        return hashlib.sha256(canonical_json(self.definition()).encode()).hexdigest()
-
-    @classmethod
-    def from_definition(cls, stored: Mapping[str, Json], env: Mapping[str, str]) -> Agent:
-        """Return the agent that `definition` gave, with `env` as its literal values.
-
-        Raises Unreadable for a definition that this version of praisonrun does not understand.
-        """
-        try:
-            return cls._of_values(dict(stored), env)
-        except (TypeError, KeyError, ValueError, AttributeError) as error:
-            digest = hashlib.sha256(canonical_json(dict(stored)).encode()).hexdigest()
-            raise unreadable(digest, stored.get("name"), error) from None
-
-    @classmethod
-    def _of_values(cls, values: dict[str, Json], env: Mapping[str, str]) -> Agent:
-        for key in ("command", "env_pass", "env_required", "install", "outputs"):
-            values[key] = tuple(values[key])
-        values["crew"] = Crew(**values["crew"]) if values["crew"] else None
-        values["mode"] = Mode(values["mode"])
-        values["readiness"] = Readiness(**values["readiness"])
-        values["retain"] = Retain(**values["retain"])
-        values["env"] = {name: env[name] for name in values["env"] if name in env}
-        return cls(**values)
-
-
-def unreadable(digest: str, agent: Json, error: Exception) -> Unreadable:
-    """Return the error for a stored version of an agent that cannot be read."""
-    return Unreadable(
-        f"version {digest[:12]} of agent {agent!r} cannot be read: it is damaged, or was stored by another "
-        f"version of praisonrun ({type(error).__name__}: {error})"
-    )
 
 
 class Run(NamedTuple):
@@ -363,48 +232,3 @@ class Outcome:
     status: Status
     failure: Failure | None = None
     error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One webhook owed."""
-
-    id: str
-    """The `webhook-id`: the same on every attempt."""
-    run_id: str
-    url: str
-    type: str
-    """run.succeeded, run.failed or run.cancelled."""
-    created_at: int
-    due_at: int
-    """Not attempted before this time."""
-    reach: Reach = Reach.PUBLIC
-    """How far away the caller was who named the url."""
-    state: DeliveryState = DeliveryState.PENDING
-    attempts: int = 0
-    """Attempts since it was owed, or last replayed."""
-    delivered_at: int | None = None
-
-    @property
-    def receiver(self) -> str:
-        """Return what shares the slots of one receiver: `host:port` as the url has it, in lower case."""
-        return _AUTHORITY.sub(r"\1", self.url).lower()
-
-
-_AUTHORITY = re.compile(r"^(?:[^:/?#]*://)?([^/?#]*).*$", re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What one attempt at a delivery came to."""
-
-    at: int
-    duration: float
-    status: int | None = None
-    """The receiver's HTTP status; None when there was none."""
-    error: str | None = None
-    """Why it failed, in words; None for a success."""
-    text: str | None = None
-    """How the answer's body begins, for callers of this machine only."""
-    retry_after: float | None = None
-    """Seconds that the receiver wants to be left alone."""

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ..agents import Catalog, preflight, program
+from ..core.agent import Agent
 from ..core.errors import DiskFull, WrongMode
-from ..core.model import Agent, Mode
+from ..core.model import Mode
 from ..core.once_per_tick import OncePerTick
 from ..files.run_files import RunFiles
 from ..process.spec import crew_files

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import anyio
 
 from ..core import lifecycle
+from ..core.agent import Agent
 from ..core.errors import NotFound, Unavailable, WrongState, reason
-from ..core.model import Agent, Phase, Run, Snapshot, Status
+from ..core.model import Phase, Run, Snapshot, Status
 from ..core.notifier import DELIVERIES, run_topic
 from ..files import artifacts
 from ..files.artifacts import Artifact

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from ..core.agent import Agent
 from ..core.errors import PraisonrunError
-from ..core.model import Agent, Run
+from ..core.model import Run
 from ..core.notifier import Notifier
 from ..store import Store
 

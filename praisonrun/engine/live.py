@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ..core.model import Agent, Condition, Mode, Phase, Run, ServiceHealth, Snapshot
+from ..core.agent import Agent
+from ..core.model import Condition, Mode, Phase, Run, ServiceHealth, Snapshot
 from ..journal.formats import Summary
 from ..journal.progress import Progress
 from ..process.attempt import Attempt

@@ -8,9 +8,11 @@ from typing import Any
 
 import uuid_utils
 
+from ..core.agent import Agent
+from ..core.delivery import Reach
 from ..core.errors import Invalid
 from ..core.json import Json, canonical_json
-from ..core.model import Agent, Mode, Reach, Run
+from ..core.model import Mode, Run
 
 METADATA_LIMIT = 64 * 1024
 """Bytes of JSON that a submit's metadata may have: every list repeats it."""

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from ..core.agent import Agent
 from ..core.errors import Unavailable
-from ..core.model import Agent, Mode, Run
+from ..core.model import Mode, Run
 from ..services.ports import Ports
 from .slots import RunSlots
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import anyio
 
 from ..core import lifecycle
+from ..core.agent import Agent
 from ..core.errors import DiskFull, NotFound, Unavailable
-from ..core.model import Agent, Exit, Json, Mode, Run
+from ..core.model import Exit, Json, Mode, Run
 from ..files import manifest
 from ..files.run_files import RunFiles
 from ..journal.formats import FORMATS, Summary

@@ -8,8 +8,10 @@ from contextlib import ExitStack
 import anyio
 
 from ..core import lifecycle
+from ..core.agent import Agent
+from ..core.delivery import Reach
 from ..core.errors import Forbidden, Invalid, KeyReused, PraisonrunError, WrongState
-from ..core.model import Agent, Mode, Reach, Run
+from ..core.model import Mode, Run
 from ..store import Added, Key
 from . import request
 from .admission import Admission

@@ -15,8 +15,9 @@ import anyio
 from anyio.abc import TaskGroup
 
 from ..core import lifecycle
+from ..core.agent import Agent
 from ..core.errors import PraisonrunError, Unavailable, Unreadable
-from ..core.model import Agent, Exit, Mode, Phase, Run, Status
+from ..core.model import Exit, Mode, Phase, Run, Status
 from ..core.notifier import DELIVERIES, run_topic
 from ..journal.progress import Progress
 from ..process.attempt import Spawner

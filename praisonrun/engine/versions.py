@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..core.model import Agent, Run
+from ..core.agent import Agent
+from ..core.model import Run
 from ..store import Store
 
 KNOWN = 1000

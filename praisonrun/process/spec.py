@@ -8,8 +8,9 @@ from pathlib import Path
 
 from ..agents import argv, child_env, install_argv
 from ..agents.environment import STRING_LIMIT
+from ..core.agent import Agent
 from ..core.lifecycle import may_keep_scratch
-from ..core.model import Agent, Json, Run
+from ..core.model import Json, Run
 from ..files.run_files import RunFiles
 from ..journal.format import START
 from ..journal.formats import FORMATS

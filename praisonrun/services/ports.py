@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from ..core.agent import Agent
 from ..core.errors import PortTaken, QueueFull
-from ..core.model import Agent, Mode, Status
+from ..core.model import Mode, Status
 from ..store import Find, Store
 from .probes import free_port, in_use
 

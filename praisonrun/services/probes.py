@@ -9,7 +9,7 @@ import socket
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from ..core.model import Readiness
+from ..core.agent import Readiness
 
 HOST = "127.0.0.1"
 LONGEST = 2.0

@@ -20,8 +20,9 @@ import anyio
 from anyio.abc import TaskGroup
 
 from ..core import lifecycle
+from ..core.agent import Agent, Readiness
 from ..core.errors import PraisonrunError
-from ..core.model import Agent, Condition, Exit, Failure, Outcome, Readiness, Run, ServiceHealth
+from ..core.model import Condition, Exit, Failure, Outcome, Run, ServiceHealth
 from ..core.notifier import Notifier, run_topic
 from ..files.run_files import RunFiles
 from ..store import Store

@@ -12,7 +12,8 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-from ..core.model import Agent, Status
+from ..core.agent import Agent
+from ..core.model import Status
 from . import deliveries, migrations, pruning, reads, writes
 from . import versions as entries
 from .connection import Connection

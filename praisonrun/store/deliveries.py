@@ -12,8 +12,9 @@ from typing import Any
 
 from uuid_utils import uuid7
 
+from ..core.delivery import Delivery, DeliveryState, Reach, Reply
 from ..core.errors import NotFound
-from ..core.model import Delivery, DeliveryState, Reach, Reply, Run
+from ..core.model import Run
 from .types import DeliveryLog
 
 _COLUMNS = (

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from ..core.model import Failure, Json, Mode, Reach, Run, Status
+from ..core.delivery import Reach
+from ..core.model import Failure, Json, Mode, Run, Status
 
 log = logging.getLogger("praisonrun")
 ALL = Run._fields

@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from ..core.model import Delivery, Failure, Json, Mode, Reply, Run, Status
+from ..core.delivery import Delivery, Reply
+from ..core.model import Failure, Json, Mode, Run, Status
 
 Free: TypeAlias = Callable[[str, int, int | None], bool]
 """Says whether an agent may have one more run live: its name, how many of its runs are claimed beside, and

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from ..core.errors import NotFound, Unavailable
-from ..core.model import Agent, unreadable
+from ..core.agent import Agent
+from ..core.errors import NotFound, Unavailable, Unreadable
 from .rows import dump
 from .types import StoredVersion
 
@@ -75,5 +75,5 @@ def _of(row: Sequence[Any]) -> StoredVersion:
     try:
         definition = json.loads(row[3])
     except (ValueError, RecursionError) as error:
-        raise unreadable(row[0], row[1], error) from None
+        raise Unreadable(row[0], row[1], error) from None
     return StoredVersion(row[0], row[1], row[2], definition, row[4], row[5])

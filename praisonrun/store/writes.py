@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ..core import lifecycle
+from ..core.delivery import Delivery
 from ..core.errors import KeyReused, QueueFull, WrongState
-from ..core.model import Delivery, Run, Status
+from ..core.model import Run, Status
 from . import deliveries as outbox
 from . import reads, rows, versions
 from .rows import ALL, COLUMNS, FULL, run_of

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 from starlette.requests import Request
 
-from ..core.model import Reach
+from ..core.delivery import Reach
 from ..webhooks import reach_of
 
 FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via"})

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ..core.model import Delivery
+from ..core.delivery import Delivery
 
 TOTAL = 8
 """Attempts in flight."""

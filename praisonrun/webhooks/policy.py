@@ -16,8 +16,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
+from ..core.delivery import Reach
 from ..core.errors import Invalid
-from ..core.model import Reach
 
 Address: TypeAlias = IPv4Address | IPv6Address
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-from ..core.model import Delivery, DeliveryState, Reply
+from ..core.delivery import Delivery, DeliveryState, Reply
 
 SCHEDULE: tuple[float, ...] = (5, 30, 120, 600, 1800, 7200, 21600, 86400)
 """Seconds between a failed attempt and the next one. After the last pause there is one more attempt."""

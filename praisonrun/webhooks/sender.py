@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from .. import __version__
-from ..core.model import Delivery, Reach, Reply
+from ..core.delivery import Delivery, Reach, Reply
 from ..core.text import escaped
 from . import policy, schedule
 from .policy import Address, Own, Target

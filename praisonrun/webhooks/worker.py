@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 import anyio
 from anyio.abc import TaskGroup
 
+from ..core.delivery import Delivery, DeliveryState, Reach, Reply
 from ..core.errors import NotFound, PraisonrunError
-from ..core.model import Delivery, DeliveryState, Reach, Reply
 from ..core.notifier import DELIVERIES, Notifier
 from ..store import DeliveryLog, Outbox
 from . import policy, schedule

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from praisonrun.agents import document
+from praisonrun.core.agent import Agent, Readiness, Retain
 from praisonrun.core.errors import ConfigError
-from praisonrun.core.model import Agent, Mode, Readiness, Retain
+from praisonrun.core.model import Mode
 
 from ..rigs.places import ROOT
 

@@ -14,8 +14,8 @@ from praisonrun.agents import Catalog, argv, child_env, install_argv, missing_en
 from praisonrun.agents.check import check
 from praisonrun.agents.environment import ENVS_LIMIT, STRING_LIMIT
 from praisonrun.agents.frameworks import resolve
+from praisonrun.core.agent import Agent, Crew
 from praisonrun.core.errors import ConfigError, Invalid
-from praisonrun.core.model import Agent, Crew
 
 
 def script(path: Path, text: str = "#!/bin/sh\n") -> Path:

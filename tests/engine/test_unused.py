@@ -9,7 +9,8 @@ from typing import NamedTuple
 import pytest
 
 from praisonrun.core import clock
-from praisonrun.core.model import Agent, Crew, Run
+from praisonrun.core.agent import Agent, Crew
+from praisonrun.core.model import Run
 from praisonrun.engine import unused
 from praisonrun.engine.unused import Unused
 from praisonrun.store import Store

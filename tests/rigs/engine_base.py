@@ -11,8 +11,8 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
+from praisonrun.core.delivery import Reach
 from praisonrun.core.errors import PraisonrunError, Unavailable
-from praisonrun.core.model import Reach
 from praisonrun.engine.engine import Choice, Submit
 from praisonrun.engine.follow import SharedRendering
 from praisonrun.journal.format import START, Kind

@@ -25,8 +25,8 @@ from unittest.mock import patch
 from praisonrun import store
 from praisonrun.app import engine_of
 from praisonrun.config.settings import Settings
+from praisonrun.core.delivery import Delivery, Reply
 from praisonrun.core.errors import Unavailable
-from praisonrun.core.model import Delivery, Reply
 from praisonrun.engine.engine import Engine
 from praisonrun.files.run_files import RunFiles
 from praisonrun.services.probes import Probe

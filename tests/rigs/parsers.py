@@ -25,9 +25,10 @@ from starlette.responses import Response
 
 from praisonrun.agents import document
 from praisonrun.agents.yamltext import parse as parse_yaml
+from praisonrun.core.delivery import Reach
 from praisonrun.core.errors import BadRequest, ConfigError, Invalid, PraisonrunError
 from praisonrun.core.json import dumps
-from praisonrun.core.model import Mode, Reach, Run, Snapshot, Status
+from praisonrun.core.model import Mode, Run, Snapshot, Status
 from praisonrun.dialects.jobs import models as jobs_models
 from praisonrun.dialects.nullspace import forms as deployments_forms
 from praisonrun.dialects.nullspace import ids as deployment_ids

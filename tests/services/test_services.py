@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from praisonrun.core import lifecycle
+from praisonrun.core.agent import Readiness
 from praisonrun.core.errors import NotFound, PortTaken, QueueFull, WrongMode, WrongState
 from praisonrun.core.model import (
     Condition,
@@ -24,7 +25,6 @@ from praisonrun.core.model import (
     Failure,
     Mode,
     Outcome,
-    Readiness,
     Run,
     ServiceHealth,
     Snapshot,

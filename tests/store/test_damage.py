@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from praisonrun.core import lifecycle
+from praisonrun.core.agent import Agent
 from praisonrun.core.errors import Unavailable
-from praisonrun.core.model import Agent, Run, Status
+from praisonrun.core.model import Run, Status
 from praisonrun.store import Find, Store
 
 

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from praisonrun.core import lifecycle
+from praisonrun.core.agent import Agent
 from praisonrun.core.errors import Invalid, KeyReused, NotFound, QueueFull, WrongState
-from praisonrun.core.model import Agent, Exit, Failure, Mode, Outcome, Run, Status
+from praisonrun.core.model import Exit, Failure, Mode, Outcome, Run, Status
 from praisonrun.store import Find, Key, Store, reads, writes
 from praisonrun.store.deliveries import owed
 

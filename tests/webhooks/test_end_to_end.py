@@ -27,9 +27,10 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from praisonrun import cli
 from praisonrun.config.settings import PORT
 from praisonrun.core.clock import iso, now
+from praisonrun.core.delivery import Delivery, Reach
 from praisonrun.core.errors import Invalid
 from praisonrun.core.json import dumps
-from praisonrun.core.model import Delivery, Reach, Run, Snapshot, Status
+from praisonrun.core.model import Run, Snapshot, Status
 from praisonrun.dialects.jobs.webhook import RESULT_LIMIT, body
 from praisonrun.engine.engine import Engine
 from praisonrun.files.run_files import RunFiles

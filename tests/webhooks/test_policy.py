@@ -9,8 +9,8 @@ from ipaddress import ip_address
 import httpx2
 import pytest
 
+from praisonrun.core.delivery import Delivery, Reach
 from praisonrun.core.errors import Invalid
-from praisonrun.core.model import Delivery, Reach
 from praisonrun.webhooks import Own, Sender, Signer, reach_of
 from praisonrun.webhooks.policy import Address, check
 from praisonrun.webhooks.resolver import Unresolved

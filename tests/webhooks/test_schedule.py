@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from praisonrun.core.model import Delivery, DeliveryState, Reach, Reply
+from praisonrun.core.delivery import Delivery, DeliveryState, Reach, Reply
 from praisonrun.webhooks import schedule
 from praisonrun.webhooks.fairness import EACH, FAILING, KNOWN, TOTAL, DeliveryQueue
 from praisonrun.webhooks.schedule import SCHEDULE, decide, retry_after

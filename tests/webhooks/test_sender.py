@@ -22,8 +22,8 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from praisonrun import __version__
 from praisonrun.core import clock
+from praisonrun.core.delivery import Delivery, Reach, Reply
 from praisonrun.core.errors import ConfigError
-from praisonrun.core.model import Delivery, Reach, Reply
 from praisonrun.webhooks import Own, Sender, Signer, addresses_of
 from praisonrun.webhooks.policy import Address
 from praisonrun.webhooks.resolver import LOOKUPS, Resolver, Unresolved

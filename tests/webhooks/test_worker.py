@@ -17,8 +17,9 @@ import anyio
 import pytest
 
 from praisonrun.core import lifecycle
+from praisonrun.core.delivery import Delivery, DeliveryState, Reach, Reply
 from praisonrun.core.errors import DiskFull, NotFound
-from praisonrun.core.model import Delivery, DeliveryState, Reach, Reply, Run
+from praisonrun.core.model import Run
 from praisonrun.core.notifier import DELIVERIES, Notifier
 from praisonrun.store import DeliveryLog, Outbox, Store
 from praisonrun.webhooks import Own, Sender, Signer, Webhooks

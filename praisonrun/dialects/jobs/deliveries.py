@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ...core.clock import iso
+from ...core.delivery import DeliveryState, Reply
 from ...core.json import Json
-from ...core.model import DeliveryState, Reply
 from ...engine.engine import Engine
 from ...store import DeliveryLog
 from ...web.fields import WireModel

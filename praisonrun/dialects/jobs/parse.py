@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from ...core.delivery import Reach
 from ...core.errors import BadRequest, Invalid
 from ...core.json import Json
-from ...core.model import Reach
 from ...engine.engine import Choice, Submit
 from ...store import Key
 from ...web.fields import PROMPT_LIMIT

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...core.clock import iso
+from ...core.delivery import Delivery
 from ...core.json import Json, dumps
-from ...core.model import Delivery, Snapshot, Status
+from ...core.model import Snapshot, Status
 from ...journal.results import Result
 from .show import result
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from starlette.requests import Request
 
+from ...core.agent import Agent
 from ...core.errors import NotFound, Unavailable
-from ...core.model import Agent, Mode, Snapshot
+from ...core.model import Mode, Snapshot
 from ...engine.engine import Choice, Engine
 from ...store import StoredVersion
 from .errors import NoDeployment, NoRun, NoService, NoVersion

@@ -6,9 +6,10 @@ import shlex
 from collections.abc import Mapping
 
 from ...agents import missing_env
+from ...core.agent import Agent
 from ...core.clock import iso
 from ...core.json import Json
-from ...core.model import Agent, Mode
+from ...core.model import Mode
 from ...store import StoredVersion
 from .ids import deployment_id, version_id
 

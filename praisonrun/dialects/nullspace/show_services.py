@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ...core.agent import Agent
 from ...core.clock import iso
 from ...core.json import Json
-from ...core.model import Agent, Condition, ServiceHealth, Snapshot, Status
+from ...core.model import Condition, ServiceHealth, Snapshot, Status
 from ...services.probes import HOST
 from .ids import deployment_id, sandbox_id, version_id, wire_id
 from .show import failure_reason, process_id
