@@ -35,8 +35,8 @@ from .services.ports import Ports
 from .store import Store
 from .web.edge import Access, BodyCaps, Edge
 from .web.fields import load_pydantic
-from .web.router import Dialects
-from .web.stream_limits import StreamLimits
+from .web.operations import Dialects
+from .web.responses import StreamLimits
 from .webhooks import Own, Sender, Signer, Webhooks, addresses_of
 
 CHECKPOINT_EVERY = 30.0

@@ -73,12 +73,12 @@ async def _serve(settings: Settings, spawner: socket.socket, listener: socket.so
     port = listener.getsockname()[1]
     async with engine_of(settings, spawner, os.environ, port, umask) as engine:
         edge = application(engine, settings)
-        edge.port = port
+        edge.set_port(port)
         config = uvicorn.Config(edge, **UVICORN)
         server = _Server(engine, config)
         with suppress(OSError):  # only a hint: a full disk must not stop the server
-            discovery.write(settings.state, _listening(settings, edge.port))
-        _announce(settings, engine, edge.port)
+            discovery.write(settings.state, _listening(settings, port))
+        _announce(settings, engine, port)
         if (own := form.unpacked()) is not None:
             asyncio.get_running_loop().run_in_executor(None, form.remove_unused, own)
         gc.freeze()

@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import inf
+from operator import attrgetter
 from typing import Any
 
 import httptools
@@ -19,7 +21,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from .coalescing import CoalescingTransport
 from .edge import HEADERS, RenderOf
 from .errors import problem
-from .head import HEAD_CAP, HEADERS_CAP, URL_CAP
+from .head import HEAD_CAP, HEAD_TOO_LARGE, HEADERS_CAP, URL_CAP, URL_TOO_LONG, Fault
 
 PIECE = 64 * 1024
 """Bytes that are parsed at once: so many may be held before they are counted."""
@@ -29,7 +31,6 @@ LEFTOVER = 64 * 1024
 """Bytes of a body that are read and dropped after its request was answered."""
 SWEEP = 1.0
 """Seconds between two checks of the deadlines."""
-AGAIN = {"Retry-After": "1"}
 _HEAD, _BODY, _NOTHING = "head", "body", ""
 
 
@@ -56,21 +57,21 @@ class _Rejected(Exception):
 class Guard(HttpToolsProtocol):
     """One connection. It raises nothing: it rejects in the form of the path's dialect, or closes."""
 
-    def __init__(self, *given: Any, limits: Limits | None = None, **more: Any) -> None:
+    def __init__(self, *given: Any, limits: Limits = Limits(), **more: Any) -> None:
         super().__init__(*given, **more)
-        self.limits = limits or Limits()
+        self.limits = limits
+        self._seconds = {_HEAD: limits.head, _BODY: limits.body, _NOTHING: inf}
         self.url = b""
         self._render: RenderOf = getattr(self.app, "render", lambda _path: problem)
-        self.deadline: float | None = None
-        """When the rest of a head or body is due (the loop's time)."""
         self._waits = self._state = _NOTHING
+        """What the deadline is for, and what the parser is in."""
+        self._deadline = self._stalled = inf
+        """When the rest of a head or body is due, and when a client must have read (the loop's time)."""
         self._closed = False
-        self._fault: tuple[int, str] | None = None
-        self._headers = self._head_bytes = 0
-        self._steps = self._unparsed = 0
-        """Events of the parser, and the bytes since the last one."""
-        self._leftover = 0
-        self._stalled_since: float | None = None
+        self._fault: Fault = (400, "the request is not valid HTTP")
+        self._headers = self._head_bytes = self._leftover = 0
+        self._unparsed = 0
+        """Bytes since the parser's last event."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the deadline; make room if there are too many connections."""
@@ -79,11 +80,11 @@ class Guard(HttpToolsProtocol):
         transport.set_write_buffer_limits(BEHIND)
         self._await(_HEAD)
         if len(self.connections) > self.limits.connections and not self._make_room():
-            self._answer(503, "too many connections; try again", AGAIN)
+            self._answer((503, "too many connections; try again"), {"Retry-After": "1"})
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the deadlines: uvicorn's timer would keep this object for as long as a connection may idle."""
-        self._closed, self.deadline, self._stalled_since = True, None, None
+        self._stop()
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
@@ -100,57 +101,49 @@ class Guard(HttpToolsProtocol):
     def _feed(self, piece: bytes | memoryview) -> None:
         if self._closed:
             return
-        before = self._steps
+        self._unparsed += len(piece)
         try:
             self.parser.feed_data(piece)
         except httptools.HttpParserUpgrade:  # the next bytes belong to another protocol
             self.cycle.keep_alive = False
         except httptools.HttpParserError:
-            self._reject(*(self._fault or (400, "the request is not valid HTTP")))
+            self._reject(self._fault)
             return
-        if self._steps != before:
-            self._unparsed = 0
-            self._await(self._state)
-        else:
-            self._unparsed += len(piece)
-            self._await(self._state or _HEAD)
-            if self._unparsed > HEAD_CAP:
-                self._reject(431, f"the headers are over {HEAD_CAP} bytes")
+        self._await(self._state or (_HEAD if self._unparsed else _NOTHING))
+        if self._unparsed > HEAD_CAP:
+            self._reject((431, f"the headers are over {HEAD_CAP} bytes"))
 
     def on_message_begin(self) -> None:
-        """Begin a head."""
         super().on_message_begin()
         self._state = _HEAD
         self._headers = self._head_bytes = 0
 
     def on_url(self, url: bytes) -> None:
-        """Take a part of the URL."""
         super().on_url(url)
         if len(self.url) > URL_CAP:
-            self._raise(414, f"the URL is over {URL_CAP} bytes")
+            self._raise(*URL_TOO_LONG)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header, or count a trailer: nothing here reads trailers."""
         self._headers += 1
         self._head_bytes += len(name) + len(value)
         if self._headers > HEADERS_CAP or self._head_bytes > HEAD_CAP:
-            self._raise(431, f"the headers are over {HEAD_CAP} bytes, or more than {HEADERS_CAP}")
+            self._raise(*HEAD_TOO_LARGE)
         if self._state == _HEAD:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Begin a request, whose body may follow."""
         if not self.url.startswith(b"/"):
             self._raise(400, "the request target must be a path")
         if len(self.pipeline) >= self.limits.pipelined:
             self._raise(429, "too many requests wait on this connection")
         super().on_headers_complete()
-        self._steps += 1
+        self._unparsed = 0
         self._state, self._waits, self._leftover = _BODY, _NOTHING, 0
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a body; drop it if the request is answered, up to LEFTOVER bytes."""
-        self._steps += 1
+        self._unparsed = 0
         if self.cycle.response_complete:
             self._leftover += len(body)
             if self._leftover > LEFTOVER:
@@ -158,65 +151,55 @@ class Guard(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """End a request."""
-        self._steps += 1
+        self._unparsed = 0
         self._state = self._waits = _NOTHING
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """End an answer."""
         self._coalescing.flush()
         super().on_response_complete()
 
     def pause_writing(self) -> None:
         """Note that the client reads less than we send."""
         super().pause_writing()
-        self._stalled_since = self.loop.time()
+        self._stalled = self.loop.time() + self.limits.stalled
 
     def resume_writing(self) -> None:
         """Note that the client has read what was waiting."""
         super().resume_writing()
-        self._stalled_since = None
+        self._stalled = inf
 
     def check(self, now: float) -> None:
         """Close the connection if its time is up at `now`."""
-        late = self.deadline is not None and now >= self.deadline
-        since = self._stalled_since
-        if late or (since is not None and now - since >= self.limits.stalled):
+        if now >= min(self._deadline, self._stalled):
             self._close(abort=True)
 
     @property
-    def idle_until(self) -> float | None:
-        """When this connection is closed if nothing comes; None while an answer is being made."""
-        if self._closed:
-            return None
-        if self.timeout_keep_alive_task is not None:
-            return self.timeout_keep_alive_task.when()
-        return self.deadline
+    def idle_until(self) -> float:
+        """When this connection is closed if nothing comes; never while an answer is being made."""
+        if self._closed or self.timeout_keep_alive_task is None:
+            return self._deadline
+        return self.timeout_keep_alive_task.when()
 
     def _await(self, what: str) -> None:
-        if what == self._waits and (what or self.deadline is None):
-            return
-        self._waits = what
-        seconds = {_HEAD: self.limits.head, _BODY: self.limits.body}.get(what)
-        self.deadline = None if seconds is None else self.loop.time() + seconds
+        if what != self._waits or what == _NOTHING:
+            self._waits = what
+            self._deadline = self.loop.time() + self._seconds[what]
 
     def _make_room(self) -> bool:
         """Close the idle connection whose deadline is next; say whether there was one."""
-        idle = [
-            (until, other)
-            for other in self.connections
-            if isinstance(other, Guard) and other is not self and (until := other.idle_until) is not None
-        ]
-        if idle:
-            min(idle, key=lambda pair: pair[0])[1]._close(abort=True)
-        return bool(idle)
+        others = [other for other in self.connections if isinstance(other, Guard) and other is not self]
+        first = min(others, key=attrgetter("idle_until"), default=None)
+        if first is None or first.idle_until == inf:
+            return False
+        first._close(abort=True)
+        return True
 
     def _raise(self, status: int, detail: str) -> None:
         self._fault = (status, detail)
         raise _Rejected
 
-    def _reject(self, status: int, detail: str) -> None:
+    def _reject(self, fault: Fault) -> None:
         """Answer with an error if the client can tell which request it is about; close otherwise."""
         in_body, cycle = self._state == _BODY, self.cycle
         if cycle is None or cycle.response_complete:
@@ -224,17 +207,21 @@ class Guard(HttpToolsProtocol):
         else:
             clear = in_body and not cycle.response_started and not self.pipeline
         if clear:
-            self._answer(status, detail)
+            self._answer(fault)
         else:
             self._close()
 
-    def _answer(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
+    def _answer(self, fault: Fault, headers: Mapping[str, str] | None = None) -> None:
         path = self.url.partition(b"?")[0].decode("latin-1")
-        self.transport.write(written(self._render(path)(status, detail, headers or {})))
+        self.transport.write(written(self._render(path)(*fault, headers)))
         self._close()
 
+    def _stop(self) -> None:
+        self._closed = True
+        self._deadline = self._stalled = inf
+
     def _close(self, *, abort: bool = False) -> None:
-        self._closed, self.deadline, self._stalled_since = True, None, None
+        self._stop()
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True
             self.cycle.message_event.set()

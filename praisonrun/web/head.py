@@ -1,17 +1,31 @@
-"""The head of a request: its limits, the headers that matter to the edge, and the names of this server."""
+"""The head of a request: its limits, the headers that the edge checks, its token, how far its client is."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
+from hashlib import sha256
+from hmac import compare_digest
+from ipaddress import ip_address
 from typing import TypeAlias
 
+from starlette.requests import Request
 from starlette.types import Scope
 
+from ..core.delivery import Reach
+from ..webhooks import reach_of
+
 Head: TypeAlias = dict[bytes, bytes]
+Fault: TypeAlias = tuple[int, str]
+"""A status and the detail of its error answer."""
 URL_CAP = 8 * 1024
 HEAD_CAP = 32 * 1024
 HEADERS_CAP = 100
+URL_TOO_LONG: Fault = (414, f"the URL is over {URL_CAP} bytes")
+HEAD_TOO_LARGE: Fault = (431, f"the headers are over {HEAD_CAP} bytes, or more than {HEADERS_CAP}")
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via"})
+"""Headers of proxies. A proxy's address says nothing about its clients."""
 
 _SINGLE = frozenset(
     {b"host", b"origin", b"sec-fetch-site", b"content-type", b"content-length", b"content-encoding"}
@@ -22,12 +36,12 @@ _JSON = frozenset(
 )
 
 
-def read_head(scope: Scope) -> tuple[Head, tuple[int, str] | None]:
-    """Return the headers that the edge checks, and the status and detail of a fault in the head."""
+def read_head(scope: Scope) -> tuple[Head, Fault | None]:
+    """Return the headers that the edge checks, and the fault in the head."""
     head: Head = {}
     pairs = scope["headers"]
     total = 0
-    fault: tuple[int, str] | None = None
+    fault: Fault | None = None
     for name, value in pairs:
         total += len(name) + len(value)
         if name in _WATCHED:
@@ -35,9 +49,9 @@ def read_head(scope: Scope) -> tuple[Head, tuple[int, str] | None]:
                 fault = (400, f"more than one {name.decode().title()} header")
             head[name] = value
     if len(scope.get("raw_path") or scope["path"]) + len(scope["query_string"]) > URL_CAP:
-        fault = (414, f"the URL is over {URL_CAP} bytes")
+        fault = URL_TOO_LONG
     elif total > HEAD_CAP or len(pairs) > HEADERS_CAP:
-        fault = (431, f"the headers are over {HEAD_CAP} bytes, or more than {HEADERS_CAP}")
+        fault = HEAD_TOO_LARGE
     return head, fault
 
 
@@ -66,3 +80,36 @@ def printable(value: bytes) -> str:
     """Return the start of a header's value without control characters, for an error message."""
     text = value[:100].decode("latin-1")
     return "".join(char if char.isprintable() else "?" for char in text) or "(empty)"
+
+
+class Token:
+    """The digest of the access token, so that no crash report contains the token."""
+
+    __slots__ = ("_digest",)
+
+    def __init__(self, token: str) -> None:
+        self._digest = sha256(token.encode()).digest()
+
+    def admits(self, authorization: bytes) -> bool:
+        """Say whether an Authorization header's value is `Bearer` and the token."""
+        scheme, _, given = authorization.partition(b" ")
+        # In constant time: all digests have the same length, so it reveals not even the token's length.
+        same = compare_digest(sha256(given.strip(b" ")).digest(), self._digest)
+        return same and scheme.lower() == b"bearer"
+
+
+def caller(request: Request) -> Reach:
+    """Return how far away a request comes from; PUBLIC, which allows least, where it is unknown."""
+    client = request.scope["client"]
+    if client is None or not FORWARDED.isdisjoint([name for name, _ in request.scope["headers"]]):
+        return Reach.PUBLIC
+    return _reach(client[0])
+
+
+@lru_cache(1024)
+def _reach(host: str) -> Reach:
+    try:
+        # None stands for a link-local client: it is on a network of this machine.
+        return reach_of(ip_address(host)) or Reach.PRIVATE
+    except ValueError:
+        return Reach.PUBLIC

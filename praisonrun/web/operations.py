@@ -1,15 +1,22 @@
-"""Operations are declared at their endpoints; the declarations give the routes and the OpenAPI document."""
+"""Operations are declared at their endpoints; the declarations give the routes and the OpenAPI document.
+
+Several dialects share one port: the first part of a path says which one it belongs to.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, TypeVar
 
 import pydantic
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from .errors import Render, handlers
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 Method = TypeVar("Method", bound=Callable[[Any, Request], Awaitable[Response]])
@@ -53,7 +60,6 @@ class Operation:
     query: type[pydantic.BaseModel] | None = None
     body: type[pydantic.BaseModel] | None = None
     headers: Mapping[str, Header] = field(default_factory=dict)
-    """Request headers with a meaning here."""
     large: bool = False
     """Whether a body may have 8 MiB instead of 1."""
     tag: str = ""
@@ -83,13 +89,12 @@ async def _unbound(_request: Request) -> Response:
 
 def operations(*objects: object, tag: str = "") -> list[Operation]:
     """Return the operations that the classes of some objects declare, served by those objects."""
-    return [row for served in objects for row in _served(served, tag)]
-
-
-def _served(served: object, tag: str) -> Iterator[Operation]:
-    for name, member in vars(type(served)).items():
-        for row in getattr(member, _DECLARED, ()):
-            yield replace(row, endpoint=getattr(served, name), tag=tag)
+    return [
+        replace(row, endpoint=getattr(served, name), tag=tag)
+        for served in objects
+        for name, member in vars(type(served)).items()
+        for row in getattr(member, _DECLARED, ())
+    ]
 
 
 def routes(table: Iterable[Operation]) -> list[Route]:
@@ -123,3 +128,45 @@ def _head(get: Endpoint) -> Endpoint:
         return bare
 
     return head
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One API of the server. Its application is its own, so that it answers every error in its own form."""
+
+    roots: Sequence[str]
+    """The first parts of its paths; the main dialect has all others."""
+    operations: Sequence[Operation]
+    statuses: Mapping[type[Exception], int]
+    render: Render
+    """The form of its error answers."""
+
+    def application(self) -> Starlette:
+        """Return the application that serves its operations."""
+        errors = handlers(self.statuses, self.render)
+        app = Starlette(routes=routes(self.operations), exception_handlers=errors)
+        app.router.redirect_slashes = False
+        return app
+
+
+class Dialects:
+    """The ASGI application that passes each request to its dialect."""
+
+    def __init__(self, main: Dialect, *others: Dialect) -> None:
+        self.operations = [row for dialect in (main, *others) for row in dialect.operations]
+        self._main, self._render = main.application(), main.render
+        self._apps = {root: other.application() for other in others for root in other.roots}
+        self._renders = {root: other.render for other in others for root in other.roots}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+        app = self._apps.get(_root(scope["path"]), self._main) if "path" in scope else self._main
+        await app(scope, receive, send)
+
+    def render(self, path: str) -> Render:
+        """Return the form of error answers on a path, for requests that never reach its dialect."""
+        return self._renders.get(_root(path), self._render)
+
+
+def _root(path: str) -> str:
+    return path.split("/", 2)[1] if path.startswith("/") else ""

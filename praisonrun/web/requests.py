@@ -1,10 +1,13 @@
-"""Readers of requests: a body as strict JSON, a query without repetitions, the URL that the client used."""
+"""Readers of requests: a body as strict JSON, a query without repetitions, cursors, idempotency keys."""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import re
+from collections import Counter
+from collections.abc import Mapping
 from math import isfinite
 from typing import NoReturn, TypeVar
 
@@ -13,7 +16,7 @@ import pydantic
 from starlette.requests import ClientDisconnect, Request
 
 from ..core.errors import BadRequest, Invalid
-from ..core.json import Json, deeper
+from ..core.json import Json, canonical_json, deeper
 
 Model = TypeVar("Model", bound=pydantic.BaseModel)
 
@@ -21,6 +24,8 @@ DEPTH = 64
 """Levels of arrays and objects that a body may nest."""
 DIGITS = 4300
 """Digits of a whole number in a body."""
+KEY = "^[!-~]{1,255}$"
+"""The pattern of an Idempotency-Key: visible ASCII."""
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -40,6 +45,30 @@ def seq_of(cursor: str | None, wrong: str = "is none of ours") -> int | None:
     if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
         raise BadRequest(f"cursor {cursor[:40]!r} {wrong}; start without one", field="cursor")
     return int(cursor)
+
+
+def last_event_id(request: Request) -> int | None:
+    """Return the Last-Event-ID header, None without one. Raises BadRequest for a malformed one."""
+    given = request.headers.get("last-event-id", "")
+    if not given:
+        return None
+    if not (given.isascii() and given.isdigit() and len(given) < 20):
+        raise BadRequest(f"Last-Event-ID {given[:40]!r} is no id of ours; start without one")
+    return int(given)
+
+
+def checked_key(key: str) -> str:
+    """Return an idempotency key as it was given. Raises BadRequest for a malformed one."""
+    if not re.fullmatch(KEY, key):
+        raise BadRequest("Idempotency-Key must be 1 to 255 visible ASCII characters", field="idempotency_key")
+    return key
+
+
+def fingerprint(payload: Mapping[str, Json]) -> str:
+    """Return a payload's digest, 64 hex digits. Names of `envs` count, their values do not."""
+    if isinstance(payload.get("envs"), dict):
+        payload = {**payload, "envs": sorted(payload["envs"])}
+    return hashlib.sha256(canonical_json(payload).encode()).hexdigest()
 
 
 async def wait_for(request: Request, bell: asyncio.Event, seconds: float) -> None:
@@ -95,7 +124,7 @@ def parse_object(body: bytes) -> dict[str, Json]:
     Rejected (NotJson): other encodings than UTF-8, NaN and infinities, duplicate keys, lone
     surrogates, more than DEPTH levels, anything but an object.
     """
-    value = _parse(body)
+    value = _decoded(body)
     if not isinstance(value, dict):
         raise NotJson("the body must be a JSON object")
     # Every level needs a bracket, so a body with few brackets needs no walk.
@@ -104,12 +133,13 @@ def parse_object(body: bytes) -> dict[str, Json]:
     return value
 
 
-def _parse(body: bytes) -> Json:
+def _decoded(body: bytes) -> Json:
     try:
         text = body.decode()
         value = _DECODER.decode(text)
         if _SURROGATE.search(text):
             json.dumps(value, ensure_ascii=False).encode()
+        return value
     except json.JSONDecodeError as fault:
         raise NotJson(f"body is not JSON: {fault.msg} at {fault.lineno}:{fault.colno}") from None
     except UnicodeEncodeError:
@@ -120,14 +150,12 @@ def _parse(body: bytes) -> Json:
         raise NotJson(f"the body nests more than {DEPTH} levels") from None
     except ValueError:  # the interpreter's own limit was set below ours
         raise NotJson("body is not JSON: a number of too many digits") from None
-    return value
 
 
 def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        seen: set[str] = set()
-        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
         raise NotJson(f"the key {twice[:100]!r} stands twice in one object")
     return value
 

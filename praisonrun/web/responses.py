@@ -1,13 +1,38 @@
-"""Answers as every dialect makes them."""
+"""Answers as every dialect makes them: JSON, and streams, of which only so many may be open at once."""
 
 from __future__ import annotations
 
+import asyncio
 import mimetypes
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 
+from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
 
+from ..core.errors import Unavailable
 from ..core.json import Json, dumps
+from .operations import Header
+
+HEARTBEAT = 15.0
+"""Seconds between two comments of a silent stream."""
+HELLO = b"retry: 2000\n: praisonrun\n\n"
+"""The first chunk: a client sees an open stream before the first event."""
+CURSOR = {
+    "Last-Event-ID": Header("The id of the last event seen; the stream goes on after it.", "^[0-9]{0,19}$")
+}
+UNBUFFERED = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}
+"""Headers that keep proxies from buffering a stream."""
+TOTAL = 256
+PER_RUN = 64
+SLICE = 32 * 1024
+"""Bytes handed to a connection at once: a slow connection copies these for itself alone. The rest of a
+chunk is shared by all viewers at the same offset."""
+LATER = b"retry: 30000\n: too many streams are open\n\n"
+"""The answer to an EventSource: any status but 200 would end it for good."""
 
 
 def json_response(body: Json, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -18,3 +43,79 @@ def json_response(body: Json, status: int = 200, headers: Mapping[str, str] | No
 def content_type(path: str) -> str:
     """Return the media type that a file's name suggests."""
     return mimetypes.guess_type(path)[0] or "application/octet-stream"
+
+
+def sse_stream(chunks: AsyncIterator[bytes], *, heartbeat: float) -> Response:
+    """Return the response that sends chunks of whole events; the first one begins with HELLO.
+
+    The guard closes the connection of a viewer that reads nothing, at no cost for each chunk.
+    """
+    return EventSourceResponse(
+        chunks,
+        headers={"Content-Type": "text/event-stream; charset=utf-8", **UNBUFFERED},
+        ping=heartbeat,
+        ping_message_factory=partial(ServerSentEvent, comment="heartbeat", sep="\n"),
+    )
+
+
+class StreamLimits:
+    """Counts the open streams of one server, each from its first byte on. Not thread-safe."""
+
+    def __init__(self, total: int = TOTAL, per_run: int = PER_RUN) -> None:
+        self._total, self._per_run = total, per_run
+        self._of_run: Counter[str] = Counter()
+        self.catching_up = asyncio.Semaphore(2)
+        """Streams that catch up take turns, so that a crowd of them delays nobody else."""
+        self.open = 0
+        """How many streams are open."""
+
+    @contextmanager
+    def admitted(self, run_id: str) -> Iterator[bool]:
+        """Count a stream inside this block; give False, and count none, where a limit is reached."""
+        if self.open >= self._total or self._of_run[run_id] >= self._per_run:
+            yield False
+            return
+        self.open += 1
+        self._of_run[run_id] += 1
+        try:
+            yield True
+        finally:
+            self.open -= 1
+            self._of_run[run_id] -= 1
+            self._of_run += Counter()  # drops what is zero
+
+    def limited(self, answer: Response, run_id: str, *, sse: bool) -> Response:
+        """Return an answer that counts as an open stream while it is sent, or says that there are too many.
+
+        `sse` says that the client asked for an event stream by name: it gets one that sends it away for
+        30 s. All others get the error Unavailable.
+        """
+        return _Limited(self, answer, run_id, sse=sse)
+
+
+class _Limited(Response):
+    def __init__(self, limits: StreamLimits, answer: Response, run_id: str, *, sse: bool) -> None:
+        self._limits, self._answer, self._run_id, self._sse = limits, answer, run_id, sse
+        self.status_code, self.raw_headers = answer.status_code, answer.raw_headers
+        self.background = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def sliced(message: Message) -> None:
+            body = message.get("body", b"")
+            if len(body) <= SLICE:
+                await send(message)
+                return
+            async with self._limits.catching_up:
+                await asyncio.sleep(0)
+            view = memoryview(body)
+            for at in range(0, len(body), SLICE):
+                more = message.get("more_body", False) or at + SLICE < len(body)
+                await send({"type": "http.response.body", "body": view[at : at + SLICE], "more_body": more})
+
+        with self._limits.admitted(self._run_id) as admitted:
+            if admitted:
+                await self._answer(scope, receive, sliced)
+            elif self._sse:
+                await Response(LATER, media_type="text/event-stream")(scope, receive, send)
+            else:
+                raise Unavailable("too many streams are open; try again, or poll", retry_after=5)

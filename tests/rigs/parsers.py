@@ -45,9 +45,8 @@ from praisonrun.journal.results import last_lines, last_words, result
 from praisonrun.journal.writer import Journal
 from praisonrun.web.edge import Edge
 from praisonrun.web.errors import respond
-from praisonrun.web.requests import parse_object, read_query
-from praisonrun.web.sse import last_event_id
-from praisonrun.web.token import Token
+from praisonrun.web.head import Token
+from praisonrun.web.requests import last_event_id, parse_object, read_query
 from praisonrun.webhooks import Own, policy, reach_of, schedule
 
 Check = Callable[[Any], None]

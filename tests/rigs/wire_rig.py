@@ -19,7 +19,7 @@ from praisonrun.dialects.system import System
 from praisonrun.engine.engine import Engine
 from praisonrun.web.errors import MEDIA_TYPE, Problem, handlers
 from praisonrun.web.operations import Operation, operations, routes
-from praisonrun.web.stream_limits import StreamLimits
+from praisonrun.web.responses import StreamLimits
 
 from .harness import AGENTS, Json, Server, Sse
 

@@ -94,7 +94,7 @@ def test_an_allowed_host_counts_with_and_without_our_port() -> None:
 
 async def test_the_port_is_that_of_the_socket() -> None:
     guarded = edge()
-    guarded.port = 9
+    guarded.set_port(9)
     assert (await ask(guarded, OWN))[0] == 421
     assert (await ask(guarded, [(b"host", b"localhost:9"), (b"origin", b"http://localhost:9")]))[0] == 200
 

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Scope
 from praisonrun.dialects.jobs.logs import Logs
 from praisonrun.dialects.jobs.streams import Streams
 from praisonrun.engine.engine import Engine
-from praisonrun.web.stream_limits import SLICE, StreamLimits
+from praisonrun.web.responses import SLICE, StreamLimits
 
 from ..rigs.harness import submit
 from ..rigs.wire_rig import RUNS, Call, app_of

@@ -17,7 +17,7 @@ from praisonrun.config import secret_file as secretfile
 from praisonrun.config.settings import Settings
 from praisonrun.core.errors import ConfigError
 from praisonrun.web.edge import Access, Edge
-from praisonrun.web.token import Token
+from praisonrun.web.head import Token
 
 from ..rigs.harness import AGENTS, Server
 from .test_edge import OWN, PAGE, app, ask
@@ -118,7 +118,7 @@ def test_every_wrong_token_is_compared_by_compare_digest(monkeypatch: pytest.Mon
         compared.append((len(one), len(two)))
         return hmac.compare_digest(one, two)
 
-    monkeypatch.setattr("praisonrun.web.token.compare_digest", seen)
+    monkeypatch.setattr("praisonrun.web.head.compare_digest", seen)
     assert not Token(TOKEN).admits(given.encode())
     assert compared == [(32, 32)]  # digests: whatever the length of the token that was given
 
@@ -126,7 +126,7 @@ def test_every_wrong_token_is_compared_by_compare_digest(monkeypatch: pytest.Mon
 @pytest.mark.parametrize("same", [True, False])
 def test_that_comparison_alone_decides(monkeypatch: pytest.MonkeyPatch, same: bool) -> None:
     token = Token(TOKEN)
-    monkeypatch.setattr("praisonrun.web.token.compare_digest", lambda _one, _two: same)
+    monkeypatch.setattr("praisonrun.web.head.compare_digest", lambda _one, _two: same)
     assert token.admits(f"Bearer {TOKEN}".encode()) is same
     assert token.admits(b"Bearer another") is same
     assert not hasattr(token, "__dict__")  # the token itself is nowhere

@@ -35,7 +35,7 @@ from praisonrun.dialects.jobs.webhook import RESULT_LIMIT, body
 from praisonrun.engine.engine import Engine
 from praisonrun.files.run_files import RunFiles
 from praisonrun.journal.results import Result
-from praisonrun.web.caller import FORWARDED, caller
+from praisonrun.web.head import FORWARDED, caller
 from praisonrun.webhooks import Signer
 
 from ..proof.world import seed

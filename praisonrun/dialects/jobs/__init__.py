@@ -9,9 +9,8 @@ from starlette.responses import Response
 from ...core.errors import RunNotFound
 from ...engine.engine import Engine
 from ...web.errors import STATUSES, problem
-from ...web.operations import operations
-from ...web.router import Dialect
-from ...web.stream_limits import StreamLimits
+from ...web.operations import Dialect, operations
+from ...web.responses import StreamLimits
 from .artifacts import Artifacts
 from .deliveries import Deliveries
 from .endpoints import Jobs

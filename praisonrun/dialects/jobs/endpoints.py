@@ -10,10 +10,9 @@ from ...core.lifecycle import FINAL
 from ...core.model import Mode, Snapshot, Status
 from ...engine.engine import Engine
 from ...store import Find
-from ...web.caller import caller
-from ...web.idempotency import KEY
+from ...web.head import caller
 from ...web.operations import Answer, Header, operation
-from ...web.requests import base_url, parse_object, read_body, read_query
+from ...web.requests import KEY, base_url, parse_object, read_body, read_query
 from ...web.responses import json_response
 from . import models, schemas, show
 from .answers import AGAIN, BAD_QUERY, NOT_FOUND, RUN, RUNS, WRONG_STATE

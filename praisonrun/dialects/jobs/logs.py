@@ -15,8 +15,7 @@ from ...journal.format import START, Frame, Kind
 from ...journal.results import last_lines
 from ...web.operations import Answer, operation
 from ...web.requests import read_query
-from ...web.sse import UNBUFFERED
-from ...web.stream_limits import StreamLimits
+from ...web.responses import UNBUFFERED, StreamLimits
 from .answers import BAD_QUERY, BUSY, NOT_FOUND, RUN
 from .models import LogsQuery
 

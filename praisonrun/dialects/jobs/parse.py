@@ -11,7 +11,7 @@ from ...core.json import Json
 from ...engine.engine import Choice, Submit
 from ...store import Key
 from ...web.fields import PROMPT_LIMIT
-from ...web.idempotency import checked_key, fingerprint
+from ...web.requests import checked_key, fingerprint
 from . import models
 
 _NOT_PAYLOAD = ("idempotency_key", "idempotency_scope")

@@ -10,11 +10,8 @@ from ...core.lifecycle import FINAL
 from ...core.model import Run
 from ...engine.engine import Engine
 from ...web.operations import Answer, operation
-from ...web.requests import base_url, read_query, wait_for
-from ...web.responses import json_response
-from ...web.sse import CURSOR, HEARTBEAT, HELLO, UNBUFFERED, last_event_id
-from ...web.sse import stream as sse_stream
-from ...web.stream_limits import StreamLimits
+from ...web.requests import base_url, last_event_id, read_query, wait_for
+from ...web.responses import CURSOR, HEARTBEAT, HELLO, UNBUFFERED, StreamLimits, json_response, sse_stream
 from ..event_stream import Cursor, EventStream
 from . import events
 from .answers import BAD_QUERY, BUSY, NOT_FOUND, RUN

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from ...engine.engine import Engine
-from ...web.operations import operations
-from ...web.router import Dialect
+from ...web.operations import Dialect, operations
 from .deployments import Deployments, Elsewhere
 from .errors import STATUSES, render
 from .runs import Runs

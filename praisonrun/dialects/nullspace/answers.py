@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ...web.idempotency import KEY
 from ...web.operations import Answer, Header
+from ...web.requests import KEY
 from .schemas import DeploymentError
 
 PREFIX = "/v1/agent-deployments"

@@ -14,8 +14,7 @@ from ...core.json import Json
 from ...core.model import Snapshot
 from ...engine.engine import Engine
 from ...store import Find, Key
-from ...web.idempotency import checked_key, fingerprint
-from ...web.requests import read_query, seq_of
+from ...web.requests import checked_key, fingerprint, read_query, seq_of
 from ...web.responses import json_response
 from . import models
 from .errors import REQUEST_ID, new_request_id

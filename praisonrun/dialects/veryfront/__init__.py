@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from ...engine.engine import Engine
-from ...web.operations import operations
-from ...web.router import Dialect
-from ...web.stream_limits import StreamLimits
+from ...web.operations import Dialect, operations
+from ...web.responses import StreamLimits
 from .endpoints import Runs
 from .errors import STATUSES, render
 from .streams import Events

@@ -11,7 +11,7 @@ from ...core.json import Json
 from ...engine.engine import Choice, Submit
 from ...store import Key
 from ...web.fields import PROMPT_LIMIT
-from ...web.idempotency import fingerprint
+from ...web.requests import fingerprint
 from .models import Create, Request
 
 TASK = "task:"

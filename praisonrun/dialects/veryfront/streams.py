@@ -15,11 +15,9 @@ from ...core.lifecycle import FINAL
 from ...core.model import Run, Snapshot
 from ...engine.engine import Engine
 from ...journal.format import HEAD_SIZE, event_id
-from ...web import sse
 from ...web.operations import Answer, operation
-from ...web.requests import read_query
-from ...web.responses import json_response
-from ...web.stream_limits import StreamLimits
+from ...web.requests import last_event_id, read_query
+from ...web.responses import CURSOR, HEARTBEAT, HELLO, StreamLimits, json_response, sse_stream
 from ..event_stream import EventStream
 from . import schemas, show
 from .errors import BAD, NOT_FOUND
@@ -35,7 +33,7 @@ Form: TypeAlias = Callable[[WireEvent], dict[str, Json]]
 class Events:
     """The endpoints of events, and the projection's latest event."""
 
-    def __init__(self, engine: Engine, limits: StreamLimits, *, heartbeat: float = sse.HEARTBEAT) -> None:
+    def __init__(self, engine: Engine, limits: StreamLimits, *, heartbeat: float = HEARTBEAT) -> None:
         self._engine, self._limits, self._heartbeat = engine, limits, heartbeat
         self._events = EventStream(engine, self._renderer, span=HEAD_SIZE)
 
@@ -76,18 +74,18 @@ class Events:
             **NOT_FOUND,
         },
         query=RunEventsQuery,
-        headers=sse.CURSOR,
+        headers=CURSOR,
     )
     async def stream_canonical_run(self, request: Request) -> Response:
         """Follow a run (SSE)."""
         run = (await in_conversation(self._engine, request)).run
-        query, after = read_query(request, RunEventsQuery), sse.last_event_id(request)
+        query, after = read_query(request, RunEventsQuery), last_event_id(request)
         if after is None:
             after = query.after_event_id or 0
         if run.status in FINAL and after == last_id(run):
             return Response(status_code=204)
-        chunks = self._events.stream(run, await self._events.cursor(run, after), encode, hello=sse.HELLO)
-        return self._limits.limited(sse.stream(chunks, heartbeat=self._heartbeat), run.id, sse=True)
+        chunks = self._events.stream(run, await self._events.cursor(run, after), encode, hello=HELLO)
+        return self._limits.limited(sse_stream(chunks, heartbeat=self._heartbeat), run.id, sse=True)
 
     async def latest(self, run: Run) -> int:
         """Return the id of a run's latest event, 0 before the first."""

@@ -9,7 +9,7 @@ import anyio
 
 from praisonrun.dialects.jobs.streams import Streams
 from praisonrun.engine.engine import Engine
-from praisonrun.web.stream_limits import StreamLimits
+from praisonrun.web.responses import StreamLimits
 
 from ...engine.test_engine import until_printed
 from ...rigs.harness import Json, submit

@@ -18,7 +18,7 @@ from praisonrun.dialects.jobs.streams import Streams
 from praisonrun.engine.engine import Engine
 from praisonrun.files.run_files import RunFiles
 from praisonrun.journal.format import MAGIC, WATCH_AT
-from praisonrun.web.stream_limits import StreamLimits
+from praisonrun.web.responses import StreamLimits
 
 from ...rigs.harness import Server, Sse, submit
 from ...rigs.wire_rig import RUNS, Api, Call, app_of, raw

@@ -14,7 +14,7 @@ from praisonrun.dialects.veryfront.streams import Events
 from praisonrun.engine.engine import Engine
 from praisonrun.journal.format import HEAD_SIZE, START, Frame, Kind
 from praisonrun.journal.results import Result
-from praisonrun.web.stream_limits import StreamLimits
+from praisonrun.web.responses import StreamLimits
 
 from ...rigs.harness import Json, submit
 from ...rigs.veryfront_rig import (
