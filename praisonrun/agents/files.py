@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..core.errors import BadRequest, ConfigError, reason
-from ..files import below
+from ..files.trees import FILE, directory_below
 
 MAX_BYTES = 256 * 1024
 _FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -57,9 +57,9 @@ def read_confined(place: Place, shown: str) -> tuple[str, Identity]:
     """
     *folders, name = Path(place.path).relative_to(place.root).parts or (".",)
     try:
-        with below.directory(place.root, folders) as folder:
+        with directory_below(place.root, folders) as folder:
             _refuse_special(os.stat(name, dir_fd=folder, follow_symlinks=False), shown)
-            descriptor = os.open(name, below.FILE, dir_fd=folder)
+            descriptor = os.open(name, FILE, dir_fd=folder)
     except OSError as error:
         raise bad(shown, f"cannot be read: {reason(error)}") from None
     with _closing(descriptor):

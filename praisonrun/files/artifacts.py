@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 from ..core.errors import NotFound
-from . import below
+from .trees import DIRECTORY, directory_below, file_below, is_own_file
 
 LISTED = 10_000
 """Files in a list, at most."""
@@ -38,7 +38,7 @@ def listed(folder: Path) -> list[Artifact]:
     A directory that cannot be read counts as empty, and a file that cannot be looked at is left out.
     """
     try:
-        with below.directory(folder.parent, (folder.name, "artifacts")) as root:
+        with directory_below(folder.parent, (folder.name, "artifacts")) as root:
             found = list(islice(_walk(root, "", DEPTH), LISTED))
     except OSError:
         return []
@@ -49,10 +49,10 @@ def opened(folder: Path, path: str) -> int:
     """Return an artifact's descriptor, open for reading. Raises NotFound for anything but a regular file."""
     missing = NotFound(f"no artifact {path[:200]!r}")
     try:
-        fd = below.file(folder.parent, (folder.name, "artifacts", *path.split("/")))
+        fd = file_below(folder.parent, (folder.name, "artifacts", *path.split("/")))
     except (OSError, ValueError):
         raise missing from None
-    if below.is_own_file(os.fstat(fd)):
+    if is_own_file(os.fstat(fd)):
         return fd
     os.close(fd)
     raise missing
@@ -69,10 +69,10 @@ def _walk(directory: int, prefix: str, depth: int) -> Iterator[Artifact]:
 
 def _entry(entry: os.DirEntry[str], directory: int, prefix: str, depth: int) -> Iterator[Artifact]:
     about = entry.stat(follow_symlinks=False)
-    if below.is_own_file(about):
+    if is_own_file(about):
         yield Artifact(prefix + entry.name, about.st_size)
     elif stat.S_ISDIR(about.st_mode) and depth:
-        inner = os.open(entry.name, below.DIRECTORY, dir_fd=directory)
+        inner = os.open(entry.name, DIRECTORY, dir_fd=directory)
         try:
             yield from _walk(inner, f"{prefix}{entry.name}/", depth - 1)
         finally:

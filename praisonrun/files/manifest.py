@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from ..core.model import Json
-from . import below
+from .trees import directory_below, file_below
 
 MANIFEST_LIMIT = 256 * 1024
 """Bytes of JSON in an agent's own manifest, at most. A larger one is only a result."""
@@ -52,7 +53,7 @@ def _output(path: str, artifacts: Path, cwd: Path, since: int) -> dict[str, Json
 def _look(root: Path, path: str, since: int, keep: Path | None = None) -> dict[str, Json] | None:
     parts = [part for part in path.split("/") if part not in ("", ".")]
     try:
-        fd = below.file(root, parts)
+        fd = file_below(root, parts)
     except (OSError, ValueError):
         return None
     try:
@@ -71,21 +72,19 @@ def _keep(fd: int, artifacts: Path, parts: list[str]) -> None:
     *parents, name = parts
     with suppress(OSError):
         artifacts.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with below.directory(artifacts.parent, (artifacts.name, *parents), make=True) as directory:
+        with directory_below(artifacts.parent, (artifacts.name, *parents), make=True) as directory:
             _copy(fd, name, directory)
 
 
 def _copy(fd: int, name: str, directory: int) -> None:
     copy = os.open(name, _NEW, 0o600, dir_fd=directory)
+    os.lseek(fd, 0, os.SEEK_SET)
     try:
-        at = 0
-        while chunk := os.pread(fd, 1 << 20, at):
-            at += os.write(copy, chunk)
+        with os.fdopen(fd, "rb", 0, closefd=False) as file, os.fdopen(copy, "wb") as kept:
+            shutil.copyfileobj(file, kept)
     except OSError:
         os.unlink(name, dir_fd=directory)
         raise
-    finally:
-        os.close(copy)
 
 
 def _described(fd: int, path: str, since: int) -> dict[str, Json] | None:
@@ -97,14 +96,8 @@ def _described(fd: int, path: str, since: int) -> dict[str, Json] | None:
         return {**common, "kind": "directory", "size_bytes": None, "sha256": None}
     if not stat.S_ISREG(about.st_mode):
         return None
-    digest = _sha256(fd) if about.st_size <= HASHED else None
+    digest = None
+    if about.st_size <= HASHED:
+        with os.fdopen(fd, "rb", 0, closefd=False) as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {**common, "kind": "file", "size_bytes": about.st_size, "sha256": digest}
-
-
-def _sha256(fd: int) -> str:
-    digest = hashlib.sha256()
-    at = 0
-    while chunk := os.pread(fd, 1 << 20, at):
-        digest.update(chunk)
-        at += len(chunk)
-    return digest.hexdigest()

@@ -16,10 +16,7 @@ from typing import TypeVar
 
 from ..core.errors import Unavailable
 from ..journal import format as journal
-from ..journal import scan
-from ..journal.format import START
-from ..journal.reader import Reader
-from ..journal.tail import Tail, tail
+from ..journal.reader import Reader, Tail
 from .bell import Bell
 from .names import file_name, run_id_of
 from .trees import disk_bytes, remove_tree, tree_bytes
@@ -73,7 +70,7 @@ class RunFiles:
             return self.create(run_id)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if not scan.readable(fd):
+            if not Reader(fd).readable():
                 raise Unavailable(f"the journal of run {run_id} is of another version of praisonrun")
             _repair_header(fd)
         except BaseException:
@@ -111,38 +108,28 @@ class RunFiles:
     def held(self, run_id: str) -> bool | None:
         """Say whether a shim lives for this run; None without a journal."""
         try:
-            fd = self.open_read(run_id)
+            with os.fdopen(self.open_read(run_id), "rb", 0) as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except FileNotFoundError:
             return None
-        try:
-            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
-        finally:
-            os.close(fd)
         return False
 
     def watch(self, run_id: str, on: bool) -> None:
         """Set whether somebody watches a run: its shim rings only then. Does nothing without a journal."""
-        try:
+        with suppress(FileNotFoundError):
             fd = os.open(self._file(run_id), os.O_WRONLY | _OPEN)
-        except FileNotFoundError:
-            return
-        try:
-            os.pwrite(fd, b"1" if on else b"0", journal.WATCH_AT)
-        finally:
-            os.close(fd)
+            with os.fdopen(fd, "wb", 0):
+                os.pwrite(fd, b"1" if on else b"0", journal.WATCH_AT)
 
     def tail(self, run_id: str) -> Tail:
         """Return how a journal ends, by its frames' headers. A missing journal has no frames."""
         try:
-            fd = self.open_read(run_id)
+            with Reader(self.open_read(run_id)) as reader:
+                return reader.tail()
         except FileNotFoundError:
-            return Tail(START)
-        try:
-            return tail(fd)
-        finally:
-            os.close(fd)
+            return Tail(journal.START)
 
     def remove(self, run_id: str) -> None:
         """Remove all files of a run that there are, following no link."""
@@ -162,10 +149,8 @@ class RunFiles:
                 self.remove(run_id)
 
     def _changed(self, run_id: str) -> int:
-        found = [
-            path.lstat().st_mtime_ns for path in (self.journal(run_id), self.folder(run_id)) if path.exists()
-        ]
-        return max(found, default=0) // 1000
+        paths = self.journal(run_id), self.folder(run_id)
+        return max((path.lstat().st_mtime_ns for path in paths if path.exists()), default=0) // 1000
 
     def usage(self) -> int:
         """Return the bytes that all runs take on the disk. It is slow: it looks at every file."""
@@ -199,7 +184,7 @@ class RunFiles:
 
 def _repair_header(fd: int) -> None:
     """Write a header that a crash left incomplete; never over a frame."""
-    torn = os.fstat(fd).st_size < START or os.pread(fd, len(journal.MAGIC), 0) != journal.MAGIC
-    if torn and next(scan.headers(fd), None) is None:
+    torn = os.fstat(fd).st_size < journal.START or os.pread(fd, len(journal.MAGIC), 0) != journal.MAGIC
+    if torn and Reader(fd).last() is None:
         os.ftruncate(fd, 0)
         os.pwrite(fd, journal.FILE_HEADER, 0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import deque
 
-from ..core.model import Json
 from .format import START, Frame, Kind, json_payload
 from .reader import Reader
 
@@ -33,13 +32,11 @@ class AttemptIndex:
                 return
             self._read = header.end
             if header.kind is Kind.STARTED:
-                self._add(header.offset, json_payload(reader.payload(header)))
-
-    def _add(self, offset: int, started: Json) -> None:
-        """Note an attempt at its first started frame with a pid: its agent's, or its install's."""
-        if "pid" in started and started["attempt"] not in self._numbers[-1:]:
-            self._starts.append(offset)
-            self._numbers.append(started["attempt"])
+                started = json_payload(reader.payload(header))
+                # An attempt begins at its first started frame with a pid: its agent's, or its install's.
+                if "pid" in started and started["attempt"] not in self._numbers[-1:]:
+                    self._starts.append(header.offset)
+                    self._numbers.append(started["attempt"])
 
     def begins_at(self, offset: int) -> bool:
         """Say whether an attempt begins with the frame at `offset`."""
@@ -53,17 +50,15 @@ class AttemptIndex:
 
 def last_frame(reader: Reader) -> int | None:
     """Return the offset of a journal's last frame; None if it has none."""
-    last = None
-    for header in reader.headers(START):
-        last = header.offset
-    return last
+    last = reader.last()
+    return last.offset if last else None
 
 
 def last_output(reader: Reader, size: int) -> str:
     """Return the last `size` bytes of all output, with a heading before each attempt after the first."""
     kept: deque[bytes] = deque()
     total, attempts = 0, AttemptIndex(many=True)
-    for frames in reader.windows(START):
+    for frames in reader.windows():
         attempts.read_to(reader, frames[-1].end)
         kept.append(b"".join(_shown(frame, attempts) for frame in frames))
         total += len(kept[-1])

@@ -1,22 +1,51 @@
-"""Reads a run's journal: frames from an offset on, in bounded reads. Nothing here writes."""
+"""Reads a run's journal. Nothing here writes. Standard library only: shims use it too.
+
+Every walk ends after the last whole frame: before one that is still being written, and before bytes
+that are no frame, which a power cut may leave.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Any, NamedTuple
 
-from . import scan
-from .format import START, Frame, Header
+from praisonrun.journal.format import (
+    HEAD_SIZE,
+    START,
+    Frame,
+    Header,
+    Kind,
+    decode,
+    is_another_version,
+    json_payload,
+    parse_header,
+)
 
 WINDOW = 256 * 1024
 """Bytes of one read. A longer frame is read whole."""
+_HEADERS = 4096
+"""Bytes of one read that looks for headers only."""
+
+
+class Tail(NamedTuple):
+    """How a journal ends: what recovery and every settlement start from."""
+
+    end: int
+    """Offset after the last whole frame."""
+    started: Any = None
+    """The payload of the last started frame."""
+    ended: Any = None
+    """The payload of the ended frame after it; None if that attempt has not ended."""
+    readable: bool = True
+    """False for a journal of another version of praisonrun, whose frames are unknown."""
 
 
 class Reader:
     """An open journal. Close it, or use it in a `with` block."""
 
     def __init__(self, fd: int) -> None:
-        """`fd` is open for reading; the reader closes it."""
+        """`fd` is open for reading; `close` closes it."""
         self._fd = fd
 
     def __enter__(self) -> Reader:
@@ -32,31 +61,69 @@ class Reader:
             self._fd = -1
 
     def readable(self) -> bool:
-        """Say whether the journal is of this version."""
-        return scan.readable(self._fd)
+        """Say whether the journal is of this version of the format."""
+        return not is_another_version(os.pread(self._fd, START, 0))
 
     def frames(self, offset: int, size: int = WINDOW) -> list[Frame]:
         """Return the whole frames in `size` bytes from `offset` on, or the first one if it is longer."""
-        return scan.frames(self._fd, offset, size)
+        found = list(decode(os.pread(self._fd, size, offset), offset))
+        if not found and (longer := self._header_at(offset)) is not None and longer.end - offset > size:
+            found = list(decode(os.pread(self._fd, longer.end - offset, offset), offset))
+        return found
 
-    def windows(self, offset: int, size: int = WINDOW) -> Iterator[list[Frame]]:
+    def windows(self, offset: int = START, size: int = WINDOW) -> Iterator[list[Frame]]:
         """Yield the whole frames from `offset` on, `size` bytes of them at a time."""
         while frames := self.frames(offset, size):
             yield frames
             offset = frames[-1].end
 
-    def headers(self, offset: int) -> Iterator[Header]:
+    def headers(self, offset: int = START) -> Iterator[Header]:
         """Yield the headers of the whole frames from `offset` on, without reading their payloads."""
-        return scan.headers(self._fd, offset)
+        size = os.fstat(self._fd).st_size
+        window, base = b"", offset
+        while True:
+            if not 0 <= offset - base <= len(window) - HEAD_SIZE:
+                window, base = os.pread(self._fd, _HEADERS, offset), offset
+            header = parse_header(window, offset - base, offset)
+            if header is None or header.end > size:
+                return
+            yield header
+            offset = header.end
+
+    def _header_at(self, offset: int) -> Header | None:
+        return parse_header(os.pread(self._fd, HEAD_SIZE, offset), 0, offset)
+
+    def begins_frame(self, offset: int) -> bool:
+        """Say whether a frame begins at `offset`."""
+        return offset >= START and self._header_at(offset) is not None
 
     def payload(self, header: Header) -> bytes:
         """Return the bytes that a frame holds."""
-        return scan.payload(self._fd, header)
+        return os.pread(self._fd, header.length, header.offset + HEAD_SIZE)
 
     def frame(self, header: Header) -> Frame:
         """Return a frame whole."""
         return Frame(header.kind, header.time, header.offset, self.payload(header))
 
-    def begins_frame(self, offset: int) -> bool:
-        """Say whether a frame begins at `offset`."""
-        return offset >= START and scan.header_at(self._fd, offset) is not None
+    def last(self) -> Header | None:
+        """Return the header of the last whole frame; None if there is none."""
+        last = None
+        for header in self.headers():
+            last = header
+        return last
+
+    def tail(self) -> Tail:
+        """Return how the journal ends, by its frames' headers."""
+        if not self.readable():
+            return Tail(START, readable=False)
+        end, started, ended = START, None, None
+        for header in self.headers():
+            end = header.end
+            if header.kind is Kind.STARTED:
+                started, ended = header, None
+            elif header.kind is Kind.ENDED:
+                ended = header
+        return Tail(end, self._json(started), self._json(ended))
+
+    def _json(self, header: Header | None) -> dict[str, Any] | None:
+        return (json_payload(self.payload(header)) or None) if header else None

@@ -8,9 +8,9 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from ..core.model import Json
+from .events import parse_json
 from .format import START, Header, Kind
 from .formats import FORMATS, Summary, frame_events
-from .formats.events import parse_json
 from .reader import Reader
 
 RESULT_SHOWN = 1024 * 1024
@@ -45,7 +45,7 @@ def result(reader: Reader, format_name: str) -> Result:
 def _latest_attempt(reader: Reader) -> tuple[int, Header | None]:
     """Return the offset of the latest attempt's last started frame, and its result file's frame, if any."""
     start, file = START, None
-    for header in reader.headers(START):
+    for header in reader.headers():
         if header.kind is Kind.STARTED:
             start, file = header.offset, None
         elif header.kind is Kind.RESULT:
@@ -92,7 +92,7 @@ def last_lines(reader: Reader, kinds: Collection[Kind], count: int) -> tuple[byt
     """Return the last `count` lines of some kinds of output, and the offset after the last frame."""
     parts: deque[bytes] = deque()
     lines, end = 0, START
-    for frames in reader.windows(START):
+    for frames in reader.windows():
         end = frames[-1].end
         parts.append(b"".join(frame.data for frame in frames if frame.kind in kinds))
         lines += parts[-1].count(b"\n")

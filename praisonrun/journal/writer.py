@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 
 from praisonrun.journal import format as journal
-from praisonrun.journal import scan
+from praisonrun.journal.reader import Reader
 
 Bytes = bytes | memoryview
 _BATCH = 500
@@ -24,7 +24,8 @@ class Journal:
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
-        self.end = scan.end(fd)
+        last = Reader(fd).last()
+        self.end = last.end if last else journal.START
         self._bell: str | None = None
         self._name = b""
         self._socket: socket.socket | None = None

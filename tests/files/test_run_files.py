@@ -17,7 +17,7 @@ from praisonrun.files.bell import Bell
 from praisonrun.files.run_files import RunFiles
 from praisonrun.journal import format as journal
 from praisonrun.journal.format import Kind
-from praisonrun.journal.tail import Tail
+from praisonrun.journal.reader import Tail
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from praisonrun.core.model import Failure, Outcome, Status
 from praisonrun.journal.format import IDS_PER_BYTE, START, Frame, Kind, event_id
-from praisonrun.journal.formats import FORMATS, Summary, frame_events, jsonl
+from praisonrun.journal.formats import FORMATS, Summary, frame_events
 
 
 def said(kind: Kind, line: str, name: str = "text") -> list[tuple[str, dict[str, Any]]]:
@@ -117,7 +117,7 @@ def test_a_new_attempt_starts_afresh() -> None:
 
 def test_a_result_is_found_where_its_word_is_escaped_and_lines_that_cannot_be_one_are_not_parsed() -> None:
     escaped = rb'{"type": "re\u0073ult", "result": 7}'
-    assert [name for name, _ in jsonl.parse(escaped.decode())] == ["result"]
-    assert jsonl.may_answer(escaped)
-    assert jsonl.may_answer(b'{"type":"result"}')
-    assert not jsonl.may_answer(b'{"type":"message","text":"hi"}')
+    assert [name for name, _ in FORMATS["jsonl"].parse(escaped.decode())] == ["result"]
+    assert FORMATS["jsonl"].may_answer(escaped)
+    assert FORMATS["jsonl"].may_answer(b'{"type":"result"}')
+    assert not FORMATS["jsonl"].may_answer(b'{"type":"message","text":"hi"}')

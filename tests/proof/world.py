@@ -19,7 +19,7 @@ from typing import Any
 
 from praisonrun.files.run_files import RunFiles
 from praisonrun.journal import format as journal
-from praisonrun.journal import scan
+from praisonrun.journal.reader import Reader
 from praisonrun.process import sweep
 
 from ..rigs.harness import Server, alive
@@ -186,7 +186,7 @@ class World(Server):
         """Return how many bytes a journal holds of each kind."""
         found: Counter[journal.Kind] = Counter()
         with closing(os.fdopen(os.open(RunFiles(self.state).journal(run_id), os.O_RDONLY))) as file:
-            for header in scan.headers(file.fileno()):
+            for header in Reader(file.fileno()).headers():
                 found[header.kind] += header.length
         return found
 

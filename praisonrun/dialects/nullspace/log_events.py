@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from ...core.json import Json
 from ...core.model import Mode, Run, Snapshot, Status
+from ...journal.events import parse_object
 from ...journal.format import Frame, Kind
-from ...journal.formats.events import parse_object
 from .show import failure_phase, failure_reason, run_word
 from .show_services import service_word
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 
-from praisonrun.files.below import FILE, is_own_file
-from praisonrun.files.trees import own_directory, remove_tree
+from praisonrun.files.trees import FILE, is_own_file, own_directory, remove_tree
 
 _MINE = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 

@@ -1,4 +1,4 @@
-"""The events that runs have, and the parsers of all frames but stdout, which is a format's."""
+"""The events that runs have, and the parsers that make them of frames. None has state between lines."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
-from ...core.json import Json, deeper
-from ..format import Frame, Kind, json_payload
+from ..core.json import Json, deeper
+from .format import Frame, Kind, json_payload
 
 ParsedEvent: TypeAlias = tuple[str, dict[str, Json]]
 """An event without an id yet: its name and its fields."""
@@ -22,16 +22,61 @@ NAME_LIMIT = 128
 _PROGRESS = ("percentage", "step", "steps_completed", "steps_total", "message")
 
 
-def log(stream: str, text: str) -> ParsedEvent:
+def _log(stream: str, text: str) -> ParsedEvent:
     """Return a log event. `stream` is stdout, stderr, or praisonrun for what praisonrun itself says."""
     return "log", {"stream": stream, "text": text, "message": text.removesuffix("\n")}
+
+
+def parse_text(text: str) -> list[ParsedEvent]:
+    """Return one log event for a frame of plain text, whatever number of lines it holds."""
+    return [_log("stdout", text)]
+
+
+def parse_jsonl(line: str) -> list[ParsedEvent]:
+    """Return the events of a line of an agent that prints JSON lines; any other line is a log line.
+
+    progress {percentage, step, …} · delta {text} · message {text} · tool_call {name, input} ·
+    usage {input_tokens, …} · result {result | text, error?, is_error?, usage?}
+    """
+    found = parse_object(line)
+    return (_typed_events(found) if found else []) or [_log("stdout", line)]
+
+
+def _typed_events(found: dict[str, Json]) -> list[ParsedEvent]:
+    match found.get("type"):
+        case "progress":
+            return [*_progress(found), *_usage(found.get("usage"))]
+        case "delta":
+            return [_typed("message", {**found, "delta": True})]
+        case "message" | "tool_call" as kind:
+            return [_typed(kind, found)]
+        case "usage":
+            return _usage(found.get("usage", found))
+        case "result":
+            return [_result(found), *_usage(found.get("usage"))]
+    return []
+
+
+def may_answer(line: bytes) -> bool:
+    """Say whether a line could be a result event: it contains the word, or an escape that may hide it."""
+    return b"result" in line or b"\\u" in line
+
+
+def _result(found: dict[str, Json]) -> ParsedEvent:
+    answer = found.get("result", found.get("text"))
+    error = found.get("error")
+    if error is None and found.get("is_error") is True:
+        error = answer if isinstance(answer, str) else "the agent reported an error"
+    if error is None:
+        return "result", {"result": answer}
+    return "result", {"result": answer, "error": error if isinstance(error, str) else json.dumps(error)}
 
 
 def parse_other_frame(frame: Frame) -> Iterable[ParsedEvent]:
     """Return the events of a frame that is neither stdout nor an event line."""
     match frame.kind:
         case Kind.STDERR:
-            return [log("stderr", frame.data.decode("utf-8", "replace"))]
+            return [_log("stderr", frame.data.decode("utf-8", "replace"))]
         case Kind.STARTED:
             started = json_payload(frame.data)
             more = {"phase": started["phase"]} if "phase" in started else {}
@@ -39,7 +84,7 @@ def parse_other_frame(frame: Frame) -> Iterable[ParsedEvent]:
                 return [("status", {"status": "running", "attempt": started["attempt"], **more})]
         case Kind.DROPPED:
             dropped = json_payload(frame.data)
-            return [log("praisonrun", f"output cap reached: {sum(dropped.values())} bytes dropped here\n")]
+            return [_log("praisonrun", f"output cap reached: {sum(dropped.values())} bytes dropped here\n")]
     return []
 
 
@@ -47,14 +92,14 @@ def parse_event_line(line: str) -> list[ParsedEvent]:
     """Return the events of a line from PRAISONRUN_EVENTS; a warning if it has none that is known."""
     found = parse_object(line)
     if found is None:
-        return [log("praisonrun", f"event ignored, not a JSON object: {line.strip()[:LOG_LIMIT]}\n")]
+        return [_log("praisonrun", f"event ignored, not a JSON object: {line.strip()[:LOG_LIMIT]}\n")]
     kind = found.get("type")
     if isinstance(kind, str) and kind in ("message", "tool_call", "log"):
-        return [typed(kind, found)]
-    parsed = [*progress(found), *usage(found.get("usage"))]
+        return [_typed(kind, found)]
+    parsed = [*_progress(found), *_usage(found.get("usage"))]
     if not parsed and isinstance(found.get("message"), str):
         parsed = [("message", {"text": found["message"]})]
-    return parsed or [log("praisonrun", f"event ignored, nothing known in it: {line.strip()[:LOG_LIMIT]}\n")]
+    return parsed or [_log("praisonrun", f"event ignored, nothing known in it: {line.strip()[:LOG_LIMIT]}\n")]
 
 
 def parse_object(line: str) -> dict[str, Json] | None:
@@ -74,7 +119,7 @@ def parse_json(text: str) -> tuple[bool, Json]:
     return True, value
 
 
-def progress(fields: Mapping[str, Json]) -> list[ParsedEvent]:
+def _progress(fields: Mapping[str, Json]) -> list[ParsedEvent]:
     """Return a progress event if the object has a field of progress other than `message`."""
     found: dict[str, Json] = {}
     for key in _PROGRESS:
@@ -87,7 +132,7 @@ def progress(fields: Mapping[str, Json]) -> list[ParsedEvent]:
     return [("progress", found)] if found.keys() - {"message"} else []
 
 
-def usage(value: Json) -> list[ParsedEvent]:
+def _usage(value: Json) -> list[ParsedEvent]:
     """Return a usage event for an object with numbers (tokens, cost)."""
     if not isinstance(value, dict):
         return []
@@ -95,12 +140,12 @@ def usage(value: Json) -> list[ParsedEvent]:
     return [("usage", numbers)] if numbers else []
 
 
-def typed(kind: str, fields: Mapping[str, Json]) -> ParsedEvent:
+def _typed(kind: str, fields: Mapping[str, Json]) -> ParsedEvent:
     """Return the event of an object whose type is message, tool_call or log."""
     text = fields.get("text", fields.get("message", fields.get("content", "")))
     shown = text if isinstance(text, str) else json.dumps(text)
     if kind == "log":
-        return log("praisonrun", shown)
+        return _log("praisonrun", shown)
     if kind == "message":
         return "message", {"text": shown, **({"delta": True} if fields.get("delta") is True else {})}
     return "tool_call", {

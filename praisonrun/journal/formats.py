@@ -1,7 +1,7 @@
 """What an agent's output means: frames become events, and events are folded into a summary.
 
-A format is a small parser without state between lines, so a live stream, a poll and a replay years
-later give the same events. New formats are registered in `FORMATS`; nothing else knows them.
+A format's parser has no state between lines, so a live stream, a poll and a replay years later give the
+same events. New formats are registered in `FORMATS`; nothing else knows them.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ...core.model import Failure, Json, Outcome, Status
-from ..format import IDS_PER_BYTE, Frame, Kind, event_id
-from . import jsonl, text
-from .events import ParsedEvent, parse_event_line, parse_other_frame
+from ..core.model import Failure, Json, Outcome, Status
+from .events import ParsedEvent, may_answer, parse_event_line, parse_jsonl, parse_other_frame, parse_text
+from .format import IDS_PER_BYTE, Frame, Kind, event_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +35,8 @@ USAGE_NAMES = 100
 """Different numbers in a run's usage: every list of runs reads them, whatever an agent invents."""
 
 FORMATS = {
-    "text": Format(text.parse, structured=False),
-    "jsonl": Format(jsonl.parse, structured=True, may_answer=jsonl.may_answer),
+    "text": Format(parse_text, structured=False),
+    "jsonl": Format(parse_jsonl, structured=True, may_answer=may_answer),
 }
 
 
@@ -84,7 +83,8 @@ class Summary:
             case "status":
                 self.progress, self.ended, self.answer, self.error = {}, False, None, None
             case "progress":
-                self.progress.update((key, _short(value)) for key, value in event.data.items())
+                for key, value in event.data.items():
+                    self.progress[key] = value[:SHOWN] if isinstance(value, str) else value
             case "usage":
                 for name, number in event.data.items():
                     if name in self.usage or len(self.usage) < USAGE_NAMES:
@@ -104,7 +104,3 @@ class Summary:
     def stored(self) -> dict[str, Json] | None:
         """Return what the row of a final run keeps."""
         return {"progress": self.progress, "usage": self.usage} if self.progress or self.usage else None
-
-
-def _short(value: Json) -> Json:
-    return value[:SHOWN] if isinstance(value, str) else value
