@@ -15,7 +15,7 @@ from .core import clock
 from .core.errors import PraisonrunError
 from .core.notifier import Notifier
 from .dialects import jobs, nullspace, veryfront
-from .dialects.jobs import webhook as jobs_webhook
+from .dialects.jobs import webhooks as jobs_webhooks
 from .dialects.system import System
 from .engine.admission import Admission, Limits
 from .engine.context import Context
@@ -79,7 +79,7 @@ async def engine_of(
         keep = Keep(settings.retain_days, round(settings.retain_gb * (1 << 30)))
         tasks.start_soon(Retention(store, files, clock.now, keep).serve)
         tasks.start_soon(Unused(store, crew_files(files), catalog.names, clock.now).serve)
-        tasks.start_soon(webhooks.serve, jobs_webhook.composer(engine, url(settings.host, own.port)))
+        tasks.start_soon(webhooks.serve, jobs_webhooks.composer(engine, url(settings.host, own.port)))
         try:
             yield engine
         finally:

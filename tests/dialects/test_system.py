@@ -8,7 +8,7 @@ from pathlib import Path
 from starlette.requests import Request
 
 from praisonrun import __version__
-from praisonrun.dialects.jobs.schemas import JobStatus
+from praisonrun.dialects.jobs.show import JobStatus
 from praisonrun.dialects.system import AgentShown, Health, Stats, System
 from praisonrun.engine.engine import Engine
 

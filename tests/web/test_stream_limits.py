@@ -10,7 +10,7 @@ import pytest
 from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp, Message, Scope
 
-from praisonrun.dialects.jobs.logs import Logs
+from praisonrun.dialects.jobs.output import Output
 from praisonrun.dialects.jobs.streams import Streams
 from praisonrun.engine.engine import Engine
 from praisonrun.web.responses import SLICE, StreamLimits
@@ -30,7 +30,7 @@ async def house(engines: Callable[..., AbstractAsyncContextManager[Engine]]) -> 
 
 
 def app(engine: Engine, limits: StreamLimits) -> ASGIApp:
-    return app_of(Streams(engine, limits), Logs(engine, limits))
+    return app_of(Streams(engine, limits), Output(engine, limits))
 
 
 def scope(path: str, headers: dict[str, str] | None = None) -> Scope:

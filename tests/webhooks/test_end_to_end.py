@@ -31,7 +31,7 @@ from praisonrun.core.delivery import Delivery, Reach
 from praisonrun.core.errors import Invalid
 from praisonrun.core.json import dumps
 from praisonrun.core.model import Run, Snapshot, Status
-from praisonrun.dialects.jobs.webhook import RESULT_LIMIT, body
+from praisonrun.dialects.jobs.webhooks import RESULT_LIMIT, body
 from praisonrun.engine.engine import Engine
 from praisonrun.files.run_files import RunFiles
 from praisonrun.journal.results import Result

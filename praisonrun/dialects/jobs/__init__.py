@@ -11,16 +11,15 @@ from ...engine.engine import Engine
 from ...web.errors import STATUSES, problem
 from ...web.operations import Dialect, operations
 from ...web.responses import StreamLimits
-from .artifacts import Artifacts
-from .deliveries import Deliveries
 from .endpoints import Jobs
-from .logs import Logs
+from .output import Output
 from .streams import Streams
+from .webhooks import Deliveries
 
 
 def dialect(engine: Engine, limits: StreamLimits, *shared: object) -> Dialect:
     """Return the dialect over an engine; `shared` are objects that serve paths of no dialect."""
-    own = (Jobs(engine), Streams(engine, limits), Logs(engine, limits), Artifacts(engine), Deliveries(engine))
+    own = (Jobs(engine), Streams(engine, limits), Output(engine, limits), Deliveries(engine))
     return Dialect((), operations(*own, *shared), STATUSES, render)
 
 

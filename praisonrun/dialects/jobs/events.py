@@ -10,7 +10,7 @@ from ...core.model import Run, Snapshot, Status
 from ...journal.format import IDS_PER_BYTE, Frame, event_id
 from ...journal.formats import Event, frame_events
 from ...journal.results import Result
-from .show import STATUS, result_url
+from .show import result_url
 
 QUEUED_ID = event_id(0, 1)
 """The id of every run's first event."""
@@ -56,7 +56,7 @@ class JobEvents:
         name, fields = _outcome(run, answer, base)
         return [
             WireEvent(event_id(run.journal_end, 0), name, fields),
-            WireEvent(done_id(run), "complete", {"status": STATUS[run.status], "job_id": run.id}),
+            WireEvent(done_id(run), "complete", {"status": run.status.value, "job_id": run.id}),
         ]
 
     def outside(self, run: Run, after: int) -> bool:

@@ -1,20 +1,31 @@
-"""The jobs dialect's bodies and queries. Field names are the wire's."""
+"""The jobs dialect's bodies and queries, and what a submit says in the engine's words.
+
+Field names are the wire's (contracts: PraisonAI jobs).
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
+from ...core.delivery import Reach
+from ...core.errors import BadRequest, Invalid
 from ...core.json import Json
 from ...core.model import Status
-from ...web.fields import Envs, Flag, Name, Text, Whole, WireModel
+from ...engine.engine import Choice
+from ...engine.engine import Submit as Ask
+from ...store import Key
+from ...web.fields import PROMPT_LIMIT, Envs, Flag, Name, Text, Whole, WireModel
+from ...web.requests import checked_key, fingerprint
+
+_NOT_PAYLOAD = ("idempotency_key", "idempotency_scope")
 
 
-class Submit(WireModel):
+class Submit(WireModel, extra="ignore", hide_input_in_errors=True):
     """A run to be made. Fields that are not named here are ignored."""
-
-    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
     prompt: Text = Field(description="What the agent is asked: 1 byte to 1 MiB of text.", min_length=1)
     agent: Name | None = Field(None, description="An entry of agents.yaml; default: the file's default.")
@@ -41,10 +52,57 @@ class Submit(WireModel):
     parent: Name | None = Field(None, description="The run on whose behalf this is; its cancel is passed on.")
 
 
-class Retry(WireModel):
-    """What a retry needs anew."""
+def parse_submit(body: Submit, reach: Reach) -> Ask:
+    """Return a body in the engine's words; `reach` is the caller's. Raises Invalid."""
+    if len(body.prompt.encode()) > PROMPT_LIMIT:
+        raise Invalid(f"prompt is longer than {PROMPT_LIMIT} bytes", field="prompt")
+    if body.agent_yaml is not None and body.agent_file is not None:
+        raise Invalid("agent_file and agent_yaml both bring an agent; give one", field="agent_yaml")
+    if body.agent and body.recipe_name and body.agent != body.recipe_name:
+        raise Invalid("agent and recipe_name name different agents; give one", field="recipe_name")
+    return Ask(
+        Choice(body.agent or body.recipe_name, body.agent_file, body.framework, body.agent_yaml),
+        body.prompt,
+        input=_input(body),
+        session_id=body.session_id,
+        timeout=body.timeout,
+        priority=body.priority,
+        retries=body.retries,
+        envs=body.envs or {},
+        metadata=body.metadata,
+        webhook_url=body.webhook_url,
+        webhook_reach=reach,
+        retention_seconds=body.retention_seconds,
+        parent=body.parent,
+    )
 
-    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+def _input(body: Submit) -> str | None:
+    extra = {"config": body.config, "recipe_config": body.recipe_config}
+    given = {name: value for name, value in extra.items() if value}
+    return json.dumps({"prompt": body.prompt, **given}) if given else None
+
+
+def key_of(headers: list[str], body: Submit) -> Key | None:
+    """Return the key and its scope; the header wins over the body. Raises BadRequest."""
+    if len(headers) > 1:
+        raise BadRequest("more than one Idempotency-Key header", field="idempotency_key")
+    given = headers[0] if headers else body.idempotency_key
+    if given is None:
+        return None
+    key = checked_key(given[1:-1] if len(given) > 1 and given[0] == given[-1] == '"' else given)
+    if body.idempotency_scope == "session" and body.session_id is not None:
+        return Key(f"jobs:session:{body.session_id}", key)
+    return Key("jobs", key)
+
+
+def fingerprint_of(given: Mapping[str, Json]) -> str:
+    """Return the digest of a payload, which does not include the key itself."""
+    return fingerprint({name: value for name, value in given.items() if name not in _NOT_PAYLOAD})
+
+
+class Retry(WireModel, extra="ignore", hide_input_in_errors=True):
+    """What a retry needs anew."""
 
     envs: Envs | None = Field(None, description="The origin's envs, which were never stored.")
 

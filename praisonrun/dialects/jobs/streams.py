@@ -6,20 +6,40 @@ import anyio
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from ...core.json import Json
 from ...core.lifecycle import FINAL
 from ...core.model import Run
 from ...engine.engine import Engine
+from ...web.fields import WireModel
 from ...web.operations import Answer, operation
 from ...web.requests import base_url, last_event_id, read_query, wait_for
 from ...web.responses import CURSOR, HEARTBEAT, HELLO, UNBUFFERED, StreamLimits, json_response, sse_stream
 from ..event_stream import Cursor, EventStream
 from . import events
-from .answers import BAD_QUERY, BUSY, NOT_FOUND, RUN
 from .models import EventsQuery
-from .schemas import EventPage
+from .show import BAD_QUERY, BUSY, NOT_FOUND, RUN
 
 PAGE = 1024 * 1024
 """Bytes of journal after which a JSON page of events ends."""
+
+
+class EventPage(WireModel):
+    """Some events, the cursor after them, and whether more can come."""
+
+    events: list[dict[str, Json]]
+    next: int
+    done: bool
+
+
+_STREAM = {
+    200: Answer("Events as they happen.", "text/event-stream"),
+    204: Answer("The client has everything."),
+    400: Answer("The cursor names no event of this run."),
+    **NOT_FOUND,
+    **BAD_QUERY,
+    **BUSY,
+}
+_PAGE = {200: Answer("Some events.", EventPage), 400: Answer("A bad cursor."), **NOT_FOUND, **BAD_QUERY}
 
 
 class Streams:
@@ -29,20 +49,7 @@ class Streams:
         self._engine, self._limits, self._heartbeat = engine, limits, heartbeat
         self._events = EventStream(engine, events.JobEvents)
 
-    @operation(
-        "GET",
-        RUN + "/stream",
-        {
-            200: Answer("Events as they happen.", "text/event-stream"),
-            204: Answer("The client has everything."),
-            400: Answer("The cursor names no event of this run."),
-            **NOT_FOUND,
-            **BAD_QUERY,
-            **BUSY,
-        },
-        query=EventsQuery,
-        headers=CURSOR,
-    )
+    @operation("GET", RUN + "/stream", _STREAM, query=EventsQuery, headers=CURSOR)
     async def stream_run(self, request: Request) -> Response:
         """Follow a run (SSE, NDJSON or JSON by Accept)."""
         accept = request.headers.get("accept", "")
@@ -61,13 +68,7 @@ class Streams:
         )
         return self._limits.limited(sse_stream(chunks, heartbeat=self._heartbeat), run.id, sse=sse)
 
-    @operation(
-        "GET",
-        RUN + "/events",
-        {200: Answer("Some events.", EventPage), 400: Answer("A bad cursor."), **NOT_FOUND, **BAD_QUERY},
-        query=EventsQuery,
-        headers=CURSOR,
-    )
+    @operation("GET", RUN + "/events", _PAGE, query=EventsQuery, headers=CURSOR)
     async def list_events(self, request: Request) -> Response:
         """Page through a run's events.
 

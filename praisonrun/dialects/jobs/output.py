@@ -1,0 +1,130 @@
+"""What a run left: its output, byte for byte, as it is or as it grows, and its artifacts.
+
+Artifacts are the files in PRAISONRUN_ARTIFACTS. They are downloads, never pages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, nullcontext
+from io import FileIO
+from urllib.parse import quote
+
+from anyio.to_thread import run_sync
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from ...engine.engine import Engine
+from ...engine.follow import SharedRendering
+from ...journal.format import START, Frame, Kind
+from ...journal.results import last_lines
+from ...web.fields import WireModel
+from ...web.operations import Answer, operation
+from ...web.requests import base_url, read_query
+from ...web.responses import UNBUFFERED, StreamLimits, content_type, json_response
+from .models import LogsQuery
+from .show import BAD_QUERY, BUSY, NOT_FOUND, RUN, url_of
+
+CHUNK = 256 * 1024
+KIND = "application/octet-stream"
+_PRINTED = {
+    None: frozenset({Kind.STDOUT, Kind.STDERR}),
+    "stdout": frozenset({Kind.STDOUT}),
+    "stderr": frozenset({Kind.STDERR}),
+}
+_LOGS = {200: Answer("What it printed.", "text/plain"), **NOT_FOUND, **BAD_QUERY, **BUSY}
+_FILE = {200: Answer("The file, as an attachment.", KIND), **NOT_FOUND}
+
+
+class ArtifactShown(WireModel):
+    """One file that a run left."""
+
+    path: str
+    size: int
+    content_type: str
+    url: str
+
+
+class ArtifactList(WireModel):
+    """The files that a run left, by path."""
+
+    artifacts: list[ArtifactShown]
+
+
+class Output:
+    """The endpoints."""
+
+    def __init__(self, engine: Engine, limits: StreamLimits) -> None:
+        self._engine, self._limits = engine, limits
+        self._renderings = {name: SharedRendering(_printer(kinds)) for name, kinds in _PRINTED.items()}
+
+    @operation("GET", RUN + "/logs", _LOGS, query=LogsQuery)
+    async def get_logs(self, request: Request) -> Response:
+        """Read a run's output."""
+        query = read_query(request, LogsQuery)
+        run = await self._engine.row(request.path_params["run_id"])
+        headers = UNBUFFERED if query.follow else None
+        printed = self._printed(run.id, query)
+        text = StreamingResponse(printed, headers=headers, media_type="text/plain; charset=utf-8")
+        return self._limits.limited(text, run.id, sse=False) if query.follow else text
+
+    async def _printed(self, run_id: str, query: LogsQuery) -> AsyncIterator[bytes]:
+        offset, rendering = START, self._renderings[query.stream]
+        with self._engine.files.reader(run_id) or nullcontext() as reader, rendering.viewed(run_id):
+            if reader and query.tail is not None:
+                kinds = _PRINTED[query.stream]
+                lines, offset = await asyncio.to_thread(last_lines, reader, kinds, query.tail)
+                yield lines
+            elif reader and not query.follow:
+                while (found := rendering.chunk(run_id, offset, reader))[1] > offset:
+                    chunk, offset = found
+                    yield chunk
+                    await asyncio.sleep(0)
+        if query.follow:
+            async with aclosing(self._engine.follow(run_id, offset, rendering)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+
+    @operation("GET", RUN + "/artifacts", {200: Answer("The files.", ArtifactList), **NOT_FOUND})
+    async def list_artifacts(self, request: Request) -> Response:
+        """List the files that a run left."""
+        run = await self._engine.row(request.path_params["run_id"])
+        url = f"{url_of(run, base_url(request))}/artifacts/"
+        shown = [
+            {
+                "path": artifact.path,
+                "size": artifact.size,
+                "content_type": content_type(artifact.path),
+                "url": url + quote(artifact.path),
+            }
+            for artifact in await self._engine.artifacts(run.id)
+        ]
+        return json_response({"artifacts": shown})
+
+    @operation("GET", RUN + "/artifacts/{path:path}", _FILE)
+    async def get_artifact(self, request: Request) -> Response:
+        """Download a file that a run left."""
+        run = await self._engine.row(request.path_params["run_id"])
+        path: str = request.path_params["path"]
+        file = FileIO(await self._engine.artifact(run.id, path))
+        size = os.fstat(file.fileno()).st_size
+        name = quote(path.rsplit("/", 1)[-1], safe="")
+        headers = {"Content-Length": str(size), "Content-Disposition": f"attachment; filename*=UTF-8''{name}"}
+        if request.method == "HEAD":
+            file.close()
+            return Response(headers=headers, media_type=KIND)
+        return StreamingResponse(_read(file, size), headers=headers, media_type=KIND)
+
+
+def _printer(kinds: frozenset[Kind]) -> Callable[[str, list[Frame]], bytes]:
+    return lambda _, frames: b"".join(frame.data for frame in frames if frame.kind in kinds)
+
+
+async def _read(file: FileIO, left: int) -> AsyncIterator[bytes]:
+    """Yield `left` bytes; a file that has shrunk ends the answer early."""
+    with file:
+        while left and (chunk := await run_sync(file.read, min(CHUNK, left))):
+            left -= len(chunk)
+            yield chunk

@@ -1,0 +1,197 @@
+"""The jobs dialect's webhooks: their bodies, and the deliveries that are owed, their attempts and replays.
+
+Contracts: PraisonAI jobs, Standard Webhooks.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ...core.clock import iso
+from ...core.delivery import Delivery, DeliveryState, Reply
+from ...core.json import Json, dumps
+from ...core.model import Snapshot, Status
+from ...engine.engine import Engine
+from ...journal.results import Result
+from ...store import DeliveryLog
+from ...web.fields import WireModel
+from ...web.operations import Answer, operation
+from ...web.requests import read_query
+from ...web.responses import json_response
+from ...webhooks import Compose
+from .show import NOT_FOUND, RUN, result, url_of
+
+RESULT_LIMIT = 256 * 1024
+"""Bytes of a result's JSON that a webhook carries; a longer text is cut in the middle."""
+_KEPT = ("job_id", "status", "result", "error", "completed_at", "duration_seconds")
+"""What a body has of the result object."""
+
+
+def composer(engine: Engine, base: str) -> Compose:
+    """Return a function that makes the bodies of deliveries; `base` is the server's own URL."""
+
+    async def compose(delivery: Delivery) -> bytes:
+        shown = await engine.until_final(delivery.run_id)
+        return dumps(body(shown, await engine.journals.result(shown.run), delivery, base))
+
+    return compose
+
+
+def body(shown: Snapshot, answer: Result, delivery: Delivery, base: str) -> dict[str, Json]:
+    """Return the body of a delivery: the same on every attempt.
+
+    It has `result_url` if it does not have the whole result, and `failure` if the run failed.
+    """
+    full = result(shown, answer, base)
+    full["result"], whole = _fitting(full["result"])
+    where = full["result_url"] or (None if whole else f"{url_of(shown.run, base)}/result")
+    return {
+        **{name: full[name] for name in _KEPT},
+        "type": delivery.type,
+        "timestamp": iso(delivery.created_at),
+        **({"failure": shown.run.failure} if shown.run.status is Status.FAILED else {}),
+        **({"result_url": where} if where else {}),
+    }
+
+
+def _fitting(value: Json) -> tuple[Json, bool]:
+    """Return the part of a result that fits, and whether it is whole. A large object is left out."""
+    if len(dumps(value)) <= RESULT_LIMIT:
+        return value, True
+    if not isinstance(value, str):
+        return None, False
+    size = RESULT_LIMIT // 2
+    while len(dumps(shown := _shortened(value, size))) > RESULT_LIMIT:
+        size //= 2
+    return shown, False
+
+
+def _shortened(text: str, size: int) -> str:
+    """Return the first and last part of a text, about `size` bytes each."""
+    data = text.encode("utf-8", "replace")
+    first, last = data[:size].decode("utf-8", "ignore"), data[-size:].decode("utf-8", "ignore")
+    return f"{first}\n… {len(data) - 2 * size} bytes omitted …\n{last}"
+
+
+class AttemptShown(WireModel):
+    """One attempt at a delivery."""
+
+    at: str
+    status: int | None = Field(description="The receiver's HTTP status; null when it gave none.")
+    duration_ms: float
+    error: str | None = Field(description="Why it failed; null for a success.")
+    reply: str | None = Field(description="How its answer began; only for runs submitted from this machine.")
+
+
+class DeliveryShown(WireModel):
+    """One webhook owed. Its id is the webhook-id, the same on every attempt."""
+
+    id: str
+    job_id: str
+    url: str
+    type: Literal["run.succeeded", "run.failed", "run.cancelled"]
+    state: Literal["pending", "delivered", "dead"]
+    attempts: list[AttemptShown]
+    next_attempt_at: str | None = Field(description="Null unless pending.")
+    created_at: str
+    delivered_at: str | None
+
+
+def show(log: DeliveryLog) -> dict[str, Json]:
+    """Return a delivery as the wire shows it."""
+    delivery = log.delivery
+    pending = delivery.state is DeliveryState.PENDING
+    return {
+        "id": delivery.id,
+        "job_id": delivery.run_id,
+        "url": delivery.url,
+        "type": delivery.type,
+        "state": delivery.state,
+        "attempts": [_attempt(reply) for reply in log.attempts],
+        "next_attempt_at": iso(delivery.due_at) if pending else None,
+        "created_at": iso(delivery.created_at),
+        "delivered_at": iso(delivery.delivered_at),
+    }
+
+
+def _attempt(reply: Reply) -> dict[str, Json]:
+    return {
+        "at": iso(reply.at),
+        "status": reply.status,
+        "duration_ms": round(reply.duration * 1000, 3),
+        "error": reply.error,
+        "reply": reply.text,
+    }
+
+
+class RunDeliveries(WireModel):
+    """What one run owes or owed."""
+
+    deliveries: list[DeliveryShown]
+
+
+class DeliveryPage(RunDeliveries):
+    """A page of all deliveries, newest first."""
+
+    total: int
+    page: int
+    page_size: int
+
+
+class DeliveryQuery(WireModel):
+    """Which deliveries."""
+
+    state: DeliveryState | None = Field(None, description="pending, delivered or dead.")
+    page: int = Field(1, ge=1, le=10**9)
+    page_size: int = Field(20, ge=1, le=100)
+
+
+class Replayed(WireModel):
+    """How many deliveries are due again."""
+
+    replayed: int
+
+
+ALL = "/api/v1/deliveries"
+OF_RUN = RUN + "/deliveries"
+_OF_RUN = {200: Answer("What it owes or owed.", RunDeliveries), **NOT_FOUND}
+_PAGE = {200: Answer("A page.", DeliveryPage), 422: Answer("A bad state or page.")}
+_AGAIN = {202: Answer("Due at once.", Replayed)}
+
+
+class Deliveries:
+    """The endpoints."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @operation("GET", OF_RUN, _OF_RUN)
+    async def list_run_deliveries(self, request: Request) -> Response:
+        """List a run's webhooks and every attempt."""
+        run = await self._engine.row(request.path_params["run_id"])
+        logs = await self._engine.webhooks.of_run(run.id)
+        return json_response({"deliveries": [show(log) for log in logs]})
+
+    @operation("POST", OF_RUN + "/{delivery_id}/replay", {**_AGAIN, 404: Answer("No such run or delivery.")})
+    async def replay_delivery(self, request: Request) -> Response:
+        """Send a webhook again."""
+        run = await self._engine.row(request.path_params["run_id"])
+        await self._engine.webhooks.replay(run.id, request.path_params["delivery_id"])
+        return json_response({"replayed": 1}, 202)
+
+    @operation("GET", ALL, _PAGE, query=DeliveryQuery)
+    async def list_deliveries(self, request: Request) -> Response:
+        """List webhooks of all runs, newest first."""
+        query = read_query(request, DeliveryQuery)
+        found, total = await self._engine.webhooks.find(query.state, query.page, query.page_size)
+        page = {"total": total, "page": query.page, "page_size": query.page_size}
+        return json_response({"deliveries": [show(log) for log in found], **page})
+
+    @operation("POST", ALL + "/replay", _AGAIN)
+    async def replay_dead_deliveries(self, _request: Request) -> Response:
+        """Send every dead letter again."""
+        return json_response({"replayed": await self._engine.webhooks.replay_dead()}, 202)
