@@ -1,19 +1,42 @@
-"""Veryfront durable runs: `/runs`."""
+"""Veryfront durable runs: `/runs`. An error is `error`, a code, and `detail`, a sentence, both strings."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import pydantic
+from starlette.responses import Response
+
+from ...core.errors import Invalid, PraisonrunError
 from ...engine.engine import Engine
+from ...web import errors
 from ...web.operations import Dialect, operations
-from ...web.responses import StreamLimits
+from ...web.responses import StreamLimits, json_response
 from .endpoints import Runs
-from .errors import STATUSES, render
 from .streams import Events
 
 ROOTS = ("runs", "projects", "conversations")
-TAG = "canonical runs"
+STATUSES = {**errors.STATUSES, Invalid: 400, pydantic.ValidationError: 400}
+"""As in the jobs dialect, but every fault in a request is a 400."""
 
 
 def dialect(engine: Engine, limits: StreamLimits) -> Dialect:
     """Return the dialect over an engine."""
-    events = Events(engine, limits)
-    return Dialect(ROOTS, operations(Runs(engine, events), events, tag=TAG), STATUSES, render)
+    served = operations(Runs(engine), Events(engine, limits), tag="canonical runs")
+    return Dialect(ROOTS, served, STATUSES, render)
+
+
+def render(
+    status: int, detail: str, headers: Mapping[str, str] | None = None, error: Exception | None = None
+) -> Response:
+    """Return an error answer.
+
+    It names every field at fault: the caller's documentation leaves out some that are required.
+    """
+    code = errors.title(status).lower().replace(" ", "_")
+    if isinstance(error, PraisonrunError):
+        code = error.code
+    elif isinstance(error, pydantic.ValidationError):
+        code = "invalid"
+        detail = "; ".join(errors.summary([fault]) for fault in errors.faults_of(error))
+    return json_response({"error": code, "detail": detail}, status, headers)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -9,51 +11,54 @@ from ...core.errors import BadRequest, Invalid, NotFound, WrongState
 from ...core.json import Json
 from ...core.lifecycle import FINAL
 from ...core.model import Snapshot, Status
-from ...engine.engine import Engine
-from ...store import Find
+from ...engine.engine import Engine, Submit
+from ...store import Find, Key
 from ...web.operations import Answer, operation
 from ...web.requests import parse_object, read_query, seq_of
 from ...web.responses import json_response
-from . import models, schemas, show
-from .errors import BAD, NOT_FOUND, rejection
-from .parse import ParsedCreate, parse_create
-from .streams import RUN, SPOKEN, Events, in_conversation
+from . import models, show
+from .parse import parse_create
+from .schemas import BAD, NOT_FOUND, Cancelled, Refused, RunAccepted, RunPage, RunShown
+from .streams import RUN
 
 LOGS = 256 * 1024
 """Bytes of output that a final run shows."""
 _AGAIN = {"Retry-After": "Seconds until it is worth asking again."}
 _CREATED = {
-    202: Answer("The run is on the disk.", schemas.RunAccepted),
-    400: rejection("Fields at fault; `detail` names each."),
-    404: rejection("No such agent, or no such parent."),
-    409: rejection("The public_id is another run's, or the parent was cancelled."),
-    413: rejection("The body is too large."),
-    415: rejection("The body is not application/json."),
-    503: rejection("The queue is full.", _AGAIN),
-    507: rejection("The disk is full.", _AGAIN),
+    202: Answer("The run is on the disk.", RunAccepted),
+    400: Answer("Fields at fault; `detail` names each.", Refused),
+    404: Answer("No such agent, or no such parent.", Refused),
+    409: Answer("The public_id is another run's, or the parent was cancelled.", Refused),
+    413: Answer("The body is too large.", Refused),
+    415: Answer("The body is not application/json.", Refused),
+    503: Answer("The queue is full.", Refused, _AGAIN),
+    507: Answer("The disk is full.", Refused, _AGAIN),
 }
 
 
 class Runs:
-    """The endpoints. Each one parses, calls the engine, and shows the answer."""
+    """The endpoints of runs. Each one parses, calls the engine, and shows the answer."""
 
-    def __init__(self, engine: Engine, events: Events) -> None:
-        self._engine, self._events = engine, events
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
 
     @operation("POST", "/runs", _CREATED, body=models.Create, large=True)
     async def create_canonical_run(self, request: Request) -> Response:
         """Create a run, or let a held one start."""
-        asked = parse_create(models.Create.model_validate(parse_object(await request.body())))
-        shown, duplicate = await self._submit(asked)
-        if duplicate and asked.brings_input and shown.run.held and shown.run.status is Status.QUEUED:
-            shown = await self._release(asked, shown)
+        submit, key, digest = parse_create(models.Create.model_validate(parse_object(await request.body())))
+        shown, duplicate = await self._submit(submit, key, digest)
+        if duplicate and submit.input is not None and shown.run.held and shown.run.status is Status.QUEUED:
+            try:
+                shown = await self._engine.release(shown.run.id, submit.prompt, submit.input)
+            except WrongState:  # another request has released it already
+                shown = await self._engine.get(shown.run.id)
         if duplicate:
             run = await self._whole(shown)
         else:  # nothing is read: an error after the commit would invite another create
-            run = show.run_object(shown, whole=show.Whole(asked.submit.prompt, asked.submit.input))
+            run = show.run_object(shown, whole=show.given(shown.run, submit.prompt, submit.input))
         return json_response(show.accepted(shown, run, duplicate=duplicate), 202)
 
-    @operation("GET", RUN, {200: Answer("The run as it is now.", schemas.RunShown), **NOT_FOUND})
+    @operation("GET", RUN, {200: Answer("The run as it is now.", RunShown), **NOT_FOUND})
     async def get_canonical_run(self, request: Request) -> Response:
         """Get a run.
 
@@ -61,9 +66,7 @@ class Runs:
         """
         return json_response(await self._whole(await self._engine.get(request.path_params["run_id"])))
 
-    @operation(
-        "POST", RUN + "/cancel", {200: Answer("Whether it is cancelled.", schemas.Cancelled), **NOT_FOUND}
-    )
+    @operation("POST", RUN + "/cancel", {200: Answer("Whether it is cancelled.", Cancelled), **NOT_FOUND})
     async def cancel_canonical_run(self, request: Request) -> Response:
         """Cancel a run and its descendants.
 
@@ -78,7 +81,7 @@ class Runs:
             cancelled = shown.run.status is Status.CANCELLED
         return json_response({"cancelled": cancelled, "run": await self._whole(shown)})
 
-    @operation("POST", RUN + "/complete", {400: rejection("Always."), **NOT_FOUND})
+    @operation("POST", RUN + "/complete", {400: Answer("Always.", Refused), **NOT_FOUND})
     async def complete_canonical_run(self, request: Request) -> Response:
         """Refused: praisonrun ends its runs itself."""
         run = (await self._engine.get(request.path_params["run_id"])).run
@@ -89,7 +92,7 @@ class Runs:
     @operation(
         "GET",
         "/projects/{project_ref}/runs",
-        {200: Answer("A page.", schemas.RunPage), **BAD},
+        {200: Answer("A page.", RunPage), **BAD},
         query=models.ProjectRunsQuery,
     )
     async def list_canonical_runs(self, request: Request) -> Response:
@@ -100,7 +103,7 @@ class Runs:
         query = read_query(request, models.ProjectRunsQuery)
         ref = request.path_params["project_ref"]
         wanted = Find(
-            owner=ref.lower() if _is_uuid(ref) and ref != show.LOCAL else None,
+            owner=ref.lower() if re.fullmatch(models.UUID, ref) and ref != show.LOCAL else None,
             root=query.root_run_id,
             after_seq=seq_of(query.cursor),
             page_size=query.limit + 1,
@@ -108,42 +111,22 @@ class Runs:
         )
         found, _ = await self._engine.find(wanted)
         page, more = found[: query.limit], len(found) > query.limit
-        info = show.page_info(query.cursor, str(page[-1].run.seq) if more else None)
-        return json_response({"data": [await self._listed(shown) for shown in page], "page_info": info})
+        data = [show.run_object(shown, await self._engine.artifacts(shown.run.id)) for shown in page]
+        return json_response(show.page(data, query.cursor, str(page[-1].run.seq) if more else None))
 
-    @operation("GET", SPOKEN, {200: Answer("The projection.", schemas.Projection), **NOT_FOUND})
-    async def project_canonical_run(self, request: Request) -> Response:
-        """Get a run as its conversation sees it."""
-        shown = await in_conversation(self._engine, request)
-        return json_response(show.projection(shown, await self._events.latest(shown.run)))
-
-    async def _submit(self, asked: ParsedCreate) -> tuple[Snapshot, bool]:
+    async def _submit(self, submit: Submit, key: Key | None, digest: str | None) -> tuple[Snapshot, bool]:
         try:
-            return await self._engine.submit(asked.submit, asked.key, asked.fingerprint)
+            return await self._engine.submit(submit, key, digest)
         except Invalid as error:
-            name = asked.submit.choice.name
-            if error.field == "agent" and name not in [agent.name for agent in self._engine.catalog.all()]:
+            known = [agent.name for agent in self._engine.catalog.all()]
+            if error.field == "agent" and submit.choice.name not in known:
                 raise NotFound(error.message) from None
             raise
 
-    async def _release(self, asked: ParsedCreate, shown: Snapshot) -> Snapshot:
-        try:
-            return await self._engine.release(shown.run.id, asked.submit.prompt, asked.submit.input)
-        except WrongState:  # another request has released it already
-            return await self._engine.get(shown.run.id)
-
-    async def _listed(self, shown: Snapshot) -> dict[str, Json]:
-        return show.run_object(shown, await self._engine.artifacts(shown.run.id))
-
     async def _whole(self, shown: Snapshot) -> dict[str, Json]:
         run = shown.run
-        prompt, given = await self._engine.input_of(run.id)
-        whole = show.Whole(prompt, given)
+        whole = show.given(run, *await self._engine.input_of(run.id))
         if run.status in FINAL:
-            output = (await self._engine.journals.result(run)).value
-            whole = show.Whole(prompt, given, output, await self._engine.journals.logs(run, LOGS))
+            whole["output"] = (await self._engine.journals.result(run)).value
+            whole["logs"] = await self._engine.journals.logs(run, LOGS)
         return show.run_object(shown, await self._engine.artifacts(run.id), whole)
-
-
-def _is_uuid(ref: str) -> bool:
-    return len(ref) == 36 and set(ref.lower()) <= set("0123456789abcdef-")

@@ -14,9 +14,8 @@ from typing import NamedTuple
 from ...core.json import Json, dumps
 from ...core.lifecycle import FINAL
 from ...core.model import Mode, Run, Snapshot, Status
-from ...journal import format as journal
 from ...journal.attempts import AttemptIndex
-from ...journal.format import HEAD_SIZE, IDS_PER_BYTE, Frame, Kind
+from ...journal.format import HEAD_SIZE, IDS_PER_BYTE, Frame, Kind, event_id, json_payload, split_event_id
 from ...journal.formats import FORMATS, Event, frame_events
 from ...journal.reader import Reader
 from ...journal.results import Result
@@ -82,13 +81,11 @@ class RunEvents:
 
     def outside(self, run: Run, after: int) -> bool:
         """Say whether a cursor precedes the journal, or names a final run's end."""
-        if after < JOURNAL:
-            return True
-        return run.status in FINAL and journal.split_event_id(after)[0] == run.journal_end
+        return after < JOURNAL or (run.status in FINAL and split_event_id(after)[0] == run.journal_end)
 
     def _of(self, frame: Frame) -> list[WireEvent]:
         attempt = self._attempts.attempt_at(frame.offset)
-        first = journal.event_id(frame.offset, 0)
+        first = event_id(frame.offset, 0)
         return [
             WireEvent(first + number, kind, {**payload, "attempt": attempt}, frame.time)
             for number, (kind, payload) in enumerate(islice(self._mapped(frame, attempt), PER_FRAME))
@@ -97,7 +94,7 @@ class RunEvents:
     def _mapped(self, frame: Frame, attempt: int) -> Iterator[AgUiEvent]:
         text = self._text(attempt)
         if frame.kind is Kind.ENDED:
-            if journal.json_payload(frame.data).get("pid") is not None:
+            if json_payload(frame.data).get("pid") is not None:
                 yield "TEXT_MESSAGE_END", text
             return
         opens = self._attempts.begins_at(frame.offset)
@@ -125,16 +122,19 @@ class RunEvents:
 
     def _text(self, attempt: int) -> dict[str, Json]:
         """Return the ids of an attempt's message; the first attempt has the run's own message."""
-        name = self._message if attempt == 1 else f"{self._message}:{attempt}"
-        return {"messageId": name, "contentId": f"{name}:text"}
+        return _message_ids(self._message if attempt == 1 else f"{self._message}:{attempt}")
 
     def _names(self) -> dict[str, Json]:
         thread = next(iter(show.conversations(self._run)), self._run.id)
         return {"runId": self._run.id, "threadId": thread, "agentId": self._run.agent}
 
 
+def _message_ids(name: str) -> dict[str, Json]:
+    return {"messageId": name, "contentId": f"{name}:text"}
+
+
 def _message(name: str, text: str) -> list[AgUiEvent]:
-    names = {"messageId": name, "contentId": f"{name}:text"}
+    names = _message_ids(name)
     return [
         ("TEXT_MESSAGE_START", {**names, "role": "assistant"}),
         ("TEXT_MESSAGE_CONTENT", {**names, "delta": text}),
@@ -142,22 +142,18 @@ def _message(name: str, text: str) -> list[AgUiEvent]:
     ]
 
 
-def _tool_call(name: str, data: dict[str, Json]) -> list[AgUiEvent]:
-    """Return a call with its input, its output, or both: an agent may report them one after the other."""
+def _tool_call(name: str, data: dict[str, Json]) -> Iterator[AgUiEvent]:
+    """Yield a call with its input, its output, or both: an agent may report them one after the other."""
     call = {"toolCallId": str(data.get("id") or name)}
-    found: list[AgUiEvent] = []
     if "input" in data or "output" not in data:
-        found.append(("TOOL_CALL_START", {**call, "toolCallName": str(data.get("name") or "tool")}))
+        yield "TOOL_CALL_START", {**call, "toolCallName": str(data.get("name") or "tool")}
         if "input" in data:
-            found.append(("TOOL_CALL_ARGS", {**call, "delta": _text_of(data["input"])}))
-        found.append(("TOOL_CALL_END", call))
+            yield "TOOL_CALL_ARGS", {**call, "delta": _text_of(data["input"])}
+        yield "TOOL_CALL_END", call
     if "output" in data:
+        shown = {"messageId": name, "content": _text_of(data["output"]), "role": "tool"}
         failed = {"isError": True} if data.get("status") in ("error", "failed") else {}
-        content = _text_of(data["output"])
-        found.append(
-            ("TOOL_CALL_RESULT", {**call, "messageId": name, "content": content, "role": "tool", **failed})
-        )
-    return found
+        yield "TOOL_CALL_RESULT", {**call, **shown, **failed}
 
 
 def _text_of(value: Json) -> str:
@@ -176,7 +172,7 @@ def _tokens(usage: Json) -> dict[str, int]:
 def last_id(run: Run) -> int:
     """Return the id of a final run's last event."""
     assert run.journal_end is not None
-    return journal.event_id(run.journal_end, IDS_PER_BYTE - 1)
+    return event_id(run.journal_end, IDS_PER_BYTE - 1)
 
 
 def sse(found: Iterable[WireEvent]) -> bytes:

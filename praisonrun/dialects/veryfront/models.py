@@ -16,12 +16,8 @@ def _reachable(public_id: str) -> str:
     return public_id
 
 
-Uuid = Annotated[
-    str,
-    StringConstraints(
-        pattern=r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
-    ),
-]
+UUID = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+Uuid = Annotated[str, StringConstraints(pattern=UUID)]
 PublicId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,128}$"), AfterValidator(_reachable)]
 Word = Annotated[Text, StringConstraints(min_length=1, max_length=256)]
 Target = Literal["main_branch", "environment", "preview_branch"]
@@ -42,7 +38,28 @@ class Trigger(WireModel):
     tool_call_id: Word | None = None
 
 
-class Request(WireModel):
+class Shown(WireModel):
+    """Fields that the run shows unchanged."""
+
+    batch_id: Word | None = None
+    start_mode: Word | None = None
+    runtime_target_kind: Target | None = None
+    runtime_target_environment_id: Word | None = None
+    runtime_target_branch_id: Word | None = None
+
+
+class Echoed(WireModel):
+    """Fields that the run's metadata repeats."""
+
+    implementation_kind: Text | None = None
+    worker_key: Text | None = None
+    source_target_kind: Text | None = None
+    source_target_environment_id: Text | None = None
+    source_target_branch_id: Text | None = None
+    source_target_release_version: Text | None = None
+
+
+class Request(Shown, Echoed):
     """What to run. Fields that are not named here are ignored."""
 
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
@@ -59,18 +76,7 @@ class Request(WireModel):
         None, ge=1, le=10**9, description="The entry's own is the upper bound; each attempt has it."
     )
     backoff_limit: Whole | None = Field(None, ge=0, le=100, description="How often a failed run is retried.")
-    batch_id: Word | None = None
-    start_mode: Word | None = None
     metadata: dict[str, Json] | None = None
-    implementation_kind: Text | None = None
-    worker_key: Text | None = None
-    source_target_kind: Text | None = None
-    source_target_environment_id: Text | None = None
-    source_target_branch_id: Text | None = None
-    source_target_release_version: Text | None = None
-    runtime_target_kind: Target | None = None
-    runtime_target_environment_id: Word | None = None
-    runtime_target_branch_id: Word | None = None
 
 
 class Create(WireModel):

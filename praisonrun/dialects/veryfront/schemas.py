@@ -6,6 +6,7 @@ from typing import Literal
 
 from ...core.json import Json
 from ...web.fields import WireModel
+from ...web.operations import Answer
 from .models import Owner, Target
 
 
@@ -150,3 +151,7 @@ class Refused(WireModel):
 
     error: str
     detail: str
+
+
+NOT_FOUND = {404: Answer("No such run.", Refused)}
+BAD = {400: Answer("A parameter or a cursor at fault; `detail` names it.", Refused)}

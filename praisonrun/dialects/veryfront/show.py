@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from math import ceil
 
 from ...core.clock import iso
@@ -17,6 +16,7 @@ from ...core.lifecycle import FINAL
 from ...core.model import Run, Snapshot, Status
 from ...files.artifacts import Artifact
 from ...web.responses import content_type
+from .models import Shown
 
 STATUS = {
     Status.QUEUED: "pending",
@@ -30,70 +30,47 @@ LOCAL = "00000000-0000-0000-0000-000000000000"
 _MESSAGES = uuid.UUID("6b1f3c5e-8d0a-5c39-9d0e-2f7a54b1c6d8")
 
 
-@dataclass(frozen=True, slots=True)
-class Whole:
-    """What a list leaves out of a run."""
-
-    prompt: str
-    input: str | None
-    """JSON text."""
-    output: Json = None
-    logs: str | None = None
-
-
-def status_word(shown: Snapshot) -> str:
-    """Return the wire's status."""
-    return STATUS[shown.visible_status]
-
-
 def run_object(
-    shown: Snapshot, files: Iterable[Artifact] = (), whole: Whole | None = None
+    shown: Snapshot, files: Iterable[Artifact] = (), whole: Mapping[str, Json] | None = None
 ) -> dict[str, Json]:
-    """Return the run object; lists show it without `whole`."""
+    """Return the run object; `whole` is what lists leave out of it (`given`, and perhaps output and logs)."""
     run, labels = shown.run, shown.run.labels or {}
-    kind, word = labels.get("kind", "agent"), status_word(shown)
+    kind, status = labels.get("kind", "agent"), STATUS[shown.visible_status]
     return {
+        **dict.fromkeys(("waiting_reason", "workflow_id", "schedule_id", "created_by", "logs")),
+        **{name: labels.get(name) for name in Shown.model_fields},
         "run_id": run.id,
         "kind": kind,
-        "status": word,
+        "status": status,
         "owner": labels.get("owner", {"kind": "project", "id": LOCAL}),
         "parent_run_id": run.parent,
         "root_run_id": run.root or run.id,
-        "waiting_reason": None,
         "metadata": run.metadata,
         "target": f"{kind}:{run.agent}",
-        "workflow_id": None,
-        "schedule_id": None,
-        "batch_id": labels.get("batch_id"),
-        "runtime_target_kind": labels.get("runtime_target_kind"),
-        "runtime_target_environment_id": labels.get("runtime_target_environment_id"),
-        "runtime_target_branch_id": labels.get("runtime_target_branch_id"),
-        **(_input_and_output(kind, whole) if whole else {}),
         "error": error_of(run),
-        "logs": whole.logs if whole else None,
         "artifacts": _artifacts(run, files),
         "duration_ms": None if run.duration is None else run.duration // 1000,
         "exit_code": run.exit_code if run.status in FINAL else None,
-        "start_mode": labels.get("start_mode"),
         "timeout_seconds": None if run.timeout is None else ceil(run.timeout),
         "backoff_limit": run.retries,
         "trigger_kind": "api",
         "trigger_id": labels.get("trigger_id"),
-        "created_by": None,
         "created_at": iso(run.created_at),
         "updated_at": iso(run.updated_at),
-        "started_at": None if word == "pending" else iso(run.started_at),
+        "started_at": None if status == "pending" else iso(run.started_at),
         "completed_at": iso(run.finished_at),
+        **(whole or {}),
     }
 
 
-def _input_and_output(kind: str, whole: Whole) -> dict[str, Json]:
-    given = json.loads(whole.input) if whole.input is not None else None
-    if kind == "task":
-        return {"input": None, "config": given and given.get("config"), "output": whole.output}
-    if given is None and whole.prompt:
-        given = {"prompt": whole.prompt}
-    return {"input": given, "config": None, "output": whole.output}
+def given(run: Run, prompt: str, text: str | None) -> dict[str, Json]:
+    """Return what a run was given, `text` as JSON, and no output."""
+    found = json.loads(text) if text is not None else None
+    if (run.labels or {}).get("kind") == "task":
+        return {"input": None, "config": found and found.get("config"), "output": None}
+    if found is None and prompt:
+        found = {"prompt": prompt}
+    return {"input": found, "config": None, "output": None}
 
 
 def error_of(run: Run) -> dict[str, Json] | None:
@@ -109,9 +86,11 @@ def error_of(run: Run) -> dict[str, Json] | None:
 def _artifacts(run: Run, files: Iterable[Artifact]) -> list[dict[str, Json]]:
     """Return the files that a run left: declared outputs first, then its other artifacts."""
     outputs = dict(_outputs(run))
-    others = {file.path: file.size for file in files if file.path not in outputs}
-    return [_artifact("output", *output) for output in outputs.items()] + [
-        _artifact("file", *other) for other in others.items()
+    found = [("output", path, size) for path, size in outputs.items()]
+    found += [("file", file.path, file.size) for file in files if file.path not in outputs]
+    return [
+        {"kind": kind, "path": path, "contentType": content_type(path), "size": size}
+        for kind, path, size in found
     ]
 
 
@@ -122,10 +101,6 @@ def _outputs(run: Run) -> Iterator[tuple[str, int]]:
             path, size = output.get("configured_path"), output.get("size_bytes")
             if isinstance(path, str) and isinstance(size, int):
                 yield path, size
-
-
-def _artifact(kind: str, path: str, size: int) -> dict[str, Json]:
-    return {"kind": kind, "path": path, "contentType": content_type(path), "size": size}
 
 
 def accepted(shown: Snapshot, run: Mapping[str, Json], *, duplicate: bool) -> dict[str, Json]:
@@ -156,25 +131,24 @@ def conversations(run: Run) -> list[str]:
 
 def projection(shown: Snapshot, latest: int) -> dict[str, Json]:
     """Return a run as its conversation sees it; `latest` is the id of its latest event."""
-    run = shown.run
+    run, status = shown.run, STATUS[shown.visible_status]
     error = error_of(run) or {}
     return {
+        **dict.fromkeys(("waiting_tool_call_id", "waiting_tool_name")),
         "run_id": run.id,
         "conversation_id": conversations(run)[0],
         "message_id": message_id(run.id),
         "agent_id": run.agent,
-        "status": status_word(shown),
+        "status": status,
         "latest_event_id": latest,
         "latest_external_event_sequence": 0,
-        "waiting_tool_call_id": None,
-        "waiting_tool_name": None,
         "terminal_error_code": error.get("code"),
         "terminal_error_message": error.get("message"),
-        "started_at": None if status_word(shown) == "pending" else iso(run.started_at),
+        "started_at": None if status == "pending" else iso(run.started_at),
         "finished_at": iso(run.finished_at),
     }
 
 
-def page_info(this: str | None, following: str | None) -> dict[str, Json]:
-    """Return the cursors around a page. Clients return them unchanged."""
-    return {"self": this, "first": None, "next": following, "prev": None}
+def page(data: list[Json], this: Json, following: Json) -> dict[str, Json]:
+    """Return a page between two cursors, which clients return unchanged."""
+    return {"data": data, "page_info": {"self": this, "first": None, "next": following, "prev": None}}
