@@ -9,9 +9,9 @@ import pytest
 from praisonrun.core import lifecycle
 from praisonrun.core.model import Exit, Failure, Mode, Outcome, Phase, Run, Snapshot, Status
 from praisonrun.dialects.jobs import show as jobs
-from praisonrun.dialects.nullspace import ids
 from praisonrun.dialects.nullspace import logs as nullspace_logs
 from praisonrun.dialects.nullspace import show as nullspace
+from praisonrun.dialects.nullspace import words
 from praisonrun.dialects.nullspace.models import LogsQuery
 from praisonrun.dialects.veryfront import show as veryfront
 
@@ -66,14 +66,14 @@ IDS = ["abc", "run_abc", "run_run_abc", "run_", "run", "r", "RUN_abc", "0" * 32,
 @pytest.mark.parametrize("mode", Mode)
 def test_every_run_has_a_name_of_its_own_in_nullspace(mode: Mode) -> None:
     runs = [Run(run_id, "a", "v", 1, 1, 1, mode=mode) for run_id in IDS]
-    names = [ids.wire_id(run) for run in runs]
+    names = [words.wire_id(run) for run in runs]
     assert len(set(names)) == len(names)
-    assert [ids.run_id_of(name, mode) for name in names] == [run.id for run in runs]
-    boxes = {ids.sandbox_id(Snapshot(run, scratch=True)) for run in runs}
+    assert [words.run_id_of(name, mode) for name in names] == [run.id for run in runs]
+    boxes = {words.sandbox_id(Snapshot(run, scratch=True)) for run in runs}
     assert len(boxes) == len(runs)
 
 
 def test_a_minted_id_keeps_its_name() -> None:
     minted = "0197f2a0c3d4e5f60718293a4b5c6d7e"
-    assert ids.wire_id(Run(f"run_{minted}", "a", "v", 1, 1, 1)) == f"adrun_{minted}"
-    assert ids.run_id_of("adsvc_x", Mode.RUN) is None
+    assert words.wire_id(Run(f"run_{minted}", "a", "v", 1, 1, 1)) == f"adrun_{minted}"
+    assert words.run_id_of("adsvc_x", Mode.RUN) is None

@@ -30,9 +30,9 @@ from praisonrun.core.errors import BadRequest, ConfigError, Invalid, PraisonrunE
 from praisonrun.core.json import dumps
 from praisonrun.core.model import Mode, Run, Snapshot, Status
 from praisonrun.dialects.jobs import models as jobs_models
-from praisonrun.dialects.nullspace import forms as deployments_forms
-from praisonrun.dialects.nullspace import ids as deployment_ids
+from praisonrun.dialects.nullspace import executions as deployments_executions
 from praisonrun.dialects.nullspace import models as deployments_models
+from praisonrun.dialects.nullspace import words as deployment_words
 from praisonrun.dialects.nullspace.logs import Log
 from praisonrun.dialects.veryfront import models as canonical_models
 from praisonrun.engine.request import new_suffix
@@ -164,7 +164,7 @@ def event_id(value: bytes) -> None:
 def key(value: bytes) -> None:
     """A key is taken as it is or refused."""
     request = asked([(b"idempotency-key", value)])
-    answer = refused(lambda: deployments_forms.key_of(request, "create", "a"), BadRequest)
+    answer = refused(lambda: deployments_executions.key_of(request, "create:a"), BadRequest)
     plain = 1 <= len(value) <= 255 and all(0x21 <= byte <= 0x7E for byte in value)
     assert plain == (not isinstance(answer, BadRequest))
     assert not plain or answer.key == value.decode()
@@ -260,8 +260,8 @@ def wire_id(text: str) -> None:
     """A deployment's name of a run leads to that run; any other text does no harm."""
     for mode in Mode:
         run = Run(text.replace("~", "") or new_suffix(), "a", "v", 1, 1, 1, mode=mode)
-        assert deployment_ids.run_id_of(deployment_ids.wire_id(run), mode) == run.id
-        deployment_ids.run_id_of(text, mode)
+        assert deployment_words.run_id_of(deployment_words.wire_id(run), mode) == run.id
+        deployment_words.run_id_of(text, mode)
 
 
 FRAMES = st.lists(

@@ -5,20 +5,23 @@ An entry of agents.yaml is a deployment. Every path takes its id or the agent's 
 
 from __future__ import annotations
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ...core.errors import BadRequest
 from ...core.json import Json
 from ...engine.engine import Engine
-from ...store import StoredVersion
 from ...web.operations import Answer, operation
 from ...web.requests import read_query
-from . import models, schemas, show_agents
-from .agents import Agents, ResolvedAgent, entry
-from .answers import ABSENT, DEPLOYMENT, FAULT, PREFIX, VERSION, VERSIONS, rejection
-from .errors import NotImplementedHere
-from .forms import answer, page_of
+from . import models, schemas, show, words
+from .agents import DEPLOYMENT, PREFIX, Agents, ResolvedAgent
+from .answers import ABSENT, FAULT, answer, rejection
 
+VERSIONS = DEPLOYMENT + "/versions"
+VERSION = VERSIONS + "/{version}"
+_LISTED = {200: Answer("A page.", schemas.DeploymentPage), **FAULT}
+_VERSIONS = {200: Answer("A page.", schemas.VersionPage), **ABSENT}
 _ELSEWHERE = {501: rejection("Not here.")}
 
 
@@ -28,17 +31,9 @@ class Deployments:
     def __init__(self, engine: Engine) -> None:
         self._engine, self._agents = engine, Agents(engine)
 
-    @operation(
-        "GET",
-        PREFIX,
-        {200: Answer("A page.", schemas.DeploymentPage), **FAULT},
-        query=models.DeploymentsQuery,
-    )
+    @operation("GET", PREFIX, _LISTED, query=models.DeploymentsQuery)
     async def list_deployments(self, request: Request) -> Response:
-        """List agents.
-
-        One for each entry of agents.yaml, in its order.
-        """
+        """List agents."""
         query = read_query(request, models.DeploymentsQuery)
         found: list[ResolvedAgent] = []
         if query.status in (None, "active"):
@@ -46,43 +41,31 @@ class Deployments:
         elif query.status == "deleted":
             found = await self._agents.gone()
         seen = await self._engine.store.agents_seen()
-        items = [
-            show_agents.deployment(one.agent, one.digest, seen.get(one.agent.name), active=one.active)
-            for one in found
-            if query.mode in (None, show_agents.MODE[one.agent.mode])
-        ]
-        return answer(page_of(items, query))
+        wanted = [one for one in found if query.mode in (None, words.MODE[one.agent.mode])]
+        return _page([show.deployment(one, seen.get(one.agent.name)) for one in wanted], query)
 
     @operation("GET", DEPLOYMENT, {200: Answer("The agent.", schemas.Deployment), **ABSENT})
     async def get_deployment(self, request: Request) -> Response:
         """Get an agent."""
         found = await self._agents.of(request)
-        seen = (await self._engine.store.agents_seen()).get(found.agent.name)
-        return answer(show_agents.deployment(found.agent, found.digest, seen, active=found.active))
+        seen = await self._engine.store.agents_seen()
+        return answer(show.deployment(found, seen.get(found.agent.name)))
 
-    @operation(
-        "GET", VERSIONS, {200: Answer("A page.", schemas.VersionPage), **ABSENT}, query=models.VersionsQuery
-    )
+    @operation("GET", VERSIONS, _VERSIONS, query=models.VersionsQuery)
     async def list_versions(self, request: Request) -> Response:
         """List an agent's versions, the latest first."""
         query = read_query(request, models.VersionsQuery)
         found = await self._agents.of(request)
-        items = [
-            self._version(found, stored) for stored in await self._engine.store.versions(found.agent.name)
-        ]
-        wanted = [item for item in items if query.status in (None, item["status"])]
-        return answer(page_of(wanted, query))
+        versions = await self._engine.store.versions(found.agent.name)
+        items = [show.version(found, stored, self._engine.catalog.environ) for stored in versions]
+        return _page([item for item in items if query.status in (None, item["status"])], query)
 
     @operation("GET", VERSION, {200: Answer("The version.", schemas.Version), **ABSENT})
     async def get_version(self, request: Request) -> Response:
         """Get a version."""
         found = await self._agents.of(request)
-        return answer(self._version(found, await self._agents.version(found, request.path_params["version"])))
-
-    def _version(self, found: ResolvedAgent, stored: StoredVersion) -> dict[str, Json]:
-        current = found.digest if found.active else None
-        agent = found.agent if stored.digest == found.digest else entry(stored)
-        return show_agents.version(stored, agent, current, self._engine.catalog.environ)
+        stored = await self._agents.version(found, request.path_params["version"])
+        return answer(show.version(found, stored, self._engine.catalog.environ))
 
 
 class Elsewhere:
@@ -97,4 +80,18 @@ class Elsewhere:
     @operation("PUT", VERSION + "/bundle", _ELSEWHERE, name="put_bundle")
     async def reject(self, _request: Request) -> Response:
         """Refused: agents.yaml is the source of truth."""
-        raise NotImplementedHere("agents.yaml is the source of truth here: edit it, and it is read again")
+        raise HTTPException(501, "agents.yaml is the source of truth here: edit it, and it is read again")
+
+
+def _page(items: list[dict[str, Json]], query: models.PageQuery) -> Response:
+    """Return a page of a short list. Its cursor is the id of the last item shown."""
+    start = 0
+    if query.cursor is not None:
+        ids = [item["id"] for item in items]
+        if query.cursor not in ids:
+            raise BadRequest(f"cursor {query.cursor[:40]!r} is no place of this list; start without one")
+        start = ids.index(query.cursor) + 1
+    end = start + query.limit
+    return answer(
+        {"items": items[start:end], "next_cursor": items[end - 1]["id"] if end < len(items) else None}
+    )

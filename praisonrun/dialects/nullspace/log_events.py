@@ -9,8 +9,7 @@ from ...core.json import Json
 from ...core.model import Mode, Run, Snapshot, Status
 from ...journal.events import parse_object
 from ...journal.format import Frame, Kind
-from .show import failure_phase, failure_reason, run_word
-from .show_services import service_word
+from .words import failure_phase, failure_reason, status
 
 _END = 10**17
 """The offset of a final run's last event, where its row does not say how long its journal is."""
@@ -41,16 +40,15 @@ class Event(NamedTuple):
     time: int
 
     @property
-    def after(self) -> str:
-        """The cursor after the event."""
-        return f"{self.position.offset}-{self.position.number + 1}"
+    def after(self) -> Position:
+        """The place after the event."""
+        return self.position._replace(number=self.position.number + 1)
 
 
-def frame_events(run: Run, frame: Frame, skip: int = 0) -> Iterator[Event]:
-    """Yield the events of a frame, without the first `skip`."""
+def frame_events(run: Run, frame: Frame) -> Iterator[Event]:
+    """Yield the events of a frame."""
     for number, entry in enumerate(_entries(run, frame)):
-        if number >= skip:
-            yield Event(Position(frame.offset, number), entry, frame.time)
+        yield Event(Position(frame.offset, number), entry, frame.time)
 
 
 def _entries(run: Run, frame: Frame) -> list[Entry]:
@@ -61,9 +59,9 @@ def _entries(run: Run, frame: Frame) -> list[Entry]:
         case Kind.STDERR:
             return [Entry("warn", "stderr", "stderr", line) for line in _lines(text)]
         case Kind.EVENT:
-            return [_event_entry(text)]
+            return [_told(text)]
         case Kind.STARTED | Kind.ENDED | Kind.DROPPED:
-            return _attempt_entries(run, frame.kind, parse_object(text) or {})
+            return _of_the_shim(run, frame.kind, parse_object(text) or {})
     return []
 
 
@@ -72,7 +70,7 @@ def _lines(text: str) -> list[str]:
     return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
 
 
-def _event_entry(line: str) -> Entry:
+def _told(line: str) -> Entry:
     """Return a line of the agent's event FIFO, or the server's own line about a service's readiness."""
     event = parse_object(line)
     if event is None:
@@ -81,30 +79,25 @@ def _event_entry(line: str) -> Entry:
         word = str(event.get("condition"))
         level = "info" if word == "ready" else "warn"
         return Entry(level, "readiness", f"service_{word}", str(event.get("text", "")).rstrip("\n"))
-    message = next(
-        (event[key] for key in ("message", "text", "step") if isinstance(event.get(key), str)), None
-    )
-    return Entry("info", "system", "agent_event", message or line.rstrip("\n"), {"event": event})
+    said = [event[key] for key in ("message", "text", "step") if isinstance(event.get(key), str)]
+    message = (said and said[0]) or line.rstrip("\n")
+    return Entry("info", "system", "agent_event", message, {"event": event})
 
 
-def _attempt_entries(run: Run, kind: Kind, payload: dict[str, Json]) -> list[Entry]:
+def _of_the_shim(run: Run, kind: Kind, payload: dict[str, Json]) -> list[Entry]:
     """Return what the shim wrote about an attempt."""
     if kind is Kind.DROPPED:
         lost = sum(size for size in payload.values() if isinstance(size, int))
         return [Entry("warn", "system", "output_dropped", f"output cap reached: {lost} bytes dropped here")]
-    attempt = {"attempt": payload.get("attempt")}
     if kind is Kind.ENDED:
-        return [Entry("info", "lifecycle", "process_exited", _how(payload), attempt)]
-    if "pid" not in payload:
+        name, message = "process_exited", f"process {_how(payload)}"
+    elif "pid" not in payload:
         return []
-    if payload.get("phase") == "installing":
-        return [
-            Entry(
-                "info", "lifecycle", "install_started", f"install process {payload['pid']} started", attempt
-            )
-        ]
-    word = "service" if run.mode is Mode.SERVICE else "run"
-    return [Entry("info", "lifecycle", f"{word}_started", f"process {payload['pid']} started", attempt)]
+    elif payload.get("phase") == "installing":
+        name, message = "install_started", f"install process {payload['pid']} started"
+    else:
+        name, message = f"{run.mode}_started", f"process {payload['pid']} started"
+    return [Entry("info", "lifecycle", name, message, {"attempt": payload.get("attempt")})]
 
 
 def _how(ended: dict[str, Json]) -> str:
@@ -115,35 +108,29 @@ def _how(ended: dict[str, Json]) -> str:
     else:
         how = "was not started"
     reason = ended.get("error") or (ended["reason"] if ended.get("reason") != "exited" else None)
-    return f"process {how}{f' ({reason})' if reason else ''}"
+    return f"{how} ({reason})" if reason else how
 
 
 def first_event(run: Run) -> Event:
     """Return the event of a run's submit, which comes from its row."""
-    return Event(Position(0, 0), _queued(run), run.created_at)
-
-
-def _queued(run: Run) -> Entry:
+    entry = Entry("info", "lifecycle", "run_queued", "run queued")
     if run.mode is Mode.SERVICE:
-        return Entry("info", "lifecycle", "service_created", f"service created for port {run.port}")
-    return Entry("info", "lifecycle", "run_queued", "run queued")
+        entry = Entry("info", "lifecycle", "service_created", f"service created for port {run.port}")
+    return Event(Position(0, 0), entry, run.created_at)
 
 
-def last_event(run: Run) -> Event | None:
-    """Return the event of a final run's end, which comes from its row; None before the end."""
+def last_event(run: Run) -> Iterator[Event]:
+    """Yield the event of a final run's end, which comes from its row; nothing before the end."""
     if run.finished_at is None:
-        return None
-    service = run.mode is Mode.SERVICE
-    word = service_word(Snapshot(run)) if service else run_word(Snapshot(run))
-    reason = failure_reason(run)
+        return
+    word, reason = status(Snapshot(run)), failure_reason(run)
+    failed = run.status is Status.FAILED
     more: dict[str, Json] = {}
-    if run.status is Status.FAILED or (run.status is Status.CANCELLED and not service):
+    if failed or (run.status is Status.CANCELLED and run.mode is Mode.RUN):
         more = {"failure_phase": failure_phase(run), "failure": run.failure}
-    level = "error" if run.status is Status.FAILED else "info"
-    kind = "service" if service else "run"
-    message = f"{kind} {word}{f': {reason}' if reason else ''}"
-    entry = Entry(level, "lifecycle", f"{kind}_{word}", message, more)
-    return Event(Position(end_of(run), 0), entry, run.finished_at)
+    message = f"{run.mode} {word}{f': {reason}' if reason else ''}"
+    entry = Entry("error" if failed else "info", "lifecycle", f"{run.mode}_{word}", message, more)
+    yield Event(Position(end_of(run), 0), entry, run.finished_at)
 
 
 def end_of(run: Run) -> int:

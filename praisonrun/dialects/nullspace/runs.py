@@ -1,58 +1,62 @@
-"""The Nullspace dialect's runs."""
+"""The Nullspace dialect's runs, and its services: runs that are not expected to end."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import ClassVar
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ...core.errors import WrongState
 from ...core.json import Json
-from ...core.model import Failure, Mode, Snapshot, Status
-from ...engine.engine import Engine, Submit
+from ...core.model import Condition, Failure, Mode, Phase, Status
+from ...engine.engine import Submit
 from ...store import Find
-from ...web.operations import Answer, operation
-from ...web.requests import parse_object, read_body, read_query
+from ...web.operations import Answer, Header, operation
+from ...web.requests import KEY, parse_object, read_body, read_query
 from . import models, schemas, show
-from .agents import Agents, chosen, lookup, version_wanted
-from .answers import ABSENT, CREATE, KEY_HEADER, RUN, RUNS, WRONG_STATE
-from .forms import answer, fingerprint_of, key_of, listed, log_page
-from .ids import wire_id
+from .agents import DEPLOYMENT
+from .answers import ABSENT, CREATE, WRONG_STATE, answer
+from .executions import Executions
+from .words import TIMED_OUT
 
 INPUT_ENV = "NULLSPACE_INPUT"
 """The environment variable that holds an agent's input, too."""
-_RUN_STATUS: Mapping[str, tuple[Status, frozenset[Failure] | None]] = {
-    "queued": (Status.QUEUED, None),
-    "starting": (Status.RUNNING, None),
-    "installing": (Status.RUNNING, None),
-    "running": (Status.RUNNING, None),
-    "succeeded": (Status.SUCCEEDED, None),
-    "cancelled": (Status.CANCELLED, None),
-    "failed": (Status.FAILED, frozenset(Failure) - show.TIMED_OUT),
-    "timed_out": (Status.FAILED, show.TIMED_OUT),
+RUNS = DEPLOYMENT + "/runs"
+RUN = RUNS + "/{run}"
+SERVICES = DEPLOYMENT + "/services"
+SERVICE = SERVICES + "/{service}"
+_KEY = {
+    "Idempotency-Key": Header("A repeated create answers with the first one's record.", KEY, required=True)
 }
-_SHOWN = Answer("The run.", schemas.Run)
+_RUN = Answer("The run.", schemas.Run)
+_RUNS = {200: Answer("A page.", schemas.RunsPage), **ABSENT}
+_SERVICE = Answer("The service.", schemas.Service)
+_SERVICES = {200: Answer("A page.", schemas.ServicePage), **ABSENT}
+_LOG = {200: Answer("A page of a log.", schemas.LogPage), **ABSENT}
 
 
-class Runs:
-    """The endpoints. Each one parses, calls the engine, and shows the answer."""
+class Runs(Executions):
+    """The endpoints of runs. Each one parses, calls the engine, and shows the answer."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine, self._agents = engine, Agents(engine)
+    mode = Mode.RUN
+    missing = "agent_run_not_found"
+    stored: ClassVar[Mapping[str, Find]] = {
+        **{status: Find(status=(status,)) for status in Status},
+        **dict.fromkeys(Phase, Find(status=(Status.RUNNING,))),
+        "failed": Find(status=(Status.FAILED,), failure=frozenset(Failure) - TIMED_OUT),
+        "timed_out": Find(status=(Status.FAILED,), failure=TIMED_OUT),
+    }
 
-    @operation(
-        "POST", RUNS, {201: _SHOWN, **ABSENT, **CREATE}, body=models.RunCreate, headers=KEY_HEADER, large=True
-    )
+    @operation("POST", RUNS, {201: _RUN, **CREATE}, body=models.RunCreate, headers=_KEY, large=True)
     async def create_run(self, request: Request) -> Response:
         """Create a run."""
         given = parse_object(await request.body() or b"{}")
         body = models.RunCreate.model_validate(given)
-        name, choice = await chosen(self._agents, request, body.version_id)
         text = json.dumps(body.input or {}, ensure_ascii=False)
         ask = Submit(
-            choice,
+            await self._agents.choice(request, body.version_id),
             _prompt(body.input or {}, text),
             input=text,
             input_env=INPUT_ENV,
@@ -60,71 +64,89 @@ class Runs:
             retain_on_failure=body.retain_on_failure,
             retention_seconds=body.retention_seconds,
         )
-        shown, replayed = await self._engine.submit(ask, key_of(request, "runs", name), fingerprint_of(given))
-        if replayed:
-            shown = await self._engine.get(shown.run.id, full=True)
-        return answer(show.run(shown), 201, replayed=replayed)
+        return await self._submit(request, given, ask)
 
-    @operation("GET", RUNS, {200: Answer("A page.", schemas.RunsPage), **ABSENT}, query=models.RunsQuery)
+    @operation("GET", RUNS, _RUNS, query=models.RunsQuery)
     async def list_deployment_runs(self, request: Request) -> Response:
         """List an agent's runs, newest first."""
-        query = read_query(request, models.RunsQuery)
-        found = await self._agents.of(request)
-        status, failure = _RUN_STATUS[query.status] if query.status else (None, None)
-        wanted = Find(
-            agent=found.agent.name,
-            status=None if status is None else (status,),
-            failure=failure,
-            version=await version_wanted(self._agents, found, query.version_id),
-        )
-        page, onward = await listed(
-            self._engine, wanted, query, lambda shown: query.status in (None, show.run_word(shown))
-        )
-        return answer({"items": [show.run(shown) for shown in page], "next_cursor": onward})
+        return await self._list(request, read_query(request, models.RunsQuery))
 
-    @operation("GET", RUN, {200: _SHOWN, **ABSENT})
+    @operation("GET", RUN, {200: _RUN, **ABSENT})
     async def get_deployment_run(self, request: Request) -> Response:
         """Get a run."""
-        return answer(show.run(await self._run(request)))
+        return await self._answer(await self._of(request))
 
-    @operation("POST", RUN + "/cancel", {200: _SHOWN, **ABSENT, **WRONG_STATE}, body=models.Cancel)
+    @operation("POST", RUN + "/cancel", {200: _RUN, **WRONG_STATE}, body=models.Cancel)
     async def cancel_deployment_run(self, request: Request) -> Response:
-        """Cancel a run.
+        """Cancel a run."""
+        return await self._cancel(request, (await read_body(request, models.Cancel)).reason)
 
-        Answers once its process is gone; a run that was cancelled before is no error.
-        """
-        body = await read_body(request, models.Cancel)
-        shown = await self._run(request)
-        if shown.run.status is not Status.CANCELLED:
-            try:
-                await self._engine.cancel(shown.run.id, body.reason)
-            except WrongState:
-                ended = show.run_word(await self._run(request))
-                raise WrongState(f"run {request.path_params['run']} has {ended} already") from None
-        return answer(show.run(await self._run(request)))
-
-    @operation(
-        "GET",
-        RUN + "/logs",
-        {200: Answer("A page of a log.", schemas.LogPage), **ABSENT},
-        query=models.LogsQuery,
-    )
+    @operation("GET", RUN + "/logs", _LOG, query=models.LogsQuery)
     async def get_run_logs(self, request: Request) -> Response:
         """Read a run's log."""
-        return await log_page(self._engine, await self._run(request), request)
+        return await self._log(request)
 
     @operation("GET", RUN + "/outputs", {200: Answer("The outputs.", schemas.Outputs), **ABSENT})
     async def get_run_outputs(self, request: Request) -> Response:
         """Get what a run left."""
-        shown = await self._run(request)
-        manifest = show.manifest(shown.run)
-        outputs = manifest.get("outputs", [])
-        return answer({"run_id": wire_id(shown.run), "output_manifest": manifest, "outputs": outputs})
-
-    async def _run(self, request: Request) -> Snapshot:
-        return await lookup(self._engine, await self._agents.of(request), request, Mode.RUN)
+        return answer(show.outputs((await self._of(request)).run))
 
 
 def _prompt(given: Mapping[str, Json], text: str) -> str:
     prompt = given.get("prompt")
     return prompt if isinstance(prompt, str) and "\0" not in prompt else text
+
+
+class Services(Executions):
+    """The endpoints of services. Each one parses, calls the engine, and shows the answer."""
+
+    mode = Mode.SERVICE
+    missing = "agent_service_instance_not_found"
+    stored: ClassVar[Mapping[str, Find]] = {
+        **dict.fromkeys(Condition, Find(status=(Status.QUEUED, Status.RUNNING))),
+        "stopped": Find(status=(Status.CANCELLED,)),
+        "failed": Find(status=(Status.FAILED,)),
+    }
+
+    @operation("POST", SERVICES, {201: _SERVICE, **CREATE}, body=models.ServiceCreate, headers=_KEY)
+    async def create_service(self, request: Request) -> Response:
+        """Start a service."""
+        given = parse_object(await request.body() or b"{}")
+        body = models.ServiceCreate.model_validate(given)
+        choice = await self._agents.choice(request, body.version_id)
+        ask = Submit(choice, "", mode=Mode.SERVICE, envs=body.envs or {})
+        return await self._submit(request, given, ask)
+
+    @operation("GET", SERVICES, _SERVICES, query=models.ServicesQuery)
+    async def list_services(self, request: Request) -> Response:
+        """List an agent's services, newest first."""
+        return await self._list(request, read_query(request, models.ServicesQuery))
+
+    @operation("GET", SERVICE, {200: _SERVICE, **ABSENT})
+    async def get_service(self, request: Request) -> Response:
+        """Get a service."""
+        return await self._answer(await self._of(request))
+
+    @operation("POST", SERVICE + "/stop", {200: _SERVICE, **WRONG_STATE}, body=models.Stop)
+    async def stop_service(self, request: Request) -> Response:
+        """Stop a service."""
+        body = await read_body(request, models.Stop)
+        return await self._cancel(request, body.reason, keep_scratch=body.retain_sandbox or False)
+
+    @operation("POST", SERVICE + "/restart", {200: _SERVICE, **CREATE}, body=models.Restart)
+    async def restart_service(self, request: Request) -> Response:
+        """Restart a service."""
+        body = await read_body(request, models.Restart)
+        shown = await self._of(request)
+        return await self._answer(await self._engine.restart(shown.run.id, body.envs or {}, body.reason))
+
+    @operation("GET", SERVICE + "/logs", _LOG, query=models.LogsQuery)
+    async def get_service_logs(self, request: Request) -> Response:
+        """Read a service's log."""
+        return await self._log(request)
+
+    @operation("GET", SERVICE + "/url", {200: Answer("Where it answers.", schemas.ServiceUrl), **ABSENT})
+    async def get_service_url(self, request: Request) -> Response:
+        """Get a service's address."""
+        shown = await self._of(request)
+        return answer(show.url(shown, await self._engine.agent_of(shown.run)))

@@ -66,27 +66,30 @@ class Version(WireModel):
     ready_at: str | None
 
 
-class Run(WireModel):
-    """A run as it is now. Every key is always present."""
-
+class _Execution(WireModel):
     id: str
     deployment_id: str
     version_id: str
+    created_at: str
+    updated_at: str
+    started_at: str | None
+    sandbox_id: str | None
+    process_id: int | None
+    failure_reason: str | None
+    idempotency_key: str | None
+
+
+class Run(_Execution):
+    """A run as it is now. Every key is always present."""
+
     mode: ModeWord
     status: RunWord
     input: dict[str, Json]
-    created_at: str
-    updated_at: str
     retain_on_failure: bool | None
     retention_seconds: int | None
-    sandbox_id: str | None
-    process_id: int | None
     exit_code: int | None
-    failure_reason: str | None
     output_manifest: dict[str, Json]
-    started_at: str | None
     completed_at: str | None
-    idempotency_key: str | None
 
 
 class Readiness(WireModel):
@@ -103,24 +106,14 @@ class Readiness(WireModel):
     last_checked_at: str | None
 
 
-class Service(WireModel):
+class Service(_Execution):
     """A service as it is now. Every key is always present."""
 
-    id: str
-    deployment_id: str
-    version_id: str
     status: ServiceWord
     port: int
-    created_at: str
-    updated_at: str
-    sandbox_id: str | None
-    process_id: int | None
     public_url: str | None
     readiness_status: Readiness
-    failure_reason: str | None
-    started_at: str | None
     stopped_at: str | None
-    idempotency_key: str | None
 
 
 class ServiceUrl(WireModel):

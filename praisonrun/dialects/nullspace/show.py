@@ -1,35 +1,88 @@
-"""How the Nullspace dialect shows runs: pure functions."""
+"""How the Nullspace dialect shows agents (as deployments), versions, runs and services: pure functions."""
 
 from __future__ import annotations
 
 import json
+import shlex
+from collections.abc import Mapping
 
+from ...agents import missing_env
+from ...core.agent import Agent
 from ...core.clock import iso
 from ...core.json import Json
-from ...core.model import Failure, Phase, Run, Snapshot, Status
-from .ids import deployment_id, sandbox_id, version_id, wire_id
-from .show_agents import MODE
-
-STATUS = {
-    Status.QUEUED: "queued",
-    Status.SUCCEEDED: "succeeded",
-    Status.FAILED: "failed",
-    Status.CANCELLED: "cancelled",
-}
-TIMED_OUT = frozenset({Failure.TIMED_OUT, Failure.IDLE_TIMED_OUT})
+from ...core.model import Mode, Run, Snapshot, Status
+from ...services.probes import HOST
+from ...store import StoredVersion
+from . import words
+from .agents import ResolvedAgent, entry
+from .words import deployment_id, version_id, wire_id
 
 
-def process_id(shown: Snapshot) -> int | None:
-    """Return the process of a run's latest attempt; None until it has one."""
-    return None if shown.visible_status is Status.QUEUED else shown.pid
+def deployment(found: ResolvedAgent, seen: tuple[int, int] | None) -> dict[str, Json]:
+    """Return an agent as a deployment; `seen` are the times of its first and its latest version."""
+    agent = found.agent
+    return {
+        "id": deployment_id(agent.name),
+        "name": agent.name,
+        "mode": words.MODE[agent.mode],
+        "status": "active" if found.active else "deleted",
+        "metadata": dict(agent.metadata),
+        "description": agent.description or None,
+        "active_version_id": version_id(found.digest),
+        "created_at": iso(seen[0]) if seen else None,
+        "updated_at": iso(seen[1]) if seen else None,
+        "deleted_at": None,
+    }
 
 
-def run_word(shown: Snapshot) -> str:
-    """Return a run's status. A timeout is a status of its own here."""
-    run = shown.run
-    if run.status is Status.RUNNING:
-        return str(shown.phase or Phase.STARTING)
-    return "timed_out" if run.failure in TIMED_OUT else STATUS[run.status]
+def version(found: ResolvedAgent, stored: StoredVersion, environ: Mapping[str, str]) -> dict[str, Json]:
+    """Return a version of an agent."""
+    latest = stored.digest == found.digest
+    agent = found.agent if latest else entry(stored)
+    ready_at = stored.installed_at if agent.install else stored.seen_at
+    status = "created" if ready_at is None else "ready"
+    command = agent.command if agent.crew is None else (agent.crew.framework, agent.file)
+    timeout = {"timeout_seconds": agent.readiness.timeout_seconds}
+    return {
+        "id": version_id(stored.digest),
+        "deployment_id": deployment_id(stored.agent),
+        "version_number": stored.number,
+        "bundle_digest": f"sha256:{stored.digest}",
+        "bundle_manifest": {"file": agent.file or None, "entry": agent.name},
+        "config": dict(stored.definition),
+        "template": "local",
+        "workdir": agent.cwd,
+        "install_command": shlex.join(agent.install) if agent.install else None,
+        "entrypoint_command": shlex.join(command),
+        "service_port": agent.port or None,
+        "readiness_config": {**_probe(agent), **timeout} if agent.mode is Mode.SERVICE else None,
+        "env_spec": _env_spec(agent, environ),
+        "resource_config": {"timeout_seconds": agent.timeout, "concurrency": agent.concurrency},
+        "debug_config": {
+            "retain_on_failure": agent.retain.on_failure,
+            "retention_seconds": agent.retain.seconds,
+        },
+        "status": status if latest and found.active else "superseded",
+        "cache_policy": "auto",
+        "cache_summary": None,
+        "build_summary": None,
+        "failure_reason": None,
+        "created_at": iso(stored.seen_at),
+        "ready_at": iso(ready_at),
+    }
+
+
+def _probe(agent: Agent) -> dict[str, Json]:
+    readiness = agent.readiness
+    return {"type": readiness.type, "path": readiness.path if readiness.type == "http" else None}
+
+
+def _env_spec(agent: Agent, environ: Mapping[str, str]) -> dict[str, list[str]]:
+    """Require only the names that the server cannot supply: this dialect's client insists on all of them."""
+    required = missing_env(agent, environ, {})
+    passed = [name for name in agent.env_pass if not set(name) & set("*?[")]
+    optional = [name for name in passed if name not in environ and name not in required]
+    return {"required": required, "optional": optional}
 
 
 def run(shown: Snapshot) -> dict[str, Json]:
@@ -37,25 +90,53 @@ def run(shown: Snapshot) -> dict[str, Json]:
     run = shown.run
     final = run.finished_at is not None
     return {
+        **_common(shown),
+        "mode": words.MODE[run.mode],
+        "input": _input(run),
+        "retain_on_failure": run.retain_on_failure,
+        "retention_seconds": run.retention_seconds,
+        "process_id": words.process_id(shown),
+        "exit_code": run.exit_code if final else None,
+        "failure_reason": words.failure_reason(run) if final else None,
+        "output_manifest": manifest(run),
+        "completed_at": iso(run.finished_at),
+    }
+
+
+def service(shown: Snapshot, agent: Agent) -> dict[str, Json]:
+    """Return a service; `agent` is the version that it runs."""
+    run = shown.run
+    return {
+        **_common(shown),
+        "port": run.port,
+        "process_id": words.process_id(shown) if run.finished_at is None else None,
+        "public_url": _public_url(shown, agent),
+        "readiness_status": _readiness(shown, agent),
+        "failure_reason": words.failure_reason(run) if run.status is Status.FAILED else None,
+        "stopped_at": iso(run.finished_at),
+    }
+
+
+def _common(shown: Snapshot) -> dict[str, Json]:
+    run = shown.run
+    return {
         "id": wire_id(run),
         "deployment_id": deployment_id(run.agent),
         "version_id": version_id(run.version),
-        "mode": MODE[run.mode],
-        "status": run_word(shown),
-        "input": _input(run),
+        "status": words.status(shown),
         "created_at": iso(run.created_at),
         "updated_at": iso(run.updated_at),
-        "retain_on_failure": run.retain_on_failure,
-        "retention_seconds": run.retention_seconds,
-        "sandbox_id": sandbox_id(shown),
-        "process_id": process_id(shown),
-        "exit_code": run.exit_code if final else None,
-        "failure_reason": failure_reason(run) if final else None,
-        "output_manifest": manifest(run),
         "started_at": iso(run.started_at),
-        "completed_at": iso(run.finished_at),
+        "sandbox_id": words.sandbox_id(shown),
         "idempotency_key": run.key,
     }
+
+
+def _input(run: Run) -> dict[str, Json]:
+    if run.input is None:
+        return {"prompt": run.prompt}
+    value = json.loads(run.input)
+    return value if isinstance(value, dict) else {"input": value}
 
 
 def manifest(run: Run) -> dict[str, Json]:
@@ -66,45 +147,36 @@ def manifest(run: Run) -> dict[str, Json]:
     return found
 
 
-def _input(run: Run) -> dict[str, Json]:
-    if run.input is None:
-        return {"prompt": run.prompt}
-    value = json.loads(run.input)
-    return value if isinstance(value, dict) else {"input": value}
+def outputs(run: Run) -> dict[str, Json]:
+    """Return what a run left."""
+    found = manifest(run)
+    return {"run_id": wire_id(run), "output_manifest": found, "outputs": found.get("outputs", [])}
 
 
-def failure_phase(run: Run) -> str | None:
-    """Return the word that clients sort failures by."""
-    if run.status is Status.CANCELLED:
-        return "cancel"
-    phases = {Failure.INSTALL_FAILED: "install", Failure.READINESS_FAILED: "readiness"}
-    return None if run.failure is None else phases.get(run.failure, "entrypoint")
+def _readiness(shown: Snapshot, agent: Agent) -> dict[str, Json]:
+    health = words.health(shown)
+    return {
+        **_probe(agent),
+        "phase": words.status(shown),
+        "ok": health.ok,
+        "attempts": health.attempts,
+        "consecutive_failures": health.failures,
+        "last_status_code": health.status_code,
+        "last_error": health.error,
+        "last_checked_at": iso(health.checked_at),
+    }
 
 
-def failure_reason(run: Run) -> str | None:
-    """Return why a final run did not succeed, in the words that clients look for."""
-    error = run.error or "no reason was given"
-    match run.failure:
-        case None:
-            return run.error if run.status is Status.CANCELLED else None
-        case Failure.EXIT_NONZERO | Failure.EXITED:
-            how = (
-                f"killed by signal {run.signal}" if run.signal is not None else f"exited with {run.exit_code}"
-            )
-            return f"entrypoint command {how}{_log_of(error)}"
-        case Failure.TIMED_OUT:
-            return f"entrypoint timed out after {run.timeout:g}s" if run.timeout else f"entrypoint {error}"
-        case Failure.IDLE_TIMED_OUT:
-            return f"entrypoint timed out: {error}"
-        case Failure.INSTALL_FAILED:
-            return error
-        case Failure.READINESS_FAILED:
-            return error if error.startswith("readiness") else f"readiness failed: {error}"
-        case Failure.LOST:
-            return f"entrypoint {error}"
-    return f"entrypoint failed: {error}"
+def url(shown: Snapshot, agent: Agent) -> dict[str, Json]:
+    """Return where a service answers."""
+    return {
+        "service_id": wire_id(shown.run),
+        "status": words.status(shown),
+        "public_url": _public_url(shown, agent),
+        "port": shown.run.port,
+    }
 
 
-def _log_of(error: str) -> str:
-    _, separator, log = error.partition("; its last lines:\n")
-    return separator + log
+def _public_url(shown: Snapshot, agent: Agent) -> str | None:
+    ready = words.status(shown) == "ready" and agent.public_url
+    return f"http://{HOST}:{shown.run.port}/" if ready else None
