@@ -20,7 +20,12 @@ def main() -> int:
     spawner = _spawner() if serves(sys.argv[1:]) else None
     from praisonrun import cli
 
-    return cli.main(lambda settings: _serve(settings, spawner or _spawner()))
+    def run_server(settings: Settings) -> int:
+        from praisonrun.server import serve  # the commands that ask a server do not pay for one
+
+        return serve(settings, spawner or _spawner())
+
+    return cli.main(run_server)
 
 
 def _spawner() -> socket.socket:
@@ -29,12 +34,6 @@ def _spawner() -> socket.socket:
     control = spawner.start()
     gc.disable()  # imports leave little garbage; the server enables it once it is up
     return control
-
-
-def _serve(settings: Settings, spawner: socket.socket) -> int:
-    from praisonrun.server import serve  # the commands that ask a server do not pay for one
-
-    return serve(settings, spawner)
 
 
 def serves(arguments: Sequence[str]) -> bool:

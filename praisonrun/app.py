@@ -67,7 +67,7 @@ async def engine_of(
         supervisor = Supervisor(context, shims, viewers, slots, reservations)
         scheduler = Scheduler(context, supervisor, slots)
         webhooks = Webhooks(store.outbox, notifier, sender, clock.now)
-        limits = _limits(settings)
+        limits = Limits(settings.queue_limit, settings.min_free << 20, settings.inline_agents)
         admission = Admission(catalog, files, environ, limits)
         submissions = Submissions(context, supervisor, slots, reservations, admission, webhooks.check)
         parts = Parts(supervisor, reservations, slots, submissions, viewers, webhooks)
@@ -84,10 +84,6 @@ async def engine_of(
             yield engine
         finally:
             tasks.cancel_scope.cancel()
-
-
-def _limits(settings: Settings) -> Limits:
-    return Limits(settings.queue_limit, settings.min_free << 20, settings.inline_agents)
 
 
 def application(engine: Engine, settings: Settings) -> Edge:

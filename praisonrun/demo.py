@@ -12,7 +12,6 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
 
 STEPS = (
     "Reading the prompt",
@@ -28,14 +27,18 @@ PAUSE = 0.4
 def main(pause: float = PAUSE) -> int:
     """Read a prompt from stdin, report each step, write the answer. Return the exit code."""
     prompt = sys.stdin.buffer.read().decode("utf-8", "replace").strip()
-    tell = _teller(os.environ.get("PRAISONRUN_EVENTS"))
+    events = _open_events(os.environ.get("PRAISONRUN_EVENTS"))
     print(f"hello: got a prompt of {len(prompt)} characters", file=sys.stderr, flush=True)
     for number, step in enumerate(STEPS):
-        tell({"type": "progress", **_progress(number, step)})
+        _tell(events, number, step)
         print(f"[{number + 1}/{len(STEPS)}] {step}", flush=True)
         time.sleep(pause)
-    tell({"type": "progress", **_progress(len(STEPS), "Done")})
-    _finish(answer(prompt), os.environ.get("PRAISONRUN_RESULT_PATH"))
+    _tell(events, len(STEPS), "Done")
+    result = answer(prompt)
+    print(result["answer"], flush=True)
+    if path := os.environ.get("PRAISONRUN_RESULT_PATH"):
+        with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123 - pathlib would double the start-up time
+            json.dump(result, file)
     return 0
 
 
@@ -48,38 +51,26 @@ def answer(prompt: str) -> dict[str, object]:
     return {"answer": said, "words": len(words), "characters": len(prompt), "longest_word": longest[:100]}
 
 
-def _progress(done: int, step: str) -> dict[str, object]:
-    share = round(100 * done / len(STEPS), 1)
-    return {"percentage": share, "step": step, "steps_completed": done, "steps_total": len(STEPS)}
-
-
-def _teller(path: str | None) -> Callable[[dict[str, object]], None]:
-    """Return a function that writes one event; one that does nothing where nobody reads."""
+def _open_events(path: str | None) -> int | None:
+    """Return the descriptor to write events to, None where nobody reads them."""
     if not path:
-        return _tell_nobody
+        return None
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_APPEND)
     except OSError as error:
         print(f"hello: no events: {error}", file=sys.stderr, flush=True)
-        return _tell_nobody
+        return None
     os.set_blocking(descriptor, True)
-    return lambda event: _write_line(descriptor, event)
+    return descriptor
 
 
-def _tell_nobody(_: dict[str, object]) -> None:
-    """Nobody reads."""
-
-
-def _write_line(descriptor: int, event: dict[str, object]) -> None:
-    # One write of less than PIPE_BUF bytes, so that lines of several writers never mix.
-    os.write(descriptor, json.dumps(event).encode() + b"\n")
-
-
-def _finish(result: dict[str, object], path: str | None) -> None:
-    print(result["answer"], flush=True)
-    if path:
-        with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123 - pathlib would double the start-up time
-            json.dump(result, file)
+def _tell(events: int | None, done: int, step: str) -> None:
+    total = len(STEPS)
+    event = {"type": "progress", "percentage": round(100 * done / total, 1), "step": step}
+    event |= {"steps_completed": done, "steps_total": total}
+    if events is not None:
+        # One write of less than PIPE_BUF bytes, so that lines of several writers never mix.
+        os.write(events, json.dumps(event).encode() + b"\n")
 
 
 if __name__ == "__main__":

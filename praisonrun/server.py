@@ -21,7 +21,7 @@ from .app import application, engine_of
 from .config import discovery, form
 from .config.settings import Settings, url
 from .core import clock
-from .core.errors import ConfigError
+from .core.errors import ConfigError, reason
 from .core.text import counted, escaped
 from .engine.engine import Engine
 from .web.guard import SWEEP, Guard, sweep
@@ -48,11 +48,9 @@ class _OneLine(logging.Formatter):
     """A record is one line, whatever text it contains; only a traceback of ours takes more."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
-        """Return the line with control characters escaped."""
         return escaped(super().formatMessage(record))
 
-    def formatException(self, ei: Any) -> str:  # noqa: N802
-        """Return the traceback, also escaped: its last line may contain a stranger's text."""
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - its last line may contain a stranger's text
         return "\n".join(map(escaped, super().formatException(ei).split("\n")))
 
 
@@ -74,11 +72,13 @@ async def _serve(settings: Settings, spawner: socket.socket, listener: socket.so
     async with engine_of(settings, spawner, os.environ, port, umask) as engine:
         edge = application(engine, settings)
         edge.set_port(port)
-        config = uvicorn.Config(edge, **UVICORN)
-        server = _Server(engine, config)
+        server = _Server(engine, uvicorn.Config(edge, **UVICORN))
+        home, since = url(settings.host, port), clock.iso(clock.now()) or ""
+        token_file = str(settings.token_file) if settings.token_file else None
         with suppress(OSError):  # only a hint: a full disk must not stop the server
-            discovery.write(settings.state, _listening(settings, port))
-        _announce(settings, engine, port)
+            listening = discovery.Listening(home, port, os.getpid(), __version__, since, token_file)
+            discovery.write(settings.state, listening)
+        _announce(settings, engine, home)
         if (own := form.unpacked()) is not None:
             asyncio.get_running_loop().run_in_executor(None, form.remove_unused, own)
         gc.freeze()
@@ -128,9 +128,9 @@ class _Server(uvicorn.Server):
     def _interrupt(self) -> None:
         live = self._engine.live_count
         if self._asked is None and live and not self.should_exit:
-            what, them = (counted(live, "run"), "them" if live > 1 else "it")
-            verb = "continue" if live > 1 else "continues"
-            say(f"{what} {verb} in the background; press again within {STOP_PATIENCE:.0f} s to cancel {them}")
+            verb, them = ("continue", "them") if live > 1 else ("continues", "it")
+            again = f"press again within {STOP_PATIENCE:.0f} s to cancel {them}"
+            say(f"{counted(live, 'run')} {verb} in the background; {again}")
             self._asked = asyncio.get_running_loop().create_task(self._stop_later())
         elif self._asked is not None and not self._asked.done():
             self._asked.cancel()
@@ -171,30 +171,17 @@ def _listen(settings: Settings) -> socket.socket:
     except OSError as error:
         listener.close()
         raise ConfigError(
-            f"cannot listen on {settings.host}:{settings.port}: {(error.strerror or str(error)).lower()}; "
+            f"cannot listen on {settings.host}:{settings.port}: {reason(error)}; "
             "stop what uses it (`praisonrun stop`), or choose another with --port"
         ) from None
     return listener
 
 
-def _listening(settings: Settings, port: int) -> discovery.Listening:
-    return discovery.Listening(
-        url=url(settings.host, port),
-        port=port,
-        pid=os.getpid(),
-        version=__version__,
-        started_at=clock.iso(clock.now()) or "",
-        token_file=str(settings.token_file) if settings.token_file else None,
-    )
-
-
-def _announce(settings: Settings, engine: Engine, port: int) -> None:
-    home = url(settings.host, port)
+def _announce(settings: Settings, engine: Engine, home: str) -> None:
     names = ", ".join(agent.name for agent in engine.catalog.all())
-    source = settings.agents or "built in"
     say(f"praisonrun listens on {home}")
     say(f"  state   {settings.state}")
-    say(f"  agents  {names} ({source})")
+    say(f"  agents  {names} ({settings.agents or 'built in'})")
     header = "'Content-Type: application/json'"
     token = " -H 'Authorization: Bearer TOKEN'" if settings.token else ""
     say(f"""  try     curl {home}/api/v1/runs -H {header}{token} -d '{{"prompt": "Hello"}}'""")

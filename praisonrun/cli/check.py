@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..agents.check import AgentReport, Report
+from ..agents.check import Report
 from ..agents.check import check as look
 from ..config.settings import default_agents
 from ..core.text import counted
@@ -18,14 +18,11 @@ def check(file: Path | None, *, strict: bool = False) -> int:
 
     Raises ConfigError, with its place, for a file that cannot be used.
     """
-    report = look(file or _here(), os.environ)
+    if file is None and (found := default_agents()) is not None:
+        file = Path(found.name)  # shown as a person would write it
+    report = look(file, os.environ)
     print("\n".join(lines(report)))
     return 0 if report.ok or not strict else 1
-
-
-def _here() -> Path | None:
-    found = default_agents()
-    return Path(found.name) if found else None  # shown as a person would write it
 
 
 def lines(report: Report) -> Iterator[str]:
@@ -34,16 +31,9 @@ def lines(report: Report) -> Iterator[str]:
     yield f"{file}: {counted(len(report.agents), 'agent')}, default {report.default}"
     width = max((len(agent.name) for agent in report.agents), default=0)
     for agent in report.agents:
-        yield f"  {_state(agent)} {agent.name:<{width}}  {agent.kind:<7}  {_place(agent)}"
+        state, found = "ok", agent.path or agent.program
+        if agent.problem is not None:
+            state, found = "--", f"cannot start: {agent.problem}"
+        yield f"  {state} {agent.name:<{width}}  {agent.kind:<7}  {plain(found)}"
         for warning in agent.warnings:
             yield f"     {'':<{width}}  note: {plain(warning)}"
-
-
-def _state(agent: AgentReport) -> str:
-    return "ok" if agent.problem is None else "--"
-
-
-def _place(agent: AgentReport) -> str:
-    if agent.problem is not None:
-        return plain(f"cannot start: {agent.problem}")
-    return plain(agent.path or agent.program)

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from http import HTTPStatus
-from types import TracebackType
 from typing import Any
 
 import httpx2
@@ -33,7 +32,6 @@ _KINDS: dict[int, type[PraisonrunError]] = {
 }
 
 Pause = Callable[[float], None]
-Tell = Callable[[str], None]
 
 
 class Client:
@@ -47,7 +45,7 @@ class Client:
         tries: int = TRIES,
         transport: httpx2.BaseTransport | None = None,
         pause: Pause = time.sleep,
-        tell: Tell | None = None,
+        tell: Callable[[str], None] | None = None,
     ) -> None:
         # Loopback and plain HTTP: no proxy of the environment, and no certificates, which cost 50 ms.
         self._http = httpx2.Client(
@@ -65,9 +63,7 @@ class Client:
     def __enter__(self) -> Client:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._http.close()
 
     def alive(self) -> bool:
@@ -78,10 +74,9 @@ class Client:
             return False
         except httpx2.TransportError as error:
             raise Unavailable(f"{self.base} is taken by another program") from error
-        body = _json(answer)
         if answer.status_code == HTTPStatus.UNAUTHORIZED:
             raise Forbidden(f"the server at {self.base} wants another token; set PRAISONRUN_TOKEN to it")
-        if answer.status_code in (200, 503) and isinstance(body, dict) and "status" in body:
+        if answer.status_code in (200, 503) and "status" in _object(answer):
             return True
         raise Unavailable(f"{self.base} is taken by another program; use --port")
 
@@ -90,11 +85,9 @@ class Client:
         return self._call("POST", RUNS, json=dict(body), headers={"Idempotency-Key": key})
 
     def status(self, run_id: str) -> dict[str, Any]:
-        """Return a run's status object."""
         return self._call("GET", f"{RUNS}/{run_id}")
 
     def result(self, run_id: str) -> dict[str, Any]:
-        """Return a finished run's result object."""
         return self._call("GET", f"{RUNS}/{run_id}/result")
 
     def cancel(self, run_id: str, *, wait: bool = True) -> None:
@@ -111,9 +104,9 @@ class Client:
             for job in self._jobs(mode, status)
         }
 
-    def deliveries(self, state: str | None, count: int) -> dict[str, Any]:
-        """Return the newest `count` deliveries, at most 100, in a page with their `total`."""
-        wanted = {"page_size": count, **({"state": state} if state else {})}
+    def deliveries(self, *, dead: bool) -> dict[str, Any]:
+        """Return the newest 100 deliveries, or those that were given up, in a page with their `total`."""
+        wanted = {"page_size": "100"} | ({"state": "dead"} if dead else {})
         return self._call("GET", DELIVERIES, params=wanted)
 
     def replay(self, run_id: str) -> int:
@@ -183,16 +176,17 @@ class Client:
 
 
 def _checked(answer: httpx2.Response) -> dict[str, Any]:
-    body = _json(answer)
-    if answer.is_success and isinstance(body, dict):
+    body = _object(answer)
+    if answer.is_success and body:
         return body
-    detail = body.get("detail") if isinstance(body, dict) else None
     kind = _KINDS.get(answer.status_code, Unavailable)
-    raise kind(str(detail or f"the server answered {answer.status_code} {answer.reason_phrase}"))
+    raise kind(str(body.get("detail") or f"the server answered {answer.status_code} {answer.reason_phrase}"))
 
 
-def _json(answer: httpx2.Response) -> Json:
+def _object(answer: httpx2.Response) -> dict[str, Any]:
+    """Return the JSON object of an answer's body, an empty one for anything else."""
     try:
-        return answer.json()
+        body = answer.json()
     except ValueError:
-        return None
+        return {}
+    return body if isinstance(body, dict) else {}

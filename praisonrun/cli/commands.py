@@ -5,14 +5,37 @@ Exit codes: 0 success, 1 failure, 2 a fault in the command line or a file; `run`
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
-from .options import PATH, state, target
-from .serve import serve
+from ..config.settings import HOST, PORT, Settings, make
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+PATH = click.Path(readable=False, path_type=Path)  # whoever opens it says what is wrong, in one line
+
+
+def setting(flag: str, *names: str, **given: Any) -> Callable[[Command], Command]:
+    """Return an option that its variable sets, too: `--min-free` and PRAISONRUN_MIN_FREE."""
+    variable = "PRAISONRUN" + flag.removeprefix("-").replace("-", "_").upper()
+    return click.option(flag, *names, envvar=variable, show_envvar=True, **given)
+
+
+state = setting(
+    "--state", type=PATH, metavar="DIR", help="Where runs are kept (default: your state directory)."
+)
+
+
+def target(command: Command) -> Command:
+    """Give a command the options that find a server: host, port and state."""
+    host = setting("--host", help="Address of the server (default: the state directory's).")
+    port = setting("--port", type=click.IntRange(1, 65535), metavar="N", help="Its port (default: likewise).")
+    return host(port(state(command)))
 
 
 def _version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
@@ -31,7 +54,50 @@ def program() -> None:
     """Run any agent as a durable, cancellable, streamable local job."""
 
 
-program.add_command(serve)
+@program.command()
+@setting("--host", default=HOST, show_default=True, help="Address to listen on.")
+@setting("--port", type=int, default=PORT, show_default=True, metavar="N", help="Port; 0 takes a free one.")
+@state
+@setting("--agents", type=PATH, metavar="FILE", help="The agents to offer (default: ./agents.yaml).")
+@setting("--concurrency", type=int, metavar="N", help="Runs at the same time (twice the CPUs, at least 4).")
+@setting("--allow-host", multiple=True, metavar="NAME", help="A Host name to accept, too; repeatable.")
+@setting(
+    "--allow-origin", multiple=True, metavar="URL", help="Origin of a page that may use the API; repeatable."
+)
+@setting(
+    "--agent-root",
+    type=PATH,
+    multiple=True,
+    metavar="DIR",
+    help="Where the agent files of requests may be; repeatable (default: here).",
+)
+@setting("--min-free", type=int, metavar="MB", help="Free space below which runs are rejected (256).")
+@setting("--queue-limit", type=int, metavar="N", help="Most runs that may wait (10000).")
+@setting("--retain-days", type=int, metavar="DAYS", help="How long finished runs are kept (30; 0: for ever).")
+@setting("--retain-gb", type=float, metavar="GB", help="Space that finished runs may take (2; 0: no limit).")
+@setting(
+    "--token-file",
+    type=PATH,
+    metavar="FILE",
+    help="Private file with the token that every request must carry (or PRAISONRUN_TOKEN).",
+)
+@setting(
+    "--webhook-secret-file",
+    type=PATH,
+    metavar="FILE",
+    help="Private file with the whsec_… secret that signs webhooks; two lines during a rotation.",
+)
+@setting(
+    "--allow-inline-agents",
+    "inline_agents",
+    is_flag=True,
+    default=None,
+    help="Allow a submit to bring its own agents file, and so to run any command.",
+)
+@click.pass_obj
+def serve(run: Callable[[Settings], int], /, **flags: Any) -> None:
+    """Start the server. Runs outlive it: stop and start it as you like."""
+    sys.exit(run(make(token=os.environ.pop("PRAISONRUN_TOKEN", None) or None, **flags)))
 
 
 @program.command()

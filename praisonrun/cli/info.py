@@ -16,16 +16,19 @@ from ..config import discovery, form
 from ..config.settings import make
 from .local import holder
 
+OPENSSL = ssl.OPENSSL_VERSION.split()[1]
 WAL_RESET = (
     "one connection writes and checkpoints, so the WAL-reset fault of versions before 3.51.3 cannot occur"
 )
+
+_SERVER = "{url} (pid {pid}, version {version}, since {started_at})"
 
 
 def version() -> str:
     """Return the line of `--version`."""
     return (
         f"praisonrun {__version__} ({form.form()}, Python {platform.python_version()}, "
-        f"SQLite {sqlite3.sqlite_version}, OpenSSL {_openssl()})"
+        f"SQLite {sqlite3.sqlite_version}, OpenSSL {OPENSSL})"
     )
 
 
@@ -38,18 +41,18 @@ def print_info(state: Path | None, *, as_json: bool) -> int:
 
 def collect(state: Path) -> dict[str, Any]:
     """Return what `--json` prints. `server` is null where none holds the state directory."""
-    server = discovery.find(state, holder(state))
+    server, file, unpacked = discovery.find(state, holder(state)), form.file(), form.unpacked()
     return {
         "name": "praisonrun",
         "version": __version__,
         "form": form.form(),
-        "file": _text(form.file()),
-        "unpacked": _text(form.unpacked()),
+        "file": file and str(file),
+        "unpacked": unpacked and str(unpacked),
         "state": str(state),
         "server": None if server is None else asdict(server),
         "python": {"version": platform.python_version(), "executable": sys.executable},
         "sqlite": {"version": sqlite3.sqlite_version, "wal_reset": WAL_RESET},
-        "openssl": {"version": _openssl()},
+        "openssl": {"version": OPENSSL},
     }
 
 
@@ -59,22 +62,10 @@ def _lines(known: dict[str, Any]) -> list[str]:
         "file": known["file"],
         "unpacked": known["unpacked"],
         "state": known["state"],
-        "server": _server(server) if server else "none",
+        "server": _SERVER.format_map(server) if server else "none",
         "Python": f"{python['version']} ({python['executable']})",
         "SQLite": f"{known['sqlite']['version']}: {WAL_RESET}",
         "OpenSSL": known["openssl"]["version"],
     }
     head = f"praisonrun {known['version']} ({known['form']})"
     return [head, *(f"  {name:<9} {value}" for name, value in rows.items() if value)]
-
-
-def _server(server: dict[str, Any]) -> str:
-    return f"{server['url']} (pid {server['pid']}, version {server['version']}, since {server['started_at']})"
-
-
-def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path)
-
-
-def _openssl() -> str:
-    return ssl.OPENSSL_VERSION.split()[1]

@@ -1,4 +1,4 @@
-"""Servers on this machine: who holds a state directory, how to start a server, how to stop one."""
+"""Servers on this machine: which one a command means, how to start one, how to stop one."""
 
 from __future__ import annotations
 
@@ -8,20 +8,61 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..config.discovery import LOCK
-from ..config.settings import Settings
+from ..config import discovery, secret_file
+from ..config.settings import Settings, make, url
 from ..core.errors import ConfigError, Unavailable, reason
-from .client import Client, Pause
+from .client import Client
 from .screen import plain
 
-LOG = "server.log"
 START_SECONDS = 20.0
 RIVAL_SECONDS = 3.0
 STOP_SECONDS = 30.0
 POLL = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server to talk to."""
+
+    settings: Settings
+    """The settings that would start it."""
+    base: str
+    token: str | None = field(default=None, repr=False)
+
+
+def target(
+    state: Path | None,
+    host: str | None,
+    port: int | None,
+    agents: Path | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Target:
+    """Return the server at host and port, or, if neither is given, the one that holds the state directory.
+
+    Raises ConfigError for a setting that cannot work, such as a token file that cannot be read.
+    """
+    named = environ.get("PRAISONRUN_TOKEN_FILE")
+    settings = make(
+        host=host,
+        port=port,
+        state=state,
+        agents=agents,
+        token=environ.get("PRAISONRUN_TOKEN") or None,
+        token_file=Path(named) if named else None,
+    )
+    base = url(settings.host, settings.port)
+    found = discovery.find(settings.state, holder(settings.state))
+    if found is not None and host is None and port is None:
+        base = found.url
+    token = settings.token
+    if token is None and found is not None and found.token_file and found.url == base:
+        token = secret_file.read(Path(found.token_file), "--token-file")
+    return Target(settings, base, token)
 
 
 def holder(state: Path) -> int | None:
@@ -30,28 +71,20 @@ def holder(state: Path) -> int | None:
     Raises ConfigError for a directory that cannot be looked at.
     """
     try:
-        lock = os.open(state / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+        with (state / discovery.LOCK).open("rb") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                text = lock.read(32)  # empty between the server's lock and its first write
+                return int(text) if text.strip().isdigit() else None
     except (FileNotFoundError, NotADirectoryError):
-        return None
+        pass
     except OSError as error:
         raise _unusable(state, error) from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return _pid(os.read(lock, 32))
-    except OSError as error:
-        raise _unusable(state, error) from None
-    finally:
-        os.close(lock)
     return None
 
 
-def _pid(text: bytes) -> int | None:
-    # The file is empty between the server's lock and its first write.
-    return int(text) if text.strip().isdigit() else None
-
-
-def end(state: Path, pid: int, pause: Pause = time.sleep) -> bool:
+def end(state: Path, pid: int) -> bool:
     """Ask the server that holds `state` to stop; return whether it is gone within STOP_SECONDS."""
     try:
         os.kill(pid, signal.SIGTERM)
@@ -59,7 +92,7 @@ def end(state: Path, pid: int, pause: Pause = time.sleep) -> bool:
         pass
     except PermissionError:
         raise Unavailable(f"the server (pid {pid}) belongs to another user") from None
-    return _until(lambda: holder(state) != pid, STOP_SECONDS, pause)
+    return _until(lambda: holder(state) != pid, STOP_SECONDS)
 
 
 class StartedServer:
@@ -69,39 +102,34 @@ class StartedServer:
     """
 
     def __init__(self, settings: Settings, agents: Path | None) -> None:
-        self.log = settings.state / LOG
+        self.log = settings.state / "server.log"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            out = _open_log(self.log)
+            settings.state.mkdir(0o700, parents=True, exist_ok=True)
+            out = os.open(self.log, flags, 0o600)
         except OSError as error:
             raise _unusable(settings.state, error) from None
-        try:
+        with os.fdopen(out, "wb") as log:
+            words = command(settings, agents)
             self._process = subprocess.Popen(
-                command(settings, agents),
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                start_new_session=True,
+                words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
-        finally:
-            os.close(out)
 
-    def wait(self, client: Client, pause: Pause = time.sleep) -> None:
+    def wait(self, client: Client) -> None:
         """Wait until a server answers. Raises Unavailable with the log's last line when none does."""
-        if _until(lambda: client.alive() or self._process.poll() is not None, START_SECONDS, pause) and (
-            # A server that ended at once may have met another one that was just starting.
-            _until(client.alive, RIVAL_SECONDS, pause)
-        ):
-            return
-        raise Unavailable(f"the server did not start: {_last_line(self.log)} (log: {self.log})")
+        told = _until(lambda: client.alive() or self._process.poll() is not None, START_SECONDS)
+        # A server that ended at once may have met another one that was just starting.
+        if not (told and _until(client.alive, RIVAL_SECONDS)):
+            lines = self.log.read_text(errors="replace").splitlines() or ["it printed nothing"]
+            last = plain(lines[-1]).removeprefix("praisonrun: ")
+            raise Unavailable(f"the server did not start: {last} (log: {self.log})")
 
     def stop(self) -> bool:
         """Stop it if it is still running; return whether it is gone within STOP_SECONDS."""
         self._process.terminate()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
+        return self._process.returncode is not None
 
 
 def command(settings: Settings, agents: Path | None) -> list[str]:
@@ -114,26 +142,16 @@ def command(settings: Settings, agents: Path | None) -> list[str]:
     return words + (["--agents", str(agents.absolute())] if agents else [])
 
 
-def _open_log(log: Path) -> int:
-    log.parent.mkdir(0o700, parents=True, exist_ok=True)
-    return os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-
-
 def _unusable(state: Path, error: OSError) -> ConfigError:
     return ConfigError(
         f"cannot use {state} as the state directory: {reason(error)}; choose another with --state DIR"
     )
 
 
-def _until(true: Callable[[], bool], seconds: float, pause: Pause) -> bool:
+def _until(true: Callable[[], bool], seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while not true():
         if time.monotonic() > deadline:
             return False
-        pause(POLL)
+        time.sleep(POLL)
     return True
-
-
-def _last_line(log: Path) -> str:
-    lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
-    return plain(lines[-1]).removeprefix("praisonrun: ") if lines else "it printed nothing"

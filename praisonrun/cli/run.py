@@ -16,10 +16,9 @@ from ..config.settings import Settings
 from ..core.errors import Invalid, PraisonrunError, Unavailable
 from ..core.model import Json
 from .client import Client, Pause
-from .local import StartedServer
+from .local import StartedServer, target
 from .screen import Screen, plain
 from .stop import counted_live
-from .target import target
 
 TIMED_OUT = 124
 INTERRUPTED = 130
@@ -80,8 +79,7 @@ def _leave(client: Client, server: StartedServer, screen: Screen) -> None:
     with suppress(PraisonrunError):  # a server that is gone has nothing to stay for
         live = client.live() if client.alive() else {}
     if live:
-        left = counted_live(live.values())
-        screen.note(f"the server keeps running for {left}; stop it with: praisonrun stop")
+        screen.note(f"the server keeps running for {counted_live(live)}; stop it with: praisonrun stop")
     elif not server.stop():
         screen.note(f"the server does not stop; log: {server.log}")
 
@@ -98,7 +96,9 @@ def _one(client: Client, flags: RunFlags, screen: Screen, *, theirs: bool) -> in
 
 def _to_its_end(client: Client, run_id: str, flags: RunFlags, screen: Screen) -> int:
     try:
-        _follow(client, run_id, screen)
+        for event in client.events(run_id):
+            with suppress(ValueError):
+                show(screen, event.event, json.loads(event.data))
     except KeyboardInterrupt:
         if not interrupted(client, run_id, screen):
             return INTERRUPTED
@@ -108,13 +108,8 @@ def _to_its_end(client: Client, run_id: str, flags: RunFlags, screen: Screen) ->
 def request(flags: RunFlags, *, theirs: bool) -> dict[str, Json]:
     """Return the body of the submit; it names the agents file to a server of `theirs`: not started by us."""
     file = str(flags.agents.absolute()) if flags.agents and theirs else None
-    body = {
-        "prompt": _text(flags.prompt),
-        "agent": flags.agent,
-        "agent_file": file,
-        "timeout": flags.timeout,
-        "session_id": flags.session,
-    }
+    body: dict[str, Json] = {"prompt": _text(flags.prompt), "agent": flags.agent, "agent_file": file}
+    body |= {"timeout": flags.timeout, "session_id": flags.session}
     return {name: value for name, value in body.items() if value is not None}
 
 
@@ -127,25 +122,17 @@ def _text(prompt: str) -> str:
         raise Invalid("the prompt is not UTF-8 text") from None
 
 
-def _follow(client: Client, run_id: str, screen: Screen) -> None:
-    for event in client.events(run_id):
-        with suppress(ValueError):
-            data = json.loads(event.data)
-            if isinstance(data, dict):
-                show(screen, event.event, data)
-
-
-def show(screen: Screen, name: str, data: Mapping[str, Any]) -> None:
+def show(screen: Screen, name: str, data: Json) -> None:
     """Show one event of the stream."""
+    if not isinstance(data, dict):
+        return
     match name:
         case "log":
             screen.log(str(data.get("stream", "")), str(data.get("text", "")))
         case "progress":
             amount = data.get("percentage")
-            screen.progress(
-                amount if isinstance(amount, int | float) else None,
-                str(data.get("step") or data.get("message") or ""),
-            )
+            step = str(data.get("step") or data.get("message") or "")
+            screen.progress(amount if isinstance(amount, int | float) else None, step)
         case "message":
             text = str(data.get("text", ""))
             screen.log("message", text if data.get("delta") else text + "\n")
@@ -155,10 +142,8 @@ def show(screen: Screen, name: str, data: Mapping[str, Any]) -> None:
 
 def interrupted(client: Client, run_id: str, screen: Screen, pause: Pause = time.sleep) -> bool:
     """Handle a first Ctrl-C: return True when a second one came in time and the run was cancelled."""
-    screen.note(
-        f"run {run_id} continues in the background; press again within {WINDOW:.0f} s to cancel it",
-        always=True,
-    )
+    again = f"press again within {WINDOW:.0f} s to cancel it"
+    screen.note(f"run {run_id} continues in the background; {again}", always=True)
     try:
         pause(WINDOW)
     except KeyboardInterrupt:
@@ -174,7 +159,7 @@ def _finish(client: Client, run_id: str, flags: RunFlags, screen: Screen) -> int
     screen.close()
     shown = result if flags.as_json else result.get("result")
     if shown is not None:
-        _print(text_of(shown))
+        _print(shown)
     if status.get("status") != "succeeded":
         screen.note(f"run {run_id} {status.get('status')}: {status.get('error') or 'no reason given'}")
     elif result.get("result_url") and not flags.as_json:
@@ -182,12 +167,8 @@ def _finish(client: Client, run_id: str, flags: RunFlags, screen: Screen) -> int
     return exit_code(status)
 
 
-def text_of(value: Json) -> str:
-    """Return a result as text: itself, or indented JSON."""
-    return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
-
-
-def _print(text: str) -> None:
+def _print(result: Json) -> None:
+    text = result if isinstance(result, str) else json.dumps(result, indent=2, ensure_ascii=False)
     if sys.stdout.isatty():
         text = plain(text)
     # JSON can carry half a surrogate pair, which UTF-8 cannot.
@@ -204,11 +185,8 @@ def exit_code(status: Mapping[str, Any]) -> int:
             return 0
         case "cancelled":
             return INTERRUPTED
-    if status.get("failure") in ("timed_out", "idle_timed_out") or _says_timed_out(status.get("error")):
+    late = str(status.get("error")).startswith("timed out after")
+    if late or status.get("failure") in ("timed_out", "idle_timed_out"):
         return TIMED_OUT
     code = status.get("exit_code")
     return code if isinstance(code, int) and 0 < code < 256 else 1
-
-
-def _says_timed_out(error: Json) -> bool:
-    return isinstance(error, str) and error.startswith("timed out after")

@@ -54,7 +54,8 @@ class Screen:
         shown = plain(text)
         ended = shown.endswith("\n")
         body = shown.removesuffix("\n").replace("\n", "\n" + mark)
-        self._write(self._dimmed(("" if self._open else mark) + body) + ("\n" if ended else ""))
+        line = ("" if self._open else mark) + body
+        self._write((f"\x1b[2m{line}\x1b[0m" if self._dim else line) + ("\n" if ended else ""))
         self._open = None if ended else mark
         self._redraw()
 
@@ -92,9 +93,6 @@ class Screen:
         if self._live and self._progress and not self._open:
             self._write(self._progress[: shutil.get_terminal_size().columns - 1])
             self._drawn = True
-
-    def _dimmed(self, text: str) -> str:
-        return f"\x1b[2m{text}\x1b[0m" if self._dim else text
 
     def _write(self, text: str) -> None:
         self._out.write(text)

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from ..config import form
 
-LABEL = "praisonrun"
 _SYSTEMD = """\
 # praisonrun service-file systemd > ~/.config/systemd/user/praisonrun.service
 # systemctl --user enable --now praisonrun; to have it without a login, too: loginctl enable-linger
@@ -66,7 +65,7 @@ def systemd(command: Sequence[str], path: str) -> str:
 def launchd(command: Sequence[str], path: str) -> str:
     """Return a property list for ~/Library/LaunchAgents/praisonrun.plist."""
     wanted = {
-        "Label": LABEL,
+        "Label": "praisonrun",
         "ProgramArguments": list(command),
         "EnvironmentVariables": {"PATH": path},
         "RunAtLoad": True,

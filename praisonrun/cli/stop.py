@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..core.errors import Unavailable
 from ..core.text import counted
 from .client import Client, Pause
-from .local import end, holder
-from .target import Target, target
+from .local import end, holder, target
 
 CANCEL_SECONDS = 120.0
 POLL = 0.1
@@ -25,22 +24,20 @@ def stop(state: Path | None, host: str | None, port: int | None, *, cancel: bool
     if pid is None:
         print(f"no server runs on {directory}")
         return 1
-    cancelled = f", {counted_live(_cancel(meant).values())} cancelled" if cancel else ""
+    cancelled = ""
+    if cancel:
+        with Client(meant.base, token=meant.token, tries=3) as client:
+            cancelled = f", {counted_live(cancel_all(client))} cancelled"
     if not end(directory, pid):
         raise Unavailable(f"the server (pid {pid}) has not stopped yet")
     print(f"stopped (pid {pid}){cancelled}")
     return 0
 
 
-def counted_live(modes: Iterable[str]) -> str:
-    """Return how many runs and services there are: `2 runs and 1 service`."""
-    counts = Counter(modes)
+def counted_live(live: Mapping[str, str]) -> str:
+    """Return how many runs and services there are (id to mode): `2 runs and 1 service`."""
+    counts = Counter(live.values())
     return " and ".join(counted(counts[mode], mode) for mode in sorted(counts)) or "0 runs"
-
-
-def _cancel(meant: Target) -> Mapping[str, str]:
-    with Client(meant.base, token=meant.token, tries=3) as client:
-        return cancel_all(client)
 
 
 def cancel_all(client: Client, pause: Pause = time.sleep) -> Mapping[str, str]:
@@ -55,8 +52,7 @@ def cancel_all(client: Client, pause: Pause = time.sleep) -> Mapping[str, str]:
             client.cancel(run_id, wait=False)
         asked |= live
         if time.monotonic() > deadline:
-            raise Unavailable(
-                f"cancelled, but not ended yet: {counted_live(live.values())}; the server is still running"
-            )
+            left = counted_live(live)
+            raise Unavailable(f"cancelled, but not ended yet: {left}; the server is still running")
         pause(POLL)
     return asked

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import Invalid
 from ..core.text import counted
 from .client import Client
+from .local import target
 from .screen import plain
-from .target import target
-
-SHOWN = 100
-"""Deliveries that one list shows."""
 
 
 def show(state: Path | None, host: str | None, port: int | None, *, dead: bool) -> int:
     """Print a line for each of the newest deliveries; return 0."""
     meant = target(state, host, port)
     with Client(meant.base, token=meant.token, tries=3) as client:
-        page = client.deliveries("dead" if dead else None, SHOWN)
+        page = client.deliveries(dead=dead)
     found = page["deliveries"]
     for delivery in found:
         print(plain(line(delivery)))
@@ -31,18 +28,11 @@ def show(state: Path | None, host: str | None, port: int | None, *, dead: bool) 
 
 def line(delivery: Mapping[str, Any]) -> str:
     """Return a delivery as one line: run, state, last attempt, receiver."""
-    return "  ".join(
-        [str(delivery["job_id"]), f"{delivery['state']:<9}", *_fate(delivery), str(delivery["url"])]
-    )
-
-
-def _fate(delivery: Mapping[str, Any]) -> Iterator[str]:
-    attempts = delivery["attempts"]
-    yield counted(len(attempts), "attempt")
-    if attempts and attempts[-1]["error"]:
-        yield str(attempts[-1]["error"])
-    if delivery["next_attempt_at"]:
-        yield f"next {delivery['next_attempt_at']}"
+    attempts, next_at = delivery["attempts"], delivery["next_attempt_at"]
+    error = attempts[-1]["error"] if attempts else None
+    parts = [delivery["job_id"], f"{delivery['state']:<9}", counted(len(attempts), "attempt"), error]
+    parts += [next_at and f"next {next_at}", delivery["url"]]
+    return "  ".join(part for part in parts if part)
 
 
 def replay(state: Path | None, host: str | None, port: int | None, run_id: str | None, *, every: bool) -> int:

@@ -67,7 +67,7 @@ def cancel(run: Run, at: int, reason: str | None = None, *, keep_scratch: bool =
     )
     if run.status is Status.RUNNING:
         return asked
-    end = EMPTY_JOURNAL if run.journal_end is None else run.journal_end
+    end = run.journal_end or EMPTY_JOURNAL
     return _move(asked, Status.CANCELLED, at, finished_at=at, error=_cancelled(asked), journal_end=end)
 
 
@@ -103,12 +103,12 @@ def keeps_scratch(run: Run, agent: Agent, outcome: Outcome) -> int | None:
 
     Failed ones, where the submit or else the agent says so; a stopped service only where its stop said so.
     """
-    if outcome.failure in (Failure.SPAWN_FAILED, Failure.ENV_LOST) or not agent.files:
-        return None
-    stopped = run.mode is Mode.SERVICE and outcome.status is Status.CANCELLED
-    failed = outcome.status is Status.FAILED and agent.retain.on_failure
-    wanted = failed if run.retain_on_failure is None else run.retain_on_failure
-    if not wanted or not (stopped or outcome.status is Status.FAILED):
+    never_ran = outcome.failure in (Failure.SPAWN_FAILED, Failure.ENV_LOST)
+    failed = outcome.status is Status.FAILED and not never_ran
+    stopped = outcome.status is Status.CANCELLED and run.mode is Mode.SERVICE
+    default = failed and agent.retain.on_failure
+    wanted = default if run.retain_on_failure is None else run.retain_on_failure
+    if not (agent.files and wanted and (failed or stopped)):
         return None
     return run.retention_seconds or agent.retain.seconds
 
@@ -146,9 +146,7 @@ def _judge_service(run: Run, ended: Exit) -> Outcome:
 
 
 def _ended(ended: Exit) -> str:
-    if ended.signal is not None:
-        return f"killed by signal {ended.signal}"
-    return f"exited with code {ended.code}"
+    return f"exited with code {ended.code}" if ended.signal is None else f"killed by signal {ended.signal}"
 
 
 def finish(

@@ -23,22 +23,22 @@ class Notifier:
     """Hands out bells and rings them. A topic that nobody listens to costs nothing."""
 
     def __init__(self) -> None:
-        self._notifier: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
+        self._bells: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
 
     def bell(self, topic: str) -> asyncio.Event:
         """Return the bell that the next `ring` of the topic will ring."""
-        bell = self._notifier.get(topic)
+        bell = self._bells.get(topic)
         if bell is None:
-            bell = self._notifier[topic] = asyncio.Event()
+            bell = self._bells[topic] = asyncio.Event()
         return bell
 
     def ring(self, *topics: str) -> None:
         """Wake everyone who took a bell of these topics."""
         for topic in topics:
-            bell = self._notifier.pop(topic, None)
+            bell = self._bells.pop(topic, None)
             if bell is not None:
                 bell.set()
 
     def ring_all(self) -> None:
         """Wake everyone."""
-        self.ring(*list(self._notifier))
+        self.ring(*list(self._bells))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -17,18 +18,13 @@ class OncePerTick:
 
     def once(self, key: Hashable, look: Callable[[], T]) -> T:
         """Return what `look` gives, or gave in this turn. Without a running loop it is always asked."""
-        try:
-            answer: T = self._known[key]
-        except KeyError:
-            answer = look()
-            self._keep(key, answer)
-        return answer
-
-    def _keep(self, key: Hashable, answer: Any) -> None:
-        try:
+        if key in self._known:
+            known: T = self._known[key]
+            return known
+        answer = look()
+        with suppress(RuntimeError):
             loop = asyncio.get_running_loop()
-        except RuntimeError:
-            return
-        if not self._known:
-            loop.call_soon(self._known.clear)
-        self._known[key] = answer
+            if not self._known:
+                loop.call_soon(self._known.clear)
+            self._known[key] = answer
+        return answer

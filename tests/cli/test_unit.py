@@ -272,7 +272,7 @@ def test_stop_cancels_all_pages_of_live_runs(client_of: ClientOf, pauses: list[f
         )
 
     ended = stop.cancel_all(client_of(handler), pauses.append)
-    assert stop.counted_live(ended.values()) == "151 runs"
+    assert stop.counted_live(ended) == "151 runs"
     assert sorted(cancelled) == sorted([f"q{n}" for n in range(150)] + ["r1"])
     assert pauses == [0.1]
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from praisonrun import __version__
-from praisonrun.cli import target as where
-from praisonrun.cli.local import holder
+from praisonrun.cli import local
+from praisonrun.cli.local import holder, target
 from praisonrun.config import discovery
 from praisonrun.config.discovery import FILE, Listening
 
@@ -115,13 +115,13 @@ def test_a_flag_or_the_environment_wins(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "token").write_text(TOKEN)
     (tmp_path / "token").chmod(0o600)
     discovery.write(tmp_path, replace(HERE, token_file=str(tmp_path / "token")))
-    monkeypatch.setattr(where, "holder", lambda _: os.getpid())
-    found = where.target(tmp_path, None, None, environ={})
+    monkeypatch.setattr(local, "holder", lambda _: os.getpid())
+    found = target(tmp_path, None, None, environ={})
     assert (found.base, found.token) == (HERE.url, TOKEN)
     assert TOKEN not in repr(found)
-    elsewhere = where.target(tmp_path, None, 9, environ={})
+    elsewhere = target(tmp_path, None, 9, environ={})
     assert (elsewhere.base, elsewhere.token) == ("http://127.0.0.1:9", None)  # the token is not for others
-    named = where.target(tmp_path, None, None, environ={"PRAISONRUN_TOKEN": "t" * 20})
+    named = target(tmp_path, None, None, environ={"PRAISONRUN_TOKEN": "t" * 20})
     assert (named.base, named.token) == (HERE.url, "t" * 20)
-    same = where.target(tmp_path, None, 4711, environ={})
+    same = target(tmp_path, None, 4711, environ={})
     assert (same.base, same.token) == (HERE.url, TOKEN)
