@@ -15,7 +15,8 @@ import anyio
 
 from ..core.errors import PraisonrunError, Unavailable, Unreadable, reason
 from ..core.model import Exit, Phase
-from ..process.attempt import Attempt, Found, NeverStarted, Spawned, Spawner, look, lose
+from ..process.attempt import Attempt, NeverStarted, Spawned, Spawner, look, lose
+from ..process.found import Found
 from ..process.spec import spec
 from .context import Context
 from .installs import Installs

@@ -29,7 +29,7 @@ _CONTROL = 3
 """The descriptor of the control socket in the spawner, and of the pool socket in a shim."""
 _CODE = (
     "import sys; sys.path[:0] = [{!r}]; "
-    "from praisonrun.process.spawner import serve_inherited; serve_inherited()"
+    "from praisonrun.process.spawner import become, serve; become(0, serve)"
 )
 
 
@@ -42,7 +42,7 @@ def start() -> socket.socket:
         return start_exec()
     ours, theirs = socket.socketpair()
     if os.fork() == 0:
-        _as_child(theirs.fileno(), serve)
+        become(theirs.fileno(), serve)
     theirs.close()
     return ours
 
@@ -62,11 +62,6 @@ def start_exec() -> socket.socket:
 def request(control: socket.socket, journal: int, lifeline: int) -> None:
     """Hand a journal and a lifeline on. The caller closes its own copies afterwards."""
     socket.send_fds(control, [b"r"], [journal, lifeline])
-
-
-def serve_inherited() -> None:
-    """Be the spawner whose control socket is descriptor 0."""
-    _as_child(0, serve)
 
 
 def serve(control: socket.socket) -> None:
@@ -103,7 +98,9 @@ class Spawner:
                     self._hear(fd)
             if _CONTROL in ready and not self._request():
                 return
-            self._retire()
+            old = time.monotonic() - IDLE_SECONDS
+            for fd in [fd for fd, since in self._idle.items() if since <= old]:
+                self._drop(fd)
 
     def _pause(self) -> float | None:
         if not self._idle:
@@ -139,7 +136,8 @@ class Spawner:
             try:
                 fd = self._idle.popitem()[0] if self._idle else self._fork((journal, lifeline))
             except OSError as error:
-                return _refuse(lifeline, error)
+                with socket.socket(fileno=os.dup(lifeline)) as life:
+                    return shim.refuse(life, f"cannot start a process: {error.strerror}")
             try:
                 return request(self._shims[fd], journal, lifeline)
             except OSError:  # an idle shim was killed
@@ -150,7 +148,9 @@ class Spawner:
         try:
             signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # until the shim can take it
             if os.fork() == 0:
-                self._as_shim(theirs, max(ours.fileno(), theirs.fileno(), *held, *self._shims))
+                resource.setrlimit(resource.RLIMIT_NOFILE, self._files)
+                top = max(ours.fileno(), theirs.fileno(), *held, *self._shims)
+                become(theirs.fileno(), shim.serve, top)
         except OSError:
             ours.close()
             raise
@@ -160,16 +160,6 @@ class Spawner:
         self._shims[ours.fileno()] = ours
         self._poller.register(ours, select.POLLIN)
         return ours.fileno()
-
-    def _as_shim(self, pool: socket.socket, top: int) -> NoReturn:
-        resource.setrlimit(resource.RLIMIT_NOFILE, self._files)
-        _as_child(pool.fileno(), shim.serve, top)
-
-    def _retire(self) -> None:
-        """Let go of shims that have been idle for long."""
-        old = time.monotonic() - IDLE_SECONDS
-        for fd in [fd for fd, since in self._idle.items() if since <= old]:
-            self._drop(fd)
 
     def _drop(self, fd: int) -> None:
         self._idle.pop(fd, None)
@@ -186,12 +176,7 @@ def _raise_limit() -> tuple[int, int]:
     return soft, hard
 
 
-def _refuse(lifeline: int, error: OSError) -> None:
-    with socket.socket(fileno=os.dup(lifeline)) as life:
-        shim.refuse(life, f"cannot start a process: {error.strerror}")
-
-
-def _as_child(fd: int, main: Callable[[socket.socket], None], top: int | None = None) -> NoReturn:
+def become(fd: int, main: Callable[[socket.socket], None], top: int | None = None) -> NoReturn:
     """Be a process that holds `fd`, as descriptor 3, and /dev/null; only the spawner keeps stderr.
 
     `top` is a shim's highest descriptor.

@@ -48,7 +48,7 @@ def marked(run_id: str) -> set[int]:
         return _marked_by_ps(run_id) - {os.getpid()}
     parents = _parents()
     mark = f"{MARK}={run_id}".encode()
-    bearers = {pid for pid in parents if mark in _environment(pid)}
+    bearers = {pid for pid in parents if mark in _read(f"/proc/{pid}/environ").split(b"\0")}
     return (bearers | _below(bearers, parents)) - {os.getpid()}
 
 
@@ -96,10 +96,6 @@ def _below(roots: set[int], parents: dict[int, int]) -> set[int]:
     while layer := {pid for pid, parent in parents.items() if parent in layer} - found:
         found |= layer
     return found - roots
-
-
-def _environment(pid: int) -> list[bytes]:
-    return _read(f"/proc/{pid}/environ").split(b"\0")
 
 
 def _read(path: str) -> bytes:

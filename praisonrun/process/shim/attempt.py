@@ -16,7 +16,6 @@ from typing import Any
 from praisonrun.journal.format import MAX_PAYLOAD, Kind
 from praisonrun.journal.writer import Journal
 from praisonrun.process.shim import agent as child
-from praisonrun.process.shim.files import Folder
 from praisonrun.process.shim.output import Output
 from praisonrun.process.shim.stream import Events, Lines, Pipe, Text
 from praisonrun.process.shim.wait import RunningAgent, Wake
@@ -33,7 +32,7 @@ class Attempt:
         """Whether the agent and all its descendants ended by themselves."""
         self._spec, self._journal, self._life, self._wake = spec, journal, life, wake
         self._output = Output(journal, spec["cap"], spec["event_cap"], by_line=not spec["partial"])
-        self._folder = Folder(spec["folder"]) if spec["folder"] else None
+        self._folder = child.Folder(spec["folder"]) if spec["folder"] else None
         self._fifo: Events | None = None
         self._pipes: list[Pipe] = []
         self._agent: RunningAgent | None = None
@@ -43,52 +42,40 @@ class Attempt:
     def run(self) -> dict[str, Any]:
         """Run the agent, after its install command where it has one, and return the ended frame's payload."""
         try:
-            self._prepare()
+            if self._folder:
+                self._fifo = Events(self._folder.make(self._spec.pop("input")), Kind.EVENT, self._output)
+            self._write_started({})
             if self._spec.get("install") and (refused := self._install()):
                 self._settle(well=False)
                 return self._end(*refused)
             running = self._start(self._spec, {})
-        except child.SpawnFailed as refused:
-            self._remove_folder()
-            return self._end(reason="spawn_failed", error=str(refused))
+        except child.SpawnFailed as refusal:
+            return self._end_before_the_agent(str(refusal))
         except OSError as error:
-            self._remove_folder()
-            return self._end(
-                reason="spawn_failed", error=f"cannot make the run's folder: {child.reason(error)}"
-            )
+            return self._end_before_the_agent(f"cannot make the run's folder: {child.reason(error)}")
         self.clean = running.run(self._fifo) and not self._installed
         self._settle(running.status == 0 and running.reason == "exited")
-        return self._end(reason=running.reason, error=running.error)
+        return self._end(running.reason, running.error)
 
     def crash(self, error: Exception) -> dict[str, Any]:
         """End an attempt that met a fault of ours."""
         self.clean = False
+        why = f"praisonrun failed: {error!r}"
         if self._agent is None:
-            self._remove_folder()
-            return self._end(reason="spawn_failed", error=f"praisonrun failed: {error!r}")
+            return self._end_before_the_agent(why)
         self._agent.sweep()
-        return self._end(reason=self._agent.reason, error=f"praisonrun failed: {error!r}")
+        return self._end(self._agent.reason, why)
 
-    def _remove_folder(self) -> None:
-        """Remove the folder of an agent that was never started."""
+    def _end_before_the_agent(self, error: str) -> dict[str, Any]:
         if self._folder and self._fifo:
             self._fifo.close()
             self._folder.remove(keep_scratch=False)
-
-    def _prepare(self) -> None:
-        if self._folder:
-            self._fifo = Events(self._folder.make(self._spec.pop("input")), self._output)
-        self._write_started({})
+        return self._end("spawn_failed", error)
 
     def _install(self) -> tuple[str, str | None] | None:
         """Run the install command. Returns why the agent must not start, None when it may."""
-        spec = {
-            **self._spec,
-            "argv": self._spec["install"],
-            "stdin": "none",
-            "timeout": self._spec["install_timeout"],
-            "idle_timeout": None,
-        }
+        own = {"argv": self._spec["install"], "stdin": "none", "timeout": self._spec["install_timeout"]}
+        spec = {**self._spec, **own, "idle_timeout": None}
         running = self._start(spec, {"phase": "installing"})
         running.run(None)
         if running.cancel_asked:
@@ -112,12 +99,8 @@ class Attempt:
 
     def _write_started(self, more: dict[str, Any]) -> None:
         """Write a started frame: one before the agent is started, and one with its `pid` at once after."""
-        payload = {
-            "attempt": self._spec["attempt"],
-            "shim": os.getpid(),
-            **more,
-            "time": time.time_ns() // 1000,
-        }
+        now = time.time_ns() // 1000
+        payload = {"attempt": self._spec["attempt"], "shim": os.getpid(), **more, "time": now}
         written = self._journal.append(Kind.STARTED, json.dumps(payload).encode())
         if not more and not written:
             raise child.SpawnFailed("the journal cannot be written: is the disk full?")
@@ -127,19 +110,17 @@ class Attempt:
     def _settle(self, well: bool) -> None:
         """Write the rest of the output and the result, then remove the attempt's own files."""
         self._output.finish()
-        if self._folder:
-            self._take_result(self._folder)
-            self._folder.remove(keep_scratch=self._spec["keep_scratch"] and not well)
-
-    def _take_result(self, folder: Folder) -> None:
+        if self._folder is None:
+            return
         try:
-            result = folder.read_result(min(self._spec["result_cap"], MAX_PAYLOAD))
+            result = self._folder.read_result(min(self._spec["result_cap"], MAX_PAYLOAD))
         except ValueError as error:
             self._journal.append(Kind.STDERR, f"praisonrun: {error}\n".encode())
-            return
-        if result is not None:
-            self._journal.append_surely(Kind.RESULT, result)
-            self._result = True
+        else:
+            if result is not None:
+                self._journal.append_surely(Kind.RESULT, result)
+                self._result = True
+        self._folder.remove(keep_scratch=self._spec["keep_scratch"] and not well)
 
     def _end(self, reason: str, error: str | None) -> dict[str, Any]:
         """Write the ended frame, however long that takes, and return its payload."""

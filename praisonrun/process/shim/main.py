@@ -30,10 +30,8 @@ if sys.platform == "linux":
 
 def receive_fds(sock: socket.socket) -> list[int]:
     """Return the descriptors of the next message, none at its sender's end. No child will inherit them."""
-    fds = socket.recv_fds(sock, 1, 2)[
-        1
-    ]  # its `flags` are ignored (CPython 3.11), MSG_CMSG_CLOEXEC among them
-    for fd in fds:
+    fds = socket.recv_fds(sock, 1, 2)[1]
+    for fd in fds:  # recv_fds ignores its `flags` (CPython 3.11), MSG_CMSG_CLOEXEC among them
         os.set_inheritable(fd, False)
     return fds
 
@@ -98,20 +96,20 @@ def refuse(life: socket.socket, error: str) -> None:
 
 def _read_spec(life: socket.socket) -> dict[str, Any] | None:
     """Return the spec of a run; None if the server went away before it had sent all of it."""
-    size = _read_exactly(life, 4)
-    text = _read_exactly(life, int.from_bytes(size, "little")) if size else None
-    return json.loads(text) if text else None
+    try:
+        size = int.from_bytes(_read_exactly(life, 4), "little")
+        spec: dict[str, Any] = json.loads(_read_exactly(life, size))
+    except OSError:
+        return None
+    return spec
 
 
-def _read_exactly(life: socket.socket, size: int) -> bytes | None:
+def _read_exactly(life: socket.socket, size: int) -> bytearray:
     data = bytearray(size)
     view = memoryview(data)
     while view:
-        try:
-            taken = life.recv_into(view)
-        except OSError:
-            return None
+        taken = life.recv_into(view)
         if not taken:
-            return None
+            raise ConnectionResetError
         view = view[taken:]
-    return bytes(data)
+    return data

@@ -6,6 +6,7 @@ incomplete for a while, and then never inside a UTF-8 character. Standard librar
 
 from __future__ import annotations
 
+import json
 from collections import deque
 
 from praisonrun.journal import format as journal
@@ -117,22 +118,15 @@ class Output:
         for kind, piece in kept:
             self.dropped[kind] -= len(piece)
         if any(self.dropped.values()):
-            self.journal.append(journal.Kind.DROPPED, self._missing())
+            missing = {"stdout": self.dropped[_STDOUT], "stderr": self.dropped[_STDERR]}
+            if self.dropped[_EVENT]:
+                missing["event"] = self.dropped[_EVENT]
+            self.journal.append(journal.Kind.DROPPED, json.dumps(missing).encode())
         for kind, piece in kept:
-            for payload in self._payloads(piece):
+            view = memoryview(piece)
+            for payload in lines(view, piece, 0, len(piece)) if self.by_line else [view]:
                 if not self.journal.append(kind, payload):
                     self.dropped[kind] += len(payload)
-
-    def _payloads(self, piece: bytearray) -> list[Bytes]:
-        return lines(memoryview(piece), piece, 0, len(piece)) if self.by_line else [memoryview(piece)]
-
-    def _missing(self) -> bytes:
-        names = {"stdout": _STDOUT, "stderr": _STDERR}
-        if self.dropped[_EVENT]:
-            names["event"] = _EVENT
-        return (
-            "{" + ", ".join(f'"{name}": {self.dropped[kind]}' for name, kind in names.items()) + "}"
-        ).encode()
 
     def _fill(self, kind: int, payloads: list[Bytes]) -> None:
         """Use the room that is left; what does not fit goes to the tail."""

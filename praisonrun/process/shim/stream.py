@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import math
 import os
 import time
 
@@ -30,13 +31,14 @@ _BATCH = 500
 class Pipe:
     """One pipe of the agent. Its buffer begins with the line that has not ended yet."""
 
-    def __init__(self, fd: int, output: Output) -> None:
+    def __init__(self, fd: int, kind: Kind, output: Output) -> None:
         os.set_blocking(fd, False)
         self.fd = fd
         self.output = output
         self.total = 0
-        self.due: float | None = None
+        self.due = math.inf
         """When an incomplete line is passed on as it is."""
+        self._kind = int(kind)
         self._buffer = bytearray()
         self._view = memoryview(self._buffer)
         self._filled = 0
@@ -79,7 +81,19 @@ class Pipe:
         os.close(self.fd)
 
     def _take(self, end: int) -> None:
-        raise NotImplementedError
+        """Pass on the whole lines of what was read, `end` bytes with what was left before."""
+        cut = self._buffer.rfind(b"\n", self._filled, end) + 1
+        if cut:
+            self._put(0, cut)
+        elif end == len(self._buffer):
+            cut = self._overflow(end)
+        self._keep(cut, end)
+
+    def _overflow(self, end: int) -> int:
+        """Do something about a line that fills the buffer; return how many bytes of it are done with."""
+        cut = whole(self._buffer, end)
+        self._put(0, cut)
+        return cut
 
     def _put(self, start: int, end: int) -> None:
         raise NotImplementedError
@@ -102,31 +116,19 @@ class Pipe:
                 fcntl.fcntl(self.fd, fcntl.F_SETPIPE_SZ, _FAT_PIPE)
 
 
-class Printed(Pipe):
-    """Standard output or standard error."""
-
-    def __init__(self, fd: int, kind: Kind, output: Output) -> None:
-        super().__init__(fd, output)
-        self._kind = int(kind)
-
-
-class Text(Printed):
+class Text(Pipe):
     """Output for people: a frame holds the lines that came together, or a piece of a slow line."""
 
     def _take(self, end: int) -> None:
-        cut = self._buffer.rfind(b"\n", self._filled, end) + 1
-        if not cut and end == len(self._buffer):
-            cut = whole(self._buffer, end)
-        if cut:
-            self._put(0, cut)
-            self.due = None
-        if self.due is None and cut < end:
+        super()._take(end)
+        if self._filled < end:
+            self.due = math.inf
+        if self._filled and self.due == math.inf:
             self.due = self._now + PATIENCE
-        self._keep(cut, end)
 
     def flush_partial(self) -> None:
         """Pass on an incomplete line, without an incomplete character."""
-        self.due = None
+        self.due = math.inf
         cut = whole(self._buffer, self._filled)
         if cut:
             self._put(0, cut)
@@ -136,20 +138,15 @@ class Text(Printed):
         self.output.put(self._kind, [self._view[start:end]])
 
 
-class Lines(Printed):
+class Lines(Pipe):
     """Output for programs: a frame holds one line."""
 
-    def _take(self, end: int) -> None:
-        cut = self._buffer.rfind(b"\n", self._filled, end) + 1
-        if cut:
-            self._put(0, cut)
-        elif end == len(self._buffer):
-            if end < LINE:
-                self._filled = end
-                return self._grow(2 * end)
-            cut = whole(self._buffer, end)
-            self._put(0, cut)
-        return self._keep(cut, end)
+    def _overflow(self, end: int) -> int:
+        if end >= LINE:
+            return super()._overflow(end)
+        self._filled = end
+        self._grow(2 * end)
+        return 0
 
     def _put(self, start: int, end: int) -> None:
         if self.output.full:  # only the tail will be split into lines
@@ -166,15 +163,10 @@ class Events(Pipe):
 
     _skipping = False
 
-    def _take(self, end: int) -> None:
-        cut = self._buffer.rfind(b"\n", self._filled, end) + 1
-        if cut:
-            self._put(0, cut)
-        elif end == len(self._buffer):
-            self.output.drop_event(end)
-            self._skipping = True
-            cut = end
-        self._keep(cut, end)
+    def _overflow(self, end: int) -> int:
+        self.output.drop_event(end)
+        self._skipping = True
+        return end
 
     def _put(self, start: int, end: int) -> None:
         for line in lines(self._view, self._buffer, start, end):

@@ -62,7 +62,9 @@ class RunningAgent:
         self._texts = [pipe for pipe in pipes if isinstance(pipe, Text)]
         self._life, self._wake, self._grace = life, wake, spec["grace"]
         self._mark = spec["run_id"]
-        self._limit, self._idle = spec["timeout"], spec["idle_timeout"]
+        self._limit, self._idle = (
+            math.inf if spec[name] is None else spec[name] for name in ("timeout", "idle_timeout")
+        )
         self._begun = self._now = self._heard = time.monotonic()
         self._gone = self._kill_at = math.inf
 
@@ -110,7 +112,12 @@ class RunningAgent:
         """Note every child that ended: the agent, and orphans that became our children."""
         try:
             while (ended := os.wait4(-1, os.WNOHANG))[0]:
-                self._note(*ended)
+                pid, status, usage = ended
+                self.cpu += usage.ru_utime + usage.ru_stime
+                self.rss = max(self.rss, usage.ru_maxrss * (1024 if sweep.LINUX else 1))
+                if pid == self.pid:
+                    self.status = os.waitstatus_to_exitcode(status)
+                    self._gone = time.monotonic()
         except ChildProcessError:
             self.alone = True
 
@@ -124,13 +131,6 @@ class RunningAgent:
         self._kill_at = self._now + self._grace
         self._kill(signal.SIGTERM)
         self._kill(signal.SIGCONT)
-
-    def _note(self, pid: int, status: int, usage: Any) -> None:
-        self.cpu += usage.ru_utime + usage.ru_stime
-        self.rss = max(self.rss, usage.ru_maxrss * (1024 if sweep.LINUX else 1))
-        if pid == self.pid:
-            self.status = os.waitstatus_to_exitcode(status)
-            self._gone = time.monotonic()
 
     def _kill(self, number: int) -> None:
         """Signal the agent's group, or the agent itself if it left its group."""
@@ -170,31 +170,26 @@ class RunningAgent:
 
     def _pause(self) -> float | None:
         """Milliseconds until something is due."""
-        due = [text.due for text in self._texts if text.due is not None]
         if self.status is not None:
-            due.append(self._gone + LEAVER)
+            due = self._gone + LEAVER
         elif self.reason != "exited":
-            due.append(self._kill_at)
+            due = self._kill_at
         else:
-            due += self._deadlines()
-        soonest = min(due, default=math.inf)
+            due = min(self._begun + self._limit, self._heard + self._idle)
+        soonest = min([due, *[text.due for text in self._texts]])
         return None if soonest == math.inf else max(0.0, math.ceil((soonest - self._now) * 1000))
-
-    def _deadlines(self) -> list[float]:
-        found = [] if self._limit is None else [self._begun + self._limit]
-        return found if self._idle is None else [*found, self._heard + self._idle]
 
     def _do_what_is_due(self) -> None:
         """Flush partial lines, kill after the grace, and stop after a timeout."""
         for text in self._texts:
-            if text.due is not None and text.due <= self._now:
+            if text.due <= self._now:
                 text.flush_partial()
         if self.status is not None:
             return
         if self._now >= self._kill_at:
             self._kill_at = math.inf
             self._kill(signal.SIGKILL)
-        elif self._limit is not None and self._now >= self._begun + self._limit:
+        elif self._now >= self._begun + self._limit:
             self.stop("timed_out", f"timed out after {self._limit:g} s")
-        elif self._idle is not None and self._now >= self._heard + self._idle:
+        elif self._now >= self._heard + self._idle:
             self.stop("idle_timed_out", f"no output for {self._idle:g} s")
