@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -10,8 +9,10 @@ import yaml
 
 from ..core.errors import ConfigError
 
-_CORE = "tag:yaml.org,2002:"
-_TAGS = frozenset({"str", "int", "float", "bool", "null"})
+_TAGS = {f"tag:yaml.org,2002:{tag}": tag for tag in ("str", "int", "float", "bool", "null")}
+_IMPLICIT = {**_TAGS, "tag:yaml.org,2002:timestamp": "timestamp"}
+REFUSED = {"timestamp": "a date", "base60": "a base-60 number", "octal": "an octal number"}
+"""Tags that no reader accepts, and what YAML makes of such a text."""
 _BOOLS = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
 _resolve: Callable[..., str] = yaml.resolver.Resolver().resolve
 
@@ -25,26 +26,18 @@ class Scalar:
     text: str
     """As written, without quotes."""
     tag: str
-    """str, int, float, bool, null; or timestamp, base60, octal, which no reader accepts."""
+    """str, int, float, bool, null, or one of REFUSED."""
     value: Plain
     plain: bool
     """Written without quotes."""
 
     def __str__(self) -> str:
-        match self.tag:
-            case "null":
-                return "nothing"
-            case "bool":
-                return f"`{self.text}`, which YAML reads as {str(self.value).lower()}"
-            case "int" | "float":
-                return f"the number {self.text}"
-            case "timestamp":
-                return f"`{self.text}`, which YAML reads as a date"
-            case "base60":
-                return f"`{self.text}`, which YAML reads as a base-60 number"
-            case "octal":
-                return f"`{self.text}`, which YAML reads as an octal number"
-        return f"the text {self.text[:60]!r}"
+        if self.tag == "null":
+            return "nothing"
+        if self.tag in ("int", "float"):
+            return f"the number {self.text}"
+        read_as = str(self.value).lower() if self.tag == "bool" else REFUSED.get(self.tag)
+        return f"`{self.text}`, which YAML reads as {read_as}" if read_as else f"the text {self.text[:60]!r}"
 
 
 @dataclass(slots=True, eq=False)
@@ -83,14 +76,16 @@ class Node:
 
 def tag_of(text: str, tag: str | None, implicit: tuple[bool, bool]) -> str:
     """Return the short tag of a scalar; "" for an explicit tag that is not one of the core tags."""
-    if tag == "!":
+    if tag is not None and tag != "!":
+        return _TAGS.get(tag, "")
+    if tag == "!" or not implicit[0]:
         return "str"
-    if tag is not None:
-        short = tag.removeprefix(_CORE) if tag.startswith(_CORE) else ""
-        return short if short in _TAGS else ""
-    if not implicit[0]:
-        return "str"
-    return _refined(_resolve(yaml.ScalarNode, text, (True, False)).removeprefix(_CORE), text)
+    found = _IMPLICIT.get(_resolve(yaml.ScalarNode, text, (True, False)), "str")
+    if found in ("int", "float") and ":" in text:
+        return "base60"
+    digits = text.lstrip("+-").replace("_", "")
+    octal = found == "int" and digits.startswith("0") and digits.lstrip("0").isdigit()
+    return "octal" if octal else found
 
 
 def value_of(tag: str, text: str) -> Plain:
@@ -104,22 +99,8 @@ def value_of(tag: str, text: str) -> Plain:
             case "int":
                 return int(text.replace("_", ""), 0)
             case "float":
-                return _real(text)
+                plain = text.replace("_", "").lower()
+                return float(plain.replace(".", "") if plain.lstrip("+-") in (".inf", ".nan") else plain)
     except (KeyError, ValueError):
         raise ValueError(f"{text[:60]!r} cannot be read as {tag}; quote it if it is a text") from None
     return text
-
-
-def _refined(tag: str, text: str) -> str:
-    if tag in ("int", "float") and ":" in text:
-        return "base60"
-    if tag == "int" and text.lstrip("+-").replace("_", "").startswith("0") and text.lstrip("+-0_").isdigit():
-        return "octal"
-    return tag if tag in _TAGS or tag == "timestamp" else "str"
-
-
-def _real(text: str) -> float:
-    plain = text.replace("_", "").lower()
-    if plain.lstrip("+-") in (".inf", ".nan"):
-        return math.nan if "nan" in plain else math.copysign(math.inf, -1 if plain[0] == "-" else 1)
-    return float(plain)

@@ -9,15 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
 from ..core.errors import ConfigError
 from .nodes import Node, Scalar, tag_of, value_of
-
-if TYPE_CHECKING:
-    from yaml.error import Mark
 
 MAX_DEPTH = 20
 """Levels of nesting."""
@@ -52,17 +49,17 @@ def parse(text: str, file: str) -> Node | None:
     """
     odd = _UNPRINTABLE.search(text)
     if odd:
-        raise ConfigError(
-            f"the character {odd.group()!r} is not allowed in YAML; remove it",
-            place=_at(text, odd.start(), file),
+        line, column = text.count("\n", 0, odd.start()) + 1, odd.start() - text.rfind("\n", 0, odd.start())
+        raise Node(file, line, column).fault(
+            f"the character {odd.group()!r} is not allowed in YAML; remove it"
         )
     try:
         return _Builder(file).build(yaml.parse(text, Loader=_LOADER))
     except yaml.MarkedYAMLError as error:
         _refuse_before(error, text, file)
-        raise _syntax(error, file, text) from None
+        raise _syntax(error, text, file) from None
     except yaml.YAMLError as error:
-        raise ConfigError(f"not YAML: {error}", place=f"{file}:1:1") from None
+        raise Node(file, 1, 1).fault(f"not YAML: {error}") from None
 
 
 def _refuse_before(error: yaml.MarkedYAMLError, text: str, file: str) -> None:
@@ -74,6 +71,20 @@ def _refuse_before(error: yaml.MarkedYAMLError, text: str, file: str) -> None:
     if error.problem_mark is not None:
         with suppress(yaml.YAMLError):
             _Builder(file).build(yaml.parse(text[: error.problem_mark.index], Loader=_LOADER))
+
+
+def _syntax(error: yaml.MarkedYAMLError, text: str, file: str) -> ConfigError:
+    mark = error.problem_mark or error.context_mark
+    said = " ".join(part for part in (error.problem, error.context) if part)
+    hint = next((hint for sign, hint in _HINTS if sign in said), "check the quotes and the indentation")
+    if mark and "\t" in [*text.splitlines(), ""][min(mark.line, text.count("\n"))][: mark.column + 1]:
+        hint = _TABS
+    return _node(mark, file).fault(f"not YAML: {error.problem or error.context}; {hint}")
+
+
+def _node(mark: Any, file: str) -> Node:
+    """Return a node without a value at a mark of the parser, or at the start."""
+    return Node(file, mark.line + 1, mark.column + 1) if mark else Node(file, 1, 1)
 
 
 class _Builder:
@@ -88,13 +99,15 @@ class _Builder:
         for event in events:
             if isinstance(event, yaml.DocumentStartEvent):
                 if root is not None:
-                    raise self._node(event).fault("one document a file: remove the second `---`")
+                    raise _node(event.start_mark, self.file).fault(
+                        "one document a file: remove the second `---`"
+                    )
             elif isinstance(event, yaml.NodeEvent):
                 root = self._value(event, events, 1)
         return root
 
     def _value(self, event: Any, events: Iterator[Any], depth: int) -> Node:
-        node = self._node(event)
+        node = _node(event.start_mark, self.file)
         self._refuse(event, node, depth)
         if isinstance(event, yaml.ScalarEvent):
             node.scalar = self._scalar(event, node)
@@ -124,11 +137,12 @@ class _Builder:
 
     def _scalar(self, event: Any, node: Node) -> Scalar:
         tag = tag_of(event.value, event.tag, event.implicit)
+        if not tag:
+            raise node.fault(f"the tag {_short(event.tag)} is not allowed; remove it, or quote the text")
         try:
-            value = value_of(tag, event.value)
+            return Scalar(event.value, tag, value_of(tag, event.value), plain=not event.style)
         except ValueError as error:
             raise node.fault(str(error)) from None
-        return Scalar(event.value, tag, value, plain=not event.style)
 
     def _refuse(self, event: Any, node: Node, depth: int) -> None:
         self.count += 1
@@ -142,12 +156,6 @@ class _Builder:
             raise node.fault(f"more than {MAX_NODES} keys and values")
         if not isinstance(event, yaml.ScalarEvent) and event.tag not in (None, "!", _SEQ, _MAP):
             raise node.fault(f"the tag {_short(event.tag)} is not allowed; remove it")
-        if isinstance(event, yaml.ScalarEvent) and not tag_of("", event.tag, event.implicit):
-            raise node.fault(f"the tag {_short(event.tag)} is not allowed; remove it, or quote the text")
-
-    def _node(self, event: Any) -> Node:
-        mark: Mark = event.start_mark
-        return Node(self.file, mark.line + 1, mark.column + 1)
 
 
 def _until_end(events: Iterator[Any]) -> Iterator[Any]:
@@ -157,20 +165,5 @@ def _until_end(events: Iterator[Any]) -> Iterator[Any]:
         yield event
 
 
-def _short(tag: str | None) -> str:
-    return str(tag).replace("tag:yaml.org,2002:", "!!")
-
-
-def _syntax(error: yaml.MarkedYAMLError, file: str, text: str) -> ConfigError:
-    mark = error.problem_mark or error.context_mark
-    place = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else f"{file}:1:1"
-    said = " ".join(part for part in (error.problem, error.context) if part)
-    hint = next((hint for sign, hint in _HINTS if sign in said), "check the quotes and the indentation")
-    if mark and "\t" in [*text.splitlines(), ""][min(mark.line, text.count("\n"))][: mark.column + 1]:
-        hint = _TABS
-    return ConfigError(f"not YAML: {error.problem or error.context}; {hint}", place=place)
-
-
-def _at(text: str, offset: int, file: str) -> str:
-    before = text[:offset]
-    return f"{file}:{before.count(chr(10)) + 1}:{offset - before.rfind(chr(10))}"
+def _short(tag: str) -> str:
+    return tag.replace("tag:yaml.org,2002:", "!!")

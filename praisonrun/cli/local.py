@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..config import discovery, secret_file
+from ..config import discovery, private_file
 from ..config.settings import Settings, make, url
 from ..core.errors import ConfigError, Unavailable, reason
 from .client import Client
@@ -61,7 +61,7 @@ def target(
         base = found.url
     token = settings.token
     if token is None and found is not None and found.token_file and found.url == base:
-        token = secret_file.read(Path(found.token_file), "--token-file")
+        token = private_file.read(Path(found.token_file), "--token-file")
     return Target(settings, base, token)
 
 

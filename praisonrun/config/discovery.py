@@ -13,6 +13,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from . import private_file
+
 FILE = "server.json"
 LOCK = "server.lock"
 """A server locks this file exclusively and writes its pid there. A command shares it for an instant."""
@@ -34,31 +36,21 @@ class Listening:
 
 
 def write(state: Path, listening: Listening) -> None:
-    """Write the file with mode 0600, whole or not at all. Raises OSError."""
-    part = state / f"{FILE}.{os.getpid()}.part"
-    part.unlink(missing_ok=True)
-    created = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(created, "w", encoding="utf-8") as file:
-        json.dump(asdict(listening), file, indent=2)
-        file.write("\n")
-    part.replace(state / FILE)
+    """Write the file. Raises OSError."""
+    private_file.write(state / FILE, f"{json.dumps(asdict(listening), indent=2)}\n".encode())
 
 
 def remove(state: Path) -> None:
     """Remove the file if this process wrote it."""
-    found = _read(state)
-    if found is not None and found.pid == os.getpid():
+    if find(state, os.getpid()) is not None:
         (state / FILE).unlink(missing_ok=True)
 
 
 def find(state: Path, holder: int | None) -> Listening | None:
-    """Return what server.json says, or None unless the lock's `holder` (a pid) wrote it."""
-    found = _read(state)
-    return found if found is not None and found.pid == holder else None
+    """Return what server.json says, or None unless the lock's `holder` (a pid) wrote it.
 
-
-def _read(state: Path) -> Listening | None:
-    """Return the file's content, or None if it is missing, malformed, special or another user's."""
+    A file that is malformed, special or another user's counts as missing.
+    """
     try:
         descriptor = os.open(state / FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -70,7 +62,7 @@ def _read(state: Path) -> Listening | None:
         data = file.read(MAX_BYTES)
     with suppress(ValueError, TypeError, KeyError, RecursionError):
         given = json.loads(data)
-        made = Listening(**{field.name: given[field.name] for field in fields(Listening)})
-        if isinstance(made.url, str) and isinstance(made.pid, int):
-            return made
+        found = Listening(**{field.name: given[field.name] for field in fields(Listening)})
+        if isinstance(found.url, str) and holder is not None and found.pid == holder:
+            return found
     return None

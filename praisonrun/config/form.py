@@ -46,10 +46,8 @@ def remove_unused(own: Path, running: Iterable[str] | None = None) -> None:
     `running` are the programs of all processes, for tests.
     """
     own = own.resolve()
-    programs = _programs() if running is None else list(running)
     now = time.time()
-    versions = [place for place in own.parent.iterdir() if _VERSION.fullmatch(place.name) and place != own]
-    for place in _idle(own, versions, programs) if programs is not None else _old(versions):
+    for place in _unused(own, _programs() if running is None else list(running)):
         if now - _used(place) > STARTING:
             gone = place.with_name(_PARTIAL + place.name)
             with suppress(OSError):
@@ -61,14 +59,13 @@ def remove_unused(own: Path, running: Iterable[str] | None = None) -> None:
                 shutil.rmtree(place, ignore_errors=True)
 
 
-def _idle(own: Path, versions: Iterable[Path], programs: Iterable[str]) -> list[Path]:
+def _unused(own: Path, programs: list[str] | None) -> list[Path]:
+    versions = [place for place in own.parent.iterdir() if _VERSION.fullmatch(place.name) and place != own]
+    if programs is None:
+        return sorted(versions, key=_used, reverse=True)[KEPT - 1 :]
     if not any(program.startswith(f"{own}/") for program in programs):
         return []  # not even this process is seen: /proc hides too much
     return [place for place in versions if not any(program.startswith(f"{place}/") for program in programs)]
-
-
-def _old(versions: Iterable[Path]) -> list[Path]:
-    return sorted(versions, key=_used, reverse=True)[KEPT - 1 :]
 
 
 def _used(place: Path) -> float:

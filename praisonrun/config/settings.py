@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from ..core.errors import ConfigError, reason
-from . import secret_file
+from . import private_file
 
 HOST = "127.0.0.1"
 PORT = 8005
@@ -81,7 +81,7 @@ class Settings:
         put = object.__setattr__
         put(self, "host", self.host.strip("[]").lower())
         put(self, "state", _absolute(self.state))
-        put(self, "agents", _file(self.agents))
+        put(self, "agents", self.agents and _file(self.agents))
         put(self, "allow_host", tuple(_host(name) for name in _split(self.allow_host)))
         put(self, "allow_origin", tuple(_origin(text) for text in _split(self.allow_origin)))
         put(self, "agent_root", tuple(_root(path) for path in self.agent_root or (Path(),)))
@@ -109,8 +109,8 @@ class Settings:
 
     def _token(self) -> str | None:
         if self.token_file is not None:
-            return secret_file.read(self.token_file, "--token-file")
-        return None if self.token is None else secret_file.checked(self.token, "PRAISONRUN_TOKEN")
+            return private_file.read(self.token_file, "--token-file")
+        return None if self.token is None else private_file.checked(self.token, "PRAISONRUN_TOKEN")
 
 
 def make(**given: object) -> Settings:
@@ -149,18 +149,14 @@ def _split(values: Iterable[str]) -> list[str]:
 def _host(name: str) -> str:
     lowered = name.lower()
     if not _HOST.fullmatch(lowered):
-        raise ConfigError(
-            f"--allow-host {name}: must be a host name, with a port or without, such as box.lan:8005"
-        )
+        raise ConfigError(f"--allow-host {name}: must be a host name or host:port, such as box.lan:8005")
     return lowered
 
 
 def _origin(text: str) -> str:
     match = _ORIGIN.fullmatch(text.lower())
     if not match:
-        raise ConfigError(
-            f"--allow-origin {text}: must be one exact origin, such as https://app.example:3000"
-        )
+        raise ConfigError(f"--allow-origin {text}: must be an exact origin, such as https://app.example:3000")
     scheme, host, port = match.groups()
     return f"{scheme}://{host}{port if port and port != _DEFAULT_PORT[scheme] else ''}"
 
@@ -174,9 +170,7 @@ def _absolute(path: Path) -> Path:
         raise ConfigError(f"the working directory cannot be used: {reason(error)}") from None
 
 
-def _file(path: Path | None) -> Path | None:
-    if path is None:
-        return None
+def _file(path: Path) -> Path:
     found = _absolute(path)
     if not _exists(found, f"--agents {path}"):
         raise ConfigError(f"--agents {path}: there is no such file")
@@ -209,16 +203,14 @@ def boot_id() -> str:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
-        return _boot_session() if sys.platform == "darwin" else _boot_minute()
+        return (_boot_session() if sys.platform == "darwin" else "") or _boot_minute()
 
 
 def _boot_session() -> str:
     import subprocess
 
-    asked = subprocess.run(
-        ["/usr/sbin/sysctl", "-n", "kern.bootsessionuuid"], capture_output=True, text=True, check=False
-    )
-    return asked.stdout.strip() or _boot_minute()
+    asked = ["/usr/sbin/sysctl", "-n", "kern.bootsessionuuid"]
+    return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def _boot_minute() -> str:

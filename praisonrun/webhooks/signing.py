@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ..config import secret_file
+from ..config import private_file
 from ..core.errors import ConfigError
 
 PREFIX = "whsec_"
@@ -33,7 +33,7 @@ class Signer:
         """
         if path is None:
             return cls()
-        lines = [line.strip() for line in secret_file.text(path, FLAG).splitlines() if line.strip()]
+        lines = [line.strip() for line in private_file.text(path, FLAG).splitlines() if line.strip()]
         if not 1 <= len(lines) <= 2:
             raise ConfigError(
                 f"{FLAG} {path}: must hold one secret, or two on two lines; it has {len(lines)}"

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from praisonrun.config import secret_file as secretfile
+from praisonrun.config import private_file
 from praisonrun.config.settings import Settings
 from praisonrun.core.errors import ConfigError
 from praisonrun.web.edge import Access, Edge
@@ -157,7 +157,7 @@ def test_odd_token_files(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo", 0o600)
     for name, words in (("fifo", "not a regular file"), (".", "not a regular file"), ("no", "no such file")):
         with pytest.raises(ConfigError, match=words):
-            secretfile.read(tmp_path / name, "--token-file")
+            private_file.read(tmp_path / name, "--token-file")
 
 
 def test_a_token_opens_the_network_and_stays_out_of_sight(tmp_path: Path) -> None:
