@@ -3,15 +3,6 @@
 from __future__ import annotations
 
 from .catalog import Catalog
-from .environment import child_env, missing_env
-from .launch import argv, install_argv, preflight, program
+from .launch import argv, child_env, install_argv, missing_env, preflight, program
 
-__all__ = [
-    "Catalog",
-    "argv",
-    "child_env",
-    "install_argv",
-    "missing_env",
-    "preflight",
-    "program",
-]
+__all__ = ["Catalog", "argv", "child_env", "install_argv", "missing_env", "preflight", "program"]

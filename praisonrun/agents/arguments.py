@@ -19,23 +19,40 @@ def argv(node: Node, key: str) -> tuple[str, ...]:
         raise node.fault(
             f"`{key}` must be a list, never a shell line: [program, argument]; for a shell [sh, -c, '…']"
         )
-    found = tuple(_argument(item, key) for item in items(node, key, "a list: [program, argument]"))
+    found = tuple(
+        item.scalar.text
+        if item.scalar is not None and item.scalar.tag in ("int", "float")
+        else text(item, key)
+        for item in items(node, key, "a list: [program, argument]")
+    )
     if not found or not found[0]:
         raise node.fault(f"`{key}` must begin with a program")
     return found
 
 
-def check(node: Node, key: str, command: Sequence[str], allowed: frozenset[str] = NAMES) -> None:
+def check(node: Node, key: str, command: Sequence[str], allowed: frozenset[str]) -> None:
     """Raise ConfigError for a placeholder that is unknown, not allowed, or inside a longer element."""
-    for place, (item, element) in enumerate(zip(items(node, key), command, strict=True)):
-        whole = _WHOLE.fullmatch(element)
-        if whole:
-            _check_whole(item, key, whole[1], allowed, first=place == 0)
+    for item, element in zip(items(node, key), command, strict=True):
+        if whole := _WHOLE.fullmatch(element):
+            _check_whole(item, key, whole[1], allowed)
         elif inside := _INSIDE.search(element):
             raise item.fault(
                 f"{inside[0]} stands inside the longer element {element[:60]!r}: a placeholder fills a whole"
                 " element; make it an element of its own"
             )
+    first = _WHOLE.fullmatch(command[0])
+    if first and first[1] != "python":
+        raise items(node, key)[0].fault(f"`{key}` must begin with a program, not {command[0]}")
+
+
+def _check_whole(item: Node, key: str, name: str, allowed: frozenset[str]) -> None:
+    known = ", ".join(f"{{{one}}}" for one in sorted(allowed))
+    if name not in NAMES:
+        raise item.fault(
+            f"unknown placeholder {{{name}}} in `{key}`; known are {known}{did_you_mean(name, allowed)}"
+        )
+    if name not in allowed:
+        raise item.fault(f"{{{name}}} has no meaning in `{key}` here; known are {known}")
 
 
 def used(command: Sequence[str]) -> frozenset[str]:
@@ -48,21 +65,3 @@ def fill(command: Sequence[str], values: Mapping[str, str]) -> list[str]:
     return [
         values.get(element[1:-1], element) if _WHOLE.fullmatch(element) else element for element in command
     ]
-
-
-def _check_whole(item: Node, key: str, name: str, allowed: frozenset[str], *, first: bool) -> None:
-    known = ", ".join(f"{{{one}}}" for one in sorted(allowed))
-    if name not in NAMES:
-        raise item.fault(
-            f"unknown placeholder {{{name}}} in `{key}`; known are {known}{did_you_mean(name, allowed)}"
-        )
-    if name not in allowed:
-        raise item.fault(f"{{{name}}} has no meaning in `{key}` here; known are {known}")
-    if first and name != "python":
-        raise item.fault(f"`{key}` must begin with a program, not {{{name}}}")
-
-
-def _argument(node: Node, key: str) -> str:
-    if node.scalar is not None and node.scalar.tag in ("int", "float"):
-        return node.scalar.text
-    return text(node, key)

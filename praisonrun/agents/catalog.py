@@ -7,20 +7,25 @@ import os
 import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 from ..core.agent import Agent
 from ..core.errors import ConfigError, Invalid, PraisonrunError, reason
 from ..core.once_per_tick import OncePerTick
 from . import crew, document, files, frameworks, reading
-from .crew import CrewTexts, remember
 from .document import Document
 from .files import Identity, Place
 
 DEFAULT_FILE = "agents.yaml"
+KEPT = 64
+"""Texts, and files, that are remembered between submits."""
 _SETTLED_NS = 50_000_000
 """A file that was younger than this when read may change again without a new time stamp."""
 
+K = TypeVar("K")
+V = TypeVar("V")
 log = logging.getLogger("praisonrun.agents")
 
 
@@ -38,13 +43,14 @@ class Catalog:
         self.environ = environ
         self.problem: str | None = None
         """Why the last reload failed; None while the file on disk is in use."""
-        self._texts = CrewTexts()
+        self._texts: OrderedDict[str, str] = OrderedDict()
+        """The texts of crews, by digest."""
         self._read: OrderedDict[tuple[str, Identity], Document] = OrderedDict()
         self._inline: OrderedDict[str, Document] = OrderedDict()
         self._identity: Identity | None = None
-        self._settled = True
-        self._broken = ""
-        """The text that caused `problem`."""
+        """Of the main file as it was read last; None to read it again."""
+        self._text: str | None = None
+        """What the main file held then, good or broken; None if it could not be read."""
         self._tick = OncePerTick()
         self._main = self._first(str(roots[0]) if roots else "")
 
@@ -58,33 +64,15 @@ class Catalog:
 
         Raises Invalid for an unknown agent or framework.
         """
-        self.reload()
-        return self._pick(self._main, name, framework)
+        return self._pick(self._current(), name, framework)
 
     def all(self) -> tuple[Agent, ...]:
         """Return the agents of the main file, in its order."""
-        self.reload()
-        return tuple(self._bound(agent, None) for agent in self._main.agents.values())
+        return tuple(self._bound(agent, None) for agent in self._current().agents.values())
 
     def names(self) -> set[str]:
         """Return the names of the agents in the main file as it was last read."""
         return set(self._main.agents)
-
-    def reload(self) -> None:
-        """Read the main file again if it changed. A broken one leaves the last good version in use."""
-        if self.file is not None:
-            self._tick.once("main", self._look)
-
-    def _look(self) -> None:
-        assert self.file is not None
-        try:
-            found = Identity.of(os.stat(self.file))  # noqa: PTH116 - microseconds, in every turn
-        except OSError as error:
-            self._broken = ""
-            self._keep_last(f"{self.shown}: {reason(error)}", None)
-            return
-        if found != self._identity or not self._settled:
-            self._reread(found)
 
     def from_file(self, agent_file: str, framework: str | None = None, agent: str | None = None) -> Agent:
         """Return an agent of the file that a submit names, relative to the roots.
@@ -92,84 +80,85 @@ class Catalog:
         `framework` is for a crew whose file names none. Raises BadRequest for a file that is missing,
         special, too large or outside the roots; Invalid for a fault in it, or an unknown agent or framework.
         """
-        place = files.locate(agent_file, self.roots)
-        if self._is_main(agent_file, place):
-            self.reload()
-            return self._pick(self._main, agent, framework)
-        if place is None:
-            raise files.bad(agent_file, "does not exist")
-        return self._pick(self._document(place, agent_file), agent, framework)
+        return self._pick(self._of_file(agent_file), agent, framework)
 
     def from_text(self, text: str, framework: str | None = None, agent: str | None = None) -> Agent:
         """Return an agent of a file that a submit contains. Raises Invalid for a fault in it."""
         digest = crew.digest(text)
         found = self._inline.get(digest) or document.read_inline(text, self.roots[0])
-        remember(self._inline, digest, found)  # one object for each text: the store knows agents by object
+        _remember(self._inline, digest, found)  # one object for each text: the store knows agents by object
         self._keep_crews(found)
         return self._pick(found, agent, framework)
 
     def env_of(self, agent: Agent) -> Mapping[str, str]:
         """Return the literal env values that the agent's entry has now; empty if the entry is gone."""
         try:
-            entry = self._now(agent.file).agents.get(agent.name)
+            in_main = agent.file in ("", str(self.file or ""))
+            found = self._current() if in_main else self._of_file(agent.file)
         except PraisonrunError:
             return {}
+        entry = found.agents.get(agent.name)
         return self._bound(entry, None).env if entry is not None and entry.file == agent.file else {}
 
     def crew_copy(self, agent: Agent, directory: Path) -> Path:
-        """Write the crew's text, as it was parsed, to `directory`/<sha256>.yaml once; return the path.
-
-        Raises ConfigError when the text is no longer known, OSError when it cannot be written.
-        """
-        return self._texts.copy(agent, directory)
-
-    def _now(self, file: str) -> Document:
-        if file in ("", str(self.file or "")):
-            self.reload()
-            return self._main
-        place = files.locate(file, self.roots)
-        if place is None:
-            raise files.bad(file, "does not exist")
-        return self._document(place, Path(file).name)
+        """Do as `crew.copy` does."""
+        return crew.copy(agent, directory, self._texts)
 
     def _first(self, folder: str) -> Document:
         if self.file is None:
             return document.builtin(folder)
-        text, self._identity = files.read(self.file, self.shown)
-        self._settle(self._identity)
-        return self._parsed(text, self.file, self.shown)
+        self._text, found = files.read(self.file, self.shown)
+        self._identity = _settled(found)
+        return self._parsed(self._text, self.file, self.shown)
 
-    def _reread(self, found: Identity) -> None:
+    def _current(self) -> Document:
+        """Return the main file's agents, read again if it changed; the last good version of a broken one."""
+        if self.file is not None:
+            self._tick.once("main", self._look)
+        return self._main
+
+    def _look(self) -> None:
         assert self.file is not None
-        broken, self._broken = self._broken, ""
         try:
-            text, self._identity = files.read(self.file, self.shown)
-            self._settle(self._identity)
-            self._broken = text
-            if self.problem and text == broken:
-                return
-            if text != self._main.text or self.problem:
-                self._main = self._parsed(text, self.file, self.shown)
+            found = Identity.of(os.stat(self.file))  # noqa: PTH116 - microseconds, in every turn
+            if found != self._identity:
+                self._identity = _settled(found)
+                self._reread(self.file)
+        except OSError as error:
+            self._identity = self._text = None
+            self._keep_last(f"{self.shown}: {reason(error)}")
         except ConfigError as error:
-            self._keep_last(error.message, found)
+            self._keep_last(error.message)
+
+    def _reread(self, file: Path) -> None:
+        last, self._text = self._text, None
+        self._text, _ = files.read(file, self.shown)
+        if self._text == last:
             return
+        self._main = self._parsed(self._text, file, self.shown)
         if self.problem:
             log.info("%s is in use again", self.shown)
         self.problem = None
 
-    def _keep_last(self, problem: str, found: Identity | None) -> None:
-        self._identity = found
+    def _keep_last(self, problem: str) -> None:
         if problem != self.problem:
             log.warning("%s; the last good version stays in use", problem)
         self.problem = problem
 
-    def _settle(self, found: Identity) -> None:
-        self._settled = abs(time.time_ns() - found.mtime_ns) > _SETTLED_NS
+    def _of_file(self, agent_file: str) -> Document:
+        place = files.locate(agent_file, self.roots)
+        if self._is_main(agent_file, place):
+            return self._current()
+        if place is None:
+            raise files.bad(agent_file, "does not exist")
+        return self._document(place, agent_file)
 
     def _is_main(self, agent_file: str, place: Place | None) -> bool:
-        if place is not None:
-            return self.file is not None and _same_file(place.path, self.file)
-        return agent_file == DEFAULT_FILE or (self.file is not None and agent_file == self.file.name)
+        if place is None:
+            return agent_file == DEFAULT_FILE or (self.file is not None and agent_file == self.file.name)
+        with suppress(OSError):
+            return self.file is not None and os.path.samefile(place.path, self.file)  # noqa: PTH121
+        return False
 
     def _pick(self, found: Document, name: str | None, framework: str | None) -> Agent:
         wanted = found.default if name is None else name
@@ -197,8 +186,8 @@ class Catalog:
             raise files.bad(shown, f"cannot be read: {reason(error)}") from None
         except ConfigError as error:
             raise Invalid(f"agent_file {error.message}", field="agent_file") from None
-        if abs(time.time_ns() - identity.mtime_ns) > _SETTLED_NS:
-            remember(self._read, (place.path, identity), found)
+        if _settled(identity):
+            _remember(self._read, (place.path, identity), found)
         return found
 
     def _parsed(self, text: str, file: Path, shown: str) -> Document:
@@ -208,11 +197,17 @@ class Catalog:
 
     def _keep_crews(self, found: Document) -> None:
         if any(agent.crew for agent in found.agents.values()):
-            self._texts.keep(found.text)
+            _remember(self._texts, crew.digest(found.text), found.text)
 
 
-def _same_file(path: str, other: Path) -> bool:
-    try:
-        return os.path.samefile(path, other)  # noqa: PTH121
-    except OSError:
-        return False
+def _settled(found: Identity) -> Identity | None:
+    """Return the identity of a file, or None if the file may still change without a new one."""
+    return found if abs(time.time_ns() - found.mtime_ns) > _SETTLED_NS else None
+
+
+def _remember(kept: OrderedDict[K, V], key: K, value: V) -> None:
+    """Put a value last, and forget the first beyond KEPT."""
+    kept[key] = value
+    kept.move_to_end(key)
+    while len(kept) > KEPT:
+        kept.popitem(last=False)

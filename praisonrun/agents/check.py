@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.agent import Agent
 from ..core.errors import Invalid
 from ..core.model import Mode
-from . import environment, launch
+from . import launch
 from .catalog import Catalog
 
+_KINDS = {Mode.RUN: "command", Mode.SERVICE: "service"}
 _VARIABLE = re.compile(r"\$\{?[A-Za-z_]\w*\}?")
 
 
@@ -59,40 +60,21 @@ def check(file: Path | None, environ: Mapping[str, str]) -> Report:
 def check_agent(agent: Agent, environ: Mapping[str, str]) -> AgentReport:
     """Return the report on one agent in this environment."""
     path, problem = None, None
-    missing = tuple(environment.missing_env(agent, environ, {}))
+    missing = tuple(launch.missing_env(agent, environ, {}))
     try:
         path = launch.program(agent, environ)
         launch.preflight(agent, "", environ, dict.fromkeys(missing, "given"))
     except Invalid as error:
         problem = error.message
-    return AgentReport(
-        agent.name, _kind(agent), _program(agent), path, missing, problem, tuple(_warnings(agent, missing))
-    )
+    kind, program = ("crew", agent.crew.framework) if agent.crew else (_KINDS[agent.mode], agent.command[0])
+    return AgentReport(agent.name, kind, program, path, missing, problem, tuple(_warnings(agent, missing)))
 
 
-def _kind(agent: Agent) -> str:
-    if agent.crew:
-        return "crew"
-    return "service" if agent.mode is Mode.SERVICE else "command"
-
-
-def _program(agent: Agent) -> str:
-    return agent.crew.framework if agent.crew else agent.command[0]
-
-
-def _warnings(agent: Agent, missing: tuple[str, ...]) -> list[str]:
-    found = [
-        f"env {name} looks like a variable, but values are literal; use env_pass"
-        for name in _variables(agent)
-    ]
+def _warnings(agent: Agent, missing: tuple[str, ...]) -> Iterator[str]:
+    for name, value in agent.env.items():
+        if _VARIABLE.fullmatch(value):
+            yield f"env {name} looks like a variable, but values are literal; use env_pass"
     if missing:
-        found.append(
-            f"a submit must send {', '.join(missing)} in `envs`, or the server's environment must hold it"
-        )
+        yield f"a submit must send {', '.join(missing)} in `envs`, or the server's environment must hold it"
     if agent.cwd and not os.path.isdir(agent.cwd):  # noqa: PTH112
-        found.append(f"its directory {agent.cwd} does not exist")
-    return found
-
-
-def _variables(agent: Agent) -> list[str]:
-    return [name for name, value in agent.env.items() if _VARIABLE.fullmatch(value)]
+        yield f"its directory {agent.cwd} does not exist"

@@ -8,12 +8,11 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import time
-from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
+from ..config import private_file
 from ..core.agent import Agent, Crew
 from ..core.errors import ConfigError
 from . import files, reading
@@ -21,15 +20,10 @@ from .entry import Shared
 from .nodes import Node
 
 DEFAULT_FRAMEWORK = "praisonai"
-KEPT = 64
-"""Texts, and files, that are remembered between submits."""
 DRIVER = Path(__file__).parent / "crew_driver.py"
 """The script that runs a crew under its framework's interpreter."""
 _ROLE_KEYS = frozenset({"role", "goal", "backstory", "tasks", "instructions"})
 _ENTRY_KEYS = frozenset({"command", "use", "mode"})
-
-K = TypeVar("K")
-V = TypeVar("V")
 
 
 def is_crew(root: Node) -> bool:
@@ -49,16 +43,16 @@ def read(root: Node, text: str, file: Path) -> Agent:
     The framework is empty if the file names none; see `bound`.
     """
     pairs = root.pairs or {}
-    named = reading.text(pairs["framework"], "framework") if "framework" in pairs else None
-    python = interpreter(pairs["python"], file) if "python" in pairs else None
+    framework = reading.text(pairs["framework"], "framework") if "framework" in pairs else ""
     topic = pairs.get("input", pairs.get("topic"))
     crew = Crew(
-        framework=(named or "").strip().lower(),
+        framework=framework.strip().lower(),
         source_sha256=digest(text),
         topic=topic.scalar.text if topic is not None and topic.scalar is not None else None,
-        python=python,
+        python=interpreter(root, file),
     )
-    return Agent(name=name_of(file), file=str(file), crew=crew, cwd=str(file.parent))
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem).strip("-._")[:100] or "crew"
+    return Agent(name=name, file=str(file), crew=crew, cwd=str(file.parent))
 
 
 def bound(agent: Agent, framework: str | None, python: str | None, shared: Shared) -> Agent:
@@ -78,13 +72,14 @@ def bound(agent: Agent, framework: str | None, python: str | None, shared: Share
     )
 
 
-def name_of(file: Path) -> str:
-    """Return the name of an agent, made from the name of its file."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem).strip("-._")[:100] or "crew"
+def interpreter(root: Node, file: Path) -> str | None:
+    """Return the absolute path that `python:` of a file names, or None without one.
 
-
-def interpreter(node: Node, file: Path) -> str:
-    """Return the absolute path that `python:` names; a bare command stays as it is, to be found on PATH."""
+    A bare command stays as it is, to be found on PATH.
+    """
+    node = (root.pairs or {}).get("python")
+    if node is None:
+        return None
     named = reading.text(node, "python")
     if not named:
         raise node.fault("`python` must name an interpreter, such as ~/.venvs/crew/bin/python")
@@ -93,36 +88,22 @@ def interpreter(node: Node, file: Path) -> str:
     return os.path.normpath(file.parent / Path(named).expanduser())
 
 
-class CrewTexts:
-    """The texts of the crews seen last, by digest."""
+def copy(agent: Agent, directory: Path, known: Mapping[str, str]) -> Path:
+    """Write the text of an agent's crew to its `copy_path` once, with mode 0600, and return the path.
 
-    def __init__(self) -> None:
-        self._kept: OrderedDict[str, str] = OrderedDict()
-
-    def keep(self, text: str) -> None:
-        """Remember a text."""
-        remember(self._kept, digest(text), text)
-
-    def copy(self, agent: Agent, directory: Path) -> Path:
-        """Write the text of an agent's crew to its `copy_path` once, with mode 0600, and return the path.
-
-        Raises ConfigError when the text is no longer known, OSError when it cannot be written.
-        """
-        path = copy_path(agent, directory)
-        try:
-            os.utime(path)  # a copy that was not used for long is removed
-        except FileNotFoundError:
-            assert agent.crew is not None
-            _write(path, self._text(agent, agent.crew.source_sha256).encode())
-        return path
-
-    def _text(self, agent: Agent, sha256: str) -> str:
-        if sha256 in self._kept:
-            return self._kept[sha256]
-        text, _ = files.read(Path(agent.file), Path(agent.file).name)
-        if digest(text) != sha256:
-            raise ConfigError(f"crew {agent.name}: the version that was submitted is gone; submit it again")
-        return text
+    `known` are texts by digest. Raises ConfigError when the text is gone, OSError when it cannot be written.
+    """
+    path = copy_path(agent, directory)
+    try:
+        os.utime(path)  # a copy that was not used for long is removed
+    except FileNotFoundError:
+        text = known.get(path.stem) or files.read(Path(agent.file), Path(agent.file).name)[0]
+        if digest(text) != path.stem:
+            raise ConfigError(
+                f"crew {agent.name}: the version that was submitted is gone; submit it again"
+            ) from None
+        _write(path, text.encode())
+    return path
 
 
 def copy_path(agent: Agent, directory: Path) -> Path:
@@ -145,22 +126,6 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def remember(kept: OrderedDict[K, V], key: K, value: V) -> None:
-    """Put a value last, and forget the first beyond KEPT."""
-    kept[key] = value
-    kept.move_to_end(key)
-    while len(kept) > KEPT:
-        kept.popitem(last=False)
-
-
 def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    part = path.with_suffix(f".{os.getpid()}.{time.monotonic_ns()}.part")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    private_file.write(path, data)

@@ -17,8 +17,9 @@ import re
 import signal
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 QUIET = {
     "PRAISONAI_TELEMETRY_DISABLED": "true",
@@ -41,9 +42,12 @@ class CrewFailed(Exception):
     """The crew could not be run to its end; the message says why."""
 
 
-def main() -> int:
-    """Run the crew named on the command line. Return the exit code."""
-    options = _options()
+def main() -> NoReturn:
+    """Run the crew named on the command line, and end with its exit code."""
+    parser = argparse.ArgumentParser(description="Run a crew file; the prompt comes on stdin.")
+    parser.add_argument("file")
+    parser.add_argument("--framework", default="praisonai")
+    options = parser.parse_args()
     prompt = sys.stdin.buffer.read().decode("utf-8", "replace").strip()
     answer_to = _set_stdio_aside()
     for name, value in QUIET.items():
@@ -53,13 +57,13 @@ def main() -> int:
     try:
         answer = run(options.file, options.framework, prompt, tell)
     except CrewFailed as error:
-        return _fail(str(error))
+        _leave(f"crew failed: {error}")
     except Exception as error:
         traceback.print_exc()
-        return _fail(f"{type(error).__name__}: {error}")
+        _leave(f"crew failed: {type(error).__name__}: {error}")
     tell.progress(tell.tasks, tell.tasks, "Done")
-    _finish(answer, answer_to)
-    return 0
+    _deliver(answer, answer_to)
+    _leave()
 
 
 def run(path: str, framework: str, topic: str, tell: Teller) -> str:
@@ -126,7 +130,10 @@ class Teller:
         self.tasks = 0
         self._done = 0
         self._tokens: dict[str, int] = {}
-        self._pipe = _open_pipe(path)
+        self._pipe: int | None = None
+        with suppress(OSError):
+            if path:
+                self._pipe = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_APPEND | os.O_CLOEXEC)
 
     def progress(self, done: int, total: int, step: str) -> None:
         """Tell how many tasks are done."""
@@ -160,20 +167,6 @@ class Teller:
             self._pipe = None
 
 
-def _open_pipe(path: str | None) -> int | None:
-    try:
-        return os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_APPEND | os.O_CLOEXEC) if path else None
-    except OSError:
-        return None
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Run a crew file; the prompt comes on stdin.")
-    parser.add_argument("file")
-    parser.add_argument("--framework", default="praisonai")
-    return parser.parse_args()
-
-
 def _set_stdio_aside() -> int:
     """Return the real stdout; from now on descriptor 1 is stderr, and stdin is empty."""
     answer_to = os.dup(1)
@@ -186,29 +179,23 @@ def _set_stdio_aside() -> int:
     return answer_to
 
 
-def _finish(answer: str, answer_to: int) -> None:
-    """Write the answer and end at once: frameworks leave threads behind that would hold the process."""
+def _deliver(answer: str, answer_to: int) -> None:
     with os.fdopen(answer_to, "w", encoding="utf-8", errors="replace") as stdout:
         stdout.write(answer + "\n")
     path = os.environ.get("PRAISONRUN_RESULT_PATH")
     if path:
         Path(path).write_text(json.dumps(answer), "utf-8")
-    _leave(0)
 
 
-def _fail(reason: str) -> int:
+def _leave(complaint: str = "") -> NoReturn:
+    """End at once: frameworks leave threads behind that would hold the process."""
     sys.stdout.flush()
-    print(f"crew failed: {reason}", file=sys.stderr)
-    _leave(1)
-    return 1
-
-
-def _leave(code: int) -> None:
-    sys.stdout.flush()
+    if complaint:
+        print(complaint, file=sys.stderr)
     sys.stderr.flush()
-    os._exit(code)
+    os._exit(1 if complaint else 0)
 
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    sys.exit(main())
+    main()

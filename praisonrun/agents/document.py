@@ -1,12 +1,14 @@
 """A whole file becomes agents: entries under `agents:`, or one crew that a framework executes.
 
-A file that a submit contains is read like any other; its agents run in the first root."""
+A file that a submit contains is read like any other; its agents run in the first root.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..core.agent import Agent
@@ -15,11 +17,12 @@ from . import crew, entry, files, reading
 from .nodes import Node
 from .yamltext import parse
 
-AGENT_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 INLINE = "agent_yaml"
 NOWHERE = f"/dev/null/{INLINE}"
 """Stands for the file of an inline agent. No file can lie there, so its entry is never read again."""
-_TOP = ("default", "agents", "env", "env_pass", "env_required", "python")
+_SHARED = ("env", "env_pass", "env_required")
+_TOP = ("default", "agents", "python", *_SHARED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class Document:
     text: str
     python: str | None = None
     """The interpreter that has the crews' framework, if the file names one."""
-    shared: entry.Shared = entry.NOTHING
+    shared: entry.Shared = field(default_factory=entry.Shared)
     """Values of the file's top level for its entries, and for crews, whose own files cannot have them."""
 
 
@@ -48,7 +51,7 @@ def read(text: str, file: Path, shown: str) -> Document:
         )
     if crew.is_crew(root):
         agent = crew.read(root, text, file)
-        return Document({agent.name: agent}, agent.name, text, agent.crew.python if agent.crew else None)
+        return Document({agent.name: agent}, agent.name, text, crew.interpreter(root, file))
     return _entries(root, text, file)
 
 
@@ -63,7 +66,7 @@ def read_inline(text: str, root: Path) -> Document:
         found = read(text, root / INLINE, INLINE)
         if found.shared.env or any(agent.env for agent in found.agents.values()):
             raise ConfigError(
-                "`env` must be sent as the submit's `envs`, which are never stored", place=INLINE
+                "`env` must be sent as the submit's `envs`: they are never stored", place=INLINE
             )
     except ConfigError as error:
         raise Invalid(error.message, field=INLINE) from None
@@ -85,44 +88,32 @@ def builtin(folder: str) -> Document:
 
 
 def _entries(root: Node, text: str, file: Path) -> Document:
-    pairs = root.pairs or {}
-    if "launchers" in pairs:
-        raise root.keys["launchers"].fault("`launchers` is not supported yet; remove it")
     entry.refuse_reserved(root)
     reading.unknown_keys(root, _TOP, "the file")
-    shared = _shared(pairs, file)
-    agents = _agents(root, shared)
-    python = crew.interpreter(pairs["python"], file) if "python" in pairs else None
-    return Document(agents, _default(pairs, agents), text, python, shared)
+    pairs = reading.mapping(root, "the file")
+    env = {key: entry.READERS[key](pairs[key], key) for key in _SHARED if key in pairs}
+    shared = entry.Shared(str(file), **env)
+    agents = _agents(root, pairs.get("agents"), shared)
+    default = _default(pairs["default"], agents) if "default" in pairs else next(iter(agents))
+    return Document(agents, default, text, crew.interpreter(root, file), shared)
 
 
-def _agents(root: Node, shared: entry.Shared) -> dict[str, Agent]:
-    node = (root.pairs or {}).get("agents")
+def _agents(root: Node, node: Node | None, shared: entry.Shared) -> dict[str, Agent]:
     if node is None:
         raise root.fault("no `agents:` in the file; write agents: {hello: {command: [echo, hi]}}")
     found: dict[str, Agent] = {}
     for name, value in reading.mapping(node, "agents").items():
-        reading.check_form(node.keys[name], name, AGENT_NAME, "an agent's name is letters, digits, . _ and -")
+        if not _NAME.fullmatch(name):
+            raise node.keys[name].fault(f"{name[:80]!r}: an agent's name is letters, digits, . _ and -")
         found[name] = entry.read(name, value, shared)
     if not found:
         raise node.fault("`agents` is empty; write agents: {hello: {command: [echo, hi]}}")
     return found
 
 
-def _shared(pairs: Mapping[str, Node], file: Path) -> entry.Shared:
-    values = {
-        key: entry.READERS[key](pairs[key], key)
-        for key in ("env", "env_pass", "env_required")
-        if key in pairs
-    }
-    return entry.Shared(str(file), **values)
-
-
-def _default(pairs: Mapping[str, Node], agents: Mapping[str, Agent]) -> str:
-    if "default" not in pairs:
-        return next(iter(agents))
-    name = reading.text(pairs["default"], "default")
+def _default(node: Node, agents: Mapping[str, Agent]) -> str:
+    name = reading.text(node, "default")
     if name not in agents:
         near = reading.did_you_mean(name, agents) or f"; there are {', '.join(agents)}"
-        raise pairs["default"].fault(f"`default` names no agent of this file: {name!r}{near}")
+        raise node.fault(f"`default` names no agent of this file: {name!r}{near}")
     return name

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..core.agent import Agent, Readiness, Retain
 from ..core.model import Mode
 from ..journal.formats import FORMATS
-from . import arguments, environment, reading
+from . import arguments, reading
 from .nodes import Node
+from .reading import Reader
 
 YEAR = 366 * 24 * 3600.0
 _NEVER: Mapping[str, str] = {
@@ -19,6 +20,7 @@ _NEVER: Mapping[str, str] = {
     "cancel_signal": "remove it: an agent is asked to end with SIGTERM",
     "session": "remove it: the agent finds its session in PRAISONRUN_SESSION_ID",
     "launcher": "remove it",
+    "launchers": "remove it",
     "sandbox": "remove it",
 }
 """Keys of a later version, and what to do until then."""
@@ -28,14 +30,11 @@ _NEVER: Mapping[str, str] = {
 class Shared:
     """Values of a file's top level, for every entry."""
 
-    file: str
+    file: str = ""
     """Absolute path."""
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     env_pass: tuple[str, ...] = ()
     env_required: tuple[str, ...] = ()
-
-
-NOTHING = Shared("")
 
 
 def _mode(node: Node, key: str) -> Mode:
@@ -43,47 +42,43 @@ def _mode(node: Node, key: str) -> Mode:
 
 
 def _port(node: Node, key: str) -> int:
-    if node.scalar is not None and node.scalar.text == "auto":
-        return 0
-    if node.scalar is not None and isinstance(node.scalar.value, str) and node.scalar.tag == "str":
+    if node.scalar is not None and node.scalar.tag == "str":
+        if node.scalar.text == "auto":
+            return 0
         raise node.fault(f"`{key}` must be a number from 1 to 65535 or auto, not {node.kind}")
     return reading.whole(1, 65535)(node, key)
 
 
 def _readiness(node: Node, key: str) -> Readiness:
-    pairs = reading.mapping(node, key)
-    reading.unknown_keys(node, ("type", "path", "timeout_seconds"), f"`{key}`")
-    values: dict[str, Any] = {name: _READINESS[name](value, f"{key}.{name}") for name, value in pairs.items()}
+    values = reading.values(node, _READINESS, f"`{key}`", f"{key}.")
     if not values.get("path", "/").startswith("/"):
-        raise pairs["path"].fault(f"`{key}.path` must begin with /")
+        raise reading.mapping(node, key)["path"].fault(f"`{key}.path` must begin with /")
     if "path" in values and values.get("type") != "http":
         raise node.keys["path"].fault(f"`{key}.path` has a meaning only with `type: http`")
     return Readiness(**values)
 
 
 def _retain(node: Node, key: str) -> Retain:
-    pairs = reading.mapping(node, key)
-    reading.unknown_keys(node, _RETAIN, f"`{key}`")
-    return Retain(**{name: _RETAIN[name](value, f"{key}.{name}") for name, value in pairs.items()})
+    return Retain(**reading.values(node, _RETAIN, f"`{key}`", f"{key}."))
 
 
-_READINESS: Mapping[str, Callable[[Node, str], Any]] = {
+_READINESS: Mapping[str, Reader[Any]] = {
     "type": reading.one_of("http", "tcp", "timeout"),
     "path": reading.text,
     "timeout_seconds": reading.seconds(0.1, 3600),
 }
-_RETAIN: Mapping[str, Callable[[Node, str], Any]] = {
+_RETAIN: Mapping[str, Reader[Any]] = {
     "on_failure": reading.boolean,
     "seconds": reading.whole(1, int(YEAR)),
 }
-READERS: Mapping[str, Callable[[Node, str], Any]] = {
+READERS: Mapping[str, Reader[Any]] = {
     "command": arguments.argv,
     "mode": _mode,
     "prompt": reading.one_of("stdin", "arg", "none"),
     "cwd": reading.text,
-    "env": environment.literals,
-    "env_pass": environment.globs,
-    "env_required": environment.names,
+    "env": reading.env_values,
+    "env_pass": reading.texts(reading.env_glob),
+    "env_required": reading.texts(reading.env_name),
     "timeout": reading.seconds(0.1, YEAR, off=True),
     "idle_timeout": reading.seconds(0.1, YEAR, off=True),
     "grace": reading.seconds(0, 3600),
@@ -94,7 +89,7 @@ READERS: Mapping[str, Callable[[Node, str], Any]] = {
     "format": reading.one_of(*sorted(FORMATS)),
     "files": reading.boolean,
     "install": arguments.argv,
-    "outputs": reading.outputs,
+    "outputs": reading.texts(reading.output),
     "description": reading.text,
     "metadata": reading.json_mapping,
     "port": _port,
@@ -103,7 +98,6 @@ READERS: Mapping[str, Callable[[Node, str], Any]] = {
     "retain": _retain,
 }
 """Every key of an entry, in the words of model.Agent, and how its value is read."""
-_SERVICE_ONLY = ("port", "readiness", "public_url")
 
 
 def read(name: str, node: Node, shared: Shared) -> Agent:
@@ -111,15 +105,14 @@ def read(name: str, node: Node, shared: Shared) -> Agent:
     if node.pairs is None:
         raise node.fault(f"agent `{name}` must be a mapping such as {{command: [program]}}, not {node.kind}")
     refuse_reserved(node)
-    reading.unknown_keys(node, READERS, f"agent `{name}`")
-    if "command" not in node.pairs:
+    values = reading.values(node, READERS, f"agent `{name}`")
+    if "command" not in values:
         raise node.fault(f"agent `{name}` has no `command`; write command: [program, argument]")
-    values = {key: READERS[key](value, key) for key, value in node.pairs.items()}
     service = values.get("mode") is Mode.SERVICE
     _check_together(node, values, service=service)
     if service:
         values = _service(node, values)
-    values.setdefault("prompt", _prompt(values["command"], service=service))
+    values.setdefault("prompt", "arg" if "prompt" in arguments.used(values["command"]) else "stdin")
     return Agent(**{**values, **_inherited(values, shared), "name": name, "file": shared.file})
 
 
@@ -130,31 +123,29 @@ def refuse_reserved(node: Node) -> None:
             raise place.fault(f"`{key}` is not supported yet; {_NEVER[key]}")
 
 
-def working_directory(cwd: str, file: str) -> str:
-    """Return an absolute directory: `~` expanded, relative to the folder of `file`."""
-    return os.path.normpath(os.path.join(os.path.dirname(file), os.path.expanduser(cwd)))  # noqa: PTH111, PTH118, PTH120
-
-
 def _inherited(values: Mapping[str, Any], shared: Shared) -> dict[str, Any]:
+    folder, cwd = os.path.dirname(shared.file), os.path.expanduser(values.get("cwd", ""))  # noqa: PTH111, PTH120
     return {
-        "cwd": working_directory(values.get("cwd", ""), shared.file),
+        "cwd": os.path.normpath(os.path.join(folder, cwd)),  # noqa: PTH118
         "env": {**shared.env, **values.get("env", {})},
-        "env_pass": union(shared.env_pass, values.get("env_pass", ())),
-        "env_required": union(shared.env_required, values.get("env_required", ())),
+        "env_pass": _union(shared.env_pass, values.get("env_pass", ())),
+        "env_required": _union(shared.env_required, values.get("env_required", ())),
     }
 
 
+def _union(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*first, *second)))
+
+
 def _check_together(node: Node, values: Mapping[str, Any], *, service: bool) -> None:
-    pairs = node.pairs or {}
+    pairs = reading.mapping(node, "agent")
     allowed = arguments.NAMES - ({"prompt"} if service else {"port"})
     arguments.check(pairs["command"], "command", values["command"], allowed)
     if "install" in pairs:
         arguments.check(pairs["install"], "install", values["install"], frozenset({"python"}))
-    for key in _SERVICE_ONLY:
+    for key in ("port", "readiness", "public_url"):
         if key in pairs and not service:
-            raise node.keys[key].fault(
-                f"`{key}` has a meaning only with `mode: service`; add it or remove `{key}`"
-            )
+            raise node.keys[key].fault(f"`{key}` needs `mode: service`; add it or remove `{key}`")
     if "prompt" in pairs:
         _check_prompt(pairs["prompt"], values, service=service)
     if values.get("files") is False and values.get("retain", Retain()).on_failure:
@@ -164,32 +155,19 @@ def _check_together(node: Node, values: Mapping[str, Any], *, service: bool) -> 
 
 
 def _check_prompt(node: Node, values: Mapping[str, Any], *, service: bool) -> None:
-    element = "prompt" in arguments.used(values["command"])
-    if service and values["prompt"] != "none":
+    way, element = values["prompt"], "prompt" in arguments.used(values["command"])
+    if service and way != "none":
         raise node.fault("a service gets no prompt; remove `prompt`")
-    if values["prompt"] == "arg" and not element:
+    if way == "arg" and not element:
         raise node.fault('`prompt: arg` needs an element "{prompt}" in `command`; add it')
-    if values["prompt"] != "arg" and element:
-        raise node.fault(
-            f'`prompt: {values["prompt"]}` contradicts the element "{{prompt}}" of `command`; remove one'
-        )
+    if way != "arg" and element:
+        raise node.fault(f'`prompt: {way}` contradicts the element "{{prompt}}" of `command`; remove one')
 
 
 def _service(node: Node, values: dict[str, Any]) -> dict[str, Any]:
-    """Fill in the defaults of a service: no time limit, a port, a readiness that fits the port."""
+    """Fill in the defaults of a service: no time limit, no prompt, a port, a readiness that fits the port."""
     port = values.get("port", 0 if "port" in arguments.used(values["command"]) else None)
     ready = values.get("readiness", Readiness(type="timeout" if port is None else "tcp"))
     if port is None and ready.type != "timeout":
         raise node.keys["readiness"].fault(f"`readiness: {ready.type}` needs a `port`; add port: auto")
-    return {"timeout": None, **values, "port": port, "readiness": ready}
-
-
-def _prompt(command: tuple[str, ...], *, service: bool) -> str:
-    if service:
-        return "none"
-    return "arg" if "prompt" in arguments.used(command) else "stdin"
-
-
-def union(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the elements of both, each once, in order."""
-    return tuple(dict.fromkeys((*first, *second)))
+    return {"timeout": None, "prompt": "none", **values, "port": port, "readiness": ready}

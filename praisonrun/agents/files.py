@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from ..core.errors import BadRequest, ConfigError, reason
 from ..files.trees import FILE, directory_below
 
 MAX_BYTES = 256 * 1024
+_UNNAMEABLE = re.compile("[\0\ud800-\udfff]")
 _FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
@@ -92,7 +94,7 @@ def bad(shown: str, message: str) -> BadRequest:
 def _refuse_form(agent_file: str) -> None:
     if not agent_file.strip():
         raise bad(agent_file, "is empty; give a path such as agents.yaml")
-    if "\0" in agent_file or not _encodes(agent_file):
+    if _UNNAMEABLE.search(agent_file):
         raise bad(agent_file, "is no file name")
     if len(agent_file) > 1024:
         raise bad(agent_file, "is longer than 1024 characters")
@@ -117,13 +119,6 @@ def _outside(shown: str) -> BadRequest:
 
 def _inside(path: str, *roots: str) -> bool:
     return any(os.path.commonpath([os.path.normpath(path), root]) == root for root in roots)
-
-
-def _encodes(name: str) -> bool:
-    with suppress(UnicodeEncodeError):
-        name.encode()
-        return True
-    return False
 
 
 @contextmanager

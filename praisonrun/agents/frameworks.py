@@ -9,28 +9,24 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ..core.errors import Invalid
 from .reading import did_you_mean
 
 
-@dataclass(frozen=True, slots=True)
-class Framework:
-    """What a framework needs: modules (any of a group will do), a command, and how to install them."""
+class Framework(NamedTuple):
+    """How to install a framework, and the modules that it needs: `a|b` is one of two."""
 
-    modules: tuple[tuple[str, ...], ...]
-    command: str
     install: str
+    modules: tuple[str, ...]
 
 
 FRAMEWORKS: Mapping[str, Framework] = {
-    "praisonai": Framework((("praisonai",),), "praisonai", "pip install praisonai"),
-    "crewai": Framework((("praisonai",), ("crewai",)), "praisonai", "pip install 'praisonai[crewai]'"),
-    "autogen": Framework(
-        (("praisonai",), ("autogen_agentchat", "autogen")), "praisonai", "pip install 'praisonai[autogen]'"
-    ),
+    "praisonai": Framework("pip install praisonai", ("praisonai",)),
+    "crewai": Framework("pip install 'praisonai[crewai]'", ("praisonai", "crewai")),
+    "autogen": Framework("pip install 'praisonai[autogen]'", ("praisonai", "autogen_agentchat|autogen")),
 }
 """crewai and autogen run through praisonai's own adapters, which read the same file."""
 _PROBE = (
@@ -54,17 +50,16 @@ def known(framework: str) -> Framework:
 def resolve(framework: str, python_hint: str | None, environ: Mapping[str, str]) -> str:
     """Return the absolute path of an interpreter that has the framework.
 
-    That is `python_hint` if given, else this interpreter, else the one behind the framework's command on
-    PATH.
+    That is `python_hint` if given, else this interpreter, else the one behind praisonai's command on PATH.
     Raises Invalid, which names the install command. A foreign interpreter is started once to ask it (tens of
     ms); its answer is kept until the file changes.
     """
     wanted = known(framework)
     if python_hint:
         return _hinted(framework, wanted, python_hint, environ)
-    if all(any(_here(module) for module in group) for group in wanted.modules):
+    if all(any(map(_here, group.split("|"))) for group in wanted.modules):
         return sys.executable
-    behind = _behind(wanted.command, environ)
+    behind = _behind_command(environ)
     if behind and not _missing(behind, wanted):
         return behind
     raise Invalid(
@@ -91,9 +86,9 @@ def _here(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
 
 
-def _behind(command: str, environ: Mapping[str, str]) -> str | None:
-    """Return the interpreter that the first line of a command on PATH names."""
-    script = shutil.which(command, path=environ.get("PATH", os.defpath))
+def _behind_command(environ: Mapping[str, str]) -> str | None:
+    """Return the interpreter that the first line of praisonai's command on PATH names."""
+    script = shutil.which("praisonai", path=environ.get("PATH", os.defpath))
     if script is None:
         return None
     with Path(script).open("rb") as file:
@@ -108,21 +103,14 @@ def _missing(python: str, wanted: Framework) -> str:
     """Return the module that an interpreter lacks, or "". Only "" is kept: a module may be installed."""
     try:
         stat = os.stat(python)  # noqa: PTH116
-    except OSError:
-        return python
-    key = (python, stat.st_mtime_ns, stat.st_ino, wanted.install)
-    if key in _HAVE:
-        return ""
-    missing = _ask(python, wanted)
-    if not missing:
-        _HAVE.add(key)
-    return missing
-
-
-def _ask(python: str, wanted: Framework) -> str:
-    asked = [python, "-I", "-c", _PROBE, *("|".join(group) for group in wanted.modules)]
-    try:
+        key = (python, stat.st_mtime_ns, stat.st_ino, wanted.install)
+        if key in _HAVE:
+            return ""
+        asked = [python, "-I", "-c", _PROBE, *wanted.modules]
         done = subprocess.run(asked, capture_output=True, stdin=subprocess.DEVNULL, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"{Path(python).name}, which could not be asked: {type(error).__name__}"
-    return "" if done.returncode == 0 else done.stderr.decode("utf-8", "replace").strip()[-200:] or "python"
+    if done.returncode:
+        return done.stderr.decode("utf-8", "replace").strip()[-200:] or "python"
+    _HAVE.add(key)
+    return ""

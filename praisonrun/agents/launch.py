@@ -1,17 +1,35 @@
-"""What a child is started with: its program and its arguments."""
+"""What a child is started with: its program, its arguments and its environment."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from fnmatch import translate
+from functools import lru_cache
 from pathlib import Path
 
 from ..core.agent import Agent
 from ..core.errors import Invalid
-from . import arguments, crew, environment, frameworks
-from .environment import STRING_LIMIT
+from . import arguments, crew, frameworks
+
+STRING_LIMIT = 131_071
+"""Bytes that an argument, or a variable with its value, may hold on Linux, without the final NUL."""
+ENVS_LIMIT = STRING_LIMIT + 1
+"""Bytes that the envs of a submit may hold together, each with its NUL. Each then fits one string of the
+kernel, and together with a prompt they fit its room. They stay in memory until the spawn."""
+BASE = ("HOME", "PATH", "USER", "LOGNAME", "LANG", "LC_*", "TZ", "TMPDIR", "SHELL", "SSL_*", "XDG_*")
+PROVIDERS = (
+    "OPENAI_*", "ANTHROPIC_*", "GEMINI_*", "GOOGLE_*", "AZURE_*", "OLLAMA_*", "MISTRAL_*", "GROQ_*",
+    "COHERE_*", "DEEPSEEK_*", "OPENROUTER_*", "XAI_*", "TOGETHER_*", "TOGETHERAI_*", "FIREWORKS_*",
+    "PERPLEXITY_*", "HUGGINGFACE_*", "HF_*", "LITELLM_*", "PRAISONAI_*", "CREWAI_*", "SERPER_*", "TAVILY_*",
+    "EXA_*", "LANGFUSE_*", "MODEL_NAME", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "HTTP_PROXY",
+    "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy",
+)  # fmt: skip
+"""Variables that crews get besides BASE, because their files cannot name them."""
+_NEVER = ("PRAISONRUN_*", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET")
 
 
 def program(agent: Agent, environ: Mapping[str, str]) -> str | None:
@@ -45,23 +63,38 @@ def argv(
         python = frameworks.resolve(agent.crew.framework, agent.crew.python, environ)
         driver, file = crew.driver_copy(crews), crew.copy_path(agent, crews)
         return [python, str(driver), str(file), "--framework", agent.crew.framework]
+    _refuse_prompt(agent, prompt)
     values = {
         "prompt": prompt,
         "run_id": run_id,
         "session_id": session_id or run_id,
         "port": "" if port is None else str(port),
-        "python": sys.executable,
     }
-    _refuse_prompt(agent, prompt)
-    return [_installed(agent, agent.command[0], environ), *arguments.fill(agent.command[1:], values)]
+    return _filled(agent, agent.command, values, environ)
 
 
 def install_argv(agent: Agent, environ: Mapping[str, str]) -> list[str]:
     """Return the install command ready to run; empty if there is none. Raises Invalid like `argv`."""
-    if not agent.install:
-        return []
-    values = {"python": sys.executable}
-    return [_installed(agent, agent.install[0], environ), *arguments.fill(agent.install[1:], values)]
+    return _filled(agent, agent.install, {}, environ) if agent.install else []
+
+
+def child_env(
+    agent: Agent, environ: Mapping[str, str], given: Mapping[str, str], extra: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the child's environment: what passes from `environ`, the entry's literals, `given`, `extra`.
+
+    Later ones win. The server's own variables (its token, its sockets) never pass.
+    """
+    wanted = _matching((*BASE, *agent.env_pass, *agent.env_required, *(PROVIDERS if agent.crew else ())))
+    never = _matching(_NEVER)
+    passed = {name: value for name, value in environ.items() if wanted.match(name) and not never.match(name)}
+    return {**passed, **agent.env, **given, **extra}
+
+
+def missing_env(agent: Agent, environ: Mapping[str, str], given: Mapping[str, str]) -> list[str]:
+    """Return the names of `env_required` that have no value."""
+    sources = (given, agent.env, environ)
+    return [name for name in agent.env_required if not any(source.get(name) for source in sources)]
 
 
 def preflight(
@@ -73,15 +106,30 @@ def preflight(
 ) -> None:
     """Raise Invalid for anything that would keep a run from starting: program, framework, prompt, envs."""
     _refuse_prompt(agent, prompt)
-    environment.refuse_envs(given)
+    size = sum(len(f"{name}={value}".encode()) + 1 for name, value in given.items())
+    if size > ENVS_LIMIT:
+        raise Invalid(
+            f"envs of {size} bytes do not fit an environment (at most {ENVS_LIMIT}): "
+            "put what is large into a file and send its path",
+            field="envs",
+        )
     if find(agent, environ) is None:
         raise _not_installed(agent, agent.command[0])
-    missing = environment.missing_env(agent, environ, given)
+    missing = missing_env(agent, environ, given)
     if missing:
         raise Invalid(
             f"agent {agent.name!r} needs {', '.join(missing)}; send it in `envs` or set it for the server",
             field="envs",
         )
+
+
+def _filled(
+    agent: Agent, command: Sequence[str], values: Mapping[str, str], environ: Mapping[str, str]
+) -> list[str]:
+    found = _found(agent, command[0], environ)
+    if found is None:
+        raise _not_installed(agent, command[0])
+    return [found, *arguments.fill(command[1:], {**values, "python": sys.executable})]
 
 
 def _found(agent: Agent, name: str, environ: Mapping[str, str]) -> str | None:
@@ -91,19 +139,11 @@ def _found(agent: Agent, name: str, environ: Mapping[str, str]) -> str | None:
     if "/" not in name:
         found = shutil.which(name, path=agent.env.get("PATH") or environ.get("PATH") or os.defpath)
         return os.path.abspath(found) if found else None  # noqa: PTH100
-    places = (os.path.join(folder, name) for folder in (agent.cwd, os.path.dirname(agent.file)))  # noqa: PTH118, PTH120
-    return next((os.path.normpath(place) for place in places if _runs(place)), None)
-
-
-def _runs(place: str) -> bool:
-    return os.access(place, os.X_OK) and os.path.isfile(place)  # noqa: PTH113
-
-
-def _installed(agent: Agent, name: str, environ: Mapping[str, str]) -> str:
-    found = _found(agent, name, environ)
-    if found is None:
-        raise _not_installed(agent, name)
-    return found
+    for folder in (agent.cwd, os.path.dirname(agent.file)):  # noqa: PTH120
+        place = os.path.normpath(os.path.join(folder, name))  # noqa: PTH118
+        if os.access(place, os.X_OK) and os.path.isfile(place):  # noqa: PTH113
+            return place
+    return None
 
 
 def _not_installed(agent: Agent, name: str) -> Invalid:
@@ -112,12 +152,14 @@ def _not_installed(agent: Agent, name: str) -> Invalid:
 
 
 def _refuse_prompt(agent: Agent, prompt: str) -> None:
-    if agent.prompt != "arg":
-        return
-    size = len(prompt.encode())
-    if size > STRING_LIMIT:
+    if agent.prompt == "arg" and (size := len(prompt.encode())) > STRING_LIMIT:
         raise Invalid(
             f"a prompt of {size} bytes does not fit an argument (at most {STRING_LIMIT}):"
             f" agent {agent.name!r} must take it from stdin",
             field="prompt",
         )
+
+
+@lru_cache(maxsize=256)
+def _matching(globs: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(translate(glob) for glob in globs))

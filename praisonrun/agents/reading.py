@@ -5,28 +5,28 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias, TypeVar, cast
 
 from ..core.errors import ConfigError
 from ..core.model import Json
-from .nodes import Node
+from .nodes import REFUSED, Node
+
+T = TypeVar("T")
+Reader: TypeAlias = Callable[[Node, str], T]
+_OURS = ("PRAISONRUN_", "LISTEN_FD", "LISTEN_PID", "NOTIFY_SOCKET")
 
 
 def text(node: Node, key: str) -> str:
     """Return a text. Numbers, booleans and dates are rejected: they must be quoted."""
-    value = _scalar(node, key, "a text")
-    if not isinstance(value, str) or node.scalar is None or node.scalar.tag != "str":
-        raise wrong(node, key, "a text")
-    return _clean(node, key, value)
+    return _clean(node, key, _plain(node, key, "a text", str))
 
 
-def whole(low: int, high: int) -> Callable[[Node, str], int]:
+def whole(low: int, high: int) -> Reader[int]:
     """Return a reader of whole numbers from `low` to `high`."""
 
     def read(node: Node, key: str) -> int:
-        value = _scalar(node, key, "a whole number")
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise wrong(node, key, "a whole number")
+        value = _plain(node, key, "a whole number", int)
         if not low <= value <= high:
             raise node.fault(f"`{key}` must be from {low} to {high}, not {value}")
         return value
@@ -34,16 +34,15 @@ def whole(low: int, high: int) -> Callable[[Node, str], int]:
     return read
 
 
-def seconds(low: float, high: float, *, off: bool = False) -> Callable[[Node, str], float | None]:
+def seconds(low: float, high: float, *, off: bool = False) -> Reader[float | None]:
     """Return a reader of seconds; with `off`, the word off stands for None."""
     wanted = "a number of seconds" + (" or off" if off else "")
 
     def read(node: Node, key: str) -> float | None:
-        value = _scalar(node, key, wanted)
-        if off and value is False and node.scalar is not None and node.scalar.text.lower() == "off":
+        scalar = node.scalar
+        if off and scalar is not None and scalar.value is False and scalar.text.lower() == "off":
             return None
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise wrong(node, key, wanted)
+        value = _plain(node, key, wanted, float, int)
         if not (math.isfinite(value) and low <= value <= high):
             raise node.fault(f"`{key}` must be from {low:g} to {high:g} seconds, not {value:g}")
         return float(value)
@@ -53,36 +52,55 @@ def seconds(low: float, high: float, *, off: bool = False) -> Callable[[Node, st
 
 def boolean(node: Node, key: str) -> bool:
     """Return true or false."""
-    value = _scalar(node, key, "true or false")
-    if not isinstance(value, bool):
-        raise wrong(node, key, "true or false")
-    return value
+    return _plain(node, key, "true or false", bool)
 
 
-def one_of(*words: str) -> Callable[[Node, str], str]:
+def one_of(*words: str) -> Reader[str]:
     """Return a reader of one of some words."""
 
     def read(node: Node, key: str) -> str:
         value = text(node, key)
         if value not in words:
-            raise node.fault(f"`{key}` must be {_or(words)}, not {value!r}{did_you_mean(value, words)}")
+            wanted = f"{', '.join(words[:-1])} or {words[-1]}"
+            raise node.fault(f"`{key}` must be {wanted}, not {value!r}{did_you_mean(value, words)}")
         return value
 
     return read
 
 
-def texts(node: Node, key: str) -> tuple[str, ...]:
-    """Return a list of texts."""
-    return tuple(text(item, key) for item in items(node, key, "a list of texts"))
+def texts(read: Reader[str] = text) -> Reader[tuple[str, ...]]:
+    """Return a reader of lists of texts, each of which `read` accepts."""
+
+    def read_all(node: Node, key: str) -> tuple[str, ...]:
+        return tuple(read(item, key) for item in items(node, key, "a list of texts"))
+
+    return read_all
 
 
-def outputs(node: Node, key: str) -> tuple[str, ...]:
-    """Return relative paths without `..`."""
-    found = texts(node, key)
-    for item, path in zip(node.items or (), found, strict=True):
-        if not path or path.startswith(("/", "~")) or ".." in path.split("/"):
-            raise item.fault(f"`{key}` must be paths inside the run's directory, without '..', not {path!r}")
-    return found
+def output(node: Node, key: str) -> str:
+    """Return a relative path without `..`."""
+    path = text(node, key)
+    if not path or path.startswith(("/", "~")) or ".." in path.split("/"):
+        raise node.fault(f"`{key}` must be paths inside the run's directory, without '..', not {path!r}")
+    return path
+
+
+def env_name(node: Node, key: str) -> str:
+    """Return the name of an environment variable."""
+    return _env_name(node, key, text(node, key))
+
+
+def env_glob(node: Node, key: str) -> str:
+    """Return the name of an environment variable, which may contain * and ?."""
+    return _env_name(node, key, text(node, key), wild="*?")
+
+
+def env_values(node: Node, key: str) -> dict[str, str]:
+    """Return names and literal values of environment variables."""
+    return {
+        _env_name(node.keys[name], key, name): text(value, f"{key}.{name}")
+        for name, value in mapping(node, key).items()
+    }
 
 
 def json_mapping(node: Node, key: str) -> dict[str, Json]:
@@ -125,10 +143,10 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"; did you mean `{close[0]}`?" if close else ""
 
 
-def check_form(node: Node, word: str, form: str, wanted: str) -> None:
-    """Raise for a word that does not match a regular expression."""
-    if not re.fullmatch(form, word):
-        raise node.fault(f"{word[:80]!r}: {wanted}")
+def values(node: Node, readers: Mapping[str, Reader[Any]], what: str, within: str = "") -> dict[str, Any]:
+    """Return what the readers make of a mapping's values. Raises for a key without a reader."""
+    unknown_keys(node, readers, what)
+    return {key: readers[key](value, within + key) for key, value in mapping(node, what).items()}
 
 
 def unknown_keys(node: Node, known: Iterable[str], what: str) -> None:
@@ -140,10 +158,21 @@ def unknown_keys(node: Node, known: Iterable[str], what: str) -> None:
             raise key.fault(f"unknown key `{name}` in {what}{near}")
 
 
-def _scalar(node: Node, key: str, wanted: str) -> str | int | float | bool | None:
-    if node.scalar is None or node.scalar.tag in ("timestamp", "base60", "octal"):
+def _env_name(node: Node, key: str, name: str, wild: str = "") -> str:
+    if not re.fullmatch(f"[A-Za-z_{wild}][A-Za-z0-9_{wild}]*", name):
+        raise node.fault(
+            f"{name!r} in `{key}` is not a name of an environment variable; use letters, digits and _"
+        )
+    if name.startswith(_OURS):
+        raise node.fault(f"{name} in `{key}` is set by praisonrun itself; remove it")
+    return name
+
+
+def _plain(node: Node, key: str, wanted: str, *kinds: type[T]) -> T:
+    value = None if node.scalar is None else node.scalar.value
+    if node.scalar is None or node.scalar.tag in REFUSED or type(value) not in kinds:
         raise wrong(node, key, wanted)
-    return node.scalar.value
+    return cast("T", value)
 
 
 def _clean(node: Node, key: str, value: str) -> str:
@@ -159,7 +188,7 @@ def _json(node: Node, key: str) -> Json:
         return {name: _json(value, f"{key}.{name}") for name, value in node.pairs.items()}
     if node.items is not None:
         return [_json(item, key) for item in node.items]
-    value = _scalar(node, key, "a text")
+    value = _plain(node, key, "a text", str, int, float, bool, type(None))
     if isinstance(value, float) and not math.isfinite(value):
         raise wrong(node, key, "a finite number or a text")
     return _clean(node, key, value) if isinstance(value, str) else value
@@ -171,7 +200,3 @@ def _unquoted_braces(node: Node) -> str:
     name, value = next(iter(node.pairs.items()))
     empty = value.scalar is not None and value.scalar.tag == "null"
     return f"{{{name}}}" if empty and re.fullmatch(r"[a-z_]+", name) else ""
-
-
-def _or(words: tuple[str, ...]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"

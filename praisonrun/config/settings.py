@@ -35,8 +35,8 @@ def default_state() -> Path:
 
 def default_agents() -> Path | None:
     """Return the path of `./agents.yaml`, or None, which stands for the built-in agent."""
-    found = _absolute(Path("agents.yaml"))
-    return found if _exists(found, "--agents agents.yaml") and found.is_file() else None
+    found = _existing(Path("agents.yaml"), "--agents agents.yaml")
+    return found if found is not None and found.is_file() else None
 
 
 def default_concurrency() -> int:
@@ -170,9 +170,21 @@ def _absolute(path: Path) -> Path:
         raise ConfigError(f"the working directory cannot be used: {reason(error)}") from None
 
 
-def _file(path: Path) -> Path:
+def _existing(path: Path, flag: str) -> Path | None:
+    """Return the absolute path, or None if nothing is there. Raises ConfigError if that is not to be seen."""
     found = _absolute(path)
-    if not _exists(found, f"--agents {path}"):
+    try:
+        found.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise ConfigError(f"{flag}: {reason(error)}") from None
+    return found
+
+
+def _file(path: Path) -> Path:
+    found = _existing(path, f"--agents {path}")
+    if found is None:
         raise ConfigError(f"--agents {path}: there is no such file")
     if not found.is_file():
         raise ConfigError(f"--agents {path}: is not a file")
@@ -180,21 +192,10 @@ def _file(path: Path) -> Path:
 
 
 def _root(path: Path) -> Path:
-    found = _absolute(path)
-    if not (_exists(found, f"--agent-root {path}") and found.is_dir()):
+    found = _existing(path, f"--agent-root {path}")
+    if found is None or not found.is_dir():
         raise ConfigError(f"--agent-root {path}: there is no such directory")
     return found.resolve()
-
-
-def _exists(path: Path, flag: str) -> bool:
-    """Say whether a path exists. Raises ConfigError where the system does not tell."""
-    try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError as error:
-        raise ConfigError(f"{flag}: {reason(error)}") from None
-    return True
 
 
 @cache

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..agents import argv, child_env, install_argv
-from ..agents.environment import STRING_LIMIT
+from ..agents.launch import STRING_LIMIT
 from ..core.agent import Agent
 from ..core.lifecycle import may_keep_scratch
 from ..core.model import Json, Run

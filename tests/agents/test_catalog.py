@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from praisonrun.agents import Catalog, crew, document
+from praisonrun.agents import Catalog, document
+from praisonrun.agents.catalog import KEPT
 from praisonrun.core.errors import BadRequest, ConfigError, Invalid
 
 CREW = """\
@@ -107,7 +108,7 @@ def test_a_broken_edit_that_is_taken_back_is_forgotten(tmp_path: Path) -> None:
     file = write(tmp_path / "agents.yaml", "agents: {a: {command: [x]}}")
     catalog = Catalog(file, [tmp_path], {})
     write(file, "agents: [")
-    catalog.reload()
+    assert names(catalog) == ["a"]
     assert catalog.problem
     write(file, "agents: {a: {command: [x]}}")
     assert names(catalog) == ["a"]
@@ -190,11 +191,11 @@ def test_a_file_of_a_submit_is_read_again_when_it_changes(tmp_path: Path) -> Non
 
 def test_remembered_files_are_bounded(tmp_path: Path) -> None:
     catalog = Catalog(None, [tmp_path], {})
-    for number in range(crew.KEPT + 10):
+    for number in range(KEPT + 10):
         file = write(tmp_path / f"{number}.yaml", CREW)
         os.utime(file, ns=(10**18, 10**18))
         catalog.from_file(file.name)
-    assert len(catalog._read) == crew.KEPT
+    assert len(catalog._read) == KEPT
 
 
 def test_literal_env_values_are_those_of_now(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ import pytest
 
 from praisonrun.agents import Catalog, argv, child_env, install_argv, missing_env, preflight, program
 from praisonrun.agents.check import check
-from praisonrun.agents.environment import ENVS_LIMIT, STRING_LIMIT
 from praisonrun.agents.frameworks import resolve
+from praisonrun.agents.launch import ENVS_LIMIT, STRING_LIMIT
 from praisonrun.core.agent import Agent, Crew
 from praisonrun.core.errors import ConfigError, Invalid
 
