@@ -17,13 +17,11 @@ from .core.notifier import Notifier
 from .dialects import jobs, nullspace, veryfront
 from .dialects.jobs import webhooks as jobs_webhooks
 from .dialects.system import System
-from .engine.admission import Admission, Limits
-from .engine.context import Context
-from .engine.engine import Engine, Parts
-from .engine.reservations import Reservations
+from .engine.context import Context, Limits
+from .engine.engine import Engine
+from .engine.reservations import Reservations, RunSlots
 from .engine.retention import Keep, Retention
 from .engine.scheduler import Scheduler
-from .engine.slots import RunSlots
 from .engine.submit import Submissions
 from .engine.supervisor import Supervisor
 from .engine.unused import Unused
@@ -57,21 +55,21 @@ async def engine_of(
     catalog = Catalog(settings.agents, settings.agent_root, environ)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(Store.open(settings.state))
-        files, notifier = RunFiles(settings.state), Notifier()
-        context = Context(store, catalog, files, notifier, environ, umask, boot_id(), clock.now)
-        viewers, shims = Viewers(files, notifier), Spawner(spawner)
+        files, notifier, shims = RunFiles(settings.state), Notifier(), Spawner(spawner)
+        viewers = Viewers(files, notifier)
+        limits = Limits(
+            settings.concurrency, settings.queue_limit, settings.min_free << 20, settings.inline_agents
+        )
+        context = Context(store, catalog, files, notifier, viewers, limits, umask, boot_id(), clock.now)
         stack.callback(shims.close)
         stack.enter_context(viewers.listening())
-        slots, ports = RunSlots(settings.concurrency, notifier), Ports(store)
+        slots, ports = RunSlots(limits.concurrency, notifier), Ports(store)
         reservations = Reservations(slots, ports)
-        supervisor = Supervisor(context, shims, viewers, slots, reservations)
+        supervisor = Supervisor(context, shims, reservations)
         scheduler = Scheduler(context, supervisor, slots)
         webhooks = Webhooks(store.outbox, notifier, sender, clock.now)
-        limits = Limits(settings.queue_limit, settings.min_free << 20, settings.inline_agents)
-        admission = Admission(catalog, files, environ, limits)
-        submissions = Submissions(context, supervisor, slots, reservations, admission, webhooks.check)
-        parts = Parts(supervisor, reservations, slots, submissions, viewers, webhooks)
-        engine = Engine(context, parts, limits)
+        submissions = Submissions(context, supervisor, slots, reservations, webhooks.check)
+        engine = Engine(context, supervisor, submissions, webhooks)
         tasks = await stack.enter_async_context(anyio.create_task_group())
         await ports.recover()
         await tasks.start(scheduler.serve)

@@ -119,14 +119,14 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams and polls first: their clients can come back with their cursors."""
-        self._engine.dismiss()
+        self._engine.journals.dismiss()
         await super().shutdown(sockets)
 
     def _stop(self) -> None:
         self.should_exit = True
 
     def _interrupt(self) -> None:
-        live = self._engine.live_count
+        live = len(self._engine.live)
         if self._asked is None and live and not self.should_exit:
             verb, them = ("continue", "them") if live > 1 else ("continues", "it")
             again = f"press again within {STOP_PATIENCE:.0f} s to cancel {them}"

@@ -15,7 +15,7 @@ from ..core.errors import BadRequest, NotFound
 from ..core.lifecycle import FINAL
 from ..core.model import Run, Snapshot
 from ..engine.engine import Engine
-from ..engine.follow import SharedRendering
+from ..engine.journals import SharedRendering
 from ..journal.format import START, Frame, event_id, split_event_id
 from ..journal.results import Result
 
@@ -77,8 +77,8 @@ class EventStream(Generic[E]):
         """Return the renderer of a run; all viewers share it."""
         known = self._renderers.get(run.id)
         if known is None:
-            name = await self._engine.format_of(run)
-            known = self._renderers.setdefault(run.id, self._make(run, name))
+            agent = await self._engine.versions.of(run)
+            known = self._renderers.setdefault(run.id, self._make(run, agent.format))
         return known
 
     async def cursor(self, run: Run, after: int) -> Cursor:
@@ -119,7 +119,7 @@ class EventStream(Generic[E]):
             rest, offset = self._rest(run.id, renderer, cursor)
             if rest:
                 yield encode(rest)
-        following = self._engine.follow(run.id, offset, self._rendering(encode))
+        following = self._engine.journals.follow(run.id, offset, self._rendering(encode))
         try:
             with self._engine.viewers.watching(run.id):
                 async with aclosing(following) as chunks:

@@ -135,7 +135,7 @@ class System:
             "version": __version__,
             "problems": problems,
             "runs": {status.value: count for status, count in (await engine.store.totals()).items()},
-            "concurrency": engine.concurrency,
+            "concurrency": engine.limits.concurrency,
             "queue_limit": engine.limits.queue,
             "free_bytes": free,
             "min_free_bytes": engine.limits.min_free,
@@ -160,8 +160,8 @@ class System:
             "by_agent": {
                 agent: {status.value: count for status, count in of.items()} for agent, of in by_agent.items()
             },
-            "live": engine.live_count,
-            "concurrency": engine.concurrency,
+            "live": len(engine.live),
+            "concurrency": engine.limits.concurrency,
             "queue_limit": engine.limits.queue,
         }
         return json_response(shown)

@@ -7,27 +7,39 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
+from typing import TypeVar
 
 import anyio
 
 from ..core.errors import PraisonrunError, Unavailable, Unreadable, reason
 from ..core.model import Exit, Phase
-from ..process.attempt import Attempt, NeverStarted, Spawned, Spawner, look, lose
+from ..process.attempt import NeverStarted, Spawned, Spawner, Started, look, lose
 from ..process.found import Found
 from ..process.spec import spec
-from .context import Context
-from .installs import Installs
-from .live import Live
-from .viewers import Viewers
+from .context import Context, Live
+from .versions import Installs
 
 log = logging.getLogger("praisonrun")
+T = TypeVar("T")
 RETRY = 1.0
 """Seconds between two tries of what the disk or the system refused."""
 TRIES = 2
 """How often an attempt is started whose shim ends before its agent runs."""
+
+
+async def patiently(run_id: str, read: Callable[[], Awaitable[T]]) -> T:
+    """Return what is read from the store: a read that fails once must not cost the run."""
+    while True:
+        try:
+            return await read()
+        except Unreadable:
+            raise
+        except Unavailable as trouble:
+            log.warning("run %s waits: %s", run_id, trouble)
+            await anyio.sleep(RETRY)
 
 
 class Attempts:
@@ -36,14 +48,12 @@ class Attempts:
     def __init__(
         self,
         context: Context,
-        viewers: Viewers,
         spawner: Spawner,
         installs: Installs,
         started: Callable[[Live, int, Phase], None],
     ) -> None:
         """`started` is told each process of an attempt, its pid and its phase."""
-        self._context, self._viewers, self._spawner = context, viewers, spawner
-        self._installs, self._started = installs, started
+        self._context, self._spawner, self._installs, self._started = context, spawner, installs, started
 
     async def start(self, live: Live) -> Exit:
         """Start the agent of a run that was just claimed, and wait for its end."""
@@ -53,38 +63,27 @@ class Attempts:
             return Exit(number, "env_lost", error=f"{why}; submit it again with {', '.join(missing)}")
         for _ in range(TRIES):
             try:
-                return await self._once(live)
-            except NeverStarted:
-                self._installs.over(live.run, well=False)
+                if (ended := await self._once(live)) is not None:
+                    return ended
             except PraisonrunError as rejected:
                 return Exit(number, "spawn_failed", error=rejected.message)
             except OSError as error:
                 return Exit(number, "spawn_failed", error=f"cannot make the run's files: {reason(error)}")
         return Exit(number, "spawn_failed", error="the shim ended before the agent started")
 
-    async def _once(self, live: Live) -> Exit:
-        install = await self._install_turn(live)
+    async def _once(self, live: Live) -> Exit | None:
+        """Try to start the agent; None if the shim ended before."""
+        install = await patiently(live.run.id, lambda: self._installs.begin(live))
         if live.given_up:
             return Exit(live.run.attempt, "cancelled")
-        attempt = await self._spawn(live, install=install)
+        attempt = await self._spawn(live, install=install)  # has it in `live` first: a cancel finds it there
         try:
-            return await self._until_the_end(live, attempt)
+            return await attempt.wait(self._tell(live))
+        except NeverStarted:
+            return None
         except OSError as trouble:  # its agent may have run: what it left must be found and ended
             log.warning("run %s cannot be looked at: %s", live.run.id, trouble)
-        if (ended := await self.find(live)) is None:
-            raise NeverStarted(live.run.id)
-        return ended
-
-    async def _install_turn(self, live: Live) -> bool:
-        while True:
-            try:
-                return await self._installs.begin(live.run, live.agent, lambda: live.given_up)
-            except Unreadable:
-                raise
-            except Unavailable as trouble:  # a read that fails once must not cost the run
-                self._installs.over(live.run, well=False)
-                log.warning("run %s waits: %s", live.run.id, trouble)
-                await anyio.sleep(RETRY)
+        return await self.find(live)
 
     async def _spawn(self, live: Live, *, install: bool) -> Spawned:
         run, context = live.run, self._context
@@ -94,7 +93,8 @@ class Attempts:
         live.attempt = attempt
         try:
             agent = replace(live.agent, env=context.catalog.env_of(live.agent))
-            order = spec(run, agent, context.files, context.environ, live.reservation.envs, size, install)
+            environ, envs = context.catalog.environ, live.reservation.envs
+            order = spec(run, agent, context.files, environ, envs, size, install)
         except BaseException:  # a shim that waits for its spec ends when its lifeline closes
             attempt.close()
             raise
@@ -102,26 +102,19 @@ class Attempts:
         return attempt
 
     def _journal(self, run_id: str) -> int:
-        files = self._context.files
+        files, viewers = self._context.files, self._context.viewers
         try:
             journal = files.create(run_id)
-            self._viewers.refresh(run_id, new=True)
+            viewers.refresh(run_id, new=True)
         except FileExistsError:
             journal = files.reopen(run_id)
-            self._viewers.refresh(run_id)
+            viewers.refresh(run_id)
         return journal
 
     async def find(self, live: Live) -> Exit | None:
         """Wait for the end of an attempt that an earlier server started; None if its agent never ran."""
-        self._viewers.refresh(live.run.id)
-        while True:
-            try:
-                return await self._until_the_end(live, self._found(live))
-            except NeverStarted:
-                return None
-            except OSError as trouble:  # no descriptor left, say: no reason to give up a living agent
-                log.warning("run %s cannot be looked at: %s", live.run.id, trouble)
-                await anyio.sleep(RETRY)
+        self._context.viewers.refresh(live.run.id)
+        return await self._end_of_found(live, self._tell(live))
 
     async def after_reboot(self, live: Live) -> Exit:
         """Return how an attempt of another boot ended: a lock proves nothing, an unwritten end is a loss."""
@@ -136,25 +129,23 @@ class Attempts:
 
         The lifeline may be closed by now, so the attempt is looked for as if by a new server.
         """
-        number = live.run.attempt
+        ended = await self._end_of_found(live, lambda *_: None, cancel=True)
+        if ended is None:
+            return Exit(live.run.attempt, "spawn_failed", error=why)
+        return replace(ended, reason="lost", error=f"lost: {why}")
+
+    async def _end_of_found(self, live: Live, started: Started, *, cancel: bool = False) -> Exit | None:
         while True:
-            attempt = self._found(live)
-            attempt.cancel()
+            live.attempt = attempt = Found(self._context.files, live.run.id, live.run.attempt)
+            if cancel or live.given_up:  # perhaps before the attempt was there
+                attempt.cancel()
             try:
-                ended = await attempt.wait(lambda *_: None)
+                return await attempt.wait(started)
             except NeverStarted:
-                return Exit(number, "spawn_failed", error=why)
-            except OSError as trouble:
+                return None
+            except OSError as trouble:  # no descriptor left, say: no reason to give up a living agent
                 log.warning("run %s cannot be looked at: %s", live.run.id, trouble)
                 await anyio.sleep(RETRY)
-                continue
-            return replace(ended, reason="lost", error=f"lost: {why}")
 
-    def _found(self, live: Live) -> Found:
-        live.attempt = found = Found(self._context.files, live.run.id, live.run.attempt)
-        return found
-
-    async def _until_the_end(self, live: Live, attempt: Attempt) -> Exit:
-        if live.given_up:  # a cancel that came before the attempt was there
-            attempt.cancel()
-        return await attempt.wait(lambda pid, phase: self._started(live, pid, phase))
+    def _tell(self, live: Live) -> Started:
+        return lambda pid, phase: self._started(live, pid, phase)

@@ -1,14 +1,34 @@
-"""What all parts of one engine work with."""
+"""What the parts of one engine share: their collaborators, its limits, and the runs that are live."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from ..agents import Catalog
+from ..core.agent import Agent
+from ..core.model import Condition, Mode, Phase, Run, ServiceHealth, Snapshot
 from ..core.notifier import Notifier
 from ..files.run_files import RunFiles
+from ..journal.formats import Summary
+from ..journal.progress import Progress
+from ..process.attempt import Attempt
+from ..services.readiness import ReadinessWatch
 from ..store import Store
+from .reservations import Reservation
+from .viewers import Viewers
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the engine does not go beyond."""
+
+    concurrency: int
+    queue: int
+    min_free: int
+    """Bytes."""
+    inline_agents: bool = False
+    """Whether a submit may bring its own agents file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +39,53 @@ class Context:
     catalog: Catalog
     files: RunFiles
     notifier: Notifier
-    environ: Mapping[str, str]
-    """The server's environment, from which agents get what their entries name."""
+    viewers: Viewers
+    limits: Limits
     umask: int
     """The user's file mode mask, which agents inherit; the server's own files are for the user alone."""
     boot: str
     """The boot id of this machine's run."""
     now: Callable[[], int]
     """The time in microseconds since the epoch."""
+
+
+@dataclass(slots=True, eq=False)
+class Live:
+    """A claimed run, from its claim until the end of its attempt is stored."""
+
+    run: Run
+    """The row as of now, with prompt and input."""
+    reservation: Reservation
+    agent: Agent
+    """The version that the run was submitted with; a stand-in while `progress` is None."""
+    progress: Progress | None = None
+    """What the journal says so far; None until the agent's version is known."""
+    attempt: Attempt | None = None
+    readiness: ReadinessWatch | None = None
+    """Of a service whose process runs."""
+    phase: Phase = Phase.STARTING
+    pid: int | None = None
+
+    @property
+    def given_up(self) -> bool:
+        """Whether a cancel was asked for."""
+        return self.run.cancel_requested_at is not None
+
+    def asked(self, row: Run) -> None:
+        """Take over what a cancel changed in the row."""
+        self.run = row._replace(prompt=self.run.prompt, input=self.run.input)
+
+    async def summary(self) -> Summary:
+        """Return what the journal says so far."""
+        return await self.progress.look() if self.progress else Summary()
+
+    async def snapshot(self) -> Snapshot:
+        """Return the run as it is now."""
+        summary = await self.summary()
+        scratch = self.agent.files and self.pid is not None
+        health = self._health() if self.run.mode is Mode.SERVICE else None
+        return Snapshot(self.run, self.phase, self.pid, summary.progress, summary.usage, scratch, health)
+
+    def _health(self) -> ServiceHealth:
+        health = self.readiness.health if self.readiness else ServiceHealth()
+        return replace(health, condition=Condition.STOPPING) if self.given_up else health

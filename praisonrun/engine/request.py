@@ -54,7 +54,6 @@ class Submit:
     """How far away the caller is: a dialect that forgets to say so may use public receivers only."""
     retention_seconds: int | None = None
     retain_on_failure: bool | None = None
-    origin: str | None = None
     parent: str | None = None
     held: bool = False
     """Whether the run waits for its `release`, which brings its prompt and input."""
@@ -69,49 +68,46 @@ def new_suffix() -> str:
     return uuid_utils.uuid7().hex
 
 
+_CARRIED = (
+    "prompt", "input", "input_env", "session_id", "metadata", "webhook_url", "webhook_reach",
+    "retention_seconds", "retain_on_failure", "owner", "labels", "result_env",
+)  # fmt: skip
+"""What a run takes over from its submit, and a retry by hand from its origin."""
+_DECIDED = ("agent", "version", "priority", "timeout", "retries", "backoff")
+"""What the agent's entry has a say in, too: a retry takes over what it came to."""
+
+
 def first(ask: Submit, agent: Agent, version: str, at: int) -> Run:
     """Return the run that a submit asks for, queued and not stored yet."""
     return _run(
         at,
+        ask.envs,
         ask.id,
         agent=agent.name,
         version=version,
         mode=ask.mode,
-        prompt=ask.prompt,
-        input=ask.input,
-        input_env=ask.input_env,
-        session_id=ask.session_id,
         priority=agent.priority if ask.priority is None else ask.priority,
         timeout=min((t for t in (ask.timeout, agent.timeout) if t is not None), default=None),
         retries=agent.retries if ask.retries is None else ask.retries,
         backoff=agent.backoff,
-        metadata=ask.metadata,
-        webhook_url=ask.webhook_url,
-        webhook_reach=ask.webhook_reach,
-        retention_seconds=ask.retention_seconds,
-        retain_on_failure=ask.retain_on_failure,
-        env_names=tuple(sorted(ask.envs)),
-        origin=ask.origin,
         parent=ask.parent,
         held=ask.held,
-        owner=ask.owner,
-        labels=ask.labels,
-        result_env=ask.result_env,
+        **_fields(ask, _CARRIED),
     )
-
-
-_COPIED = (
-    "agent", "version", "prompt", "input", "input_env", "session_id", "priority", "timeout", "retries",
-    "backoff", "metadata", "webhook_url", "webhook_reach", "retention_seconds", "retain_on_failure",
-    "owner", "labels", "result_env",
-)  # fmt: skip
-"""What a retry by hand takes over from its origin."""
 
 
 def again(origin: Run, envs: Mapping[str, str], at: int) -> Run:
     """Return a new run that repeats a finished one, by the version that the origin was run by."""
-    fields = {name: getattr(origin, name) for name in _COPIED}
-    return _run(at, origin=origin.id, env_names=tuple(sorted(envs)), **fields)
+    return _run(at, envs, origin=origin.id, **_fields(origin, _CARRIED + _DECIDED))
+
+
+def _fields(of: Submit | Run, names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: getattr(of, name) for name in names}
+
+
+def _run(at: int, envs: Mapping[str, str], run_id: str | None = None, **fields: Any) -> Run:
+    made, names = run_id or f"run_{new_suffix()}", tuple(sorted(envs))
+    return Run(id=made, created_at=at, updated_at=at, due_at=at, env_names=names, **fields)
 
 
 def check_metadata(metadata: Mapping[str, Json] | None) -> None:
@@ -123,7 +119,3 @@ def check_metadata(metadata: Mapping[str, Json] | None) -> None:
             "put what the agent needs into the prompt or `config`",
             field="metadata",
         )
-
-
-def _run(at: int, run_id: str | None = None, **fields: Any) -> Run:
-    return Run(id=run_id or f"run_{new_suffix()}", created_at=at, updated_at=at, due_at=at, **fields)

@@ -6,6 +6,7 @@ run), and is given back in one place.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,8 +14,48 @@ from dataclasses import dataclass, field
 from ..core.agent import Agent
 from ..core.errors import Unavailable
 from ..core.model import Mode, Run
+from ..core.notifier import QUEUE, Notifier
 from ..services.ports import Ports
-from .slots import RunSlots
+
+
+class RunSlots:
+    """How many runs may be live at once, and whether others wait for a slot.
+
+    Services take none: they would keep them for ever.
+    """
+
+    def __init__(self, total: int, notifier: Notifier) -> None:
+        self._total, self._notifier = total, notifier
+        self._taken: Counter[str] = Counter()
+        self.waiting = True
+        """Whether a queued run may be claimable: False only after a claim that found them all."""
+        self.left_behind = False
+        """Whether that claim left runs that wait for their time or for a slot of their agent."""
+
+    def free(self) -> int:
+        """Return how many more runs may be live."""
+        return self._total - self._taken.total()
+
+    def fits(self, agent: str, limit: int | None, more: int = 0) -> bool:
+        """Say whether one more run of an agent may be live, with `more` others about to be."""
+        return self.free() > 0 and (limit is None or self._taken[agent] + more < limit)
+
+    def take(self, agent: str) -> None:
+        """Count a run of an agent as live."""
+        self._taken[agent] += 1
+
+    def release(self, agent: str) -> None:
+        """Give a slot back."""
+        self._taken[agent] -= 1
+        if not self._taken[agent]:
+            del self._taken[agent]
+        if self.left_behind or self.waiting:
+            self.wake()
+
+    def wake(self) -> None:
+        """Have the scheduler look at the queue: a run joined it, or could leave it now."""
+        self.waiting = True
+        self._notifier.ring(QUEUE)
 
 
 @dataclass(slots=True, eq=False)
@@ -47,21 +88,20 @@ class Reservations:
         """Whether runs can start; not while the server stops."""
 
     @contextmanager
-    def reserving(
-        self, run: Run, agent: Agent, envs: Mapping[str, str], port: int | None = None
-    ) -> Iterator[Reservation]:
+    def reserving(self, run: Run, agent: Agent, envs: Mapping[str, str]) -> Iterator[Reservation]:
         """Reserve what a run needs that is about to be stored: a service's port, or a slot if one is free.
 
         Whoever leaves the block before the run owns the reservation gives all of it back. A run takes no
-        slot while others wait. `port` is the one that a service had before. Raises Unavailable while the
-        server stops, PortTaken, and QueueFull for one service too many.
+        slot while others wait. A service gets the port that it had before, if it can. Raises Unavailable
+        while the server stops, PortTaken, and QueueFull for one service too many.
         """
-        reservation = Reservation(run.id, agent.name, envs, service=run.mode is Mode.SERVICE)
+        reservation = Reservation(run.id, run.agent, envs, service=run.mode is Mode.SERVICE)
+        may_start = self.open and not run.held and not self._slots.waiting
         if reservation.service:
             self.check_open()
-            reservation.port = self._ports.reserve(run.id, agent, port)
-        elif self.open and not run.held and not self._slots.waiting:
-            reservation.slot = self._slots.try_take(agent.name, agent.concurrency)
+            reservation.port = self._ports.reserve(run.id, agent, run.port)
+        elif may_start and self._slots.fits(run.agent, agent.concurrency):
+            self._take_slot(reservation)
         try:
             yield reservation
         finally:
@@ -74,11 +114,12 @@ class Reservations:
             raise Unavailable("the server is stopping", retry_after=5)
 
     def queue(self, reservation: Reservation) -> None:
-        """Let a queued run own its reservation, without a slot."""
+        """Let a queued run own its reservation, without a slot, and the scheduler look at it."""
         reservation.owned = True
         self._give_back_slot(reservation)
         if reservation.envs or reservation.port is not None:  # most queued runs hold nothing
             self._queued[reservation.run_id] = reservation
+        self._slots.wake()
 
     def claim(self, run: Run) -> Reservation:
         """Return the reservation of a run that the store just claimed, with its slot."""
@@ -86,22 +127,24 @@ class Reservations:
         if reservation is None:
             reservation = Reservation(run.id, run.agent, port=run.port, service=run.mode is Mode.SERVICE)
         if not reservation.starts:
-            self._slots.take(run.agent)
-            reservation.slot = True
+            self._take_slot(reservation)
         reservation.owned = True
         return reservation
 
     def drop(self, run_id: str) -> None:
         """Give back what a queued run held that is finished now."""
-        if (reservation := self._queued.pop(run_id, None)) is not None:
-            self.give_back(reservation)
-        self._ports.release(run_id)  # a service that an earlier server left queued holds its port alone
+        self._queued.pop(run_id, None)  # it has no slot
+        self._ports.release(run_id)
 
     def give_back(self, reservation: Reservation) -> None:
         """Give back all of it: the run is finished, or was never stored."""
         self._give_back_slot(reservation)
         if reservation.port is not None:
             self._ports.release(reservation.run_id)
+
+    def _take_slot(self, reservation: Reservation) -> None:
+        self._slots.take(reservation.agent)
+        reservation.slot = True
 
     def _give_back_slot(self, reservation: Reservation) -> None:
         if reservation.slot:

@@ -10,7 +10,7 @@ from anyio.abc import TaskStatus
 from ..core.errors import PraisonrunError
 from ..core.notifier import QUEUE
 from .context import Context
-from .slots import RunSlots
+from .reservations import RunSlots
 from .supervisor import Supervisor
 
 log = logging.getLogger("praisonrun")

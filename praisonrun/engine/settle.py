@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -15,13 +15,11 @@ from ..core.agent import Agent
 from ..core.errors import DiskFull, NotFound, Unavailable
 from ..core.model import Exit, Json, Mode, Run
 from ..files import manifest
-from ..files.run_files import RunFiles
 from ..journal.formats import FORMATS, Summary
 from ..journal.results import last_words, result
 from ..services.readiness import explained
-from ..store import Store
 from .attempts import RETRY
-from .live import Live
+from .context import Context, Live
 
 log = logging.getLogger("praisonrun")
 LAST_LINES = 5
@@ -51,22 +49,17 @@ class Settlement:
         outcome = lifecycle.judge(run, self.exit, self.summary.outcome(), needs_result=structured)
         outcome = explained(outcome, self.exit, self.agent.readiness, self.trouble, self.tail)
         stored = self.summary.stored()
-        return lifecycle.finish(
-            run,
-            self.exit,
-            outcome,
-            at,
-            journal_end=self.journal_end,
-            summary={**(stored or {}), "outputs": self.outputs} if self.outputs else stored,
-            keep=lifecycle.keeps_scratch(run, self.agent, outcome),
-        )
+        if self.outputs:
+            stored = {**(stored or {}), "outputs": self.outputs}
+        keep, end = lifecycle.keeps_scratch(run, self.agent, outcome), self.journal_end
+        return lifecycle.finish(run, self.exit, outcome, at, journal_end=end, summary=stored, keep=keep)
 
 
 class Settlements:
     """Reads how attempts ended and stores what that means."""
 
-    def __init__(self, store: Store, files: RunFiles, now: Callable[[], int]) -> None:
-        self._store, self._files, self._now = store, files, now
+    def __init__(self, context: Context) -> None:
+        self._store, self._files, self._now = context.store, context.files, context.now
 
     async def until_stored(self, live: Live, ended: Exit | None, trouble: str | None) -> Run | None:
         """Store what an end means, however long the store rejects it: nothing else can tell it any more.
@@ -95,28 +88,24 @@ class Settlements:
 
     async def _read(self, live: Live, ended: Exit, trouble: str | None) -> Settlement:
         """Return what an attempt's end is judged by; of most runs nothing has to be read."""
-        run, agent = live.run, live.agent
+        run, agent, tail = live.run, live.agent, None
         structured = FORMATS[agent.format].structured
         # Earlier attempts may have said something, too.
         says = structured or ended.events or ended.reason == "lost" or run.attempt > 1
         summary = await live.summary() if says else Summary()
-        outputs, tail = None, ""
+        outputs = None
         outcome = lifecycle.judge(run, ended, summary.outcome(), needs_result=structured)
         if (agent.outputs or ended.result) and not lifecycle.retriable(run, outcome):
             outputs = await asyncio.to_thread(self._manifest, run, agent, ended)
         if run.mode is Mode.SERVICE:
-            tail = await asyncio.to_thread(self._last_words, run.id)
+            tail = await asyncio.to_thread(self._files.read, run.id, partial(last_words, lines=LAST_LINES))
         end = ended.end or (await asyncio.to_thread(self._files.tail, run.id)).end
-        return Settlement(agent, ended, summary, outputs, end, trouble, tail)
-
-    def _last_words(self, run_id: str) -> str:
-        return self._files.read(run_id, lambda reader: last_words(reader, LAST_LINES)) or ""
+        return Settlement(agent, ended, summary, outputs, end, trouble, tail or "")
 
     def _manifest(self, run: Run, agent: Agent, ended: Exit) -> dict[str, Json] | None:
         if ended.result:
             answer = self._files.read(run.id, lambda reader: result(reader, agent.format))
-            left = manifest.own(answer.value) if answer else None
-            if left is not None:
+            if answer and (left := manifest.own(answer.value)) is not None:
                 return left
         if not agent.outputs:
             return None

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 
 import anyio
 
+from ..agents import preflight, program
 from ..core import lifecycle
 from ..core.agent import Agent
 from ..core.delivery import Reach
-from ..core.errors import Forbidden, Invalid, KeyReused, PraisonrunError, WrongState
+from ..core.errors import DiskFull, Forbidden, Invalid, KeyReused, PraisonrunError, WrongMode, WrongState
 from ..core.model import Mode, Run
+from ..core.once_per_tick import OncePerTick
+from ..process.spec import crew_files
 from ..store import Added, Key
 from . import request
-from .admission import Admission
 from .context import Context
 from .request import Submit
-from .reservations import Reservation, Reservations
-from .slots import RunSlots
+from .reservations import Reservation, Reservations, RunSlots
 from .supervisor import Supervisor
 
 
@@ -31,12 +34,12 @@ class Submissions:
         supervisor: Supervisor,
         slots: RunSlots,
         reservations: Reservations,
-        admission: Admission,
         check_webhook: Callable[[str, Reach], None],
     ) -> None:
         self._context, self._supervisor, self._slots = context, supervisor, slots
-        self._reservations, self._admission = reservations, admission
-        self._check_webhook = check_webhook
+        self._reservations, self._check_webhook = reservations, check_webhook
+        self._tick = OncePerTick()
+        """Looks at programs and free space once in a turn of the loop."""
 
     async def submit(self, ask: Submit, key: Key | None, fingerprint: str | None) -> Added:
         """Store a run and let it start, or return the run that the key named already.
@@ -66,11 +69,9 @@ class Submissions:
         origin = await self._context.store.get_full(run_id)
         if origin.status not in lifecycle.FINAL:
             raise WrongState(f"run {run_id} is {origin.status}; only a finished run can be retried")
-        missing = sorted(set(origin.env_names) - envs.keys())
-        if missing:
+        if missing := sorted(set(origin.env_names) - envs.keys()):
             raise Invalid(f"envs are never stored: give {', '.join(missing)} again", field="envs")
-        agent = await self._supervisor.versions.of(origin)
-        await self._admission.check_stored(agent, origin.prompt, envs)
+        agent = await self._check_stored(origin, origin.prompt, envs)
         run = request.again(origin, envs, self._context.now())
         with self._reservations.reserving(run, agent, envs) as reservation:
             return await self._add(run, agent, reservation, None, None)
@@ -78,13 +79,12 @@ class Submissions:
     async def _add(
         self, run: Run, agent: Agent, reservation: Reservation, key: Key | None, fingerprint: str | None
     ) -> Added:
+        store, limit = self._context.store, self._context.limits.queue
         run = run._replace(port=reservation.port)
         if reservation.starts:
             run = lifecycle.claim(run, run.created_at, self._context.boot)
         with anyio.CancelScope(shield=True):  # a run on the disk must also get its owner
-            added = await self._context.store.add(
-                run, key=key, fingerprint=fingerprint, queue_limit=self._admission.limits.queue
-            )
+            added = await store.add(run, key=key, fingerprint=fingerprint, queue_limit=limit)
             if not added.replayed:
                 self._supervisor.keep(reservation, added.run, agent)
         return added
@@ -95,8 +95,7 @@ class Submissions:
         Raises NotFound, WrongState for a run that is not held, Invalid for what would keep it from starting.
         """
         store = self._context.store
-        agent = await self._supervisor.versions.of(await store.get(run_id))
-        await self._admission.check_stored(agent, prompt, {})
+        await self._check_stored(await store.get(run_id), prompt, {})
         at = self._context.now()
         with anyio.CancelScope(shield=True):
             await store.release(run_id, lambda run: lifecycle.release(run, at), prompt, given)
@@ -107,9 +106,7 @@ class Submissions:
         if run.mode is not Mode.SERVICE:
             raise WrongState(f"run {run.id} is no service; retry it as a new run")
         self._reservations.check_open()
-        agent = await self._supervisor.versions.of(run)
-        await self._admission.check_stored(agent, "", envs, Mode.SERVICE)
-        return agent
+        return await self._check_stored(run, "", envs, Mode.SERVICE)
 
     async def restart(self, run_id: str, envs: Mapping[str, str]) -> None:
         """Start a finished service again, under its id, by its version and with fresh envs.
@@ -124,7 +121,7 @@ class Submissions:
         if run.status not in lifecycle.FINAL or run_id in self._supervisor.live:
             raise WrongState(f"service {run_id} has not ended yet; try again")
         at, names, boot = self._context.now(), tuple(sorted(envs)), self._context.boot
-        with self._reservations.reserving(run, agent, envs, run.port) as reservation:
+        with self._reservations.reserving(run, agent, envs) as reservation:
 
             def decide(final: Run) -> Run:
                 queued = lifecycle.restart(final, at, names)._replace(port=reservation.port)
@@ -141,18 +138,47 @@ class Submissions:
         agent = self._agent(ask)
         if ask.choice.version not in (None, agent.version):
             raise WrongState(f"this version of agent {agent.name!r} is not the current one; leave it out")
-        await self._admission.check(agent, ask.prompt, ask.envs, ask.mode)
+        await self._check(agent, ask.prompt, ask.envs, ask.mode)
         return agent
 
     def _agent(self, ask: Submit) -> Agent:
         choice, catalog = ask.choice, self._context.catalog
         if choice.text is not None:
-            if not self._admission.limits.inline_agents:
+            if not self._context.limits.inline_agents:
                 raise Forbidden("agent_yaml is off: put the agent into agents.yaml and name it with `agent`")
             return catalog.from_text(choice.text, choice.framework, choice.name)
         if choice.file is not None:
             return catalog.from_file(choice.file, choice.framework, choice.name)
         return catalog.get(choice.name, choice.framework)
+
+    async def _check(self, agent: Agent, prompt: str, envs: Mapping[str, str], mode: Mode) -> None:
+        """Reject what could only fail later. Raises Invalid, BadRequest, WrongMode, DiskFull."""
+        if agent.mode is not mode:
+            is_one, wanted = ("service", "run") if mode is Mode.RUN else ("job", "service")
+            raise WrongMode(
+                f"agent {agent.name!r} is a {is_one}; it cannot be submitted as a {wanted}", field="agent"
+            )
+        catalog, files, min_free = self._context.catalog, self._context.files, self._context.limits.min_free
+        if agent.crew is None:
+            preflight(agent, prompt, catalog.environ, envs, self._found)
+        else:  # a first look at a framework's interpreter starts it
+            await asyncio.to_thread(preflight, agent, prompt, catalog.environ, envs)
+            catalog.crew_copy(agent, crew_files(files))
+        free = self._tick.once("free", files.free_bytes)
+        if free < min_free:
+            left = f"{free >> 20} MB free on the disk of the state directory"
+            raise DiskFull(f"{left}, less than --min-free {min_free >> 20}", retry_after=60)
+
+    def _found(self, agent: Agent, environ: Mapping[str, str]) -> str | None:
+        return self._tick.once(agent.version, lambda: program(agent, environ))
+
+    async def _check_stored(
+        self, run: Run, prompt: str, envs: Mapping[str, str], mode: Mode = Mode.RUN
+    ) -> Agent:
+        """Check the version of a stored run, whose literal env values are those of the file as it is now."""
+        agent = await self._supervisor.versions.of(run)
+        await self._check(replace(agent, env=self._context.catalog.env_of(agent)), prompt, envs, mode)
+        return agent
 
     async def _named(self, key: Key, fingerprint: str | None) -> Run | None:
         found = await self._context.store.find_key(key)

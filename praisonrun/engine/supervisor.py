@@ -16,21 +16,17 @@ from anyio.abc import TaskGroup
 
 from ..core import lifecycle
 from ..core.agent import Agent
-from ..core.errors import PraisonrunError, Unavailable, Unreadable
+from ..core.errors import PraisonrunError
 from ..core.model import Exit, Mode, Phase, Run, Status
 from ..core.notifier import DELIVERIES, run_topic
 from ..journal.progress import Progress
 from ..process.attempt import Spawner
 from ..services.readiness import Services
-from .attempts import RETRY, Attempts
-from .context import Context
-from .installs import Installs
-from .live import Live
+from .attempts import Attempts, patiently
+from .context import Context, Live
 from .reservations import Reservation, Reservations
 from .settle import Settlements
-from .slots import RunSlots
-from .versions import Versions
-from .viewers import Viewers
+from .versions import Installs, Versions
 
 log = logging.getLogger("praisonrun")
 
@@ -40,22 +36,14 @@ How = Callable[[Live], Awaitable[Exit | None]]
 class Supervisor:
     """Sees each claimed run to the end of its attempt and has that end settled."""
 
-    def __init__(
-        self,
-        context: Context,
-        spawner: Spawner,
-        viewers: Viewers,
-        slots: RunSlots,
-        reservations: Reservations,
-    ) -> None:
-        self._context, self._viewers, self._slots = context, viewers, slots
-        self._reservations = reservations
+    def __init__(self, context: Context, spawner: Spawner, reservations: Reservations) -> None:
+        self._context, self._reservations = context, reservations
         self.versions = Versions(context.store)
-        self._installs = Installs(context.store, context.notifier, context.now)
-        self._attempts = Attempts(context, viewers, spawner, self._installs, self._started)
+        self._installs = Installs(context)
+        self._attempts = Attempts(context, spawner, self._installs, self._started)
         self._services = Services(context.store, context.files, context.notifier, context.now)
-        self._settlements = Settlements(context.store, context.files, context.now)
-        self._tasks: TaskGroup | None = None
+        self._settlements = Settlements(context)
+        self._tasks: TaskGroup
         self._early: dict[str, Run] = {}
         """Rows of cancels that came between a claim's commit and its entry here."""
         self.live: dict[str, Live] = {}
@@ -80,7 +68,6 @@ class Supervisor:
             self._see_through(self._enter(run, reservation), self._attempts.start)
         else:
             self._reservations.queue(reservation)
-            self._slots.wake()
 
     def begin(self, run: Run) -> None:
         """Start the attempt of a run that was just claimed.
@@ -92,7 +79,7 @@ class Supervisor:
     async def _resume(self, run: Run) -> None:
         live = self._enter(run, self._reservations.claim(run))
         try:
-            await self._learn(live)
+            self._know(live, await self.versions.of(run))
         except PraisonrunError as unreadable:  # costs this run, not the server's start
             log.warning("run %s: %s", run.id, unreadable)
         self._installs.found(run, live.agent if live.progress else None)
@@ -105,7 +92,7 @@ class Supervisor:
             live.asked(row)
         if (agent := self.versions.known(run)) is not None:
             self._know(live, agent)
-        self._viewers.forget(run.id)
+        self._context.viewers.forget(run.id)
         return live
 
     def _know(self, live: Live, agent: Agent) -> None:
@@ -113,12 +100,7 @@ class Supervisor:
         live.agent = agent
         live.progress = Progress(lambda: self._context.files.reader(run_id), agent.format)
 
-    async def _learn(self, live: Live) -> None:
-        if live.progress is None:
-            self._know(live, await self.versions.of(live.run))
-
     def _see_through(self, live: Live, how: How) -> None:
-        assert self._tasks is not None
         self._tasks.start_soon(self._run_attempt, live, how)
 
     async def _run_attempt(self, live: Live, how: How) -> None:
@@ -126,13 +108,15 @@ class Supervisor:
         self._installs.over(live.run, well=ended is not None and ended.installed)
         trouble = live.readiness.stop() if live.readiness else None
         run = await self._settlements.until_stored(live, ended, trouble)
-        await self._clear(live, run)
+        if run is not None and run.status in lifecycle.FINAL:
+            await self._clear(live, run)
         self._leave(live, run)
 
     async def _end_of(self, live: Live, how: How) -> Exit | None:
         """Return how the attempt ended; None if it never started and may start again."""
         try:
-            await self._learn_patiently(live)
+            if live.progress is None:
+                self._know(live, await patiently(live.run.id, lambda: self.versions.of(live.run)))
             return await how(live)
         except PraisonrunError as unreadable:  # the version of its agent
             return await self._attempts.abandon(live, unreadable.message)
@@ -140,18 +124,7 @@ class Supervisor:
             log.exception("run %s: seeing its attempt %d through failed", live.run.id, live.run.attempt)
             return await self._attempts.abandon(live, "internal error, see the server's log")
 
-    async def _learn_patiently(self, live: Live) -> None:
-        while True:
-            try:
-                return await self._learn(live)
-            except Unreadable:
-                raise
-            except Unavailable as trouble:  # a read that fails once must not cost a run
-                log.warning("run %s waits: %s", live.run.id, trouble)
-                await anyio.sleep(RETRY)
-
     def _started(self, live: Live, pid: int, phase: Phase) -> None:
-        assert self._tasks is not None
         assert live.attempt is not None
         live.pid, live.phase = pid, phase
         if phase is Phase.RUNNING and live.agent.install:
@@ -161,23 +134,33 @@ class Supervisor:
             live.readiness = self._services.watch(live.run, live.agent, live.attempt.cancel, self._tasks)
         self._context.notifier.ring(run_topic(live.run.id))
 
-    def cancel(self, row: Run) -> float:
-        """Ask the process of a run, whose row already says so, to end. Returns its grace in seconds."""
-        live = self.live.get(row.id)
-        if live is None:  # claimed, but not entered yet
+    def cancelled(self, row: Run) -> float:
+        """Act on a cancel that the row has; return the seconds that its process may take."""
+        live, grace = self.live.get(row.id), 0.0
+        if row.status in lifecycle.FINAL:
+            self._reservations.drop(row.id)
+        elif live is None:  # claimed, but not entered yet
             self._early[row.id] = row
-            return 0.0
-        live.asked(row)
-        if live.attempt is not None:
-            live.attempt.cancel()
-        self._installs.wake(row)
-        return live.agent.grace
+        else:
+            live.asked(row)
+            if live.attempt is not None:
+                live.attempt.cancel()
+            self._installs.wake(row)
+            grace = live.agent.grace
+        self._ring(row)
+        return grace
 
-    async def _clear(self, live: Live, run: Run | None) -> None:
-        """Remove the scratch directory of a run that might have kept it and does not."""
-        if run is None or run.status not in lifecycle.FINAL or run.scratch_until is not None:
-            return
-        if lifecycle.may_keep_scratch(run, live.agent):
+    async def is_final(self, run_id: str) -> bool:
+        """Say whether a run is final and has left. Raises NotFound."""
+        if run_id in self.live:
+            return False
+        if self._context.viewers.end_of(run_id) is not None:
+            return True
+        return (await self._context.store.get(run_id)).status in lifecycle.FINAL
+
+    async def _clear(self, live: Live, run: Run) -> None:
+        """Remove the scratch directory of a final run that might have kept it and does not."""
+        if run.scratch_until is None and lifecycle.may_keep_scratch(run, live.agent):
             try:
                 await asyncio.to_thread(self._context.files.remove_scratch, run.id)
             except Exception:  # retention finds what is left
@@ -189,11 +172,12 @@ class Supervisor:
         del self.live[live.run.id]
         if run is not None and run.status is Status.QUEUED:
             self._reservations.queue(live.reservation)
-            self._slots.wake()
         else:
             self._reservations.give_back(live.reservation)
         if run is not None and run.status in lifecycle.FINAL:
-            self._viewers.ended(run)
-            if run.webhook_url is not None:
-                self._context.notifier.ring(DELIVERIES)
-        self._context.notifier.ring(run_topic(live.run.id))
+            self._context.viewers.ended(run)
+        self._ring(run or live.run)
+
+    def _ring(self, run: Run) -> None:
+        owed = run.status in lifecycle.FINAL and run.webhook_url is not None
+        self._context.notifier.ring(run_topic(run.id), *([DELIVERIES] if owed else []))

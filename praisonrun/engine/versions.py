@@ -1,11 +1,16 @@
-"""The agents' versions that runs were submitted with."""
+"""The agents' versions that runs were submitted with: looked up, and installed once each."""
 
 from __future__ import annotations
 
+import logging
+
 from ..core.agent import Agent
+from ..core.errors import PraisonrunError
 from ..core.model import Run
 from ..store import Store
+from .context import Context, Live
 
+log = logging.getLogger("praisonrun")
 KNOWN = 1000
 """Versions kept in memory; files and edits may bring any number."""
 
@@ -29,12 +34,75 @@ class Versions:
         return agent
 
     async def of(self, run: Run) -> Agent:
-        """Return the version that a run was submitted with.
+        """Return the version that a run was submitted with, without its literal env values.
 
         Raises NotFound or Unreadable for a row that says none, Unavailable while the store cannot be read.
         """
-        known = self._known.get(run.version)
-        if known is not None:
+        if (known := self.known(run)) is not None:
             return known
         stored = await self._store.version(run.version)
         return self.remember(run.version, Agent.from_definition(stored.definition, {}))
+
+
+class Installs:
+    """Which versions are installed, and which attempts are about it now: one at a time for each version."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._done: set[str] = set()
+        self._busy: dict[str, set[str]] = {}
+        """Version to the runs whose attempts install it."""
+
+    async def begin(self, live: Live) -> bool:
+        """Say whether this attempt has to install; then `over` is owed, also if this fails.
+
+        Waits for another that does it now. May be asked again for the same run.
+        """
+        run = live.run
+        if not live.agent.install or run.version in self._done:
+            return False
+        while True:
+            bell = self._context.notifier.bell(_topic(run))
+            if live.given_up or not self._busy.get(run.version, set()) - {run.id}:
+                break
+            await bell.wait()
+        if live.given_up or run.version in self._done:
+            return False
+        self._busy[run.version] = {run.id}
+        if (await self._context.store.version(run.version)).installed_at is None:
+            return True
+        self.over(run, well=True)
+        return False
+
+    def found(self, run: Run, agent: Agent | None) -> None:
+        """Take note of an attempt of an earlier server, which may be at its install command.
+
+        `agent` is None if its version could not be read: then it may be, too.
+        """
+        if (agent is None or agent.install) and run.version not in self._done:
+            self._busy.setdefault(run.version, set()).add(run.id)
+
+    def over(self, run: Run, *, well: bool) -> None:
+        """Let the next attempt go on: this one has installed, or ended. Harmless when repeated."""
+        if well:
+            self._done.add(run.version)
+        busy = self._busy.get(run.version, set())
+        busy.discard(run.id)
+        if not busy:
+            self._busy.pop(run.version, None)
+        self.wake(run)
+
+    async def keep(self, run: Run) -> None:
+        """Store that a version is installed; a store that rejects it costs one more install, later."""
+        try:
+            await self._context.store.mark_installed(run.version, self._context.now())
+        except PraisonrunError as rejected:
+            log.warning("run %s: its install ran well but the store rejected it: %s", run.id, rejected)
+
+    def wake(self, run: Run) -> None:
+        """Have those who wait for an install look again: one of them was cancelled."""
+        self._context.notifier.ring(_topic(run))
+
+
+def _topic(run: Run) -> str:
+    return f"install:{run.version}"

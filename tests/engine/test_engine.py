@@ -12,8 +12,7 @@ import pytest
 from praisonrun.core.errors import DiskFull, Invalid, KeyReused, NotFound, QueueFull, Unavailable, WrongState
 from praisonrun.core.model import Failure, Snapshot, Status
 from praisonrun.engine.engine import Choice, Engine, Submit
-from praisonrun.engine.follow import SharedRendering
-from praisonrun.engine.journals import SHORT
+from praisonrun.engine.journals import SHORT, SharedRendering
 from praisonrun.files.run_files import RunFiles
 from praisonrun.journal.attempts import last_output
 from praisonrun.journal.format import START, Frame, Kind
@@ -27,14 +26,14 @@ OUTPUT = SharedRendering(lambda _, frames: b"".join(f.data for f in frames if f.
 
 
 async def printed(engine: Engine, run_id: str) -> str:
-    chunks = [chunk async for chunk in engine.follow(run_id, START, OUTPUT)]
+    chunks = [chunk async for chunk in engine.journals.follow(run_id, START, OUTPUT)]
     return b"".join(chunks).decode()
 
 
 async def until_printed(engine: Engine, run_id: str, text: str) -> None:
     """Wait, by the run's own stream, until it printed something."""
     seen = ""
-    async for chunk in engine.follow(run_id, START, SharedRendering(OUTPUT._render)):
+    async for chunk in engine.journals.follow(run_id, START, SharedRendering(OUTPUT._render)):
         seen += chunk.decode()
         if text in seen:
             return
@@ -159,7 +158,7 @@ async def test_slots_are_a_limit_and_the_queue_is_fair(engine: Engine, tmp_path:
     queued = [await submit(engine, "quick") for _ in range(3)]
     urgent = await submit(engine, "quick", priority=5)
     assert [(await engine.get(run_id)).run.status for run_id in [*queued, urgent]] == [Status.QUEUED] * 4
-    assert engine.live_count == 4
+    assert len(engine.live) == 4
     gate.touch()
     done = [await engine.until_final(run_id) for run_id in [*held, *queued, urgent]]
     assert {shown.run.status for shown in done} == {Status.SUCCEEDED}
@@ -202,10 +201,10 @@ async def test_fifty_identical_submits_are_one_run(engine: Engine) -> None:
     with pytest.raises(KeyReused):
         await engine.submit(Submit(Choice("quick"), "y"), Key("jobs", "k"), "other")
     await engine.until_final(answers[0][0].run.id)
-    assert engine.live_count == 0
+    assert len(engine.live) == 0
     # every slot came back: as many runs as slots can still be live
     runs = [await submit(engine, "wait") for _ in range(4)]
-    assert engine.live_count == 4
+    assert len(engine.live) == 4
     for run_id in runs:
         await engine.cancel(run_id)
 
@@ -274,9 +273,9 @@ async def test_all_who_ask_for_a_long_answer_at_once_share_one_reading(
 ) -> None:
     reads: list[str] = []
 
-    def counted(reader: Reader, name: str) -> Result:
-        reads.append(name)
-        return result(reader, name)
+    def counted(reader: Reader, format_name: str) -> Result:
+        reads.append(format_name)
+        return result(reader, format_name)
 
     run = (await ran(engine, "count", "40000")).run
     assert run.journal_end is not None
@@ -331,7 +330,7 @@ async def test_what_was_shown_is_shared_by_viewers_and_forgotten_with_the_last(e
 
     run_id = (await ran(engine, "count", "3")).run.id
     rendering = SharedRendering(render)
-    one, two = (engine.follow(run_id, START, rendering) for _ in range(2))
+    one, two = (engine.journals.follow(run_id, START, rendering) for _ in range(2))
     assert await anext(one) == await anext(two)
     assert shown == [run_id]
     await one.aclose()
@@ -352,7 +351,9 @@ async def test_who_catches_up_gives_way_to_others(engine: Engine) -> None:
     with engine.viewers.watching(run_id):  # so that its end is known without a look at the store
         await engine.until_final(run_id)
         beside = asyncio.create_task(others())
-        chunks = [chunk async for chunk in engine.follow(run_id, START, SharedRendering(OUTPUT._render))]
+        chunks = [
+            chunk async for chunk in engine.journals.follow(run_id, START, SharedRendering(OUTPUT._render))
+        ]
     beside.cancel()
     assert len(chunks) > 5
     assert turns >= len(chunks)

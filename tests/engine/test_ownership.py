@@ -76,7 +76,7 @@ async def serve(engine: Engine, agent: str = "web", **envs: str) -> str:
 
 def held(engine: Engine) -> tuple[int, int, int]:
     """Return how many runs are live, slots taken and ports held."""
-    reservations = engine._reservations
+    reservations = engine._supervisor._reservations
     return len(engine._supervisor.live), reservations._slots._taken.total(), len(reservations._ports._held)
 
 
@@ -151,7 +151,7 @@ async def test_a_read_that_fails_after_a_claim_costs_no_run(
         return await real(self, digest)
 
     monkeypatch.setattr(Store, "version", version)
-    monkeypatch.setattr("praisonrun.engine.supervisor.RETRY", 0)
+    monkeypatch.setattr("praisonrun.engine.attempts.RETRY", 0)
     async with engines(concurrency=8) as second:
         ended = [(await second.until_final(run_id)).run.status for run_id in waiting]
         assert (ended, failing) == ([Status.SUCCEEDED] * 4, [0])

@@ -118,7 +118,8 @@ async def test_a_held_run_waits_for_its_release_also_across_a_restart(engines: E
             await engine.release(held, "twice")
         done = await engine.until_final(held)
         assert (await engine.journals.result(done.run)).value == "got now\n"
-        assert await engine.input_of(held) == ("now", None)
+        full = await engine.store.get_full(held)
+        assert (full.prompt, full.input) == ("now", None)
         with pytest.raises(NotFound):
             await engine.release("nobody", "x")
 

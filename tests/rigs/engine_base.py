@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant
 from praisonrun.core.delivery import Reach
 from praisonrun.core.errors import PraisonrunError, Unavailable
 from praisonrun.engine.engine import Choice, Submit
-from praisonrun.engine.follow import SharedRendering
+from praisonrun.engine.journals import SharedRendering
 from praisonrun.journal.format import START, Kind
 from praisonrun.store import Key
 
@@ -244,7 +244,7 @@ class Base(RuleBasedStateMachine):
 
     async def _follow_once(self, viewer: Viewer) -> None:
         rendering = SharedRendering(lambda _, frames: pickle.dumps(frames))
-        async for chunk in self.world.serving.follow(viewer.run_id, viewer.place, rendering):
+        async for chunk in self.world.serving.journals.follow(viewer.run_id, viewer.place, rendering):
             for frame in pickle.loads(chunk):
                 assert frame.offset == max(viewer.place, START), "a gap, or something twice"
                 viewer.place = frame.end

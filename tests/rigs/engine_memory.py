@@ -22,7 +22,7 @@ class Memory:
         """`clearing` are runs whose scratch is being removed: they may be final and still have an owner."""
         owners = engine._supervisor.live.items()
         self._live = {run_id: live for run_id, live in owners if run_id in rows or run_id not in clearing}
-        self._held, self._supervisor = engine._reservations, engine._supervisor
+        self._held, self._supervisor = engine._supervisor._reservations, engine._supervisor
         self._handled = engine._handled
         self._rows = rows
         running = {row.id for row in rows.values() if row.status == "running"}

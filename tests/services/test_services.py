@@ -277,7 +277,7 @@ async def test_a_service_is_ready_unhealthy_and_ready_again(engine: Engine, tmp_
 async def test_services_take_no_slot(engine: Engine, tmp_path: Path) -> None:
     for _ in range(3):
         await well(engine, tmp_path)
-    assert engine.concurrency == 1
+    assert engine.limits.concurrency == 1
     assert (await ran(engine, "true")).run.status is Status.SUCCEEDED
 
 
@@ -423,8 +423,8 @@ async def test_readiness_is_found_again(
         (tmp_path / "well").touch()
         await until(third, sick.run.id, READY)
         with pytest.raises(PortTaken):  # ports are remembered
-            third._reservations._ports.reserve(
-                "run_y", replace(await third.agent_of(up.run), port=up.run.port)
+            third._supervisor._reservations._ports.reserve(
+                "run_y", replace(await third.versions.of(up.run), port=up.run.port)
             )
         await third.cancel_live()
 

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from ...engine.engine import Engine
-from ...engine.follow import SharedRendering
+from ...engine.journals import SharedRendering
 from ...journal.format import START, Frame, Kind
 from ...journal.results import last_lines
 from ...web.fields import WireModel
@@ -83,7 +83,7 @@ class Output:
                     yield chunk
                     await asyncio.sleep(0)
         if query.follow:
-            async with aclosing(self._engine.follow(run_id, offset, rendering)) as chunks:
+            async with aclosing(self._engine.journals.follow(run_id, offset, rendering)) as chunks:
                 async for chunk in chunks:
                     yield chunk
 

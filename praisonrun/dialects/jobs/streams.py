@@ -86,7 +86,7 @@ class Streams:
                     shown, cursor, query.limit, base=base_url(request), size=PAGE
                 )
                 left = deadline - anyio.current_time()
-                if found or done or left <= 0 or self._engine.dismissed:
+                if found or done or left <= 0 or self._engine.journals.dismissed:
                     break
                 await wait_for(request, bell, left)
         page = {

@@ -9,6 +9,7 @@ from typing import Any
 
 from starlette.requests import Request
 
+from ...core import clock
 from ...core.agent import Agent
 from ...core.errors import Unavailable
 from ...engine.engine import Choice, Engine
@@ -82,7 +83,7 @@ class Agents:
         return None if wanted is None else (await self.version(found, wanted)).digest
 
     async def _current(self, agent: Agent) -> ResolvedAgent:
-        return ResolvedAgent(agent, await self._engine.see_version(agent), active=True)
+        return ResolvedAgent(agent, await self._engine.store.see_version(agent, clock.now()), active=True)
 
     async def _past(self, name: str) -> ResolvedAgent:
         versions = await self._engine.store.versions(name)

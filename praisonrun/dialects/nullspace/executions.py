@@ -108,7 +108,7 @@ class Executions:
     async def _shown(self, shown: Snapshot) -> dict[str, Json]:
         if self.mode is Mode.RUN:
             return show.run(shown)
-        return show.service(shown, await self._engine.agent_of(shown.run))
+        return show.service(shown, await self._engine.versions.of(shown.run))
 
 
 def key_of(request: Request, scope: str) -> Key:

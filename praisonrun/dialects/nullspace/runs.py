@@ -149,4 +149,4 @@ class Services(Executions):
     async def get_service_url(self, request: Request) -> Response:
         """Get a service's address."""
         shown = await self._of(request)
-        return answer(show.url(shown, await self._engine.agent_of(shown.run)))
+        return answer(show.url(shown, await self._engine.versions.of(shown.run)))

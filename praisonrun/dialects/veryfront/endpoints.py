@@ -125,7 +125,8 @@ class Runs:
 
     async def _whole(self, shown: Snapshot) -> dict[str, Json]:
         run = shown.run
-        whole = show.given(run, *await self._engine.input_of(run.id))
+        full = await self._engine.store.get_full(run.id)
+        whole = show.given(run, full.prompt, full.input)
         if run.status in FINAL:
             whole["output"] = (await self._engine.journals.result(run)).value
             whole["logs"] = await self._engine.journals.logs(run, LOGS)

@@ -247,7 +247,7 @@ async def test_a_silent_stream_has_a_heartbeat_and_ends_with_the_server(engine: 
     call = Call(f"/conversations/{TALK}/runs/{run_id}/stream")
     async with call.to(app_of(Events(engine, StreamLimits(), heartbeat=0.01))):
         assert b": heartbeat\n" in await call.until(b"heartbeat")
-        engine.dismiss()
+        engine.journals.dismiss()
 
 
 RUN = Run(
