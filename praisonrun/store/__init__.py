@@ -16,10 +16,9 @@ from ..core.agent import Agent
 from ..core.model import Status
 from . import deliveries, migrations, pruning, reads, writes
 from . import versions as entries
-from .connection import Connection
+from .connection import Connection, Connections, reading, writing
 from .directory import hold
 from .group_commit import GroupCommit
-from .methods import Connections, reading, writing
 from .migrations import WAL_LIMIT
 from .types import Added, DeliveryLog, Find, Key, Page, Sizes, StoredVersion
 
@@ -74,6 +73,7 @@ class Store(Connections):
     version = reading(entries.get)
     versions = reading(entries.of_agent)
     agents_seen = reading(entries.agents_seen)
+    _see = writing(entries.see)
     mark_installed = writing(entries.mark_installed)
 
     oldest = reading(pruning.oldest)
@@ -118,7 +118,7 @@ class Store(Connections):
             return known[1]
         digest = agent.version
         self._lately.add(digest)
-        await self._write(entries.see, agent, digest, at)
+        await self._see(agent, digest, at)
         if len(self._seen) >= SEEN:
             self._seen.clear()
         # The agent is kept beside its id, so that no other object can take that id.

@@ -1,4 +1,5 @@
-"""Group commit, the loop's side: functions wait for the next transaction of a connection.
+"""Group commit, the loop's side: functions wait for the next transaction of a connection. The methods of
+the store are such functions.
 
 aiosqlite owns the connection's thread, where `GroupCommit.commit` runs all that waits at each ring of its
 bell. So a transaction costs one change of threads there and back, and one fsync, for any number of functions.
@@ -10,10 +11,11 @@ import asyncio
 import logging
 import sqlite3
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from functools import partial, wraps
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import aiosqlite
 import anyio
@@ -22,7 +24,11 @@ from ..core.errors import PraisonrunError, Unavailable
 from .group_commit import Answer, GroupCommit, Job
 
 log = logging.getLogger("praisonrun")
+P = ParamSpec("P")
 T = TypeVar("T")
+Work: TypeAlias = Callable[Concatenate[sqlite3.Connection, P], T]
+"""A function that runs in a transaction of its first argument."""
+Prepare: TypeAlias = Callable[[GroupCommit], None]
 
 
 class Connection:
@@ -41,15 +47,13 @@ class Connection:
 
     @classmethod
     @asynccontextmanager
-    async def open(
-        cls, uri: str, kind: type[GroupCommit], prepare: Callable[[GroupCommit], None]
-    ) -> AsyncIterator[Connection]:
+    async def open(cls, uri: str, kind: type[GroupCommit], prepare: Prepare) -> AsyncIterator[Connection]:
         """Open `uri` and let `prepare` set it up on its thread. At the end run what waits, then close.
 
         Raises what `prepare` raises.
         """
         connection = cls()
-        factory = connection._factory(kind, prepare)
+        factory = partial(connection._made, kind, prepare)
         connection._db = await aiosqlite.connect(uri, uri=True, isolation_level=None, factory=factory)
         try:
             if connection._fault is not None:
@@ -60,30 +64,25 @@ class Connection:
             with anyio.CancelScope(shield=True):
                 await connection._close()
 
-    def _factory(
-        self, kind: type[GroupCommit], prepare: Callable[[GroupCommit], None]
-    ) -> Callable[..., GroupCommit]:
-        def made(*args: Any, **kwargs: Any) -> GroupCommit:
-            made = self._thread_side = kind(*args, **kwargs)
-            made.waiting, made.bell, made.taken = self._waiting, self._bell, []
-            made.hand_over = self._from_thread
-            try:
-                prepare(made)
-            except Exception as error:
-                self._fault = error  # `open` raises it once it can close the thread in good order
-            return made
-
+    def _made(self, kind: type[GroupCommit], prepare: Prepare, *args: Any, **named: Any) -> GroupCommit:
+        made = self._thread_side = kind(*args, **named)
+        made.waiting, made.bell, made.taken = self._waiting, self._bell, []
+        made.hand_over = self._from_thread
+        try:
+            prepare(made)
+        except Exception as error:
+            self._fault = error  # `open` raises it once it can close the thread in good order
         return made
 
-    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `work` on the connection's thread in a transaction, and return once that is committed.
+    async def run(self, work: Callable[[sqlite3.Connection], T], *, alone: bool = False) -> T:
+        """Run `work` on the connection's thread, and return once its transaction is committed.
 
-        A caller that is cancelled meanwhile leaves its work in the queue: it will still be done. Raises
-        what `work` raises, DiskFull and Unavailable.
+        `alone` runs it between two transactions. A caller that is cancelled meanwhile leaves its work in
+        the queue: it will still be done. Raises what `work` raises, DiskFull and Unavailable.
         """
         if self._closed:
             raise Unavailable("the store is closed")
-        return await self._put(work)
+        return await self._put(work, alone=alone)
 
     def _put(self, work: Callable[[sqlite3.Connection], T], *, alone: bool = False) -> asyncio.Future[T]:
         answer: asyncio.Future[T] = self._loop.create_future()
@@ -99,10 +98,8 @@ class Connection:
         return self._thread_side.lost
 
     async def checkpoint(self) -> None:
-        """Move the whole -wal file into the database and empty it, between two transactions."""
-        if self._closed:
-            raise Unavailable("the store is closed")
-        await self._put(_checkpoint, alone=True)
+        """Move the whole -wal file into the database and empty it."""
+        await self.run(lambda db: db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall(), alone=True)
 
     def _serve(self) -> None:
         self._commit = self._loop.create_task(self._db.commit())
@@ -145,10 +142,6 @@ class Connection:
         await self._db.close()
 
 
-def _checkpoint(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-
-
 def _hand_out(answer: Answer) -> None:
     future = answer.job.answer
     if future.done():
@@ -157,3 +150,33 @@ def _hand_out(answer: Answer) -> None:
         future.set_result(answer.value)
     else:
         future.set_exception(answer.error)
+
+
+class Connections:
+    """The two connections of a store."""
+
+    def __init__(self, writer: Connection, reader: Connection) -> None:
+        self._writer, self._reader = writer, reader
+
+
+Method: TypeAlias = Callable[Concatenate[Connections, P], Coroutine[Any, Any, T]]
+
+
+def reading(work: Work[P, T]) -> Method[P, T]:
+    """Return a method that runs `work` on the connection that reads."""
+
+    @wraps(work)
+    async def method(self: Connections, /, *args: P.args, **named: P.kwargs) -> T:
+        return await self._reader.run(lambda db: work(db, *args, **named))
+
+    return method
+
+
+def writing(work: Work[P, T]) -> Method[P, T]:
+    """Return a method that runs `work` on the connection that writes, and returns once it is on the disk."""
+
+    @wraps(work)
+    async def method(self: Connections, /, *args: P.args, **named: P.kwargs) -> T:
+        return await self._writer.run(lambda db: work(db, *args, **named))
+
+    return method

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from uuid_utils import uuid7
 
@@ -39,13 +39,15 @@ _LONGEST = (
     "SELECT id FROM deliveries INDEXED BY deliveries_owed "
     "WHERE state = 'pending' AND receiver = ? AND due_at <= ? ORDER BY due_at LIMIT ?"
 )
-_DUE = f"{_FROM} WHERE d.id IN ({_LONGEST}) ORDER BY d.due_at"
-_ATTEMPT = (
-    "INSERT INTO delivery_attempts (delivery, at, duration, status, error, text) VALUES (?, ?, ?, ?, ?, ?)"
+_NEXT_DUE = (
+    "SELECT min(due_at) FROM deliveries INDEXED BY deliveries_due WHERE state = 'pending' AND due_at > ?"
 )
-
+_DUE = f"{_FROM} WHERE d.id IN ({_LONGEST}) ORDER BY d.due_at"
+_ATTEMPT = "delivery, at, duration, status, error, text"
+_ATTEMPTS = f"SELECT {_ATTEMPT} FROM delivery_attempts"  # noqa: S608
 _REACHES = {reach.value: reach for reach in Reach}
 _STATES = {state.value: state for state in DeliveryState}
+Decide: TypeAlias = Callable[[Delivery], Delivery]
 
 
 def owed(run: Run) -> Delivery | None:
@@ -81,36 +83,29 @@ def find(
 
 def due(connection: sqlite3.Connection, at: int, each: int) -> list[Delivery]:
     """Return what is due at `at`: for every receiver the `each` deliveries that are due longest."""
-    receivers = connection.execute(_RECEIVERS, (at,)).fetchall()
-    return [
-        _delivery(row) for (receiver,) in receivers for row in connection.execute(_DUE, (receiver, at, each))
-    ]
+    found: list[Delivery] = []
+    for (receiver,) in connection.execute(_RECEIVERS, (at,)).fetchall():
+        found += map(_delivery, connection.execute(_DUE, (receiver, at, each)))
+    return found
 
 
 def next_due(connection: sqlite3.Connection, at: int) -> int | None:
     """Return the first time after `at` at which a delivery is due."""
-    sql = (
-        "SELECT min(due_at) FROM deliveries INDEXED BY deliveries_due WHERE state = 'pending' AND due_at > ?"
-    )
-    due: int | None = connection.execute(sql, (at,)).fetchone()[0]
+    due: int | None = connection.execute(_NEXT_DUE, (at,)).fetchone()[0]
     return due
 
 
-def record(
-    connection: sqlite3.Connection, delivery: str, reply: Reply, decide: Callable[[Delivery], Delivery]
-) -> Delivery:
+def record(connection: sqlite3.Connection, delivery: str, reply: Reply, decide: Decide) -> Delivery:
     """Store an attempt, and what `decide` makes of the delivery after it; return that. Raises NotFound."""
-    after = _change(connection, _get(connection, delivery), decide)
+    after = _change(connection, None, delivery, decide)
     row = (delivery, reply.at, reply.duration, reply.status, reply.error, reply.text)
-    connection.execute(_ATTEMPT, row)
+    connection.execute(f"INSERT INTO delivery_attempts ({_ATTEMPT}) VALUES (?, ?, ?, ?, ?, ?)", row)  # noqa: S608
     return after
 
 
-def replay(
-    connection: sqlite3.Connection, run_id: str, delivery: str, decide: Callable[[Delivery], Delivery]
-) -> Delivery:
+def replay(connection: sqlite3.Connection, run_id: str, delivery: str, decide: Decide) -> Delivery:
     """Store what `decide` makes of one delivery of a run; return that. Raises NotFound."""
-    return _change(connection, _get(connection, delivery, run_id), decide)
+    return _change(connection, run_id, delivery, decide)
 
 
 def replay_dead(connection: sqlite3.Connection, at: int) -> int:
@@ -119,53 +114,25 @@ def replay_dead(connection: sqlite3.Connection, at: int) -> int:
     return connection.execute(sql, (at,)).rowcount
 
 
-def _get(connection: sqlite3.Connection, delivery: str, run_id: str | None = None) -> Delivery:
+def _change(connection: sqlite3.Connection, run_id: str | None, delivery: str, decide: Decide) -> Delivery:
     row = connection.execute(f"{_FROM} WHERE d.id = ?", (delivery,)).fetchone()
     if row is None or run_id not in (None, row[1]):
         raise NotFound(f"there is no delivery {delivery}")
-    return _delivery(row)
-
-
-def _change(
-    connection: sqlite3.Connection, before: Delivery, decide: Callable[[Delivery], Delivery]
-) -> Delivery:
-    after = decide(before)
-    connection.execute(
-        "UPDATE deliveries SET state = ?, attempts = ?, due_at = ?, delivered_at = ? WHERE id = ?",
-        (after.state.value, after.attempts, after.due_at, after.delivered_at, before.id),
-    )
+    after = decide(_delivery(row))
+    sql = "UPDATE deliveries SET state = ?, attempts = ?, due_at = ?, delivered_at = ? WHERE id = ?"
+    connection.execute(sql, (after.state.value, after.attempts, after.due_at, after.delivered_at, delivery))
     return after
 
 
 def _logs(connection: sqlite3.Connection, sql: str, *values: str | int) -> list[DeliveryLog]:
-    found = [_delivery(row) for row in connection.execute(sql, values)]
-    attempts = _attempts(connection, [delivery.id for delivery in found])
-    return [DeliveryLog(delivery, attempts[delivery.id]) for delivery in found]
-
-
-def _attempts(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, list[Reply]]:
-    marks = ", ".join("?" * len(ids))
-    sql = (
-        "SELECT delivery, at, duration, status, error, text FROM delivery_attempts "  # noqa: S608
-        f"WHERE delivery IN ({marks}) ORDER BY seq"
-    )
-    found: dict[str, list[Reply]] = {name: [] for name in ids}
-    for name, *row in connection.execute(sql, ids):
-        found[name].append(Reply(*row))
-    return found
+    logs = {row[0]: DeliveryLog(_delivery(row), []) for row in connection.execute(sql, values)}
+    attempts = f"{_ATTEMPTS} WHERE delivery IN ({', '.join('?' * len(logs))}) ORDER BY seq"
+    for delivery, *reply in connection.execute(attempts, list(logs)):
+        logs[delivery].attempts.append(Reply(*reply))
+    return list(logs.values())
 
 
 def _delivery(row: Sequence[Any]) -> Delivery:
-    name, run_id, url, kind, created_at, due_at, reach, state, attempts, delivered_at = row
-    return Delivery(
-        name,
-        run_id,
-        url,
-        kind,
-        created_at,
-        due_at,
-        _REACHES.get(reach, Reach.PUBLIC),
-        _STATES.get(state, DeliveryState.DEAD),
-        attempts,
-        delivered_at,
-    )
+    *first, reach, state, attempts, delivered_at = row
+    known = [_REACHES.get(reach, Reach.PUBLIC), _STATES.get(state, DeliveryState.DEAD)]
+    return Delivery(*[*first, *known, attempts, delivered_at])

@@ -138,7 +138,8 @@ def translated(error: BaseException) -> BaseException:
     # SQLite calls a failed read "malformed", and Python raises DatabaseError itself for that.
     if not isinstance(error, sqlite3.OperationalError) and type(error) is not sqlite3.DatabaseError:
         return error
-    if _is(error, sqlite3.SQLITE_FULL):
+    # The low byte is the kind of error. Errors of Python's own module have no code.
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
         return DiskFull(f"the store cannot grow: {error}; free some space", retry_after=30)
     return Unavailable(f"the store failed: {error}", retry_after=5)
 
@@ -147,8 +148,3 @@ def failed_sync(error: BaseException) -> bool:
     """Say whether an fsync failed. (A failed write is undone, and what was synced before it stays.)"""
     code = getattr(error, "sqlite_errorcode", 0)
     return code in (sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC)
-
-
-def _is(error: BaseException, code: int) -> bool:
-    # The low byte is the kind of error. Errors of Python's own module have no code.
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF == code

@@ -17,21 +17,17 @@ _INDEXES = {"owner": "runs_by_owner", "session_id": "runs_by_session", "agent": 
 """The index for each filter, the narrowest first."""
 
 
-def get(connection: sqlite3.Connection, run_id: str) -> Run:
+def get(connection: sqlite3.Connection, run_id: str, columns: str = COLUMNS) -> Run:
     """Return a run without prompt and input. Raises NotFound."""
-    return _get(connection, run_id, COLUMNS)
-
-
-def get_full(connection: sqlite3.Connection, run_id: str) -> Run:
-    """Return a run with prompt and input. Raises NotFound."""
-    return _get(connection, run_id, FULL)
-
-
-def _get(connection: sqlite3.Connection, run_id: str, columns: str) -> Run:
     row = connection.execute(f"SELECT {columns} FROM runs WHERE id = ?", (run_id,)).fetchone()  # noqa: S608
     if row is None:
         raise RunNotFound(run_id)
     return run_of(row)
+
+
+def get_full(connection: sqlite3.Connection, run_id: str) -> Run:
+    """Return a run with prompt and input. Raises NotFound."""
+    return get(connection, run_id, FULL)
 
 
 def find_key(connection: sqlite3.Connection, key: Key) -> tuple[str, str] | None:
@@ -65,19 +61,12 @@ def below(connection: sqlite3.Connection, run: Run) -> list[str]:
     """
     sql = "SELECT id, parent, finished_at FROM runs INDEXED BY runs_by_root WHERE root = ? ORDER BY seq"
     above, found = {run.id}, []
-    for run_id, parent, finished_at in connection.execute(
-        sql, (run.root,)
-    ):  # a child is younger than its parent
+    # A child is younger than its parent.
+    for run_id, parent, finished_at in connection.execute(sql, (run.root,)):
         if parent in above or (run.id == run.root != run_id):
             above.add(run_id)
             found += [run_id] if finished_at is None else []
     return found
-
-
-def queued_agents(connection: sqlite3.Connection) -> set[str]:
-    """Return the agents that have queued runs."""
-    sql = "SELECT agent FROM counts WHERE status = 'queued' AND n > 0"
-    return {agent for (agent,) in connection.execute(sql)}
 
 
 def totals_by_agent(connection: sqlite3.Connection) -> dict[str, dict[Status, int]]:
@@ -110,17 +99,13 @@ def page_query(wanted: Find) -> tuple[str, list[Any]]:
     A leg has one mode and one status, so it reads one index backwards, in order: no sort and no scan.
     """
     legs = list(product(_modes(wanted), _statuses(wanted)))
-    index, conditions, values = _narrowed(wanted)
+    sign, index, conditions, values = _narrowed(wanted)
     if wanted.version is not None:
         conditions, values = f"{conditions} AND version = ?", [*values, wanted.version]
     if wanted.failure is not None:
         failures = [failure.value for failure in wanted.failure]
         conditions, values = f"{conditions} AND failure IN ({_marks(failures)})", [*values, *failures]
-    kind = (
-        "+mode = ? AND +status = ? AND +seq < ?"
-        if wanted.root is not None
-        else "mode = ? AND status = ? AND seq < ?"
-    )
+    kind = f"{sign}mode = ? AND {sign}status = ? AND {sign}seq < ?"
     leg = f"SELECT seq FROM runs {index} WHERE {kind}{conditions}"  # noqa: S608
     picked = f"{' UNION ALL '.join([leg] * len(legs))} ORDER BY seq DESC LIMIT ? OFFSET ?"
     older_than = _NEWEST if wanted.after_seq is None else wanted.after_seq
@@ -130,23 +115,25 @@ def page_query(wanted: Find) -> tuple[str, list[Any]]:
     return f"SELECT {columns} FROM runs WHERE seq IN ({picked})", bound  # noqa: S608
 
 
-def _narrowed(wanted: Find) -> tuple[str, str, list[str]]:
-    """Return the index to read by, the further conditions and their values."""
+def _narrowed(wanted: Find) -> tuple[str, str, str, list[str]]:
+    """Return the sign before a column's name, the index to read by, the further conditions and their values.
+
+    A tree is small, and two indexes find it: a run without relatives has no root. A + bars the others.
+    """
     given = {name: value for name in _INDEXES if (value := getattr(wanted, name)) is not None}
-    conditions, values = "".join(f" AND {name} = ?" for name in given), list(given.values())
+    sign = "" if wanted.root is None else "+"
+    conditions, values = "".join(f" AND {sign}{name} = ?" for name in given), list(given.values())
     if wanted.root is not None:
-        # A tree is small, and two indexes find it: a run without relatives has no root. A + bars the others.
-        conditions = "".join(f" AND +{name} = ?" for name in given)
-        return "", f"{conditions} AND (root = ? OR (id = ? AND root IS NULL))", [*values, *[wanted.root] * 2]
-    return f"INDEXED BY {_INDEXES.get(next(iter(given), ''), 'runs_by_status')}", conditions, values
+        tree = " AND (root = ? OR (id = ? AND root IS NULL))"
+        return sign, "", conditions + tree, [*values, wanted.root, wanted.root]
+    return sign, f"INDEXED BY {_INDEXES.get(next(iter(given), ''), 'runs_by_status')}", conditions, values
 
 
 def _total(connection: sqlite3.Connection, wanted: Find) -> int:
     modes, statuses = _modes(wanted), _statuses(wanted)
-    index, conditions, values = _narrowed(wanted)
+    sign, index, conditions, values = _narrowed(wanted)
     kept = wanted.root is None and wanted.owner is None and wanted.session_id is None
     counted = "sum(n) FROM counts" if kept else f"count(*) FROM runs {index}"
-    sign = "" if wanted.root is None else "+"
     kind = f"{sign}mode IN ({_marks(modes)}) AND {sign}status IN ({_marks(statuses)})"
     sql = f"SELECT {counted} WHERE {kind}{conditions}"
     bound = [*(mode.value for mode in modes), *(status.value for status in statuses), *values]

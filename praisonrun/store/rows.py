@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Sequence
+from enum import StrEnum
 from functools import lru_cache
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from ..core.delivery import Reach
 from ..core.model import Failure, Json, Mode, Run, Status
@@ -31,54 +33,45 @@ def dump(value: Json) -> str:
         return json.dumps(loose, separators=(",", ":"))
 
 
-def _word(value: Any) -> str:
-    return str(value.value)
+class _Form(NamedTuple):
+    """How a column holds a value that is no text and no number."""
+
+    write: Callable[[Any], Any]
+    read: Callable[[Any], Any]
+    instead: Any = None
+    """What stands for a damaged value."""
 
 
-def _names(value: tuple[str, ...]) -> str:
-    return dump(value) if value else "[]"
+def _word(instead: StrEnum) -> _Form:
+    words = {word.value: word for word in type(instead)}
+    return _Form(attrgetter("value"), words.__getitem__, instead)
 
 
-_WRITE: dict[str, Callable[[Any], Any]] = {
-    "status": _word,
-    "mode": _word,
-    "failure": _word,
-    "webhook_reach": _word,
-    "env_names": _names,
-    "labels": dump,
-    "metadata": dump,
-    "summary": dump,
-    "metrics": dump,
+def _write_names(names: tuple[str, ...]) -> str:
+    return dump(names) if names else "[]"
+
+
+def _read_names(text: str) -> tuple[str, ...]:
+    return () if text == "[]" else tuple(json.loads(text))
+
+
+_FORMS = {
+    "status": _word(Status.FAILED),
+    "mode": _word(Mode.RUN),
+    "failure": _word(Failure.LOST),
+    "webhook_reach": _word(Reach.PUBLIC),
+    # The run does not start without the envs that it names, and nobody has this one.
+    "env_names": _Form(_write_names, _read_names, ("(unknown)",)),
+    **dict.fromkeys(("held", "retain_on_failure"), _Form(int, bool)),
+    **dict.fromkeys(("labels", "metadata", "summary", "metrics"), _Form(dump, json.loads)),
 }
-_READ: dict[str, Callable[[Any], Any]] = {
-    "status": {status.value: status for status in Status}.__getitem__,
-    "mode": {mode.value: mode for mode in Mode}.__getitem__,
-    "failure": {failure.value: failure for failure in Failure}.__getitem__,
-    "webhook_reach": {reach.value: reach for reach in Reach}.__getitem__,
-    "env_names": lambda text: () if text == "[]" else tuple(json.loads(text)),
-    "retain_on_failure": bool,
-    "held": bool,
-    "labels": json.loads,
-    "metadata": json.loads,
-    "summary": json.loads,
-    "metrics": json.loads,
-}
-_INSTEAD: dict[str, Any] = {
-    "status": Status.FAILED,
-    "mode": Mode.RUN,
-    "failure": Failure.LOST,
-    "webhook_reach": Reach.PUBLIC,
-    "env_names": ("(unknown)",),  # so that the run does not start without them
-}
-"""What stands for a damaged value; None for all others."""
-_WRITE_AT = tuple((ALL.index(name), write) for name, write in _WRITE.items())
-_READ_AT = tuple((ALL.index(name), read) for name, read in _READ.items())
+_FORMS_AT = tuple((ALL.index(name), *form) for name, form in _FORMS.items())
 
 
 def values(run: Run) -> list[Any]:
     """Return the values of the columns ALL for a run."""
     stored = list(run)
-    for at, write in _WRITE_AT:
+    for at, write, _, _ in _FORMS_AT:
         if stored[at] is not None:
             stored[at] = write(stored[at])
     return stored
@@ -90,12 +83,12 @@ def run_of(row: Sequence[Any]) -> Run:
     A damaged value must not keep a list from being shown, or a server from starting: it is read as nothing.
     """
     found = list(row)
-    for at, read in _READ_AT:
+    for at, _, read, instead in _FORMS_AT:
         if found[at] is not None:
             try:
                 found[at] = read(found[at])
             except (ValueError, KeyError, RecursionError):
-                found[at] = _INSTEAD.get(ALL[at])
+                found[at] = instead
                 _report(row[0], ALL[at])
     return Run._make(found)
 
@@ -108,12 +101,11 @@ def _report(run_id: str, column: str) -> None:
 
 def repairs(row: Sequence[Any]) -> dict[str, Any]:
     """Return what the damaged columns of a row, read as COLUMNS, are to hold instead."""
-    run = run_of(row)
-    return {
-        ALL[at]: _stored(ALL[at], run[at])
-        for at, _ in _READ_AT
-        if row[at] is not None and run[at] == _INSTEAD.get(ALL[at]) and _stored(ALL[at], run[at]) != row[at]
-    }
+    run, found = run_of(row), {}
+    for at, _, _, instead in _FORMS_AT:
+        if row[at] is not None and run[at] == instead and (stored := _stored(ALL[at], instead)) != row[at]:
+            found[ALL[at]] = stored
+    return found
 
 
 def changes(before: Run, after: Run) -> dict[str, Any]:
@@ -127,7 +119,7 @@ def changes(before: Run, after: Run) -> dict[str, Any]:
 def _stored(name: str, value: Any) -> Any:
     if value is None:
         return None
-    if name in _WRITE:
-        return _WRITE[name](value)
+    if name in _FORMS:
+        return _FORMS[name].write(value)
     # An agent's own error may hold half a character; that must not keep its run from ending.
     return value.encode(errors="replace").decode() if isinstance(value, str) else value

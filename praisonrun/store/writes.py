@@ -21,6 +21,7 @@ _ADD = (
     "WHERE ? OR (SELECT coalesce(sum(n), 0) FROM counts WHERE status = 'queued') < ?"
 )
 _KEY, _SEQ = ALL.index("key"), ALL.index("seq")
+_QUEUED = "SELECT agent FROM counts WHERE status = 'queued' AND n > 0"
 _BEST = (
     "SELECT -priority, seq FROM runs INDEXED BY runs_queued "
     "WHERE status = 'queued' AND held = 0 AND agent = ? AND due_at <= ? ORDER BY priority DESC, seq LIMIT ?"
@@ -37,21 +38,24 @@ def add(
     only if it inserts nothing, the cause is looked for.
     """
     if run.parent is not None:
-        if key and (named := reads.find_key(connection, key)):
-            return Added(replay(named, fingerprint, connection), replayed=True)
+        if known := _known(connection, key, fingerprint):
+            return known
         run = _with_root(connection, run, run.parent)
     name = key.key if key else None
     stored = rows.values(run)
     stored[_KEY] = name
     del stored[_SEQ]
     stored += [key and key.scope, fingerprint, run.status is not Status.QUEUED, queue_limit]
+    refused: sqlite3.IntegrityError | None = None
     try:
         cursor = connection.execute(_ADD, stored)
+        if cursor.rowcount:
+            return Added(run._replace(seq=cursor.lastrowid or 0, key=name), replayed=False)
     except sqlite3.IntegrityError as error:
-        return _known(connection, run, key, fingerprint, error)
-    if cursor.rowcount:
-        return Added(run._replace(seq=cursor.lastrowid or 0, key=name), replayed=False)
-    return _known(connection, run, key, fingerprint, None)
+        refused = error
+    if known := _known(connection, key, fingerprint):
+        return known
+    raise _why_not(connection, run, refused)
 
 
 def _with_root(connection: sqlite3.Connection, run: Run, parent_id: str) -> Run:
@@ -64,29 +68,23 @@ def _with_root(connection: sqlite3.Connection, run: Run, parent_id: str) -> Run:
     return run._replace(root=root)
 
 
-def _known(
-    connection: sqlite3.Connection,
-    run: Run,
-    key: Key | None,
-    fingerprint: str | None,
-    error: sqlite3.IntegrityError | None,
-) -> Added:
-    """Find out why a run was not inserted: known key, known id, full queue, or an impossible row."""
+def _known(connection: sqlite3.Connection, key: Key | None, fingerprint: str | None) -> Added | None:
+    """Return the run that a key names, if any. Raises KeyReused for another payload."""
     named = reads.find_key(connection, key) if key else None
-    if named is not None:
-        return Added(replay(named, fingerprint, connection), replayed=True)
-    if error is None:
-        raise QueueFull("the queue is full; try again later", retry_after=5)
-    if connection.execute("SELECT 1 FROM runs WHERE id = ?", (run.id,)).fetchone():
-        raise WrongState(f"there is already a run {run.id}")
-    raise error
-
-
-def replay(named: tuple[str, str], fingerprint: str | None, connection: sqlite3.Connection) -> Run:
-    """Return the run that a key names. Raises KeyReused for another payload."""
+    if named is None:
+        return None
     if named[0] != fingerprint:
         raise KeyReused("this idempotency key was used with another payload; use a new one")
-    return reads.get(connection, named[1])
+    return Added(reads.get(connection, named[1]), replayed=True)
+
+
+def _why_not(connection: sqlite3.Connection, run: Run, refused: sqlite3.IntegrityError | None) -> Exception:
+    """Return why a run was not inserted: the queue is full, its id is known, or its row is impossible."""
+    if refused is None:
+        return QueueFull("the queue is full; try again later", retry_after=5)
+    if connection.execute("SELECT 1 FROM runs WHERE id = ?", (run.id,)).fetchone():
+        return WrongState(f"there is already a run {run.id}")
+    return refused
 
 
 def change(
@@ -155,20 +153,13 @@ def claim(connection: sqlite3.Connection, limit: int, at: int, boot: str, free: 
 
     `free` says whether an agent may have one more; see Free. It is called on the writer's thread.
     """
-    best = [
-        pick
-        for agent in reads.queued_agents(connection)
-        for pick in _best(connection, agent, limit, at, free)
-    ]
+    best: list[tuple[int, int]] = []
+    for agent in {agent for (agent,) in connection.execute(_QUEUED)}:
+        own_limit = versions.concurrency(connection, agent)
+        slots = next((taken for taken in range(limit) if not free(agent, taken, own_limit)), limit)
+        if slots > 0:
+            best += connection.execute(_BEST, (agent, at, slots)).fetchall()
     return [_claim(connection, seq, at, boot) for _, seq in sorted(best)[:limit]]
-
-
-def _best(
-    connection: sqlite3.Connection, agent: str, limit: int, at: int, free: Free
-) -> list[tuple[int, int]]:
-    own_limit = versions.concurrency(connection, agent)
-    slots = next((taken for taken in range(limit) if not free(agent, taken, own_limit)), limit)
-    return connection.execute(_BEST, (agent, at, slots)).fetchall() if slots > 0 else []
 
 
 def _claim(connection: sqlite3.Connection, seq: int, at: int, boot: str) -> Run:
