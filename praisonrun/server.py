@@ -21,8 +21,7 @@ from .app import application, engine_of
 from .config import discovery, form
 from .config.settings import Settings, url
 from .core import clock
-from .core.errors import ConfigError, reason
-from .core.text import counted, escaped
+from .core.errors import ConfigError, counted, escaped, reason
 from .engine.engine import Engine
 from .web.guard import SWEEP, Guard, sweep
 

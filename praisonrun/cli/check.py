@@ -9,7 +9,7 @@ from pathlib import Path
 from ..agents.check import Report
 from ..agents.check import check as look
 from ..config.settings import default_agents
-from ..core.text import counted
+from ..core.errors import counted
 from .screen import plain
 
 

@@ -18,23 +18,23 @@ from ..config.settings import HOST, PORT, Settings, make
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 PATH = click.Path(readable=False, path_type=Path)  # whoever opens it says what is wrong, in one line
+FILE: dict[str, Any] = {"type": PATH, "metavar": "FILE"}
+DIR: dict[str, Any] = {"type": PATH, "metavar": "DIR"}
 
 
-def setting(flag: str, *names: str, **given: Any) -> Callable[[Command], Command]:
-    """Return an option that its variable sets, too: `--min-free` and PRAISONRUN_MIN_FREE."""
+def setting(flag: str, text: str, *names: str, **given: Any) -> Callable[[Command], Command]:
+    """Return an option with its help; its variable sets it, too: `--min-free` and PRAISONRUN_MIN_FREE."""
     variable = "PRAISONRUN" + flag.removeprefix("-").replace("-", "_").upper()
-    return click.option(flag, *names, envvar=variable, show_envvar=True, **given)
+    return click.option(flag, *names, help=text, envvar=variable, show_envvar=True, **given)
 
 
-state = setting(
-    "--state", type=PATH, metavar="DIR", help="Where runs are kept (default: your state directory)."
-)
+state = setting("--state", "Where runs are kept (default: your state directory).", **DIR)
 
 
 def target(command: Command) -> Command:
     """Give a command the options that find a server: host, port and state."""
-    host = setting("--host", help="Address of the server (default: the state directory's).")
-    port = setting("--port", type=click.IntRange(1, 65535), metavar="N", help="Its port (default: likewise).")
+    host = setting("--host", "Address of the server (default: the state directory's).")
+    port = setting("--port", "Its port (default: likewise).", type=click.IntRange(1, 65535), metavar="N")
     return host(port(state(command)))
 
 
@@ -55,44 +55,36 @@ def program() -> None:
 
 
 @program.command()
-@setting("--host", default=HOST, show_default=True, help="Address to listen on.")
-@setting("--port", type=int, default=PORT, show_default=True, metavar="N", help="Port; 0 takes a free one.")
+@setting("--host", "Address to listen on.", default=HOST, show_default=True)
+@setting("--port", "Port; 0 takes a free one.", type=int, default=PORT, show_default=True, metavar="N")
 @state
-@setting("--agents", type=PATH, metavar="FILE", help="The agents to offer (default: ./agents.yaml).")
-@setting("--concurrency", type=int, metavar="N", help="Runs at the same time (twice the CPUs, at least 4).")
-@setting("--allow-host", multiple=True, metavar="NAME", help="A Host name to accept, too; repeatable.")
+@setting("--agents", "The agents to offer (default: ./agents.yaml).", **FILE)
 @setting(
-    "--allow-origin", multiple=True, metavar="URL", help="Origin of a page that may use the API; repeatable."
+    "--concurrency", "Runs at the same time (default: twice the CPUs, at least 4).", type=int, metavar="N"
 )
+@setting("--allow-host", "A Host name to accept, too; repeatable.", multiple=True, metavar="NAME")
+@setting("--allow-origin", "Origin of a page that may use the API; repeatable.", multiple=True, metavar="URL")
 @setting(
-    "--agent-root",
-    type=PATH,
-    multiple=True,
-    metavar="DIR",
-    help="Where the agent files of requests may be; repeatable (default: here).",
+    "--agent-root", "Where agent files of requests may be; repeatable (default: here).", multiple=True, **DIR
 )
-@setting("--min-free", type=int, metavar="MB", help="Free space below which runs are rejected (256).")
-@setting("--queue-limit", type=int, metavar="N", help="Most runs that may wait (10000).")
-@setting("--retain-days", type=int, metavar="DAYS", help="How long finished runs are kept (30; 0: for ever).")
-@setting("--retain-gb", type=float, metavar="GB", help="Space that finished runs may take (2; 0: no limit).")
+@setting("--min-free", "Free space below which runs are rejected (256).", type=int, metavar="MB")
+@setting("--queue-limit", "Most runs that may wait (10000).", type=int, metavar="N")
+@setting("--retain-days", "How long finished runs are kept (30; 0: for ever).", type=int, metavar="DAYS")
+@setting("--retain-gb", "Space that finished runs may take (2; 0: no limit).", type=float, metavar="GB")
 @setting(
-    "--token-file",
-    type=PATH,
-    metavar="FILE",
-    help="Private file with the token that every request must carry (or PRAISONRUN_TOKEN).",
+    "--token-file", "Private file with the token that requests must carry (or PRAISONRUN_TOKEN).", **FILE
 )
 @setting(
     "--webhook-secret-file",
-    type=PATH,
-    metavar="FILE",
-    help="Private file with the whsec_… secret that signs webhooks; two lines during a rotation.",
+    "Private file with the whsec_… secret that signs webhooks; two lines during a rotation.",
+    **FILE,
 )
 @setting(
     "--allow-inline-agents",
+    "Allow a submit to bring its own agents file, and so to run any command.",
     "inline_agents",
     is_flag=True,
     default=None,
-    help="Allow a submit to bring its own agents file, and so to run any command.",
 )
 @click.pass_obj
 def serve(run: Callable[[Settings], int], /, **flags: Any) -> None:
@@ -103,7 +95,7 @@ def serve(run: Callable[[Settings], int], /, **flags: Any) -> None:
 @program.command()
 @click.argument("prompt")
 @click.option("--agent", metavar="NAME", help="Which agent (default: the file's default).")
-@click.option("--agents", type=PATH, metavar="FILE", help="Its agents file (default: the server's).")
+@click.option("--agents", help="Its agents file (default: the server's).", **FILE)
 @target
 @click.option("--timeout", type=click.IntRange(1), metavar="SECONDS", help="Stop it after so many seconds.")
 @click.option("--session", metavar="ID", help="The session that the run belongs to.")

@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..core.errors import Unavailable
-from ..core.text import counted
+from ..core.errors import Unavailable, counted
 from .client import Client, Pause
 from .local import end, holder, target
 

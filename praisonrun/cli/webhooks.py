@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import Invalid
-from ..core.text import counted
+from ..core.errors import Invalid, counted
 from .client import Client
 from .local import target
 from .screen import plain

@@ -1,4 +1,7 @@
-"""Every way praisonrun says no: one class for each kind, mapped to a status once by each surface."""
+"""Every way praisonrun says no: one class for each kind, mapped to a status once by each surface.
+
+At the end, what messages are made of.
+"""
 
 from __future__ import annotations
 
@@ -94,3 +97,13 @@ class ConfigError(PraisonrunError, code="config"):
 def reason(error: OSError) -> str:
     """Return what the system says of an error, in lower case and without the path that it was about."""
     return (error.strerror or "error").lower()
+
+
+def escaped(text: str) -> str:
+    """Return the text on one line: each character that is not printable becomes its escape (`\\x1b`)."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a count with its noun: `1 run`, `2 runs`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

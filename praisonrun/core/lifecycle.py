@@ -25,11 +25,8 @@ _FRESH: dict[str, Json] = {"exit_code": None, "signal": None, "pid": None, "erro
 """What a run that is not finished does not have: it is about an attempt that is over."""
 MAX_BACKOFF = 300.0
 """Seconds: the longest pause between two attempts."""
-_OURS = frozenset({
-    Failure.TIMED_OUT, Failure.IDLE_TIMED_OUT, Failure.SPAWN_FAILED, Failure.INSTALL_FAILED,
-    Failure.LOST, Failure.ENV_LOST,
-})  # fmt: skip
-"""What praisonrun did to an attempt; as the reason of its end, each has the same name."""
+_OURS = ("timed_out", "idle_timed_out", "spawn_failed", "install_failed", "lost", "env_lost")
+"""Reasons of ends that are failures of the same name: what praisonrun did to an attempt."""
 
 
 def claim(run: Run, at: int, boot: str) -> Run:

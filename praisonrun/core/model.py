@@ -45,8 +45,6 @@ class Failure(StrEnum):
 
 
 class Phase(StrEnum):
-    """What a running run is doing."""
-
     STARTING = "starting"
     INSTALLING = "installing"
     RUNNING = "running"
@@ -147,8 +145,6 @@ class Run(NamedTuple):
 
 
 class Condition(StrEnum):
-    """How a live service is."""
-
     STARTING = "starting"
     READY = "ready"
     UNHEALTHY = "unhealthy"

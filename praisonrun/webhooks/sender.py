@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 from .. import __version__
 from ..core.delivery import Delivery, Reach, Reply
-from ..core.text import escaped
+from ..core.errors import escaped
 from . import policy, schedule
 from .policy import Address, Own, Target
 from .resolver import Resolve, Resolver, Unresolved
