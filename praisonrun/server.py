@@ -148,7 +148,6 @@ class _Server(uvicorn.Server):
 
 
 def say(line: str) -> None:
-    """Print a line for the person at the terminal."""
     print(line, file=sys.stderr, flush=True)
 
 

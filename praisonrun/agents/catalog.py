@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..core.agent import Agent
+from ..core.clock import OncePerTick
 from ..core.errors import ConfigError, Invalid, PraisonrunError, reason
-from ..core.once_per_tick import OncePerTick
 from . import crew, document, files, frameworks, reading
 from .document import Document
 from .files import Identity, Place

@@ -14,10 +14,7 @@ from .screen import plain
 
 
 def check(file: Path | None, *, strict: bool = False) -> int:
-    """Print one line for each agent; return 0, or 1 with `strict` when one cannot start.
-
-    Raises ConfigError, with its place, for a file that cannot be used.
-    """
+    """Print a line for each agent; return 0, or 1 with `strict` when one cannot start. Raises ConfigError."""
     if file is None and (found := default_agents()) is not None:
         file = Path(found.name)  # shown as a person would write it
     report = look(file, os.environ)

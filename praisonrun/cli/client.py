@@ -129,10 +129,7 @@ class Client:
             page, found = page + 1, len(jobs)
 
     def events(self, run_id: str) -> Iterator[httpx2.ServerSentEvent]:
-        """Yield every event of a run once, across broken connections and restarts of the server.
-
-        Raises Unavailable when the server does not answer for about a minute.
-        """
+        """Yield every event of a run once, over all breaks. Raises Unavailable after TRIES without answer."""
         last, failures = "", 0
         while True:
             try:

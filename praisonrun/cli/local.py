@@ -27,10 +27,9 @@ POLL = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A server to talk to."""
+    """A server to talk to, and the settings that would start it."""
 
     settings: Settings
-    """The settings that would start it."""
     base: str
     token: str | None = field(default=None, repr=False)
 
@@ -42,19 +41,10 @@ def target(
     agents: Path | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> Target:
-    """Return the server at host and port, or, if neither is given, the one that holds the state directory.
-
-    Raises ConfigError for a setting that cannot work, such as a token file that cannot be read.
-    """
+    """Return the server at host and port, else the one that holds the state directory. Raises ConfigError."""
     named = environ.get("PRAISONRUN_TOKEN_FILE")
-    settings = make(
-        host=host,
-        port=port,
-        state=state,
-        agents=agents,
-        token=environ.get("PRAISONRUN_TOKEN") or None,
-        token_file=Path(named) if named else None,
-    )
+    secret = {"token": environ.get("PRAISONRUN_TOKEN") or None, "token_file": Path(named) if named else None}
+    settings = make(host=host, port=port, state=state, agents=agents, **secret)
     base = url(settings.host, settings.port)
     found = discovery.find(settings.state, holder(settings.state))
     if found is not None and host is None and port is None:
@@ -66,10 +56,7 @@ def target(
 
 
 def holder(state: Path) -> int | None:
-    """Return the pid of the server that holds a state directory, or None.
-
-    Raises ConfigError for a directory that cannot be looked at.
-    """
+    """Return the pid of the server that holds a state directory, or None. Raises ConfigError."""
     try:
         with (state / discovery.LOCK).open("rb") as lock:
             try:
@@ -96,7 +83,7 @@ def end(state: Path, pid: int) -> bool:
 
 
 class StartedServer:
-    """A server that a command started for itself, apart from the terminal. It logs to the state directory.
+    """A server that a command started, apart from its terminal; it logs to the state directory.
 
     Raises ConfigError when the state directory cannot be written to.
     """

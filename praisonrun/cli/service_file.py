@@ -34,10 +34,7 @@ WantedBy=default.target
 
 
 def print_service_file(manager: str | None, arguments: Sequence[str]) -> int:
-    """Print the file for `systemd` or `launchd`, else for what this system has.
-
-    The service starts this praisonrun with these arguments of `serve`, and finds programs on this PATH.
-    """
+    """Print the file for `systemd`, `launchd` or what this system has; programs are found on this PATH."""
     command = [*program(), "serve", *arguments]
     path = os.environ.get("PATH", os.defpath)
     manager = manager or ("launchd" if sys.platform == "darwin" else "systemd")

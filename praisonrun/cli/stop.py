@@ -40,10 +40,7 @@ def counted_live(live: Mapping[str, str]) -> str:
 
 
 def cancel_all(client: Client, pause: Pause = time.sleep) -> Mapping[str, str]:
-    """Cancel every live run and service and wait until none is left; return them: id to mode.
-
-    Raises Unavailable for runs that have not ended in CANCEL_SECONDS.
-    """
+    """Cancel all that is live, wait until it has ended, return it: id to mode. Raises Unavailable."""
     deadline = time.monotonic() + CANCEL_SECONDS
     asked: dict[str, str] = {}
     while live := client.live():

@@ -35,10 +35,7 @@ def line(delivery: Mapping[str, Any]) -> str:
 
 
 def replay(state: Path | None, host: str | None, port: int | None, run_id: str | None, *, every: bool) -> int:
-    """Send a run's webhook again, or every one that was given up; print how many; return 0, or 1 for none.
-
-    Raises NotFound, and Invalid unless exactly one of the two is asked for.
-    """
+    """Send a run's webhook again, or every one that was given up; return 0, or 1 if there was none."""
     if (run_id is None) is not every:
         raise Invalid("name a run, or use --all for every webhook that was given up")
     meant = target(state, host, port)

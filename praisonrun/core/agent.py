@@ -87,10 +87,7 @@ class Agent:
 
     @classmethod
     def from_definition(cls, stored: Mapping[str, Json], env: Mapping[str, str]) -> Agent:
-        """Return the agent that `definition` gave, with `env` as its literal values.
-
-        Raises Unreadable for a definition that this version of praisonrun does not understand.
-        """
+        """Return the agent that `definition` gave, with `env` as its literal values. Raises Unreadable."""
         values = dict(stored)
         try:
             for key in ("command", "env_pass", "env_required", "install", "outputs"):

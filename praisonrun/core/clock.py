@@ -1,9 +1,15 @@
-"""The one clock. Everything that decides takes the time as an argument."""
+"""The one clock, and answers that hold for one turn of the loop. Decisions take the time as an argument."""
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Callable, Hashable
+from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 def now() -> int:
@@ -16,3 +22,23 @@ def iso(at: int | None) -> str | None:
     if at is None:
         return None
     return datetime.fromtimestamp(at / 1e6, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class OncePerTick:
+    """Remembers answers until the loop's next turn: a crowd of requests asks the disk once, not each."""
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, Any] = {}
+
+    def once(self, key: Hashable, look: Callable[[], T]) -> T:
+        """Return what `look` gives, or gave in this turn. Without a running loop it is always asked."""
+        if key in self._known:
+            known: T = self._known[key]
+            return known
+        answer = look()
+        with suppress(RuntimeError):
+            loop = asyncio.get_running_loop()
+            if not self._known:
+                loop.call_soon(self._known.clear)
+            self._known[key] = answer
+        return answer

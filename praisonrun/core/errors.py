@@ -17,10 +17,8 @@ class PraisonrunError(Exception):
     def __init__(self, message: str, *, field: str | None = None, retry_after: int | None = None) -> None:
         super().__init__(message)
         self.message = message
-        self.field = field
-        """The request field at fault, where there is one."""
-        self.retry_after = retry_after
-        """Seconds after which the same request may succeed."""
+        self.field = field  # the request's field at fault, where there is one
+        self.retry_after = retry_after  # seconds after which the same request may succeed
 
 
 class BadRequest(PraisonrunError, code="bad_request"):

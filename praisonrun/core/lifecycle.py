@@ -50,10 +50,7 @@ def release(run: Run, at: int) -> Run:
 
 
 def cancel(run: Run, at: int, reason: str | None = None, *, keep_scratch: bool = False) -> Run:
-    """End a queued run at once; mark a running one, whose process must end first.
-
-    Raises WrongState for a final run.
-    """
+    """End a queued run at once; mark a running one, whose process must end first. Raises WrongState."""
     if run.status in FINAL:
         raise WrongState(f"run {run.id} is already {run.status}")
     asked = run._replace(
@@ -69,10 +66,7 @@ def cancel(run: Run, at: int, reason: str | None = None, *, keep_scratch: bool =
 
 
 def restart(run: Run, at: int, env_names: tuple[str, ...] = ()) -> Run:
-    """Queue a final service again, under its id and in its journal, as if it had just been submitted.
-
-    Raises WrongState for a run, and for a service that is not final.
-    """
+    """Queue a final service again, under its id and in its journal, as if it were new. Raises WrongState."""
     if run.mode is not Mode.SERVICE:
         raise WrongState(f"run {run.id} is no service; retry it as a new run")
     if run.status not in FINAL:
@@ -96,9 +90,9 @@ def may_keep_scratch(run: Run, agent: Agent) -> bool:
 
 
 def keeps_scratch(run: Run, agent: Agent, outcome: Outcome) -> int | None:
-    """Return for how many seconds the scratch directory of a run that ended so is kept, None for not at all.
+    """Return for how many seconds a run that ended so keeps its scratch directory, None for not at all.
 
-    Failed ones, where the submit or else the agent says so; a stopped service only where its stop said so.
+    A failed one where the submit or else the agent says so; a stopped service only where its stop said so.
     """
     never_ran = outcome.failure in (Failure.SPAWN_FAILED, Failure.ENV_LOST)
     failed = outcome.status is Status.FAILED and not never_ran
@@ -156,10 +150,7 @@ def finish(
     summary: Mapping[str, Json] | None,
     keep: int | None = None,
 ) -> Run:
-    """Settle an attempt: a final status, or back to the queue when a retry is left.
-
-    `keep` is for how many seconds the scratch directory stays.
-    """
+    """Settle an attempt: a final status, or the queue when a retry is left. `keep` is `keeps_scratch`'s."""
     settled = run._replace(metrics=_metrics(ended), journal_end=journal_end)
     if retriable(run, outcome):
         due = at + round(pause(run) * 1e6)

@@ -12,10 +12,10 @@ import anyio
 from ..agents import preflight, program
 from ..core import lifecycle
 from ..core.agent import Agent
+from ..core.clock import OncePerTick
 from ..core.delivery import Reach
 from ..core.errors import DiskFull, Forbidden, Invalid, KeyReused, PraisonrunError, WrongMode, WrongState
 from ..core.model import Mode, Run
-from ..core.once_per_tick import OncePerTick
 from ..process.spec import crew_files
 from ..store import Added, Key
 from . import request

@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from praisonrun.core.once_per_tick import OncePerTick
+from praisonrun.core.clock import OncePerTick
 
 
 async def test_one_look_serves_a_turn_and_no_longer() -> None:
