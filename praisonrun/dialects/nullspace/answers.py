@@ -38,20 +38,11 @@ _CODES: Mapping[type[Exception], str] = {
 }
 """The code of each error that has neither a code of its own nor its status's."""
 _STATUS_CODES = {
-    400: "invalid_request",
-    401: "unauthorized",
-    403: "forbidden",
-    404: "not_found",
-    405: "method_not_allowed",
-    413: "payload_too_large",
-    415: "unsupported_media_type",
-    421: "misdirected_request",
-    429: "capacity_exceeded",
-    500: "internal_error",
-    501: "not_implemented",
-    503: "overloaded",
-    507: "insufficient_storage",
-}
+    400: "invalid_request", 401: "unauthorized", 403: "forbidden", 404: "not_found",
+    405: "method_not_allowed", 413: "payload_too_large", 415: "unsupported_media_type",
+    421: "misdirected_request", 429: "capacity_exceeded", 500: "internal_error", 501: "not_implemented",
+    503: "overloaded", 507: "insufficient_storage",
+}  # fmt: skip
 
 
 def answer(body: Json, status: int = 200, *, replayed: bool = False) -> Response:
@@ -64,10 +55,8 @@ def render(
     status: int, detail: str, headers: Mapping[str, str] | None = None, error: Exception | None = None
 ) -> Response:
     """Return an error answer; the log names the requests that failed for reasons of our own."""
-    if isinstance(error, Missing):
-        code = error.code
-    else:
-        code = (error and errors.nearest(error, _CODES)) or _STATUS_CODES.get(status, "invalid_request")
+    own = error.code if isinstance(error, Missing) else error and errors.nearest(error, _CODES)
+    code = own or _STATUS_CODES.get(status, "invalid_request")
     request_id = _new_request_id()
     if status == 500:
         log.error("request %s failed", request_id)
@@ -79,11 +68,8 @@ def _new_request_id() -> str:
     return f"req_{new_suffix()}"
 
 
-# Answers as the OpenAPI document describes them
-
-
 def rejection(description: str, headers: Mapping[str, str] | None = None) -> Answer:
-    """Return the description of an error answer."""
+    """Return an error answer as the OpenAPI document describes it."""
     return Answer(description, DeploymentError, headers or {})
 
 

@@ -22,15 +22,13 @@ from .agents import Agents
 from .answers import Missing, answer
 from .logs import Log
 
+_MISSING = {Mode.RUN: "agent_run_not_found", Mode.SERVICE: "agent_service_instance_not_found"}
+
 
 class Executions:
     """Runs or services, whichever `mode` says. A path's parameter has the name of the mode."""
 
     mode: ClassVar[Mode]
-    missing: ClassVar[str]
-    """The code of the error for one that is not there."""
-    stored: ClassVar[Mapping[str, Find]]
-    """What the rows of each status have in common with others; the live process tells the rest."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine, self._agents = engine, Agents(engine)
@@ -42,12 +40,12 @@ class Executions:
         shown, replayed = await self._engine.submit(ask, key, fingerprint(payload))
         if replayed:
             shown = await self._engine.get(shown.run.id, full=True)
-        return await self._answer(shown, 201, replayed=replayed)
+        return answer(await self._shown(shown), 201, replayed=replayed)
 
     async def _list(self, request: Request, query: models.RunsQuery | models.ServicesQuery) -> Response:
         found = await self._agents.of(request)
         wanted = replace(
-            self.stored[query.status] if query.status else Find(),
+            words.ROWS[self.mode][query.status] if query.status else Find(),
             agent=found.agent.name,
             mode=self.mode,
             version=await self._agents.digest(found, query.version_id),
@@ -79,11 +77,12 @@ class Executions:
             try:
                 await self._engine.cancel(shown.run.id, reason, keep_scratch=keep_scratch)
             except WrongState:
-                ended = words.status(await self._of(request))
-                raise WrongState(
-                    f"{self.mode} {request.path_params[self.mode]} has {ended} already"
-                ) from None
-        return await self._answer(await self._of(request))
+                wire, ended = request.path_params[self.mode], words.status(await self._of(request))
+                raise WrongState(f"{self.mode} {wire} has {ended} already") from None
+        return await self._get(request)
+
+    async def _get(self, request: Request) -> Response:
+        return answer(await self._shown(await self._of(request)))
 
     async def _log(self, request: Request) -> Response:
         shown = await self._of(request)
@@ -100,10 +99,7 @@ class Executions:
             shown = await self._engine.get(run_id, full=True) if run_id else None
             if shown and shown.run.mode is self.mode and shown.run.agent == agent:
                 return shown
-        raise Missing(self.missing, f"agent {agent!r} has no {self.mode} {wire[:100]!r}")
-
-    async def _answer(self, shown: Snapshot, status: int = 200, *, replayed: bool = False) -> Response:
-        return answer(await self._shown(shown), status, replayed=replayed)
+        raise Missing(_MISSING[self.mode], f"agent {agent!r} has no {self.mode} {wire[:100]!r}")
 
     async def _shown(self, shown: Snapshot) -> dict[str, Json]:
         if self.mode is Mode.RUN:

@@ -54,20 +54,16 @@ def frame_events(run: Run, frame: Frame) -> Iterator[Event]:
 def _entries(run: Run, frame: Frame) -> list[Entry]:
     text = frame.data.decode("utf-8", "replace")
     match frame.kind:
-        case Kind.STDOUT:
-            return [Entry("info", "stdout", "stdout", line) for line in _lines(text)]
-        case Kind.STDERR:
-            return [Entry("warn", "stderr", "stderr", line) for line in _lines(text)]
+        case Kind.STDOUT | Kind.STDERR:
+            level, stream = ("info", "stdout") if frame.kind is Kind.STDOUT else ("warn", "stderr")
+            # Not splitlines: a carriage return, as in progress bars, ends no line.
+            lines = text.removesuffix("\n").split("\n")
+            return [Entry(level, stream, stream, line.removesuffix("\r")) for line in lines]
         case Kind.EVENT:
             return [_told(text)]
         case Kind.STARTED | Kind.ENDED | Kind.DROPPED:
             return _of_the_shim(run, frame.kind, parse_object(text) or {})
     return []
-
-
-def _lines(text: str) -> list[str]:
-    # Not splitlines: a carriage return, as in progress bars, ends no line.
-    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
 
 
 def _told(line: str) -> Entry:
@@ -101,12 +97,11 @@ def _of_the_shim(run: Run, kind: Kind, payload: dict[str, Json]) -> list[Entry]:
 
 
 def _how(ended: dict[str, Json]) -> str:
+    how = "was not started"
     if ended.get("signal") is not None:
         how = f"was killed by signal {ended['signal']}"
     elif ended.get("code") is not None:
         how = f"exited with {ended['code']}"
-    else:
-        how = "was not started"
     reason = ended.get("error") or (ended["reason"] if ended.get("reason") != "exited" else None)
     return f"{how} ({reason})" if reason else how
 

@@ -37,13 +37,13 @@ class Log:
     def page(self, query: LogsQuery) -> dict[str, Json]:
         """Return a page. Raises BadRequest for a cursor that is none of this log. Slow for long logs."""
         start = self._start(query.cursor)
-        limit = query.limit if query.tail is None else query.tail
+        limit = query.tail or query.limit
         if query.tail is not None:
-            events: Iterator[Event] = iter(self._newest(limit))
+            found = self._newest(limit)
         else:
+            skip = query.offset if query.cursor is None else 0
             events = (event for event in self._from(start.offset) if event.position >= start)
-            events = islice(events, query.offset if query.cursor is None else 0, None)
-        found = list(islice(events, limit + 1))
+            found = list(islice(events, skip, skip + limit + 1))
         page = found[:limit]
         after = page[-1].after if page else start
         return {
@@ -75,7 +75,7 @@ class Log:
                 yield from frame_events(run, frame)
         yield from last_event(run)
 
-    def _newest(self, count: int) -> deque[Event]:
+    def _newest(self, count: int) -> list[Event]:
         """Return the last `count` events."""
         run = self.shown.run
         newest = deque([first_event(run)], maxlen=count)
@@ -85,7 +85,7 @@ class Log:
             for header in deque(headers, maxlen=2 * count):
                 newest.extend(frame_events(run, self.reader.frame(header)))
         newest.extend(last_event(run))
-        return newest
+        return list(newest)
 
     def _shown(self, event: Event) -> dict[str, Json]:
         run, entry, position = self.shown.run, event.entry, event.position

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import ConfigDict, Field, StrictBool
 
@@ -14,14 +14,16 @@ RunWord = Literal[
 ]
 ServiceWord = Literal["starting", "ready", "unhealthy", "stopping", "stopped", "failed"]
 ModeWord = Literal["job", "service"]
-Reason = Annotated[Text, Field(max_length=2000)]
-_TAKEN = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
 
-class RunCreate(WireModel):
+class _Body(WireModel):
+    """Its values may be secret, so errors do not repeat them."""
+
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+
+class RunCreate(_Body):
     """A run to be made."""
-
-    model_config = _TAKEN
 
     version_id: Text | None = Field(None, description="The current version, if any is named.")
     input: dict[str, Json] | None = Field(None, description="Reaches the agent as it is.")
@@ -32,21 +34,17 @@ class RunCreate(WireModel):
     retention_seconds: Whole | None = Field(None, ge=1, le=10**9, description="For how long.")
 
 
-class ServiceCreate(WireModel):
+class ServiceCreate(_Body):
     """A service to be started."""
-
-    model_config = _TAKEN
 
     version_id: Text | None = Field(None, description="The current version, if any is named.")
     envs: Envs | None = Field(None, description="Environment of the service. Values are never stored.")
 
 
-class Cancel(WireModel):
+class Cancel(_Body):
     """Why a run is cancelled."""
 
-    model_config = _TAKEN
-
-    reason: Reason | None = None
+    reason: Text | None = Field(None, max_length=2000)
 
 
 class Stop(Cancel):
@@ -62,45 +60,32 @@ class Restart(Cancel):
 
 
 class PageQuery(WireModel):
-    """Which part of a list."""
-
     limit: int = Field(50, ge=1, le=200)
     cursor: str | None = Field(None, description="The `next_cursor` of the page before.")
 
 
 class DeploymentsQuery(PageQuery):
-    """Which deployments."""
-
     mode: ModeWord | None = None
     status: Literal["active", "paused", "deleted"] | None = None
 
 
 class VersionsQuery(PageQuery):
-    """Which versions."""
-
     status: Literal["created", "building", "ready", "failed", "superseded"] | None = None
 
 
 class RunsQuery(PageQuery):
-    """Which runs."""
-
     status: RunWord | None = None
     version_id: str | None = None
 
 
 class ServicesQuery(PageQuery):
-    """Which services."""
-
     status: ServiceWord | None = None
     version_id: str | None = None
 
 
-class LogsQuery(WireModel):
+class LogsQuery(PageQuery):
     """Which part of a log: from a number of events on, after a cursor, or the newest."""
 
     offset: int = Field(0, ge=0, le=10**12)
     limit: int = Field(100, ge=1, le=1000)
-    cursor: str | None = Field(None, description="The `next_cursor` of the page before.")
-    tail: int | None = Field(
-        None, ge=1, le=10_000, description="Only the newest events, however many `limit` says."
-    )
+    tail: int | None = Field(None, ge=1, le=10_000, description="The newest events only; `limit` is unused.")

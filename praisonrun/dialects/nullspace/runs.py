@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import ClassVar
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from ...core.json import Json
-from ...core.model import Condition, Failure, Mode, Phase, Status
+from ...core.model import Mode
 from ...engine.engine import Submit
-from ...store import Find
 from ...web.operations import Answer, Header, operation
 from ...web.requests import KEY, parse_object, read_body, read_query
 from . import models, schemas, show
 from .agents import DEPLOYMENT
 from .answers import ABSENT, CREATE, WRONG_STATE, answer
 from .executions import Executions
-from .words import TIMED_OUT
 
-INPUT_ENV = "NULLSPACE_INPUT"
-"""The environment variable that holds an agent's input, too."""
 RUNS = DEPLOYMENT + "/runs"
 RUN = RUNS + "/{run}"
 SERVICES = DEPLOYMENT + "/services"
@@ -31,9 +26,9 @@ _KEY = {
     "Idempotency-Key": Header("A repeated create answers with the first one's record.", KEY, required=True)
 }
 _RUN = Answer("The run.", schemas.Run)
-_RUNS = {200: Answer("A page.", schemas.RunsPage), **ABSENT}
+_RUNS = {200: Answer("A page.", schemas.Page[schemas.Run]), **ABSENT}
 _SERVICE = Answer("The service.", schemas.Service)
-_SERVICES = {200: Answer("A page.", schemas.ServicePage), **ABSENT}
+_SERVICES = {200: Answer("A page.", schemas.Page[schemas.Service]), **ABSENT}
 _LOG = {200: Answer("A page of a log.", schemas.LogPage), **ABSENT}
 
 
@@ -41,13 +36,6 @@ class Runs(Executions):
     """The endpoints of runs. Each one parses, calls the engine, and shows the answer."""
 
     mode = Mode.RUN
-    missing = "agent_run_not_found"
-    stored: ClassVar[Mapping[str, Find]] = {
-        **{status: Find(status=(status,)) for status in Status},
-        **dict.fromkeys(Phase, Find(status=(Status.RUNNING,))),
-        "failed": Find(status=(Status.FAILED,), failure=frozenset(Failure) - TIMED_OUT),
-        "timed_out": Find(status=(Status.FAILED,), failure=TIMED_OUT),
-    }
 
     @operation("POST", RUNS, {201: _RUN, **CREATE}, body=models.RunCreate, headers=_KEY, large=True)
     async def create_run(self, request: Request) -> Response:
@@ -59,7 +47,7 @@ class Runs(Executions):
             await self._agents.choice(request, body.version_id),
             _prompt(body.input or {}, text),
             input=text,
-            input_env=INPUT_ENV,
+            input_env="NULLSPACE_INPUT",
             envs=body.envs or {},
             retain_on_failure=body.retain_on_failure,
             retention_seconds=body.retention_seconds,
@@ -74,7 +62,7 @@ class Runs(Executions):
     @operation("GET", RUN, {200: _RUN, **ABSENT})
     async def get_deployment_run(self, request: Request) -> Response:
         """Get a run."""
-        return await self._answer(await self._of(request))
+        return await self._get(request)
 
     @operation("POST", RUN + "/cancel", {200: _RUN, **WRONG_STATE}, body=models.Cancel)
     async def cancel_deployment_run(self, request: Request) -> Response:
@@ -101,12 +89,6 @@ class Services(Executions):
     """The endpoints of services. Each one parses, calls the engine, and shows the answer."""
 
     mode = Mode.SERVICE
-    missing = "agent_service_instance_not_found"
-    stored: ClassVar[Mapping[str, Find]] = {
-        **dict.fromkeys(Condition, Find(status=(Status.QUEUED, Status.RUNNING))),
-        "stopped": Find(status=(Status.CANCELLED,)),
-        "failed": Find(status=(Status.FAILED,)),
-    }
 
     @operation("POST", SERVICES, {201: _SERVICE, **CREATE}, body=models.ServiceCreate, headers=_KEY)
     async def create_service(self, request: Request) -> Response:
@@ -125,7 +107,7 @@ class Services(Executions):
     @operation("GET", SERVICE, {200: _SERVICE, **ABSENT})
     async def get_service(self, request: Request) -> Response:
         """Get a service."""
-        return await self._answer(await self._of(request))
+        return await self._get(request)
 
     @operation("POST", SERVICE + "/stop", {200: _SERVICE, **WRONG_STATE}, body=models.Stop)
     async def stop_service(self, request: Request) -> Response:
@@ -137,8 +119,8 @@ class Services(Executions):
     async def restart_service(self, request: Request) -> Response:
         """Restart a service."""
         body = await read_body(request, models.Restart)
-        shown = await self._of(request)
-        return await self._answer(await self._engine.restart(shown.run.id, body.envs or {}, body.reason))
+        run = (await self._of(request)).run
+        return answer(await self._shown(await self._engine.restart(run.id, body.envs or {}, body.reason)))
 
     @operation("GET", SERVICE + "/logs", _LOG, query=models.LogsQuery)
     async def get_service_logs(self, request: Request) -> Response:

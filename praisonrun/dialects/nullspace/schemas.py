@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 from ...core.json import Json
 from ...web.fields import WireModel
 from .models import ModeWord, RunWord, ServiceWord
+
+Item = TypeVar("Item", bound=WireModel)
 
 
 class DeploymentError(WireModel):
@@ -161,29 +163,8 @@ class Outputs(WireModel):
     outputs: list[Json]
 
 
-class DeploymentPage(WireModel):
-    """A page of deployments, in the file's order."""
+class Page(WireModel, Generic[Item]):
+    """A page of a list, and the cursor after it."""
 
-    items: list[Deployment]
-    next_cursor: str | None
-
-
-class VersionPage(WireModel):
-    """A page of versions, the latest first."""
-
-    items: list[Version]
-    next_cursor: str | None
-
-
-class RunsPage(WireModel):
-    """A page of runs, newest first."""
-
-    items: list[Run]
-    next_cursor: str | None
-
-
-class ServicePage(WireModel):
-    """A page of services, newest first."""
-
-    items: list[Service]
+    items: list[Item]
     next_cursor: str | None

@@ -14,38 +14,36 @@ from ...core.model import Mode, Run, Snapshot, Status
 from ...services.probes import HOST
 from ...store import StoredVersion
 from . import words
-from .agents import ResolvedAgent, entry
-from .words import deployment_id, version_id, wire_id
 
 
-def deployment(found: ResolvedAgent, seen: tuple[int, int] | None) -> dict[str, Json]:
+def deployment(agent: Agent, digest: str, seen: tuple[int, int] | None, *, active: bool) -> dict[str, Json]:
     """Return an agent as a deployment; `seen` are the times of its first and its latest version."""
-    agent = found.agent
     return {
-        "id": deployment_id(agent.name),
+        "id": words.deployment_id(agent.name),
         "name": agent.name,
         "mode": words.MODE[agent.mode],
-        "status": "active" if found.active else "deleted",
+        "status": "active" if active else "deleted",
         "metadata": dict(agent.metadata),
         "description": agent.description or None,
-        "active_version_id": version_id(found.digest),
+        "active_version_id": words.version_id(digest),
         "created_at": iso(seen[0]) if seen else None,
         "updated_at": iso(seen[1]) if seen else None,
         "deleted_at": None,
     }
 
 
-def version(found: ResolvedAgent, stored: StoredVersion, environ: Mapping[str, str]) -> dict[str, Json]:
-    """Return a version of an agent."""
-    latest = stored.digest == found.digest
-    agent = found.agent if latest else entry(stored)
+def version(
+    agent: Agent, stored: StoredVersion, environ: Mapping[str, str], *, current: bool
+) -> dict[str, Json]:
+    """Return a version; `agent` is the entry that it stands for."""
     ready_at = stored.installed_at if agent.install else stored.seen_at
     status = "created" if ready_at is None else "ready"
+    retain = agent.retain
     command = agent.command if agent.crew is None else (agent.crew.framework, agent.file)
     timeout = {"timeout_seconds": agent.readiness.timeout_seconds}
     return {
-        "id": version_id(stored.digest),
-        "deployment_id": deployment_id(stored.agent),
+        "id": words.version_id(stored.digest),
+        "deployment_id": words.deployment_id(stored.agent),
         "version_number": stored.number,
         "bundle_digest": f"sha256:{stored.digest}",
         "bundle_manifest": {"file": agent.file or None, "entry": agent.name},
@@ -58,15 +56,10 @@ def version(found: ResolvedAgent, stored: StoredVersion, environ: Mapping[str, s
         "readiness_config": {**_probe(agent), **timeout} if agent.mode is Mode.SERVICE else None,
         "env_spec": _env_spec(agent, environ),
         "resource_config": {"timeout_seconds": agent.timeout, "concurrency": agent.concurrency},
-        "debug_config": {
-            "retain_on_failure": agent.retain.on_failure,
-            "retention_seconds": agent.retain.seconds,
-        },
-        "status": status if latest and found.active else "superseded",
+        "debug_config": {"retain_on_failure": retain.on_failure, "retention_seconds": retain.seconds},
+        "status": status if current else "superseded",
         "cache_policy": "auto",
-        "cache_summary": None,
-        "build_summary": None,
-        "failure_reason": None,
+        **dict.fromkeys(("cache_summary", "build_summary", "failure_reason")),
         "created_at": iso(stored.seen_at),
         "ready_at": iso(ready_at),
     }
@@ -120,9 +113,9 @@ def service(shown: Snapshot, agent: Agent) -> dict[str, Json]:
 def _common(shown: Snapshot) -> dict[str, Json]:
     run = shown.run
     return {
-        "id": wire_id(run),
-        "deployment_id": deployment_id(run.agent),
-        "version_id": version_id(run.version),
+        "id": words.wire_id(run),
+        "deployment_id": words.deployment_id(run.agent),
+        "version_id": words.version_id(run.version),
         "status": words.status(shown),
         "created_at": iso(run.created_at),
         "updated_at": iso(run.updated_at),
@@ -133,9 +126,7 @@ def _common(shown: Snapshot) -> dict[str, Json]:
 
 
 def _input(run: Run) -> dict[str, Json]:
-    if run.input is None:
-        return {"prompt": run.prompt}
-    value = json.loads(run.input)
+    value = {"prompt": run.prompt} if run.input is None else json.loads(run.input)
     return value if isinstance(value, dict) else {"input": value}
 
 
@@ -150,7 +141,7 @@ def manifest(run: Run) -> dict[str, Json]:
 def outputs(run: Run) -> dict[str, Json]:
     """Return what a run left."""
     found = manifest(run)
-    return {"run_id": wire_id(run), "output_manifest": found, "outputs": found.get("outputs", [])}
+    return {"run_id": words.wire_id(run), "output_manifest": found, "outputs": found.get("outputs", [])}
 
 
 def _readiness(shown: Snapshot, agent: Agent) -> dict[str, Json]:
@@ -170,7 +161,7 @@ def _readiness(shown: Snapshot, agent: Agent) -> dict[str, Json]:
 def url(shown: Snapshot, agent: Agent) -> dict[str, Json]:
     """Return where a service answers."""
     return {
-        "service_id": wire_id(shown.run),
+        "service_id": words.wire_id(shown.run),
         "status": words.status(shown),
         "public_url": _public_url(shown, agent),
         "port": shown.run.port,

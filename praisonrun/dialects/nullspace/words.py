@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
 from ...core.model import Condition, Failure, Mode, Phase, Run, ServiceHealth, Snapshot, Status
+from ...store import Find
 
 MODE = {Mode.RUN: "job", Mode.SERVICE: "service"}
 TIMED_OUT = frozenset({Failure.TIMED_OUT, Failure.IDLE_TIMED_OUT})
+ROWS: Mapping[Mode, Mapping[str, Find]] = {
+    Mode.RUN: {
+        **{status: Find(status=(status,)) for status in Status},
+        **dict.fromkeys(Phase, Find(status=(Status.RUNNING,))),
+        "failed": Find(status=(Status.FAILED,), failure=frozenset(Failure) - TIMED_OUT),
+        "timed_out": Find(status=(Status.FAILED,), failure=TIMED_OUT),
+    },
+    Mode.SERVICE: {
+        **dict.fromkeys(Condition, Find(status=(Status.QUEUED, Status.RUNNING))),
+        "stopped": Find(status=(Status.CANCELLED,)),
+        "failed": Find(status=(Status.FAILED,)),
+    },
+}
+"""The rows that may have a status here; only the live process tells the phases and conditions apart."""
 _PREFIX = {Mode.RUN: "adrun_", Mode.SERVICE: "adsvc_"}
 _OURS = "run_"
 _FOREIGN = "~"
