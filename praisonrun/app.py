@@ -6,6 +6,7 @@ import concurrent.futures.thread  # noqa: F401 - asyncio.to_thread imports it la
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 
 import anyio
 
@@ -77,7 +78,8 @@ async def engine_of(
         keep = Keep(settings.retain_days, round(settings.retain_gb * (1 << 30)))
         tasks.start_soon(Retention(store, files, clock.now, keep).serve)
         tasks.start_soon(Unused(store, crew_files(files), catalog.names, clock.now).serve)
-        tasks.start_soon(webhooks.serve, jobs_webhooks.composer(engine, url(settings.host, own.port)))
+        compose = partial(jobs_webhooks.compose, engine, url(settings.host, own.port))
+        tasks.start_soon(webhooks.serve, compose)
         try:
             yield engine
         finally:
@@ -91,8 +93,9 @@ def application(engine: Engine, settings: Settings) -> Edge:
     system = System(
         engine,
         api=["jobs", "canonical", "deployments"],
-        started_at=clock.iso(clock.now()) or "",
-        features={"token": settings.token is not None, "inline_agents": settings.inline_agents},
+        since=clock.iso(clock.now()) or "",
+        token=settings.token is not None,
+        inline_agents=settings.inline_agents,
     )
     dialects = Dialects(
         jobs.dialect(engine, limits, system), veryfront.dialect(engine, limits), nullspace.dialect(engine)

@@ -1,1 +1,1 @@
-"""What goes over the wire: the guard at the door, the table of operations, one module a dialect."""
+"""What goes over the wire: a package for each dialect, and what they share."""

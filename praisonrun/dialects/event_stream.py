@@ -24,11 +24,10 @@ JOURNAL = event_id(START, 0)
 
 
 class HasId(Protocol):
-    """An event, which can be a cursor."""
+    """An event. Its id can be a cursor: it is greater than the ids of all events before it."""
 
     @property
-    def id(self) -> int:
-        """Greater than the ids of all events before it."""
+    def id(self) -> int: ...
 
 
 E = TypeVar("E", bound=HasId)
@@ -89,8 +88,7 @@ class EventStream(Generic[E]):
         offset, _ = split_event_id(after)
         if (await self.renderer(run)).outside(run, after):
             return Cursor(after, max(offset, START))
-        reader = self._engine.files.reader(run.id)
-        with reader or nullcontext():
+        with self._engine.files.reader(run.id) or nullcontext() as reader:
             for candidate in range(offset, max(offset - self._span, START - 1), -1):
                 if reader and reader.begins_frame(candidate):
                     return Cursor(after, candidate)
@@ -111,14 +109,12 @@ class EventStream(Generic[E]):
         Without a farewell the stream ended early: the run was deleted, or the server stops.
         """
         renderer = await self.renderer(run)
-        opening = hello + encode(_after(cursor, renderer.first()))
-        if opening:
-            yield opening
-        offset = cursor.offset
+        opening, offset = _after(cursor, renderer.first()), cursor.offset
         if cursor.after >= JOURNAL:
             rest, offset = self._rest(run.id, renderer, cursor)
-            if rest:
-                yield encode(rest)
+            opening += rest
+        if first := hello + encode(opening):
+            yield first
         following = self._engine.journals.follow(run.id, offset, self._rendering(encode))
         try:
             with self._engine.viewers.watching(run.id):
@@ -129,7 +125,7 @@ class EventStream(Generic[E]):
         except NotFound:
             return
         if shown.run.status in FINAL:
-            yield encode(await self._ending(shown, renderer, cursor, base)) + farewell
+            yield encode(await self._ending(shown, cursor, base)) + farewell
 
     async def page(
         self, shown: Snapshot, cursor: Cursor, limit: int, *, base: str = "", size: float = float("inf")
@@ -144,20 +140,18 @@ class EventStream(Generic[E]):
         found += read
         if cut or len(found) >= limit or shown.run.status not in FINAL:
             return found[:limit], False
-        return found + await self._ending(shown, renderer, cursor, base), True
+        return found + await self._ending(shown, cursor, base), True
 
     async def at(self, run: Run, offset: int) -> list[E]:
         """Return the events of a journal from an offset on, as far as one read of the file goes."""
-        found, _ = self._read(run.id, await self.renderer(run), Cursor(0, offset), 1)
-        return found
+        return self._read(run.id, await self.renderer(run), Cursor(0, offset), 1)[0]
 
     def _read(
         self, run_id: str, renderer: EventRenderer[E], cursor: Cursor, enough: int, size: float = float("inf")
     ) -> tuple[list[E], bool]:
         """Return events of a journal after a cursor, and whether there are enough, or too many bytes."""
         found: list[E] = []
-        reader = self._engine.files.reader(run_id)
-        with reader or nullcontext():
+        with self._engine.files.reader(run_id) or nullcontext() as reader:
             for frames in reader.windows(cursor.offset) if reader else ():
                 found += _after(cursor, renderer.events(frames))
                 if len(found) >= enough or (found and frames[-1].end - cursor.offset > size):
@@ -166,15 +160,12 @@ class EventStream(Generic[E]):
 
     def _rest(self, run_id: str, renderer: EventRenderer[E], cursor: Cursor) -> tuple[list[E], int]:
         """Return what follows a cursor inside its own frame, and the offset after that frame."""
-        reader = self._engine.files.reader(run_id)
-        with reader or nullcontext():
+        with self._engine.files.reader(run_id) or nullcontext() as reader:
             frames = reader.frames(cursor.offset)[:1] if reader else []
         return _after(cursor, renderer.events(frames)), frames[0].end if frames else cursor.offset
 
-    async def _ending(
-        self, shown: Snapshot, renderer: EventRenderer[E], cursor: Cursor, base: str
-    ) -> list[E]:
-        answer = await self._engine.journals.result(shown.run)
+    async def _ending(self, shown: Snapshot, cursor: Cursor, base: str) -> list[E]:
+        renderer, answer = await self.renderer(shown.run), await self._engine.journals.result(shown.run)
         return _after(cursor, renderer.last(shown, answer, base))
 
     def _rendering(self, encode: Encode[E]) -> SharedRendering:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Literal
 
 from starlette.requests import Request
@@ -87,23 +88,16 @@ class Info(WireModel):
 class System:
     """The endpoints."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        *,
-        api: Sequence[str] = (),
-        started_at: str = "",
-        features: Mapping[str, bool] | None = None,
-    ) -> None:
-        """`api` names the dialects, `features` what the settings turned on."""
+    def __init__(self, engine: Engine, api: Sequence[str] = (), since: str = "", **features: bool) -> None:
+        """`api` names the dialects; each of `features` is something that the settings turn on or off."""
         self._engine = engine
         self._info = {
             "name": "praisonrun",
             "version": __version__,
             "api": list(api),
             "pid": os.getpid(),
-            "started_at": started_at,
-            "features": dict(features or {}),
+            "started_at": since,
+            "features": features,
         }
         self.table: list[Operation] = []
         """All operations of the server; set once they are known."""
@@ -124,7 +118,7 @@ class System:
         """How is it?"""
         engine = self._engine
         engine.catalog.all()  # looks at the file, so that a problem is known
-        free, sizes = engine.files.free_bytes(), engine.store.sizes()
+        free = engine.files.free_bytes()
         problems = [engine.catalog.problem] if engine.catalog.problem else []
         if free < engine.limits.min_free:
             problems.append("the disk is nearly full: new runs are refused")
@@ -134,17 +128,12 @@ class System:
             "status": "degraded" if problems else "ok",
             "version": __version__,
             "problems": problems,
-            "runs": {status.value: count for status, count in (await engine.store.totals()).items()},
+            "runs": await engine.store.totals(),
             "concurrency": engine.limits.concurrency,
             "queue_limit": engine.limits.queue,
             "free_bytes": free,
             "min_free_bytes": engine.limits.min_free,
-            "store": {
-                "db_bytes": sizes.db_bytes,
-                "wal_bytes": sizes.wal_bytes,
-                "schema": sizes.schema,
-                "sqlite": sizes.sqlite,
-            },
+            "store": asdict(engine.store.sizes()),
         }
         return json_response(shown)
 
@@ -153,13 +142,11 @@ class System:
         """Count runs."""
         engine = self._engine
         by_agent = await engine.store.totals_by_agent()
-        by_status = {status.value: sum(of.get(status, 0) for of in by_agent.values()) for status in Status}
+        by_status = {status: sum(of.get(status, 0) for of in by_agent.values()) for status in Status}
         shown = {
             "total": sum(by_status.values()),
             "by_status": by_status,
-            "by_agent": {
-                agent: {status.value: count for status, count in of.items()} for agent, of in by_agent.items()
-            },
+            "by_agent": by_agent,
             "live": len(engine.live),
             "concurrency": engine.limits.concurrency,
             "queue_limit": engine.limits.queue,

@@ -10,8 +10,8 @@ import pytest
 from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp, Message, Scope
 
+from praisonrun.dialects.jobs.events import Streams
 from praisonrun.dialects.jobs.output import Output
-from praisonrun.dialects.jobs.streams import Streams
 from praisonrun.engine.engine import Engine
 from praisonrun.web.responses import SLICE, StreamLimits
 

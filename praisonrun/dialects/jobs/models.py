@@ -1,7 +1,4 @@
-"""The jobs dialect's bodies and queries, and what a submit says in the engine's words.
-
-Field names are the wire's (contracts: PraisonAI jobs).
-"""
+"""The jobs dialect's bodies and queries. Field names are the wire's (contracts: PraisonAI jobs)."""
 
 from __future__ import annotations
 
@@ -32,13 +29,9 @@ class Submit(WireModel, extra="ignore", hide_input_in_errors=True):
     agent_file: Text | None = Field(None, description="A YAML file inside the agent roots.")
     agent_yaml: Text | None = Field(None, description="An inline agents file: 403 unless that is allowed.")
     framework: Name | None = Field(None, description="Which framework executes a crew; default praisonai.")
-    timeout: Whole | None = Field(
-        3600, ge=1, le=10**9, description="Seconds; the entry's own is the upper bound."
-    )
+    timeout: Whole | None = Field(3600, ge=1, le=10**9, description="Seconds; at most the entry's own.")
     webhook_url: Text | None = Field(None, max_length=2048, description="Told when the run is final.")
-    session_id: Name | None = Field(
-        None, description="Groups runs; reaches the agent as PRAISONRUN_SESSION_ID."
-    )
+    session_id: Name | None = Field(None, description="Groups runs; the agent's PRAISONRUN_SESSION_ID.")
     recipe_name: Name | None = Field(None, description="Names an entry of agents.yaml, as `agent` does.")
     recipe_config: dict[str, Json] | None = None
     config: dict[str, Json] | None = Field(None, description="Reaches the agent in its input file.")

@@ -1,13 +1,10 @@
-"""What a run left: its output, byte for byte, as it is or as it grows, and its artifacts.
-
-Artifacts are the files in PRAISONRUN_ARTIFACTS. They are downloads, never pages.
-"""
+"""What a run left: its output, byte for byte, and its artifacts. They are downloads, never pages."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import aclosing, nullcontext
 from io import FileIO
 from urllib.parse import quote
@@ -25,16 +22,12 @@ from ...web.operations import Answer, operation
 from ...web.requests import base_url, read_query
 from ...web.responses import UNBUFFERED, StreamLimits, content_type, json_response
 from .models import LogsQuery
-from .show import BAD_QUERY, BUSY, NOT_FOUND, RUN, url_of
+from .show import FOLLOWED, NOT_FOUND, RUN, url_of
 
 CHUNK = 256 * 1024
 KIND = "application/octet-stream"
-_PRINTED = {
-    None: frozenset({Kind.STDOUT, Kind.STDERR}),
-    "stdout": frozenset({Kind.STDOUT}),
-    "stderr": frozenset({Kind.STDERR}),
-}
-_LOGS = {200: Answer("What it printed.", "text/plain"), **NOT_FOUND, **BAD_QUERY, **BUSY}
+_PRINTED = {None: {Kind.STDOUT, Kind.STDERR}, "stdout": {Kind.STDOUT}, "stderr": {Kind.STDERR}}
+_LOGS = {200: Answer("What it printed.", "text/plain"), **FOLLOWED}
 _FILE = {200: Answer("The file, as an attachment.", KIND), **NOT_FOUND}
 
 
@@ -66,8 +59,7 @@ class Output:
         query = read_query(request, LogsQuery)
         run = await self._engine.row(request.path_params["run_id"])
         headers = UNBUFFERED if query.follow else None
-        printed = self._printed(run.id, query)
-        text = StreamingResponse(printed, headers=headers, media_type="text/plain; charset=utf-8")
+        text = StreamingResponse(self._printed(run.id, query), headers=headers, media_type="text/plain")
         return self._limits.limited(text, run.id, sse=False) if query.follow else text
 
     async def _printed(self, run_id: str, query: LogsQuery) -> AsyncIterator[bytes]:
@@ -118,7 +110,7 @@ class Output:
         return StreamingResponse(_read(file, size), headers=headers, media_type=KIND)
 
 
-def _printer(kinds: frozenset[Kind]) -> Callable[[str, list[Frame]], bytes]:
+def _printer(kinds: Collection[Kind]) -> Callable[[str, list[Frame]], bytes]:
     return lambda _, frames: b"".join(frame.data for frame in frames if frame.kind in kinds)
 
 

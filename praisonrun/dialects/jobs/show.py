@@ -1,7 +1,4 @@
-"""The jobs dialect's paths, and how it shows runs and results: each model beside the function that fills it.
-
-Field names are the wire's (contracts: PraisonAI jobs).
-"""
+"""How the jobs dialect shows runs and results. Field names are the wire's (contracts: PraisonAI jobs)."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ AGAIN = {"Retry-After": "Seconds until it is worth asking again."}
 NOT_FOUND = {404: Answer("No such run.")}
 BAD_QUERY = {422: Answer("A query parameter at fault; `errors` names it.")}
 WRONG_STATE = {409: Answer("The run's status does not allow it.")}
-BUSY = {503: Answer("Too many streams are open.", headers=AGAIN)}
+FOLLOWED = {**NOT_FOUND, **BAD_QUERY, 503: Answer("Too many streams are open.", headers=AGAIN)}
 
 
 def url_of(run: Run, base: str) -> str:

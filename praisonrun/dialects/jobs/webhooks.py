@@ -1,7 +1,4 @@
-"""The jobs dialect's webhooks: their bodies, and the deliveries that are owed, their attempts and replays.
-
-Contracts: PraisonAI jobs, Standard Webhooks.
-"""
+"""The jobs dialect's webhooks and their deliveries (contracts: PraisonAI jobs, Standard Webhooks)."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ...core.clock import iso
-from ...core.delivery import Delivery, DeliveryState, Reply
+from ...core.delivery import Delivery, DeliveryState
 from ...core.json import Json, dumps
 from ...core.model import Snapshot, Status
 from ...engine.engine import Engine
@@ -22,7 +19,6 @@ from ...web.fields import WireModel
 from ...web.operations import Answer, operation
 from ...web.requests import read_query
 from ...web.responses import json_response
-from ...webhooks import Compose
 from .show import NOT_FOUND, RUN, result, url_of
 
 RESULT_LIMIT = 256 * 1024
@@ -31,14 +27,10 @@ _KEPT = ("job_id", "status", "result", "error", "completed_at", "duration_second
 """What a body has of the result object."""
 
 
-def composer(engine: Engine, base: str) -> Compose:
-    """Return a function that makes the bodies of deliveries; `base` is the server's own URL."""
-
-    async def compose(delivery: Delivery) -> bytes:
-        shown = await engine.until_final(delivery.run_id)
-        return dumps(body(shown, await engine.journals.result(shown.run), delivery, base))
-
-    return compose
+async def compose(engine: Engine, base: str, delivery: Delivery) -> bytes:
+    """Return the bytes of a delivery's body; `base` is the server's own URL."""
+    shown = await engine.until_final(delivery.run_id)
+    return dumps(body(shown, await engine.journals.result(shown.run), delivery, base))
 
 
 def body(shown: Snapshot, answer: Result, delivery: Delivery, base: str) -> dict[str, Json]:
@@ -64,17 +56,12 @@ def _fitting(value: Json) -> tuple[Json, bool]:
         return value, True
     if not isinstance(value, str):
         return None, False
-    size = RESULT_LIMIT // 2
-    while len(dumps(shown := _shortened(value, size))) > RESULT_LIMIT:
+    data, size, shown = value.encode("utf-8", "replace"), RESULT_LIMIT, value
+    while len(dumps(shown)) > RESULT_LIMIT:  # escapes make its JSON longer than the text
         size //= 2
+        first, last = data[:size].decode("utf-8", "ignore"), data[-size:].decode("utf-8", "ignore")
+        shown = f"{first}\n… {len(data) - 2 * size} bytes omitted …\n{last}"
     return shown, False
-
-
-def _shortened(text: str, size: int) -> str:
-    """Return the first and last part of a text, about `size` bytes each."""
-    data = text.encode("utf-8", "replace")
-    first, last = data[:size].decode("utf-8", "ignore"), data[-size:].decode("utf-8", "ignore")
-    return f"{first}\n… {len(data) - 2 * size} bytes omitted …\n{last}"
 
 
 class AttemptShown(WireModel):
@@ -104,27 +91,25 @@ class DeliveryShown(WireModel):
 def show(log: DeliveryLog) -> dict[str, Json]:
     """Return a delivery as the wire shows it."""
     delivery = log.delivery
-    pending = delivery.state is DeliveryState.PENDING
     return {
         "id": delivery.id,
         "job_id": delivery.run_id,
         "url": delivery.url,
         "type": delivery.type,
         "state": delivery.state,
-        "attempts": [_attempt(reply) for reply in log.attempts],
-        "next_attempt_at": iso(delivery.due_at) if pending else None,
+        "attempts": [
+            {
+                "at": iso(reply.at),
+                "status": reply.status,
+                "duration_ms": round(reply.duration * 1000, 3),
+                "error": reply.error,
+                "reply": reply.text,
+            }
+            for reply in log.attempts
+        ],
+        "next_attempt_at": iso(delivery.due_at) if delivery.state is DeliveryState.PENDING else None,
         "created_at": iso(delivery.created_at),
         "delivered_at": iso(delivery.delivered_at),
-    }
-
-
-def _attempt(reply: Reply) -> dict[str, Json]:
-    return {
-        "at": iso(reply.at),
-        "status": reply.status,
-        "duration_ms": round(reply.duration * 1000, 3),
-        "error": reply.error,
-        "reply": reply.text,
     }
 
 
@@ -158,7 +143,6 @@ class Replayed(WireModel):
 
 ALL = "/api/v1/deliveries"
 OF_RUN = RUN + "/deliveries"
-_OF_RUN = {200: Answer("What it owes or owed.", RunDeliveries), **NOT_FOUND}
 _PAGE = {200: Answer("A page.", DeliveryPage), 422: Answer("A bad state or page.")}
 _AGAIN = {202: Answer("Due at once.", Replayed)}
 
@@ -169,7 +153,7 @@ class Deliveries:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    @operation("GET", OF_RUN, _OF_RUN)
+    @operation("GET", OF_RUN, {200: Answer("What it owes or owed.", RunDeliveries), **NOT_FOUND})
     async def list_run_deliveries(self, request: Request) -> Response:
         """List a run's webhooks and every attempt."""
         run = await self._engine.row(request.path_params["run_id"])

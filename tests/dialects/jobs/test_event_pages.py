@@ -7,7 +7,7 @@ from pathlib import Path
 
 import anyio
 
-from praisonrun.dialects.jobs.streams import Streams
+from praisonrun.dialects.jobs.events import Streams
 from praisonrun.engine.engine import Engine
 from praisonrun.web.responses import StreamLimits
 

@@ -12,9 +12,8 @@ import anyio
 import pytest
 
 from praisonrun.dialects.event_stream import Cursor, EventStream
-from praisonrun.dialects.jobs.events import JobEvents, sse
+from praisonrun.dialects.jobs.events import JobEvents, Streams, sse
 from praisonrun.dialects.jobs.output import Output
-from praisonrun.dialects.jobs.streams import Streams
 from praisonrun.engine.engine import Engine
 from praisonrun.files.run_files import RunFiles
 from praisonrun.journal.format import MAGIC, WATCH_AT
