@@ -26,7 +26,7 @@ from ..core.model import Condition, Exit, Failure, Outcome, Run, ServiceHealth
 from ..core.notifier import Notifier, run_topic
 from ..files.run_files import RunFiles
 from ..store import Store
-from .probes import LONGEST, Probe, probe
+from .ports import LONGEST, Probe, probe
 
 log = logging.getLogger("praisonrun")
 INTERVAL = 1.0
@@ -153,11 +153,8 @@ class Services:
         if not watch.agent.files:
             return
         line = {"type": "log", "source": "readiness", "condition": condition, "text": f"{condition}: {how}\n"}
-        with suppress(OSError):
-            path = self._files.folder(watch.run.id) / "events"
-            fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-            try:
-                if stat.S_ISFIFO(os.fstat(fd).st_mode):
-                    os.write(fd, json.dumps(line).encode() + b"\n")
-            finally:
-                os.close(fd)
+        path = self._files.folder(watch.run.id) / "events"
+        flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+        with suppress(OSError), os.fdopen(os.open(path, flags), "wb", buffering=0) as fifo:
+            if stat.S_ISFIFO(os.fstat(fifo.fileno()).st_mode):
+                fifo.write(json.dumps(line).encode() + b"\n")

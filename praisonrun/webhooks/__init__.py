@@ -1,7 +1,7 @@
 """Webhooks: every delivery is attempted until it is received or given up. Dialects write the bodies.
 
-Pure: `policy` says which receivers are allowed, `schedule` when to try again, `fairness` which delivery is
-next. `resolver`, `signing` and `sender` make one attempt, `worker` makes all of them.
+Pure: `policy` says which receivers are allowed, `schedule` when to try again and which delivery is next.
+`resolver`, `signing` and `sender` make one attempt, `worker` makes all of them.
 """
 
 from .policy import Own, reach_of

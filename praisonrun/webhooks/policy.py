@@ -44,17 +44,15 @@ _NEVER = [
         "fd20:ce::254/128",
     )
 ]
-_NEVER_NAMES = frozenset(
-    {
-        "metadata",
-        "metadata.google.internal",
-        "metadata.goog",
-        "instance-data",
-        "instance-data.ec2.internal",
-        "metadata.tencentyun.com",
-        "metadata.platformequinix.com",
-    }
-)
+_NEVER_NAMES = {
+    "metadata",
+    "metadata.google.internal",
+    "metadata.goog",
+    "instance-data",
+    "instance-data.ec2.internal",
+    "metadata.tencentyun.com",
+    "metadata.platformequinix.com",
+}
 _LOOPBACK = (ip_address("127.0.0.1"), ip_address("::1"))
 _NAT64, _COMPATIBLE = ip_network("64:ff9b::/96"), ip_network("::/96")
 
@@ -69,11 +67,6 @@ class Own:
 
     port: int = 0
     addresses: Collection[Address] = ()
-
-    def holds(self, address: Address, port: int) -> bool:
-        """Say whether an address and port are this server's own."""
-        plain = unwrapped(address)
-        return port == self.port and (plain.is_loopback or plain in self.addresses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +96,7 @@ class Target:
 
 
 def parse(url: str) -> Target:
-    """Return the parts of a URL. Raises Rejected for text that is not a webhook URL."""
+    """Return the parts of a URL. Raises Rejected for what is no webhook URL, or names a metadata service."""
     if len(url) > URL_LIMIT:
         raise _no(f"must not be longer than {URL_LIMIT} characters")
     # urlsplit drops tabs and newlines, and programs disagree on backslashes.
@@ -119,6 +112,8 @@ def parse(url: str) -> Target:
     if "@" in parts.netloc or "#" in url:
         raise _no("must not hold a user, a password or a fragment")
     host = _ascii(parts.hostname)
+    if host.rstrip(".") in _NEVER_NAMES:
+        raise _no("must not lead to a metadata service")
     named = f"[{host}]" if ":" in host else host
     path = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
     number = port or _PORTS[parts.scheme]
@@ -139,15 +134,8 @@ def _ascii(host: str) -> str:
 def check(url: str, reach: Reach, own: Own) -> None:
     """Raise Rejected (`webhook_url`) at submit for what needs no resolver; every attempt checks the rest."""
     target = parse(url)
-    check_name(target)
     for address in target.addresses:
         check_address(address, target.port, reach, own)
-
-
-def check_name(target: Target) -> None:
-    """Raise Rejected for the names of metadata services."""
-    if target.host.rstrip(".") in _NEVER_NAMES:
-        raise _no("must not lead to a metadata service")
 
 
 def check_address(address: Address, port: int, reach: Reach, own: Own) -> None:
@@ -155,7 +143,8 @@ def check_address(address: Address, port: int, reach: Reach, own: Own) -> None:
     found = reach_of(address)
     if found is None:
         raise _no("must not lead to a link-local, multicast, reserved or metadata address")
-    if own.holds(address, port):
+    plain = unwrapped(address)
+    if port == own.port and (plain.is_loopback or plain in own.addresses):
         raise _no("must not lead to this server itself")
     if _RANK.index(found) < _RANK.index(reach):
         raise _no(f"must not lead to a {found} address, because its caller is {reach}")

@@ -10,6 +10,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any, TypeAlias
@@ -34,51 +35,37 @@ class Resolver:
         self, lookup: Callable[..., Sequence[Any]] = socket.getaddrinfo, seconds: float = SECONDS
     ) -> None:
         self._lookup, self._seconds = lookup, seconds
-        self._asked: dict[str, asyncio.Future[list[Address]]] = {}
+        self._asked: dict[str, Future[list[Address]]] = {}
 
     async def __call__(self, host: str, port: int) -> list[Address]:
         """Return every address of a host, in the system's order. Raises Unresolved."""
         found = self._asked.get(host) or self._ask(host, port)
         try:
             async with asyncio.timeout(self._seconds):
-                return await asyncio.shield(found)
+                return await asyncio.wrap_future(found)
         except TimeoutError:
             raise Unresolved("the name server did not answer in time") from None
         except (OSError, UnicodeError, ValueError) as error:
             why = getattr(error, "strerror", None) or "no such name"
             raise Unresolved(f"the name cannot be resolved: {why}") from None
 
-    def _ask(self, host: str, port: int) -> asyncio.Future[list[Address]]:
+    def _ask(self, host: str, port: int) -> Future[list[Address]]:
         if len(self._asked) >= LOOKUPS:
             raise Unresolved("too many names are being looked up")
-        loop = asyncio.get_running_loop()
-        found = self._asked[host] = loop.create_future()
-        found.add_done_callback(lambda done: (self._asked.pop(host, None), done.exception()))
+        found = self._asked[host] = Future()
+        found.set_running_or_notify_cancel()  # a caller that waits no longer must not end it for the others
+        found.add_done_callback(lambda _: self._asked.pop(host))
 
         def look() -> None:
             try:
-                answer: object = self._addresses(host, port)
+                answers = self._lookup(host, port, type=socket.SOCK_STREAM)
+                texts = dict.fromkeys(answer[4][0] for answer in answers)
+                found.set_result([ip_address(text) for text in texts])
             except Exception as error:
-                answer = error
-            with suppress(RuntimeError):  # the loop is closed: the server has stopped meanwhile
-                loop.call_soon_threadsafe(_settle, found, answer)
+                found.set_exception(error)
 
         threading.Thread(target=look, name="webhook name look-up", daemon=True).start()
         return found
-
-    def _addresses(self, host: str, port: int) -> list[Address]:
-        answers = self._lookup(host, port, type=socket.SOCK_STREAM)
-        texts = [answer[4][0] for answer in answers]
-        return [ip_address(text) for text in dict.fromkeys(texts)]
-
-
-def _settle(found: asyncio.Future[list[Address]], answer: object) -> None:
-    if found.done():
-        return
-    if isinstance(answer, Exception):
-        found.set_exception(answer)
-    else:
-        found.set_result(answer)  # type: ignore[arg-type]
 
 
 def addresses_of(host: str) -> frozenset[Address]:

@@ -1,9 +1,12 @@
-"""The state of a delivery after an attempt. Pure: the time and the random number are arguments."""
+"""When a delivery is attempted: when again after a failure, and which is next, so that no receiver waits for
+another. Pure: the time and the random number are arguments.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
@@ -18,6 +21,15 @@ LONGEST = 86400.0
 GONE = 410
 BUSY = (429, 503)
 
+TOTAL = 8
+"""Attempts in flight."""
+EACH = 2
+"""Attempts in flight to one receiver; a receiver that failed last time gets one."""
+FAILING = 4
+"""Attempts in flight to receivers that failed last time: some places are always left for the others."""
+KNOWN = 4096
+"""Receivers that are remembered at most."""
+
 
 def decide(
     delivery: Delivery, reply: Reply, now: int, chance: float, schedule: Sequence[float] = SCHEDULE
@@ -29,9 +41,9 @@ def decide(
     tried = replace(delivery, attempts=delivery.attempts + 1)
     if succeeded(reply):
         return replace(tried, state=DeliveryState.DELIVERED, delivered_at=now)
-    pause = None if reply.status == GONE else _pause(tried.attempts, chance, schedule)
-    if pause is None:
+    if reply.status == GONE or tried.attempts > len(schedule):
         return replace(tried, state=DeliveryState.DEAD)
+    pause = schedule[tried.attempts - 1] * (1 + JITTER * (2 * chance - 1))
     asked = min(reply.retry_after or 0.0, LONGEST)
     return replace(tried, state=DeliveryState.PENDING, due_at=now + round(max(pause, asked) * 1e6))
 
@@ -61,7 +73,44 @@ def retry_after(status: int, header: str | None, now: int) -> float | None:
         return None
 
 
-def _pause(failures: int, chance: float, schedule: Sequence[float]) -> float | None:
-    if failures > len(schedule):
-        return None
-    return schedule[failures - 1] * (1 + JITTER * (2 * chance - 1))
+@dataclass(slots=True)
+class DeliveryQueue:
+    """The attempts in flight, and what the server remembers of receivers while it runs."""
+
+    busy: dict[str, str] = field(default_factory=dict)
+    """Deliveries in flight: id to receiver."""
+    _failing: dict[str, bool] = field(default_factory=dict)
+    """Receivers, least recently attempted first, and whether their last attempt failed."""
+
+    def pick(self, due: Iterable[Delivery]) -> list[Delivery]:
+        """Return what may start now, and mark it as in flight. The longest waiting receivers come first."""
+        order = {receiver: place for place, receiver in enumerate(self._failing, 1)}
+        waiting = [delivery for delivery in due if delivery.id not in self.busy]
+        waiting.sort(key=lambda delivery: (order.get(delivery.receiver, 0), delivery.due_at))
+        taken = []
+        for delivery in waiting:
+            if self._fits(receiver := delivery.receiver):
+                self.busy[delivery.id] = receiver
+                self._failing[receiver] = self._failing.pop(receiver, False)
+                taken.append(delivery)
+        while len(self._failing) > KNOWN:
+            del self._failing[next(iter(self._failing))]
+        return taken
+
+    def full(self) -> bool:
+        """Say whether no attempt may start now."""
+        return len(self.busy) >= TOTAL
+
+    def leave(self, delivery: Delivery, *, failed: bool) -> None:
+        """Count an attempt as over, and remember how it ended."""
+        self.busy.pop(delivery.id, None)
+        self._failing[delivery.receiver] = failed
+
+    def _fits(self, receiver: str) -> bool:
+        if self.full():
+            return False
+        in_flight = Counter(self.busy.values())
+        if not self._failing.get(receiver, False):
+            return in_flight[receiver] < EACH
+        failing = sum(count for other, count in in_flight.items() if self._failing.get(other, False))
+        return in_flight[receiver] < 1 and failing < FAILING

@@ -66,7 +66,8 @@ class Sender:
             answer = await self._answer(delivery, body, at)
             status, text = answer.status_code, await _text(answer)
             pause = schedule.retry_after(status, answer.headers.get("retry-after"), self._now())
-            error = _refusal(status)
+            if not 200 <= status < 300:
+                error = f"answered {status}" + ("; redirects are not followed" if 300 <= status < 400 else "")
         except (policy.Rejected, Unresolved) as refused:
             error = _short(str(refused)) if delivery.reach is Reach.LOOPBACK else UNREACHABLE
         except TimeoutError:
@@ -85,7 +86,7 @@ class Sender:
     async def _answer(self, delivery: Delivery, body: bytes, at: int) -> httpx2.Response:
         async with asyncio.timeout(self._total):
             target = policy.parse(delivery.url)
-            addresses = await self._judged(target, delivery.reach)
+            *others, last = await self._judged(target, delivery.reach)
             headers = {
                 "Host": target.authority,
                 "User-Agent": f"praisonrun/{__version__}",
@@ -95,29 +96,22 @@ class Sender:
                 "Content-Type": "application/json",
                 **self._signer.headers(delivery.id, at, body),
             }
-            return await self._first(target, addresses, headers, body)
+            speaks = await self._transport(target.scheme)
+            import httpx2  # only now: the thread that made the transport has paid for it
+
+            for address in others:
+                with suppress(httpx2.ConnectError, httpx2.ConnectTimeout):
+                    return await speaks.handle_async_request(self._request(target, address, headers, body))
+            return await speaks.handle_async_request(self._request(target, last, headers, body))
 
     async def _judged(self, target: Target, reach: Reach) -> list[Address]:
-        """Return all addresses of a target. Raises Rejected if even one of them may not be used."""
-        policy.check_name(target)
+        """Return the addresses to try in turn. Raises Rejected if even one of all may not be used."""
         found = target.addresses or await self._resolve(target.host, target.port)
         if not found:
             raise Unresolved("the name has no address")
         for address in found:
             policy.check_address(address, target.port, reach, self.own)
-        return found
-
-    async def _first(
-        self, target: Target, addresses: list[Address], headers: dict[str, str], body: bytes
-    ) -> httpx2.Response:
-        speaks = await self._transport(target.scheme)
-        import httpx2  # only now: the thread that made the transport has paid for it
-
-        *others, last = addresses[:ADDRESSES]
-        for address in others:
-            with suppress(httpx2.ConnectError, httpx2.ConnectTimeout):
-                return await speaks.handle_async_request(self._request(target, address, headers, body))
-        return await speaks.handle_async_request(self._request(target, last, headers, body))
+        return found[:ADDRESSES]
 
     def _request(
         self, target: Target, address: Address, headers: dict[str, str], body: bytes
@@ -165,12 +159,6 @@ async def _text(answer: httpx2.Response) -> str:
 def _short(text: str) -> str:
     """Return the first characters of a stranger's text, with control characters escaped."""
     return escaped(text[:SHOWN])
-
-
-def _refusal(status: int) -> str | None:
-    if 200 <= status < 300:
-        return None
-    return f"answered {status}" + ("; redirects are not followed" if 300 <= status < 400 else "")
 
 
 def _broken() -> tuple[type[Exception], ...]:

@@ -20,8 +20,6 @@ FLAG = "--webhook-secret-file"
 class Signer:
     """Signs with every active secret: one, two during a rotation, or none."""
 
-    __slots__ = ("_secrets",)
-
     def __init__(self, secrets: Sequence[bytes] = ()) -> None:
         self._secrets = tuple(secrets)
 
@@ -33,12 +31,11 @@ class Signer:
         """
         if path is None:
             return cls()
+        where = f"{FLAG} {path}"
         lines = [line.strip() for line in private_file.text(path, FLAG).splitlines() if line.strip()]
         if not 1 <= len(lines) <= 2:
-            raise ConfigError(
-                f"{FLAG} {path}: must hold one secret, or two on two lines; it has {len(lines)}"
-            )
-        return cls([_secret(line, f"{FLAG} {path}") for line in lines])
+            raise ConfigError(f"{where}: must hold one secret, or two on two lines; it has {len(lines)}")
+        return cls([_secret(line, where) for line in lines])
 
     def headers(self, message_id: str, at: int, body: bytes) -> dict[str, str]:
         """Return the headers of one attempt at `at`, in microseconds."""

@@ -21,7 +21,6 @@ from ..core.errors import NotFound, PraisonrunError
 from ..core.notifier import DELIVERIES, Notifier
 from ..store import DeliveryLog, Outbox
 from . import policy, schedule
-from .fairness import EACH, DeliveryQueue
 from .sender import Sender
 
 log = logging.getLogger("praisonrun")
@@ -49,7 +48,7 @@ class Webhooks:
     ) -> None:
         self._outbox, self._notifier, self._sender, self._now = outbox, notifier, sender, now
         self._chance, self._plan = chance, plan
-        self._queue = DeliveryQueue()
+        self._queue = schedule.DeliveryQueue()
 
     def check(self, url: str, reach: Reach) -> None:
         """Raise Invalid (`webhook_url`) for a URL that a caller with this reach can never use."""
@@ -98,7 +97,7 @@ class Webhooks:
         # An attempt that is in flight now may be recorded and leave while an older state of it is read.
         in_flight = frozenset(self._queue.busy)
         try:
-            due = await self._outbox.due(at, 2 * EACH)
+            due = await self._outbox.due(at, 2 * schedule.EACH)
             for delivery in self._queue.pick(found for found in due if found.id not in in_flight):
                 tasks.start_soon(self._deliver, delivery, compose)
             later = await self._outbox.next_due(at)
@@ -114,7 +113,7 @@ class Webhooks:
             with suppress(NotFound):  # the run was deleted meanwhile, and its deliveries with it
                 reply = await self._attempt(delivery, compose)
                 failed = not schedule.succeeded(reply)
-                _tell(await self._record(delivery, reply), reply)
+                await self._record(delivery, reply)
         finally:
             self._queue.leave(delivery, failed=failed)
             self._notifier.ring(DELIVERIES)
@@ -128,7 +127,7 @@ class Webhooks:
             log.exception("webhook %s of run %s: the attempt failed", delivery.id, delivery.run_id)
             return Reply(self._now(), 0.0, error="internal error, see the server's log")
 
-    async def _record(self, delivery: Delivery, reply: Reply) -> Delivery:
+    async def _record(self, delivery: Delivery, reply: Reply) -> None:
         """Record an attempt, and retry until the store takes it: else it would be made again and again."""
         chance = self._chance()
 
@@ -137,21 +136,17 @@ class Webhooks:
 
         while True:
             try:
-                return await self._outbox.record(delivery.id, reply, decide)
+                after = await self._outbox.record(delivery.id, reply, decide)
+                break
             except NotFound:
                 raise
             except Exception as refused:
-                log.warning(
-                    "webhook %s was attempted, but the store did not record it: %s", delivery.id, refused
-                )
+                text = "webhook %s was attempted, but the store did not record it: %s"
+                log.warning(text, delivery.id, refused)
                 await anyio.sleep(STORE_RETRY)
-
-
-def _tell(delivery: Delivery, reply: Reply) -> None:
-    if delivery.state is DeliveryState.DEAD:
-        where, tries = origin(delivery.url), delivery.attempts
-        text = "webhook %s of run %s to %s is given up after %d attempts: %s"
-        log.warning(text, delivery.id, delivery.run_id, where, tries, reply.error)
+        if after.state is DeliveryState.DEAD:
+            text = "webhook %s of run %s to %s is given up after %d attempts: %s"
+            log.warning(text, after.id, after.run_id, origin(after.url), after.attempts, reply.error)
 
 
 def origin(url: str) -> str:

@@ -29,7 +29,7 @@ from praisonrun.core.delivery import Delivery, Reply
 from praisonrun.core.errors import Unavailable
 from praisonrun.engine.engine import Engine
 from praisonrun.files.run_files import RunFiles
-from praisonrun.services.probes import Probe
+from praisonrun.services.ports import Probe
 from praisonrun.store.group_commit import GroupCommit
 from praisonrun.webhooks import Own, Webhooks
 

@@ -31,9 +31,9 @@ from praisonrun.core.model import (
     Status,
 )
 from praisonrun.engine.engine import Choice, Engine, Submit
-from praisonrun.services import probes
+from praisonrun.services import ports
 from praisonrun.services import readiness as services
-from praisonrun.services.probes import Probe, free_port, probe
+from praisonrun.services.ports import Probe, free_port, probe
 
 from ..rigs.harness import Json, Server, alive, ran, submit
 from ..rigs.nullspace_rig import BASE, Client
@@ -237,7 +237,7 @@ async def test_what_counts_as_an_answer(answer: bytes, ok: bool, error: str | No
 
 async def test_a_status_line_may_come_in_pieces() -> None:
     reader = asyncio.StreamReader()
-    reading = asyncio.create_task(probes._status_line(reader))
+    reading = asyncio.create_task(ports._status_line(reader))
     for piece in (b"H", b"TTP/1.1 2", b"04 No"):
         reader.feed_data(piece)
         await anyio.lowlevel.checkpoint()

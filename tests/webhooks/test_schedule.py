@@ -8,8 +8,16 @@ import pytest
 
 from praisonrun.core.delivery import Delivery, DeliveryState, Reach, Reply
 from praisonrun.webhooks import schedule
-from praisonrun.webhooks.fairness import EACH, FAILING, KNOWN, TOTAL, DeliveryQueue
-from praisonrun.webhooks.schedule import SCHEDULE, decide, retry_after
+from praisonrun.webhooks.schedule import (
+    EACH,
+    FAILING,
+    KNOWN,
+    SCHEDULE,
+    TOTAL,
+    DeliveryQueue,
+    decide,
+    retry_after,
+)
 from praisonrun.webhooks.worker import origin
 
 HOUR = 3600 * 1_000_000

@@ -316,7 +316,7 @@ async def test_a_name_server_that_hangs_holds_one_thread_a_name_and_no_more_than
     errors = await asyncio.gather(*more, return_exceptions=True)
     assert sum("too many" in str(error) for error in errors) == 1
     release.set()
-    await asyncio.gather(*resolver._asked.values())
+    await asyncio.gather(*map(asyncio.wrap_future, list(resolver._asked.values())))
     assert await resolver("bad", 80) == [ip_address("127.0.0.1")]
 
 

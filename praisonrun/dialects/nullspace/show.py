@@ -11,7 +11,7 @@ from ...core.agent import Agent
 from ...core.clock import iso
 from ...core.json import Json
 from ...core.model import Mode, Run, Snapshot, Status
-from ...services.probes import HOST
+from ...services.ports import HOST
 from ...store import StoredVersion
 from . import words
 
