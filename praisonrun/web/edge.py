@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .errors import Render, problem
 from .head import Fault, Head, Token, allowed_hosts, is_json, printable, read_head
+from .transport import HEADERS
 
 RenderOf: TypeAlias = Callable[[str], Render]
 """A path to the form of its dialect's error answers."""
@@ -29,18 +30,6 @@ OPEN = "/healthz"
 
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _OWN_SITE = frozenset({b"same-origin", b"none"})
-HEADERS = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"cache-control", b"no-store"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-    (
-        b"content-security-policy",
-        b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-    ),
-)
-"""Headers of every answer that does not set its own."""
 _DEFAULT_NAMES = frozenset(name for name, _ in HEADERS)
 _CLOSE = {"Connection": "close"}
 _HEADERS_OF = {401: {"WWW-Authenticate": "Bearer"}, 413: _CLOSE}

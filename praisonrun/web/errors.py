@@ -18,18 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ExceptionHandler
 
-from ..core.errors import (
-    BadRequest,
-    DiskFull,
-    Forbidden,
-    Invalid,
-    KeyReused,
-    NotFound,
-    PraisonrunError,
-    QueueFull,
-    Unavailable,
-    WrongState,
-)
+from ..core import errors as core
 from ..core.json import Json
 from .fields import WireModel
 
@@ -39,16 +28,16 @@ log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 INTERNAL = "internal error; the server's log has the trace"
 STATUSES: Mapping[type[Exception], int] = {
-    BadRequest: 400,
-    Invalid: 422,
+    core.BadRequest: 400,
+    core.Invalid: 422,
     pydantic.ValidationError: 422,
-    Forbidden: 403,
-    NotFound: 404,
-    WrongState: 409,
-    KeyReused: 409,
-    QueueFull: 503,
-    DiskFull: 507,
-    Unavailable: 503,
+    core.Forbidden: 403,
+    core.NotFound: 404,
+    core.WrongState: 409,
+    core.KeyReused: 409,
+    core.QueueFull: 503,
+    core.DiskFull: 507,
+    core.Unavailable: 503,
 }
 """The HTTP status of each error; subclasses have the status of their nearest base class."""
 
@@ -111,34 +100,25 @@ def handlers(
     def on_error(_request: Request, error: Exception) -> Response:
         return respond(error, statuses, render)
 
-    def on_http(_request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
-        return render(error.status_code, error.detail, error.headers)
-
-    def on_disconnect(_request: Request, _error: Exception) -> Response:
-        return Response(status_code=400)  # nobody reads it; a client that left is not worth a log entry
-
-    def on_bug(_request: Request, _error: Exception) -> Response:
-        return render(500, INTERNAL)  # Starlette raises the error again, so the server logs the trace once
-
-    return {
-        PraisonrunError: on_error,
-        pydantic.ValidationError: on_error,
-        HTTPException: on_http,
-        ClientDisconnect: on_disconnect,
-        Exception: on_bug,
-    }
+    kinds = (core.PraisonrunError, pydantic.ValidationError, HTTPException, ClientDisconnect, Exception)
+    return dict.fromkeys(kinds, on_error)
 
 
 def respond(
     error: Exception, statuses: Mapping[type[Exception], int] = STATUSES, render: Render = problem
 ) -> Response:
-    """Return the answer to an error."""
+    if isinstance(error, HTTPException):
+        return render(error.status_code, error.detail, error.headers)
+    if isinstance(error, ClientDisconnect):
+        return Response(status_code=400)  # nobody reads it; a client that left is not worth a log entry
     status = nearest(error, statuses)
     if status is None:
-        log.error("a request failed", exc_info=error)
+        if isinstance(
+            error, core.PraisonrunError
+        ):  # Starlette raises others again: the server logs the trace
+            log.error("a request failed", exc_info=error)
         return render(500, INTERNAL)
-    if not isinstance(error, PraisonrunError):
+    if not isinstance(error, core.PraisonrunError):
         return render(status, summary(faults_of(error)), None, error)
     later = None if error.retry_after is None else {"Retry-After": str(error.retry_after)}
     return render(status, error.message, later, error)
@@ -154,7 +134,7 @@ def faults_of(error: Exception | None) -> list[dict[str, Json]]:
     if isinstance(error, pydantic.ValidationError):
         found = error.errors(include_url=False, include_context=False, include_input=False)
         return [{"loc": list(fault["loc"]), "msg": fault["msg"]} for fault in found]
-    if isinstance(error, PraisonrunError) and error.field:
+    if isinstance(error, core.PraisonrunError) and error.field:
         return [{"loc": [error.field], "msg": error.message}]
     return []
 
@@ -163,7 +143,6 @@ def summary(faults: Sequence[Mapping[str, Json]]) -> str:
     """Return one line for a list of faults: the first, and how many more there are."""
     if not faults:
         return "the request is not valid"
-    field = ".".join(str(part) for part in faults[0]["loc"])
+    field = ".".join(map(str, faults[0]["loc"]))
     first = f"{field}: {faults[0]['msg']}" if field else str(faults[0]["msg"])
-    more = len(faults) - 1
-    return f"{first} (and {more} more)" if more else first
+    return f"{first} (and {len(faults) - 1} more)" if len(faults) > 1 else first

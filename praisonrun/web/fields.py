@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    WithJsonSchema,
-)
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from ..core.json import Json
 
@@ -51,7 +43,7 @@ def _env_name(name: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_no_nul), Field(json_schema_extra={"pattern": "^[^\\u0000]*$"})]
-Name = Annotated[Text, StringConstraints(min_length=1, max_length=128)]
+Name = Annotated[Text, Field(min_length=1, max_length=128)]
 _NAMED: dict[str, Json] = {"propertyNames": {"pattern": "^(?!PRAISONRUN_)[^=\\u0000]+$"}}
 Envs = Annotated[
     dict[Annotated[str, AfterValidator(_env_name)], Annotated[Text, Field(strict=True)]],

@@ -9,24 +9,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from math import inf
 from operator import attrgetter
 from typing import Any
 
 import httptools
-from starlette.responses import Response
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from .coalescing import CoalescingTransport
-from .edge import HEADERS, RenderOf
+from .edge import RenderOf
 from .errors import problem
-from .head import HEAD_CAP, HEAD_TOO_LARGE, HEADERS_CAP, URL_CAP, URL_TOO_LONG, Fault
+from .head import HEAD_CAP, HEAD_TOO_LARGE, HEADERS_CAP, URL_CAP, URL_TOO_LONG, Limits
+from .transport import CoalescingTransport, written
 
 PIECE = 64 * 1024
 """Bytes that are parsed at once: so many may be held before they are counted."""
-BEHIND = 32 * 1024
-"""Bytes of an answer that may wait for a slow client, besides those in the system's socket buffer."""
 LEFTOVER = 64 * 1024
 """Bytes of a body that are read and dropped after its request was answered."""
 SWEEP = 1.0
@@ -34,33 +30,17 @@ SWEEP = 1.0
 _HEAD, _BODY, _NOTHING = "head", "body", ""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one server accepts from its clients. Times are seconds; the check may come SWEEP later."""
-
-    head: float = 9.0
-    """From the start of a connection, or the first byte of a head, to the end of the head."""
-    body: float = 29.0
-    """From the end of the head to the end of the body."""
-    stalled: float = 60.0
-    """How long a client may read nothing of an answer."""
-    connections: int = 1024
-    """Beyond this number the longest idle connection is closed; if none is idle, the new one gets a 503."""
-    pipelined: int = 16
-    """Requests that may wait on one connection for the answer to an earlier one."""
-
-
 class _Rejected(Exception):
-    """Ends the parsing; `_fault` has the answer."""
+    """Ends the parsing; its arguments are a status and a detail."""
 
 
 class Guard(HttpToolsProtocol):
     """One connection. It raises nothing: it rejects in the form of the path's dialect, or closes."""
 
-    def __init__(self, *given: Any, limits: Limits = Limits(), **more: Any) -> None:
+    def __init__(self, *given: Any, limits: Limits | None = None, **more: Any) -> None:
         super().__init__(*given, **more)
-        self.limits = limits
-        self._seconds = {_HEAD: limits.head, _BODY: limits.body, _NOTHING: inf}
+        self.limits = limits or Limits()
+        self._seconds = {_HEAD: self.limits.head, _BODY: self.limits.body, _NOTHING: inf}
         self.url = b""
         self._render: RenderOf = getattr(self.app, "render", lambda _path: problem)
         self._waits = self._state = _NOTHING
@@ -68,19 +48,16 @@ class Guard(HttpToolsProtocol):
         self._deadline = self._stalled = inf
         """When the rest of a head or body is due, and when a client must have read (the loop's time)."""
         self._closed = False
-        self._fault: Fault = (400, "the request is not valid HTTP")
         self._headers = self._head_bytes = self._leftover = 0
         self._unparsed = 0
         """Bytes since the parser's last event."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the deadline; make room if there are too many connections."""
         self._coalescing = CoalescingTransport(transport, self.loop)
         super().connection_made(self._coalescing)  # type: ignore[arg-type]
-        transport.set_write_buffer_limits(BEHIND)
         self._await(_HEAD)
         if len(self.connections) > self.limits.connections and not self._make_room():
-            self._answer((503, "too many connections; try again"), {"Retry-After": "1"})
+            self._answer(503, "too many connections; try again", {"Retry-After": "1"})
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the deadlines: uvicorn's timer would keep this object for as long as a connection may idle."""
@@ -89,16 +66,11 @@ class Guard(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse in pieces, and count the bytes that have led to no event of the parser yet."""
         self._unset_keepalive_if_required()
-        if len(data) <= PIECE:
-            self._feed(data)
-            return
-        view = memoryview(data)
         for start in range(0, len(data), PIECE):
-            self._feed(view[start : start + PIECE])
+            self._feed(data[start : start + PIECE])
 
-    def _feed(self, piece: bytes | memoryview) -> None:
+    def _feed(self, piece: bytes) -> None:
         if self._closed:
             return
         self._unparsed += len(piece)
@@ -106,12 +78,14 @@ class Guard(HttpToolsProtocol):
             self.parser.feed_data(piece)
         except httptools.HttpParserUpgrade:  # the next bytes belong to another protocol
             self.cycle.keep_alive = False
-        except httptools.HttpParserError:
-            self._reject(self._fault)
+        except httptools.HttpParserError as error:
+            cause = error.__context__
+            fault = cause.args if isinstance(cause, _Rejected) else (400, "the request is not valid HTTP")
+            self._reject(*fault)
             return
         self._await(self._state or (_HEAD if self._unparsed else _NOTHING))
         if self._unparsed > HEAD_CAP:
-            self._reject((431, f"the headers are over {HEAD_CAP} bytes"))
+            self._reject(431, f"the headers are over {HEAD_CAP} bytes")
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -121,22 +95,22 @@ class Guard(HttpToolsProtocol):
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
         if len(self.url) > URL_CAP:
-            self._raise(*URL_TOO_LONG)
+            raise _Rejected(*URL_TOO_LONG)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header, or count a trailer: nothing here reads trailers."""
         self._headers += 1
         self._head_bytes += len(name) + len(value)
         if self._headers > HEADERS_CAP or self._head_bytes > HEAD_CAP:
-            self._raise(*HEAD_TOO_LARGE)
+            raise _Rejected(*HEAD_TOO_LARGE)
         if self._state == _HEAD:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         if not self.url.startswith(b"/"):
-            self._raise(400, "the request target must be a path")
+            raise _Rejected(400, "the request target must be a path")
         if len(self.pipeline) >= self.limits.pipelined:
-            self._raise(429, "too many requests wait on this connection")
+            raise _Rejected(429, "too many requests wait on this connection")
         super().on_headers_complete()
         self._unparsed = 0
         self._state, self._waits, self._leftover = _BODY, _NOTHING, 0
@@ -147,7 +121,7 @@ class Guard(HttpToolsProtocol):
         if self.cycle.response_complete:
             self._leftover += len(body)
             if self._leftover > LEFTOVER:
-                self._raise(413, "the request was answered before its body")
+                raise _Rejected(413, "the request was answered before its body")
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -160,19 +134,12 @@ class Guard(HttpToolsProtocol):
         super().on_response_complete()
 
     def pause_writing(self) -> None:
-        """Note that the client reads less than we send."""
         super().pause_writing()
         self._stalled = self.loop.time() + self.limits.stalled
 
     def resume_writing(self) -> None:
-        """Note that the client has read what was waiting."""
         super().resume_writing()
         self._stalled = inf
-
-    def check(self, now: float) -> None:
-        """Close the connection if its time is up at `now`."""
-        if now >= min(self._deadline, self._stalled):
-            self._close(abort=True)
 
     @property
     def idle_until(self) -> float:
@@ -195,11 +162,7 @@ class Guard(HttpToolsProtocol):
         first._close(abort=True)
         return True
 
-    def _raise(self, status: int, detail: str) -> None:
-        self._fault = (status, detail)
-        raise _Rejected
-
-    def _reject(self, fault: Fault) -> None:
+    def _reject(self, status: int, detail: str) -> None:
         """Answer with an error if the client can tell which request it is about; close otherwise."""
         in_body, cycle = self._state == _BODY, self.cycle
         if cycle is None or cycle.response_complete:
@@ -207,13 +170,13 @@ class Guard(HttpToolsProtocol):
         else:
             clear = in_body and not cycle.response_started and not self.pipeline
         if clear:
-            self._answer(fault)
+            self._answer(status, detail)
         else:
             self._close()
 
-    def _answer(self, fault: Fault, headers: Mapping[str, str] | None = None) -> None:
+    def _answer(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
         path = self.url.partition(b"?")[0].decode("latin-1")
-        self.transport.write(written(self._render(path)(*fault, headers)))
+        self.transport.write(written(self._render(path)(status, detail, headers)))
         self._close()
 
     def _stop(self) -> None:
@@ -237,12 +200,5 @@ class Guard(HttpToolsProtocol):
 def sweep(connections: Iterable[object], now: float) -> None:
     """Close every guarded connection whose time is up at `now` (the loop's time)."""
     for connection in tuple(connections):
-        if isinstance(connection, Guard):
-            connection.check(now)
-
-
-def written(answer: Response) -> bytes:
-    """Return a whole answer as HTTP/1.1 bytes that end its connection."""
-    pairs = [*answer.raw_headers, *HEADERS, (b"connection", b"close")]
-    head = b"".join(b"%b: %b\r\n" % pair for pair in pairs)
-    return STATUS_LINE[answer.status_code] + head + b"\r\n" + bytes(answer.body)
+        if isinstance(connection, Guard) and now >= min(connection._deadline, connection._stalled):
+            connection._close(abort=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from hmac import compare_digest
@@ -34,6 +35,22 @@ _WATCHED = _SINGLE | {b"transfer-encoding", b"access-control-request-method", b"
 _JSON = frozenset(
     {b"application/json", b"application/json;charset=utf-8", b'application/json;charset="utf-8"'}
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one server accepts from its clients. Times are seconds; the check may come guard.SWEEP later."""
+
+    head: float = 9.0
+    """From the start of a connection, or the first byte of a head, to the end of the head."""
+    body: float = 29.0
+    """From the end of the head to the end of the body."""
+    stalled: float = 60.0
+    """How long a client may read nothing of an answer."""
+    connections: int = 1024
+    """Beyond this number the longest idle connection is closed; if none is idle, the new one gets a 503."""
+    pipelined: int = 16
+    """Requests that may wait on one connection for the answer to an earlier one."""
 
 
 def read_head(scope: Scope) -> tuple[Head, Fault | None]:

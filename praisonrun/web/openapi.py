@@ -11,7 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from ..core.json import Json
 from .errors import MEDIA_TYPE, Problem, title
-from .operations import Answer, Header, Operation
+from .operations import Answer, Operation
 
 _PARAMETER = re.compile(r"{(\w+)(?::(\w+))?}")
 _KINDS: dict[str, dict[str, Json]] = {
@@ -54,30 +54,19 @@ def _schemas(table: Sequence[Operation]) -> tuple[Schemas, dict[str, Json]]:
     return {use: schemas[use] for use in wanted}, top.get("$defs", {})
 
 
-def _answers(operation: Operation) -> dict[int, Answer]:
-    return dict(sorted(operation.answers.items()))
-
-
 def _operation(operation: Operation, schemas: Schemas, definitions: Mapping[str, Json]) -> dict[str, Json]:
     shown: dict[str, Json] = {"operationId": operation.name, "summary": operation.summary}
     if operation.tag:
         shown["tags"] = [operation.tag]
-    parameters = [
-        *_path(operation.path),
-        *_query(operation, schemas, definitions),
-        *_headers(operation.headers),
-    ]
+    parameters = [*_path(operation.path), *_query(operation, schemas, definitions), *_headers(operation)]
     if parameters:
         shown["parameters"] = parameters
     if operation.body:
         content = {"application/json": {"schema": schemas[operation.body, "validation"]}}
-        shown["requestBody"] = {"required": _required(operation.body), "content": content}
+        required = any(field.is_required() for field in operation.body.model_fields.values())
+        shown["requestBody"] = {"required": required, "content": content}
     shown["responses"] = _responses(operation, schemas)
     return shown
-
-
-def _required(body: type[pydantic.BaseModel]) -> bool:
-    return any(field.is_required() for field in body.model_fields.values())
 
 
 def _path(template: str) -> list[dict[str, Json]]:
@@ -99,8 +88,7 @@ def _query(operation: Operation, schemas: Schemas, definitions: Mapping[str, Jso
 
 def _parameter(name: str, schema: Mapping[str, Json], required: bool) -> dict[str, Json]:
     shown: dict[str, Json] = {"name": name, "in": "query", "required": required, "schema": _given(schema)}
-    description = shown["schema"].pop("description", None)
-    if description:
+    if description := shown["schema"].pop("description", None):
         shown["description"] = description
     return shown
 
@@ -113,7 +101,7 @@ def _given(schema: Mapping[str, Json]) -> dict[str, Json]:
     return {**{key: value for key, value in schema.items() if key not in ("anyOf", "default")}, **kinds[0]}
 
 
-def _headers(headers: Mapping[str, Header]) -> list[dict[str, Json]]:
+def _headers(operation: Operation) -> list[dict[str, Json]]:
     return [
         {
             "name": name,
@@ -122,17 +110,15 @@ def _headers(headers: Mapping[str, Header]) -> list[dict[str, Json]]:
             "description": header.description,
             "schema": {"type": "string", "pattern": header.pattern},
         }
-        for name, header in headers.items()
+        for name, header in operation.headers.items()
     ]
 
 
 def _responses(operation: Operation, schemas: Schemas) -> dict[str, Json]:
-    answers = _answers(operation)
+    answers = dict(sorted(operation.answers.items()))
     shown = {str(status): _response(status, answer, schemas) for status, answer in answers.items()}
-    own = next(
-        (answer.content for status, answer in answers.items() if status >= 400 and answer.content), None
-    )
-    shown["default"] = _response(500, Answer("Any other error", own), schemas)
+    errors = [answer.content for status, answer in answers.items() if status >= 400 and answer.content]
+    shown["default"] = _response(500, Answer("Any other error", errors[0] if errors else None), schemas)
     return shown
 
 
@@ -140,10 +126,9 @@ def _response(status: int, answer: Answer, schemas: Schemas) -> dict[str, Json]:
     shown: dict[str, Json] = {"description": answer.description or title(status)}
     if answer.headers:
         shown["headers"] = {
-            name: {"description": text, "schema": {"type": "string"}} for name, text in answer.headers.items()
+            name: {"description": text, "schema": _TEXT} for name, text in answer.headers.items()
         }
-    content = _content(status, answer, schemas)
-    if content:
+    if content := _content(status, answer, schemas):
         shown["content"] = content
     return shown
 

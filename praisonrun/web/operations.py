@@ -110,14 +110,11 @@ def _route(path: str, methods: Mapping[str, Operation]) -> Route:
     get = table.get("GET")
     if get is not None and "HEAD" not in table:
         table["HEAD"] = _head(get)
-    name = next(iter(methods.values())).name
-    if len(table) == 1:
-        return Route(path, next(iter(table.values())), methods=list(table), name=name)
 
     async def dispatch(request: Request) -> Response:
         return await table[request.method](request)
 
-    return Route(path, dispatch, methods=list(table), name=name)
+    return Route(path, dispatch, methods=list(table), name=next(iter(methods.values())).name)
 
 
 def _head(get: Endpoint) -> Endpoint:
@@ -154,19 +151,17 @@ class Dialects:
 
     def __init__(self, main: Dialect, *others: Dialect) -> None:
         self.operations = [row for dialect in (main, *others) for row in dialect.operations]
-        self._main, self._render = main.application(), main.render
-        self._apps = {root: other.application() for other in others for root in other.roots}
-        self._renders = {root: other.render for other in others for root in other.roots}
+        self._main = (main.application(), main.render)
+        self._others = {root: (row.application(), row.render) for row in others for root in row.roots}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request."""
-        app = self._apps.get(_root(scope["path"]), self._main) if "path" in scope else self._main
+        app, _ = self._of(scope.get("path", ""))
         await app(scope, receive, send)
 
     def render(self, path: str) -> Render:
         """Return the form of error answers on a path, for requests that never reach its dialect."""
-        return self._renders.get(_root(path), self._render)
+        return self._of(path)[1]
 
-
-def _root(path: str) -> str:
-    return path.split("/", 2)[1] if path.startswith("/") else ""
+    def _of(self, path: str) -> tuple[Starlette, Render]:
+        root = path.split("/", 2)[1] if path.startswith("/") else ""
+        return self._others.get(root, self._main)

@@ -17,7 +17,8 @@ from starlette.types import Receive, Scope, Send
 
 from praisonrun.server import UVICORN
 from praisonrun.web.edge import Edge
-from praisonrun.web.guard import Guard, Limits, sweep
+from praisonrun.web.guard import Guard, sweep
+from praisonrun.web.head import Limits
 
 QUICK = Limits(head=0.3, body=0.5, stalled=0.4, connections=8, pipelined=4)
 HOST = b"Host: 127.0.0.1:8005\r\n"

@@ -11,9 +11,11 @@ import pytest
 import uvicorn
 
 from praisonrun.server import UVICORN
-from praisonrun.web.edge import HEADERS, Edge
+from praisonrun.web.edge import Edge
 from praisonrun.web.errors import problem
-from praisonrun.web.guard import LEFTOVER, PIECE, Guard, Limits, written
+from praisonrun.web.guard import LEFTOVER, PIECE, Guard
+from praisonrun.web.head import Limits
+from praisonrun.web.transport import HEADERS, written
 
 from ..rigs.guard_rig import GET, HOST, QUICK, App, Quick, Wire, ask, served
 

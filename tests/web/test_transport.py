@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from praisonrun.web.coalescing import LARGE, CoalescingTransport
+from praisonrun.web.transport import BEHIND, LARGE, CoalescingTransport
 
 pytestmark = pytest.mark.anyio
 
@@ -17,6 +17,9 @@ class Sent:
 
     def __init__(self) -> None:
         self.pieces: list[bytes] = []
+
+    def set_write_buffer_limits(self, high: int) -> None:
+        assert high == BEHIND
 
     def write(self, data: bytes) -> None:
         self.pieces.append(data)

@@ -1,12 +1,30 @@
-"""Writes of one step of the loop leave a connection as one piece."""
+"""What a connection sends: writes of one step of the loop as one piece, and whole answers of the guard."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any
 
+from starlette.responses import Response
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
 LARGE = 4 * 1024
 """Bytes of an answer that are sent at once."""
+
+BEHIND = 32 * 1024
+"""Bytes of an answer that may wait for a slow client, besides those in the system's socket buffer."""
+HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (
+        b"content-security-policy",
+        b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    ),
+)
+"""Headers of every answer that does not set its own."""
 
 
 class CoalescingTransport:
@@ -20,6 +38,7 @@ class CoalescingTransport:
         self._transport, self._loop = transport, loop
         self._held: list[bytes] = []
         self._size = 0
+        transport.set_write_buffer_limits(BEHIND)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -34,7 +53,6 @@ class CoalescingTransport:
             self._loop.call_soon(self.flush)
 
     def close(self) -> None:
-        """Send what is held, and close."""
         self.flush()
         self._transport.close()
 
@@ -43,3 +61,10 @@ class CoalescingTransport:
         if self._held:
             held, self._held, self._size = self._held, [], 0
             self._transport.write(b"".join(held))
+
+
+def written(answer: Response) -> bytes:
+    """Return a whole answer as HTTP/1.1 bytes that end its connection."""
+    pairs = [*answer.raw_headers, *HEADERS, (b"connection", b"close")]
+    head = b"".join(b"%b: %b\r\n" % pair for pair in pairs)
+    return STATUS_LINE[answer.status_code] + head + b"\r\n" + bytes(answer.body)
