@@ -15,16 +15,12 @@ _INSIDE = re.compile(r"\{(" + "|".join(sorted(NAMES)) + r")\}")
 
 def argv(node: Node, key: str) -> tuple[str, ...]:
     """Return a program and its arguments; numbers stand as they are written."""
-    if node.scalar is not None and isinstance(node.scalar.value, str):
+    if isinstance(node.value, str):
         raise node.fault(
             f"`{key}` must be a list, never a shell line: [program, argument]; for a shell [sh, -c, '…']"
         )
-    found = tuple(
-        item.scalar.text
-        if item.scalar is not None and item.scalar.tag in ("int", "float")
-        else text(item, key)
-        for item in items(node, key, "a list: [program, argument]")
-    )
+    listed = items(node, key, "a list: [program, argument]")
+    found = tuple(item.text if item.tag in ("int", "float") else text(item, key) for item in listed)
     if not found or not found[0]:
         raise node.fault(f"`{key}` must begin with a program")
     return found

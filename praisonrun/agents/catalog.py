@@ -9,23 +9,18 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
 
 from ..core.agent import Agent
 from ..core.clock import OncePerTick
 from ..core.errors import ConfigError, Invalid, PraisonrunError, reason
 from . import crew, document, files, frameworks, reading
 from .document import Document
-from .files import Identity, Place
+from .files import Place
 
 DEFAULT_FILE = "agents.yaml"
-KEPT = 64
-"""Texts, and files, that are remembered between submits."""
 _SETTLED_NS = 50_000_000
 """A file that was younger than this when read may change again without a new time stamp."""
 
-K = TypeVar("K")
-V = TypeVar("V")
 log = logging.getLogger("praisonrun.agents")
 
 
@@ -44,15 +39,15 @@ class Catalog:
         self.problem: str | None = None
         """Why the last reload failed; None while the file on disk is in use."""
         self._texts: OrderedDict[str, str] = OrderedDict()
-        """The texts of crews, by digest."""
-        self._read: OrderedDict[tuple[str, Identity], Document] = OrderedDict()
-        self._inline: OrderedDict[str, Document] = OrderedDict()
-        self._identity: Identity | None = None
+        """The texts of crews that were asked for, by digest."""
+        self._identity: tuple[int, ...] | None = None
         """Of the main file as it was read last; None to read it again."""
         self._text: str | None = None
         """What the main file held then, good or broken; None if it could not be read."""
         self._tick = OncePerTick()
-        self._main = self._first(str(roots[0]) if roots else "")
+        self._main = document.builtin(str(roots[0]) if roots else "")
+        if self.file is not None:
+            self._refresh(self.file)
 
     @property
     def default(self) -> Agent:
@@ -84,11 +79,7 @@ class Catalog:
 
     def from_text(self, text: str, framework: str | None = None, agent: str | None = None) -> Agent:
         """Return an agent of a file that a submit contains. Raises Invalid for a fault in it."""
-        digest = crew.digest(text)
-        found = self._inline.get(digest) or document.read_inline(text, self.roots[0])
-        _remember(self._inline, digest, found)  # one object for each text: the store knows agents by object
-        self._keep_crews(found)
-        return self._pick(found, agent, framework)
+        return self._pick(document.read_inline(text, self.roots[0]), agent, framework)
 
     def env_of(self, agent: Agent) -> Mapping[str, str]:
         """Return the literal env values that the agent's entry has now; empty if the entry is gone."""
@@ -104,13 +95,6 @@ class Catalog:
         """Do as `crew.copy` does."""
         return crew.copy(agent, directory, self._texts)
 
-    def _first(self, folder: str) -> Document:
-        if self.file is None:
-            return document.builtin(folder)
-        self._text, found = files.read(self.file, self.shown)
-        self._identity = _settled(found)
-        return self._parsed(self._text, self.file, self.shown)
-
     def _current(self) -> Document:
         """Return the main file's agents, read again if it changed; the last good version of a broken one."""
         if self.file is not None:
@@ -120,30 +104,32 @@ class Catalog:
     def _look(self) -> None:
         assert self.file is not None
         try:
-            found = Identity.of(os.stat(self.file))  # noqa: PTH116 - microseconds, in every turn
-            if found != self._identity:
-                self._identity = _settled(found)
-                self._reread(self.file)
+            self._refresh(self.file)
+        except ConfigError as error:
+            if error.message != self.problem:
+                log.warning("%s; the last good version stays in use", error.message)
+            self.problem = error.message
+
+    def _refresh(self, file: Path) -> None:
+        try:
+            found = os.stat(file)  # noqa: PTH116 - microseconds, in every turn
         except OSError as error:
             self._identity = self._text = None
-            self._keep_last(f"{self.shown}: {reason(error)}")
-        except ConfigError as error:
-            self._keep_last(error.message)
+            raise ConfigError(f"cannot be read: {reason(error)}", place=self.shown) from None
+        identity = (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
+        if identity != self._identity:
+            self._identity = identity if abs(time.time_ns() - found.st_mtime_ns) > _SETTLED_NS else None
+            self._reread(file)
 
     def _reread(self, file: Path) -> None:
         last, self._text = self._text, None
-        self._text, _ = files.read(file, self.shown)
+        self._text = files.read(file, self.shown)
         if self._text == last:
             return
-        self._main = self._parsed(self._text, file, self.shown)
+        self._main = document.read(self._text, file, self.shown)
         if self.problem:
             log.info("%s is in use again", self.shown)
         self.problem = None
-
-    def _keep_last(self, problem: str) -> None:
-        if problem != self.problem:
-            log.warning("%s; the last good version stays in use", problem)
-        self.problem = problem
 
     def _of_file(self, agent_file: str) -> Document:
         place = files.locate(agent_file, self.roots)
@@ -151,7 +137,10 @@ class Catalog:
             return self._current()
         if place is None:
             raise files.bad(agent_file, "does not exist")
-        return self._document(place, agent_file)
+        try:
+            return document.read(files.read_confined(place, agent_file), Path(place.path), agent_file)
+        except ConfigError as error:
+            raise Invalid(f"agent_file {error.message}", field="agent_file") from None
 
     def _is_main(self, agent_file: str, place: Place | None) -> bool:
         if place is None:
@@ -169,45 +158,14 @@ class Catalog:
         agent = self._bound(found.agents[wanted], framework)
         if agent.crew is not None:
             frameworks.known(agent.crew.framework)
+            self._keep(agent.crew.source_sha256, found.text)
         return agent
 
+    def _keep(self, digest: str, text: str) -> None:
+        self._texts[digest] = text
+        self._texts.move_to_end(digest)
+        if len(self._texts) > document.KEPT:
+            self._texts.popitem(last=False)
+
     def _bound(self, agent: Agent, framework: str | None) -> Agent:
-        return crew.bound(agent, framework, self._main.python, self._main.shared)
-
-    def _document(self, place: Place, shown: str) -> Document:
-        try:
-            key = (place.path, Identity.of(os.lstat(place.path)))
-            if key in self._read:
-                self._read.move_to_end(key)
-                return self._read[key]
-            text, identity = files.read_confined(place, shown)
-            found = self._parsed(text, Path(place.path), shown)
-        except OSError as error:
-            raise files.bad(shown, f"cannot be read: {reason(error)}") from None
-        except ConfigError as error:
-            raise Invalid(f"agent_file {error.message}", field="agent_file") from None
-        if _settled(identity):
-            _remember(self._read, (place.path, identity), found)
-        return found
-
-    def _parsed(self, text: str, file: Path, shown: str) -> Document:
-        found = document.read(text, file, shown)
-        self._keep_crews(found)
-        return found
-
-    def _keep_crews(self, found: Document) -> None:
-        if any(agent.crew for agent in found.agents.values()):
-            _remember(self._texts, crew.digest(found.text), found.text)
-
-
-def _settled(found: Identity) -> Identity | None:
-    """Return the identity of a file, or None if the file may still change without a new one."""
-    return found if abs(time.time_ns() - found.mtime_ns) > _SETTLED_NS else None
-
-
-def _remember(kept: OrderedDict[K, V], key: K, value: V) -> None:
-    """Put a value last, and forget the first beyond KEPT."""
-    kept[key] = value
-    kept.move_to_end(key)
-    while len(kept) > KEPT:
-        kept.popitem(last=False)
+        return crew.bound(agent, framework, self._main.shared)

@@ -48,14 +48,14 @@ def read(root: Node, text: str, file: Path) -> Agent:
     crew = Crew(
         framework=framework.strip().lower(),
         source_sha256=digest(text),
-        topic=topic.scalar.text if topic is not None and topic.scalar is not None else None,
+        topic=topic.text if topic is not None and topic.tag else None,
         python=interpreter(root, file),
     )
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem).strip("-._")[:100] or "crew"
     return Agent(name=name, file=str(file), crew=crew, cwd=str(file.parent))
 
 
-def bound(agent: Agent, framework: str | None, python: str | None, shared: Shared) -> Agent:
+def bound(agent: Agent, framework: str | None, shared: Shared) -> Agent:
     """Return a crew's agent with what its file left open; any other agent unchanged.
 
     The file's own words win: the clients of the jobs dialect always send a framework.
@@ -65,7 +65,7 @@ def bound(agent: Agent, framework: str | None, python: str | None, shared: Share
     chosen = agent.crew.framework or (framework or DEFAULT_FRAMEWORK).strip().lower()
     return replace(
         agent,
-        crew=replace(agent.crew, framework=chosen, python=agent.crew.python or python),
+        crew=replace(agent.crew, framework=chosen, python=agent.crew.python or shared.python),
         env=shared.env,
         env_pass=shared.env_pass,
         env_required=shared.env_required,
@@ -97,12 +97,12 @@ def copy(agent: Agent, directory: Path, known: Mapping[str, str]) -> Path:
     try:
         os.utime(path)  # a copy that was not used for long is removed
     except FileNotFoundError:
-        text = known.get(path.stem) or files.read(Path(agent.file), Path(agent.file).name)[0]
+        text = known.get(path.stem) or files.read(Path(agent.file), Path(agent.file).name)
         if digest(text) != path.stem:
             raise ConfigError(
                 f"crew {agent.name}: the version that was submitted is gone; submit it again"
             ) from None
-        _write(path, text.encode())
+        _write(path, text)
     return path
 
 
@@ -114,8 +114,8 @@ def copy_path(agent: Agent, directory: Path) -> Path:
 
 def driver_copy(directory: Path) -> Path:
     """Copy DRIVER to a directory once, and return the path: foreign interpreters cannot read our package."""
-    text = DRIVER.read_bytes()
-    path = directory / f"driver-{hashlib.sha256(text).hexdigest()[:16]}.py"
+    text = DRIVER.read_text("utf-8")
+    path = directory / f"driver-{digest(text)[:16]}.py"
     if not path.exists():
         _write(path, text)
     return path
@@ -126,6 +126,6 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    private_file.write(path, data)
+    private_file.write(path, text.encode())

@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 from ..core.agent import Agent
@@ -18,6 +19,8 @@ from .nodes import Node
 from .yamltext import parse
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+KEPT = 64
+"""Documents, and texts of crews, that are remembered between submits."""
 INLINE = "agent_yaml"
 NOWHERE = f"/dev/null/{INLINE}"
 """Stands for the file of an inline agent. No file can lie there, so its entry is never read again."""
@@ -32,12 +35,11 @@ class Document:
     agents: Mapping[str, Agent]
     default: str
     text: str
-    python: str | None = None
-    """The interpreter that has the crews' framework, if the file names one."""
     shared: entry.Shared = field(default_factory=entry.Shared)
     """Values of the file's top level for its entries, and for crews, whose own files cannot have them."""
 
 
+@lru_cache(KEPT)
 def read(text: str, file: Path, shown: str) -> Document:
     """Return the agents in the text of `file` (an absolute path, named `shown` in errors).
 
@@ -51,10 +53,12 @@ def read(text: str, file: Path, shown: str) -> Document:
         )
     if crew.is_crew(root):
         agent = crew.read(root, text, file)
-        return Document({agent.name: agent}, agent.name, text, crew.interpreter(root, file))
+        shared = entry.Shared(python=crew.interpreter(root, file))
+        return Document({agent.name: agent}, agent.name, text, shared)
     return _entries(root, text, file)
 
 
+@lru_cache(KEPT)  # one object for each text: the store knows agents by object
 def read_inline(text: str, root: Path) -> Document:
     """Return the agents of a file that a submit contains. Raises Invalid with `agent_yaml:line:column`.
 
@@ -66,7 +70,7 @@ def read_inline(text: str, root: Path) -> Document:
         found = read(text, root / INLINE, INLINE)
         if found.shared.env or any(agent.env for agent in found.agents.values()):
             raise ConfigError(
-                "`env` must be sent as the submit's `envs`: they are never stored", place=INLINE
+                "`env` must be sent as the submit's `envs`, which are never stored", place=INLINE
             )
     except ConfigError as error:
         raise Invalid(error.message, field=INLINE) from None
@@ -92,10 +96,10 @@ def _entries(root: Node, text: str, file: Path) -> Document:
     reading.unknown_keys(root, _TOP, "the file")
     pairs = reading.mapping(root, "the file")
     env = {key: entry.READERS[key](pairs[key], key) for key in _SHARED if key in pairs}
-    shared = entry.Shared(str(file), **env)
+    shared = entry.Shared(str(file), crew.interpreter(root, file), **env)
     agents = _agents(root, pairs.get("agents"), shared)
     default = _default(pairs["default"], agents) if "default" in pairs else next(iter(agents))
-    return Document(agents, default, text, crew.interpreter(root, file), shared)
+    return Document(agents, default, text, shared)
 
 
 def _agents(root: Node, node: Node | None, shared: entry.Shared) -> dict[str, Agent]:

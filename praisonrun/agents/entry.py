@@ -32,6 +32,8 @@ class Shared:
 
     file: str = ""
     """Absolute path."""
+    python: str | None = None
+    """The interpreter that has the crews' framework, if the file names one."""
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     env_pass: tuple[str, ...] = ()
     env_required: tuple[str, ...] = ()
@@ -42,8 +44,8 @@ def _mode(node: Node, key: str) -> Mode:
 
 
 def _port(node: Node, key: str) -> int:
-    if node.scalar is not None and node.scalar.tag == "str":
-        if node.scalar.text == "auto":
+    if node.tag == "str":
+        if node.text == "auto":
             return 0
         raise node.fault(f"`{key}` must be a number from 1 to 65535 or auto, not {node.kind}")
     return reading.whole(1, 65535)(node, key)
@@ -67,10 +69,7 @@ _READINESS: Mapping[str, Reader[Any]] = {
     "path": reading.text,
     "timeout_seconds": reading.seconds(0.1, 3600),
 }
-_RETAIN: Mapping[str, Reader[Any]] = {
-    "on_failure": reading.boolean,
-    "seconds": reading.whole(1, int(YEAR)),
-}
+_RETAIN: Mapping[str, Reader[Any]] = {"on_failure": reading.boolean, "seconds": reading.whole(1, int(YEAR))}
 READERS: Mapping[str, Reader[Any]] = {
     "command": arguments.argv,
     "mode": _mode,

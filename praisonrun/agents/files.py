@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,20 +17,6 @@ _UNNAMEABLE = re.compile("[\0\ud800-\udfff]")
 _FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
-class Identity(NamedTuple):
-    """What differs between two states of a file."""
-
-    device: int
-    inode: int
-    mtime_ns: int
-    size: int
-
-    @classmethod
-    def of(cls, found: os.stat_result) -> Identity:
-        """Return the identity in a stat result."""
-        return cls(found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
-
-
 class Place(NamedTuple):
     """A file inside a root: both absolute and without symlinks."""
 
@@ -39,7 +24,7 @@ class Place(NamedTuple):
     path: str
 
 
-def read(path: Path, shown: str) -> tuple[str, Identity]:
+def read(path: Path, shown: str) -> str:
     """Return the text of a file that the user configured; a symlink is followed.
 
     Raises ConfigError for anything but a readable regular file of UTF-8 of at most 256 KiB.
@@ -48,14 +33,13 @@ def read(path: Path, shown: str) -> tuple[str, Identity]:
         descriptor = os.open(path, _FILE)
     except OSError as error:
         raise ConfigError(f"cannot be read: {reason(error)}", place=shown) from None
-    with _closing(descriptor):
-        return _text(descriptor, shown)
+    return _text(descriptor, shown)
 
 
-def read_confined(place: Place, shown: str) -> tuple[str, Identity]:
+def read_confined(place: Place, shown: str) -> str:
     """Return the text of a file inside a root, walked to without following any symlink.
 
-    Raises BadRequest where something is not what `locate` saw, ConfigError for what it holds.
+    Raises BadRequest if something else is there by now, ConfigError for what the file holds.
     """
     *folders, name = Path(place.path).relative_to(place.root).parts or (".",)
     try:
@@ -64,9 +48,7 @@ def read_confined(place: Place, shown: str) -> tuple[str, Identity]:
             descriptor = os.open(name, FILE, dir_fd=folder)
     except OSError as error:
         raise bad(shown, f"cannot be read: {reason(error)}") from None
-    with _closing(descriptor):
-        _refuse_special(os.fstat(descriptor), shown)
-        return _text(descriptor, shown)
+    return _text(descriptor, shown)
 
 
 def locate(agent_file: str, roots: Sequence[Path]) -> Place | None:
@@ -121,26 +103,20 @@ def _inside(path: str, *roots: str) -> bool:
     return any(os.path.commonpath([os.path.normpath(path), root]) == root for root in roots)
 
 
-@contextmanager
-def _closing(descriptor: int) -> Iterator[None]:
+def _text(descriptor: int, shown: str) -> str:
+    """Return what an open file holds, and close it."""
+    data = b""
     try:
-        yield
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ConfigError("not a regular file", place=shown)
+        while len(data) <= MAX_BYTES and (part := os.read(descriptor, MAX_BYTES + 1 - len(data))):
+            data += part
     finally:
         os.close(descriptor)
-
-
-def _text(descriptor: int, shown: str) -> tuple[str, Identity]:
-    found = os.fstat(descriptor)
-    if not stat.S_ISREG(found.st_mode):
-        raise ConfigError("not a regular file", place=shown)
-    data = b""
-    while len(data) <= MAX_BYTES and (part := os.read(descriptor, MAX_BYTES + 1 - len(data))):
-        data += part
     if len(data) > MAX_BYTES:
-        raise ConfigError(
-            f"larger than {MAX_BYTES // 1024} KiB; an agents file is small", place=f"{shown}:1:1"
-        )
-    return _decoded(data, shown), Identity.of(found)
+        limit = f"{MAX_BYTES // 1024} KiB"
+        raise ConfigError(f"larger than {limit}; an agents file is small", place=f"{shown}:1:1")
+    return _decoded(data, shown)
 
 
 def _decoded(data: bytes, shown: str) -> str:

@@ -55,7 +55,7 @@ def argv(
     """Return the command with its placeholders filled and its program absolute.
 
     {session_id} is the run's id if the submit named no session. A crew needs `crews`, the directory that
-    `CrewTexts.copy` wrote its text to. Raises Invalid for a program that is missing or a prompt that no
+    `crew.copy` wrote its text to. Raises Invalid for a program that is missing or a prompt that no
     argument can hold.
     """
     if agent.crew is not None:

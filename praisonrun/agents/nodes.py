@@ -10,7 +10,7 @@ import yaml
 from ..core.errors import ConfigError
 
 _TAGS = {f"tag:yaml.org,2002:{tag}": tag for tag in ("str", "int", "float", "bool", "null")}
-_IMPLICIT = {**_TAGS, "tag:yaml.org,2002:timestamp": "timestamp"}
+_IMPLICIT = {**_TAGS, "tag:yaml.org,2002:timestamp": "timestamp", "tag:yaml.org,2002:merge": "merge"}
 REFUSED = {"timestamp": "a date", "base60": "a base-60 number", "octal": "an octal number"}
 """Tags that no reader accepts, and what YAML makes of such a text."""
 _BOOLS = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
@@ -19,37 +19,20 @@ _resolve: Callable[..., str] = yaml.resolver.Resolver().resolve
 Plain = str | int | float | bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class Scalar:
-    """One plain value."""
-
-    text: str
-    """As written, without quotes."""
-    tag: str
-    """str, int, float, bool, null, or one of REFUSED."""
-    value: Plain
-    plain: bool
-    """Written without quotes."""
-
-    def __str__(self) -> str:
-        if self.tag == "null":
-            return "nothing"
-        if self.tag in ("int", "float"):
-            return f"the number {self.text}"
-        read_as = str(self.value).lower() if self.tag == "bool" else REFUSED.get(self.tag)
-        return f"`{self.text}`, which YAML reads as {read_as}" if read_as else f"the text {self.text[:60]!r}"
-
-
 @dataclass(slots=True, eq=False)
 class Node:
-    """A value and its place. It has `scalar` for a plain value, else `items` or `pairs`."""
+    """A value and its place: `items`, or `pairs`, or a plain value with its `tag`."""
 
     file: str
     line: int
     """1-based."""
     column: int
     """1-based, in characters."""
-    scalar: Scalar | None = None
+    tag: str = ""
+    """str, int, float, bool, null, merge, or one of REFUSED; empty for lists and mappings."""
+    text: str = ""
+    """A plain value as written, without quotes."""
+    value: Plain = None
     items: list[Node] | None = None
     pairs: dict[str, Node] | None = None
     keys: dict[str, Node] = field(default_factory=dict)
@@ -63,11 +46,14 @@ class Node:
     @property
     def kind(self) -> str:
         """What stands here, in words: `a list`, `the number 5`, …"""
-        if self.pairs is not None:
-            return "a mapping"
-        if self.items is not None:
-            return "a list"
-        return str(self.scalar)
+        if not self.tag:
+            return "a mapping" if self.items is None else "a list"
+        if self.tag == "null":
+            return "nothing"
+        if self.tag in ("int", "float"):
+            return f"the number {self.text}"
+        read_as = str(self.value).lower() if self.tag == "bool" else REFUSED.get(self.tag)
+        return f"`{self.text}`, which YAML reads as {read_as}" if read_as else f"the text {self.text[:60]!r}"
 
     def fault(self, message: str) -> ConfigError:
         """Return an error that names this place."""

@@ -39,8 +39,7 @@ def seconds(low: float, high: float, *, off: bool = False) -> Reader[float | Non
     wanted = "a number of seconds" + (" or off" if off else "")
 
     def read(node: Node, key: str) -> float | None:
-        scalar = node.scalar
-        if off and scalar is not None and scalar.value is False and scalar.text.lower() == "off":
+        if off and node.value is False and node.text.lower() == "off":
             return None
         value = _plain(node, key, wanted, float, int)
         if not (math.isfinite(value) and low <= value <= high):
@@ -130,9 +129,9 @@ def wrong(node: Node, key: str, wanted: str) -> ConfigError:
             f'`{key}` holds {braces} without quotes, which YAML reads as a mapping; quote it: "{braces}"'
         )
     hint = ""
-    if "text" in wanted and node.scalar is not None:
-        hint = f'; quote it: "{node.scalar.text}"' if node.scalar.text else '; write "" for an empty text'
-    elif "seconds" in wanted and node.scalar is not None and node.scalar.tag == "base60":
+    if "text" in wanted and node.tag:
+        hint = f'; quote it: "{node.text}"' if node.text else '; write "" for an empty text'
+    elif "seconds" in wanted and node.tag == "base60":
         hint = "; write the number of seconds, such as 60"
     return node.fault(f"`{key}` must be {wanted}, not {node.kind}{hint}")
 
@@ -169,10 +168,9 @@ def _env_name(node: Node, key: str, name: str, wild: str = "") -> str:
 
 
 def _plain(node: Node, key: str, wanted: str, *kinds: type[T]) -> T:
-    value = None if node.scalar is None else node.scalar.value
-    if node.scalar is None or node.scalar.tag in REFUSED or type(value) not in kinds:
+    if not node.tag or node.tag in REFUSED or type(node.value) not in kinds:
         raise wrong(node, key, wanted)
-    return cast("T", value)
+    return cast("T", node.value)
 
 
 def _clean(node: Node, key: str, value: str) -> str:
@@ -198,5 +196,4 @@ def _unquoted_braces(node: Node) -> str:
     if node.pairs is None or len(node.pairs) != 1:
         return ""
     name, value = next(iter(node.pairs.items()))
-    empty = value.scalar is not None and value.scalar.tag == "null"
-    return f"{{{name}}}" if empty and re.fullmatch(r"[a-z_]+", name) else ""
+    return f"{{{name}}}" if value.tag == "null" and re.fullmatch(r"[a-z_]+", name) else ""

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from ..core.errors import ConfigError
-from .nodes import Node, Scalar, tag_of, value_of
+from .nodes import Node, tag_of, value_of
 
 MAX_DEPTH = 20
 """Levels of nesting."""
@@ -110,7 +110,7 @@ class _Builder:
         node = _node(event.start_mark, self.file)
         self._refuse(event, node, depth)
         if isinstance(event, yaml.ScalarEvent):
-            node.scalar = self._scalar(event, node)
+            _scalar(event, node)
         elif isinstance(event, yaml.SequenceStartEvent):
             node.items = [self._value(item, events, depth + 1) for item in _until_end(events)]
         else:
@@ -122,27 +122,16 @@ class _Builder:
         for event in _until_end(events):
             key = self._value(event, events, depth)
             value = self._value(next(events), events, depth)
-            if key.scalar is None:
+            if not key.tag:
                 raise key.fault(
                     f'a key must be a text, not {key.kind}; quote a text that starts with {{ or [: "{{…}}"'
                 )
-            name = key.scalar.text
-            if name == "<<" and key.scalar.plain:
+            if key.tag == "merge":
                 raise key.fault("merge keys (<<) are not allowed; write the keys out")
-            if name in node.pairs:
-                first = node.keys[name]
-                raise key.fault(f"the key `{name}` stands here twice; it is also on line {first.line}")
-            node.pairs[name] = value
-            node.keys[name] = key
-
-    def _scalar(self, event: Any, node: Node) -> Scalar:
-        tag = tag_of(event.value, event.tag, event.implicit)
-        if not tag:
-            raise node.fault(f"the tag {_short(event.tag)} is not allowed; remove it, or quote the text")
-        try:
-            return Scalar(event.value, tag, value_of(tag, event.value), plain=not event.style)
-        except ValueError as error:
-            raise node.fault(str(error)) from None
+            first = node.keys.setdefault(key.text, key)
+            if first is not key:
+                raise key.fault(f"the key `{key.text}` stands here twice; it is also on line {first.line}")
+            node.pairs[key.text] = value
 
     def _refuse(self, event: Any, node: Node, depth: int) -> None:
         self.count += 1
@@ -156,6 +145,16 @@ class _Builder:
             raise node.fault(f"more than {MAX_NODES} keys and values")
         if not isinstance(event, yaml.ScalarEvent) and event.tag not in (None, "!", _SEQ, _MAP):
             raise node.fault(f"the tag {_short(event.tag)} is not allowed; remove it")
+
+
+def _scalar(event: Any, node: Node) -> None:
+    node.text, node.tag = event.value, tag_of(event.value, event.tag, event.implicit)
+    if not node.tag:
+        raise node.fault(f"the tag {_short(event.tag)} is not allowed; remove it, or quote the text")
+    try:
+        node.value = value_of(node.tag, node.text)
+    except ValueError as error:
+        raise node.fault(str(error)) from None
 
 
 def _until_end(events: Iterator[Any]) -> Iterator[Any]:

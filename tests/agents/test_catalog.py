@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from praisonrun.agents import Catalog, document
-from praisonrun.agents.catalog import KEPT
 from praisonrun.core.errors import BadRequest, ConfigError, Invalid
 
 CREW = """\
@@ -191,11 +190,10 @@ def test_a_file_of_a_submit_is_read_again_when_it_changes(tmp_path: Path) -> Non
 
 def test_remembered_files_are_bounded(tmp_path: Path) -> None:
     catalog = Catalog(None, [tmp_path], {})
-    for number in range(KEPT + 10):
-        file = write(tmp_path / f"{number}.yaml", CREW)
-        os.utime(file, ns=(10**18, 10**18))
-        catalog.from_file(file.name)
-    assert len(catalog._read) == KEPT
+    for number in range(document.KEPT + 10):
+        write(tmp_path / "x.yaml", CREW.replace("backstory: B", f"backstory: {number}"))
+        catalog.from_file("x.yaml")
+    assert document.read.cache_info().currsize == len(catalog._texts) == document.KEPT
 
 
 def test_literal_env_values_are_those_of_now(tmp_path: Path) -> None:

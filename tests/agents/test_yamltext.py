@@ -80,20 +80,21 @@ def test_what_has_too_many_keys_takes_bounded_time() -> None:
     [
         ("yes", True), ("off", False), ("0x10", 16), ("1_000", 1000), ("1.5e+3", 1500.0), ("~", None),
         ("'no'", "no"), ('"5"', "5"), ("!!str 5", "5"), ("! 5", "5"), ("-3", -3), ("08", "08"), ("0", 0),
+        ("<<", "<<"),
     ],
 )  # fmt: skip
 def test_values_are_those_of_yaml(text: str, value: object) -> None:
     node = parse(text, "f")
     assert node is not None
-    assert node.scalar is not None
-    assert node.scalar.value == value
-    assert type(node.scalar.value) is type(value)
+    assert node.tag
+    assert node.value == value
+    assert type(node.value) is type(value)
 
 
 @pytest.mark.parametrize("text", ["", "# only a comment\n", "---\n...\n"])
 def test_nothing_is_none_or_null(text: str) -> None:
     node = parse(text, "f")
-    assert node is None or (node.scalar is not None and node.scalar.value is None)
+    assert node is None or node.tag == "null"
 
 
 def test_places_are_those_of_an_editor() -> None:
