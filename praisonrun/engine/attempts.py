@@ -89,8 +89,7 @@ class Attempts:
         run, context = live.run, self._context
         journal = self._journal(run.id)
         size = os.fstat(journal).st_size
-        attempt = Spawned.start(context.files, run.id, run.attempt, journal, self._spawner)
-        live.attempt = attempt
+        live.attempt = attempt = Spawned.start(context.files, run.id, run.attempt, journal, self._spawner)
         try:
             agent = replace(live.agent, env=context.catalog.env_of(live.agent))
             environ, envs = context.catalog.environ, live.reservation.envs
@@ -102,13 +101,12 @@ class Attempts:
         return attempt
 
     def _journal(self, run_id: str) -> int:
-        files, viewers = self._context.files, self._context.viewers
+        files = self._context.files
         try:
-            journal = files.create(run_id)
-            viewers.refresh(run_id, new=True)
+            journal, new = files.create(run_id), True
         except FileExistsError:
-            journal = files.reopen(run_id)
-            viewers.refresh(run_id)
+            journal, new = files.reopen(run_id), False
+        self._context.viewers.refresh(run_id, new=new)
         return journal
 
     async def find(self, live: Live) -> Exit | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 
 import anyio
 
@@ -46,9 +47,9 @@ class Engine:
     async def submit(
         self, ask: Submit, key: Key | None = None, fingerprint: str | None = None
     ) -> tuple[Snapshot, bool]:
-        """Store a run and let it start. Returns it, and whether the key named one that was there already.
+        """Store a run and let it start; return it, and whether it was there already by its key.
 
-        See Submissions.submit for what it raises.
+        See Submissions.submit.
         """
         added = await self._submissions.submit(ask, key, fingerprint)
         return (await self.get(added.run.id) if added.replayed else _snapshot(added.run)), added.replayed
@@ -63,19 +64,16 @@ class Engine:
         return await self.get(run_id)
 
     async def restart(self, run_id: str, envs: Mapping[str, str], reason: str | None = None) -> Snapshot:
-        """Stop a service if it lives, and start it again under its id. See Submissions.restart.
-
-        Raises WrongState while the service is being restarted or deleted already.
-        """
+        """Stop a service if it lives, and start it again under its id. See Submissions.restart."""
         with self._alone(run_id):
             run = await self.row(run_id)
+            agent = await self._submissions.check_restart(run, envs)
             if run.status not in lifecycle.FINAL:
-                await self._submissions.check_restart(run, envs)
                 with suppress(WrongState):
                     await self.cancel(run_id, reason or "restart")
                 with anyio.move_on_after(CANCEL_PATIENCE):
                     await self.until_final(run_id)
-            await self._submissions.restart(run_id, envs)
+            await self._submissions.restart(run_id, agent, envs)
         return await self.get(run_id)
 
     @contextmanager
@@ -103,11 +101,8 @@ class Engine:
     async def find(self, wanted: Find) -> tuple[list[Snapshot], int]:
         """Return a page of runs, newest first, and how many there are in all."""
         page = await self.store.find(wanted)
-        shown = []
-        for run in page.runs:
-            live = self.live.get(run.id)
-            shown.append(await live.snapshot() if live is not None else _snapshot(run))
-        return shown, page.total
+        found = [(run, self.live.get(run.id)) for run in page.runs]
+        return [await live.snapshot() if live else _snapshot(run) for run, live in found], page.total
 
     async def cancel(
         self, run_id: str, reason: str | None = None, *, wait: bool = True, keep_scratch: bool = False
@@ -119,9 +114,8 @@ class Engine:
         """
         at = self._now()
         with anyio.CancelScope(shield=True):  # what the rows say, the processes must hear
-            rows = await self.store.change_tree(
-                run_id, lambda run: lifecycle.cancel(run, at, reason, keep_scratch=keep_scratch)
-            )
+            mark = partial(lifecycle.cancel, at=at, reason=reason, keep_scratch=keep_scratch)
+            rows = await self.store.change_tree(run_id, mark)
             grace = max(map(self._supervisor.cancelled, rows))
         if wait:
             with anyio.move_on_after(grace + CANCEL_PATIENCE):
@@ -164,7 +158,7 @@ class Engine:
                 why = f"the files of run {run_id} cannot be removed: {reason(error)}; try again"
                 raise Unavailable(why) from error
             await self.store.delete(run_id)
-        self.viewers.forget(run_id)
+        self.viewers.ends.pop(run_id, None)
         self._notifier.ring(run_topic(run_id))
 
     async def artifacts(self, run_id: str) -> list[Artifact]:
@@ -177,7 +171,7 @@ class Engine:
 
     async def followed(self, run_id: str) -> Snapshot:
         """Return a run that was followed; unread while it is still watched. Raises NotFound."""
-        ended = self.viewers.end_of(run_id)
+        ended = self.viewers.ends.get(run_id)
         return _snapshot(ended) if ended is not None else await self.get(run_id)
 
     def bell(self, run_id: str) -> asyncio.Event:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -108,9 +108,8 @@ class Journals:
         key = (run_id, what)
         reading = self._reading.get(key)
         if reading is None:
-            reading = self._reading[key] = asyncio.ensure_future(
-                asyncio.to_thread(self._files.read, run_id, look)
-            )
+            read = asyncio.to_thread(self._files.read, run_id, look)
+            reading = self._reading[key] = asyncio.ensure_future(read)
             reading.add_done_callback(lambda _: self._reading.pop(key))
         found: T | None = await asyncio.shield(reading)
         return found
@@ -126,7 +125,7 @@ class Journals:
         """Yield chunks from `offset` on until the run is final and read to its end, deleted, or `dismiss`."""
         reader: Reader | None = None
         offset = max(offset, START)
-        with self._context.viewers.watching(run_id), rendering.viewed(run_id):
+        with suppress(NotFound), self._context.viewers.watching(run_id), rendering.viewed(run_id):
             try:
                 while True:
                     bell = self._context.notifier.bell(run_topic(run_id))
@@ -142,8 +141,6 @@ class Journals:
                         return
                     else:
                         await bell.wait()
-            except NotFound:
-                return
             finally:
                 if reader is not None:
                     reader.close()

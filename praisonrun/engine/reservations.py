@@ -18,6 +18,25 @@ from ..core.notifier import QUEUE, Notifier
 from ..services.ports import Ports
 
 
+@dataclass(slots=True, eq=False)
+class Reservation:
+    """What one run holds that no row can hold."""
+
+    run_id: str
+    agent: str
+    envs: Mapping[str, str] = field(default_factory=dict, repr=False)
+    port: int | None = None
+    service: bool = False
+    slot: bool = False
+    owned: bool = False
+    """Whether a queued or live run owns it, not the block that made it."""
+
+    @property
+    def starts(self) -> bool:
+        """Whether the run can start at once: it has its slot, or is a service, which needs none."""
+        return self.slot or self.service
+
+
 class RunSlots:
     """How many runs may be live at once, and whether others wait for a slot.
 
@@ -40,15 +59,19 @@ class RunSlots:
         """Say whether one more run of an agent may be live, with `more` others about to be."""
         return self.free() > 0 and (limit is None or self._taken[agent] + more < limit)
 
-    def take(self, agent: str) -> None:
-        """Count a run of an agent as live."""
-        self._taken[agent] += 1
+    def take(self, by: Reservation) -> None:
+        """Count a run as live."""
+        self._taken[by.agent] += 1
+        by.slot = True
 
-    def release(self, agent: str) -> None:
-        """Give a slot back."""
-        self._taken[agent] -= 1
-        if not self._taken[agent]:
-            del self._taken[agent]
+    def release(self, by: Reservation) -> None:
+        """Take back the slot of a run, if it has one."""
+        if not by.slot:
+            return
+        by.slot = False
+        self._taken[by.agent] -= 1
+        if not self._taken[by.agent]:
+            del self._taken[by.agent]
         if self.left_behind or self.waiting:
             self.wake()
 
@@ -56,25 +79,6 @@ class RunSlots:
         """Have the scheduler look at the queue: a run joined it, or could leave it now."""
         self.waiting = True
         self._notifier.ring(QUEUE)
-
-
-@dataclass(slots=True, eq=False)
-class Reservation:
-    """What one run holds that no row can hold."""
-
-    run_id: str
-    agent: str
-    envs: Mapping[str, str] = field(default_factory=dict, repr=False)
-    port: int | None = None
-    service: bool = False
-    slot: bool = False
-    owned: bool = False
-    """Whether a queued or live run owns it, not the block that made it."""
-
-    @property
-    def starts(self) -> bool:
-        """Whether the run can start at once: it has its slot, or is a service, which needs none."""
-        return self.slot or self.service
 
 
 class Reservations:
@@ -101,7 +105,7 @@ class Reservations:
             self.check_open()
             reservation.port = self._ports.reserve(run.id, agent, run.port)
         elif may_start and self._slots.fits(run.agent, agent.concurrency):
-            self._take_slot(reservation)
+            self._slots.take(reservation)
         try:
             yield reservation
         finally:
@@ -116,18 +120,17 @@ class Reservations:
     def queue(self, reservation: Reservation) -> None:
         """Let a queued run own its reservation, without a slot, and the scheduler look at it."""
         reservation.owned = True
-        self._give_back_slot(reservation)
+        self._slots.release(reservation)
         if reservation.envs or reservation.port is not None:  # most queued runs hold nothing
             self._queued[reservation.run_id] = reservation
         self._slots.wake()
 
     def claim(self, run: Run) -> Reservation:
         """Return the reservation of a run that the store just claimed, with its slot."""
-        reservation = self._queued.pop(run.id, None)
-        if reservation is None:
-            reservation = Reservation(run.id, run.agent, port=run.port, service=run.mode is Mode.SERVICE)
+        fresh = Reservation(run.id, run.agent, port=run.port, service=run.mode is Mode.SERVICE)
+        reservation = self._queued.pop(run.id, fresh)
         if not reservation.starts:
-            self._take_slot(reservation)
+            self._slots.take(reservation)
         reservation.owned = True
         return reservation
 
@@ -138,15 +141,6 @@ class Reservations:
 
     def give_back(self, reservation: Reservation) -> None:
         """Give back all of it: the run is finished, or was never stored."""
-        self._give_back_slot(reservation)
+        self._slots.release(reservation)
         if reservation.port is not None:
             self._ports.release(reservation.run_id)
-
-    def _take_slot(self, reservation: Reservation) -> None:
-        self._slots.take(reservation.agent)
-        reservation.slot = True
-
-    def _give_back_slot(self, reservation: Reservation) -> None:
-        if reservation.slot:
-            reservation.slot = False
-            self._slots.release(reservation.agent)

@@ -68,6 +68,12 @@ def prunable(
     return gone, excess
 
 
+def batches(ids: list[str], size: int) -> Iterator[list[str]]:
+    """Yield some ids a few at a time."""
+    for start in range(0, len(ids), size):
+        yield ids[start : start + size]
+
+
 async def guarded(chore: Callable[[int], Awaitable[object]], at: int) -> None:
     """Do a chore; log its failure, because what an agent left must not take the server down."""
     try:
@@ -104,13 +110,14 @@ class Retention:
 
     async def prune(self, at: int) -> int:
         """Remove the runs that are too old, or the oldest if all take too much; return how many."""
-        since, count, after = self._keep.since(at), 0, 0
-        excess = await self._used() - self._keep.bytes if self._keep.bytes else 0
+        since, count, after, excess = self._keep.since(at), 0, 0, 0
+        if self._keep.bytes:
+            excess = await asyncio.to_thread(self._files.usage) + await self._store.used_bytes()
+            excess -= self._keep.bytes
         while runs := await self._store.oldest(after, SCAN):
-            sizes = await self._stored_sizes(runs) if excess > 0 else {}
-            gone, excess = await asyncio.to_thread(prunable, runs, since, excess, partial(self._size, sizes))
-            await self._remove([run.id for run in gone if run.mode is Mode.RUN])
-            await self._remove_services([run.id for run in gone if run.mode is Mode.SERVICE])
+            size = partial(self._size, await self._stored_sizes(runs) if excess > 0 else {})
+            gone, excess = await asyncio.to_thread(prunable, runs, since, excess, size)
+            await self._remove(gone)
             count, after = count + len(gone), runs[-1].seq
             if excess <= 0 and runs[-1].created_at >= since:
                 break
@@ -118,15 +125,11 @@ class Retention:
             log.info("%d old runs were removed", count)
         return count
 
-    async def _used(self) -> int:
-        """Return the bytes that all runs take: their files, and their rows with prompts and inputs."""
-        return await asyncio.to_thread(self._files.usage) + await self._store.used_bytes()
-
     async def _stored_sizes(self, runs: list[Run]) -> dict[str, int]:
         """Return what the rows of some finished runs take, a few at a time: an input may have 8 MiB."""
-        ids, sizes = [run.id for run in runs if run.status in FINAL], dict[str, int]()
-        for start in range(0, len(ids), MEASURED):
-            sizes |= await self._store.stored_sizes(ids[start : start + MEASURED])
+        sizes = dict[str, int]()
+        for ids in batches([run.id for run in runs if run.status in FINAL], MEASURED):
+            sizes |= await self._store.stored_sizes(ids)
         return sizes
 
     def _size(self, stored: dict[str, int], run_id: str) -> int:
@@ -139,19 +142,15 @@ class Retention:
                 strangers = sorted(chunk - await self._store.known(chunk))
                 await asyncio.to_thread(self._files.remove_idle, strangers, at - ORPHAN_AGE * _SECOND)
 
-    async def _remove(self, run_ids: list[str]) -> None:
-        for start in range(0, len(run_ids), BATCH):
-            batch = run_ids[start : start + BATCH]
+    async def _remove(self, gone: list[Run]) -> None:
+        for batch in batches([run.id for run in gone if run.mode is Mode.RUN], BATCH):
             await asyncio.to_thread(_each, self._files.remove, batch)
             await self._store.prune(batch)
-
-    async def _remove_services(self, run_ids: list[str]) -> None:
-        """Here the rows go first: a service that is restarted meanwhile keeps its row, and so its files."""
-        if run_ids:
-            await self._store.prune(run_ids)
-            known = await self._store.known(run_ids)
-            gone = [run_id for run_id in run_ids if run_id not in known]
-            await asyncio.to_thread(_each, self._files.remove, gone)
+        # Here the rows go first: a service that is restarted meanwhile keeps its row, and so its files.
+        for batch in batches([run.id for run in gone if run.mode is Mode.SERVICE], BATCH):
+            await self._store.prune(batch)
+            removed = sorted(set(batch) - await self._store.known(batch))
+            await asyncio.to_thread(_each, self._files.remove, removed)
 
 
 async def _some(run_ids: Iterator[str]) -> set[str]:

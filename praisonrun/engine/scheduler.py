@@ -64,11 +64,9 @@ class Scheduler:
         claimed = await context.store.claim(limit, self._looked_at, context.boot, self._fits)
         for run in claimed:
             self._supervisor.begin(run)
-        if len(claimed) == limit:
-            self._slots.left_behind = True
-            return
-        self._slots.left_behind = await context.store.waiting()
-        self._slots.waiting = joined.is_set()
+        self._slots.left_behind = len(claimed) == limit or await context.store.waiting()
+        if len(claimed) < limit:
+            self._slots.waiting = joined.is_set()
 
     async def _until_due(self) -> float | None:
         if not self._slots.left_behind or self._slots.waiting:

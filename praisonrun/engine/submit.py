@@ -20,7 +20,7 @@ from ..process.spec import crew_files
 from ..store import Added, Key
 from . import request
 from .context import Context
-from .request import Submit
+from .request import Choice, Submit
 from .reservations import Reservation, Reservations, RunSlots
 from .supervisor import Supervisor
 
@@ -51,7 +51,7 @@ class Submissions:
         """
         with ExitStack() as held:
             try:
-                agent = await self._choose(ask)
+                agent = await self._admit(ask)
                 at = self._context.now()
                 run = request.first(ask, agent, await self._context.store.see_version(agent, at), at)
                 reservation = held.enter_context(self._reservations.reserving(run, agent, ask.envs))
@@ -71,7 +71,7 @@ class Submissions:
             raise WrongState(f"run {run_id} is {origin.status}; only a finished run can be retried")
         if missing := sorted(set(origin.env_names) - envs.keys()):
             raise Invalid(f"envs are never stored: give {', '.join(missing)} again", field="envs")
-        agent = await self._check_stored(origin, origin.prompt, envs)
+        agent = await self._check_stored(origin, origin.prompt, envs, Mode.RUN)
         run = request.again(origin, envs, self._context.now())
         with self._reservations.reserving(run, agent, envs) as reservation:
             return await self._add(run, agent, reservation, None, None)
@@ -95,54 +95,54 @@ class Submissions:
         Raises NotFound, WrongState for a run that is not held, Invalid for what would keep it from starting.
         """
         store = self._context.store
-        await self._check_stored(await store.get(run_id), prompt, {})
+        await self._check_stored(await store.get(run_id), prompt, {}, Mode.RUN)
         at = self._context.now()
         with anyio.CancelScope(shield=True):
             await store.release(run_id, lambda run: lifecycle.release(run, at), prompt, given)
             self._slots.wake()
 
     async def check_restart(self, run: Run, envs: Mapping[str, str]) -> Agent:
-        """Reject what could only fail once a service was stopped; return its agent."""
+        """Reject a run, and what could only fail once a service was stopped; return its agent."""
         if run.mode is not Mode.SERVICE:
             raise WrongState(f"run {run.id} is no service; retry it as a new run")
         self._reservations.check_open()
         return await self._check_stored(run, "", envs, Mode.SERVICE)
 
-    async def restart(self, run_id: str, envs: Mapping[str, str]) -> None:
-        """Start a finished service again, under its id, by its version and with fresh envs.
+    async def restart(self, run_id: str, agent: Agent, envs: Mapping[str, str]) -> None:
+        """Start a finished service again after `check_restart`: under its id and with fresh envs.
 
-        It keeps its port if the entry says so or the port is free. Raises NotFound, WrongState for a run and
-        for a service that lives, PortTaken, and what would keep it from starting.
+        It keeps its port if the entry says so or the port is free. Raises NotFound, WrongState for a service
+        that lives, PortTaken.
         """
         store = self._context.store
         run = await store.get_full(run_id)
-        agent = await self.check_restart(run, envs)
         # A service stays live for a moment after its row is final: until its files are in order.
         if run.status not in lifecycle.FINAL or run_id in self._supervisor.live:
             raise WrongState(f"service {run_id} has not ended yet; try again")
-        at, names, boot = self._context.now(), tuple(sorted(envs)), self._context.boot
+        at, boot = self._context.now(), self._context.boot
         with self._reservations.reserving(run, agent, envs) as reservation:
 
             def decide(final: Run) -> Run:
-                queued = lifecycle.restart(final, at, names)._replace(port=reservation.port)
-                return lifecycle.claim(queued, at, boot)
+                queued = lifecycle.restart(final, at, tuple(sorted(envs)))
+                return lifecycle.claim(queued._replace(port=reservation.port), at, boot)
 
             with anyio.CancelScope(shield=True):
                 row = await store.change(run_id, decide)
                 self._supervisor.keep(reservation, row._replace(prompt=run.prompt, input=run.input), agent)
 
-    async def _choose(self, ask: Submit) -> Agent:
+    async def _admit(self, ask: Submit) -> Agent:
+        """Return the agent of a submit that may become a run."""
         request.check_metadata(ask.metadata)
         if ask.webhook_url is not None:
             self._check_webhook(ask.webhook_url, ask.webhook_reach)
-        agent = self._agent(ask)
+        agent = self._chosen(ask.choice)
         if ask.choice.version not in (None, agent.version):
             raise WrongState(f"this version of agent {agent.name!r} is not the current one; leave it out")
         await self._check(agent, ask.prompt, ask.envs, ask.mode)
         return agent
 
-    def _agent(self, ask: Submit) -> Agent:
-        choice, catalog = ask.choice, self._context.catalog
+    def _chosen(self, choice: Choice) -> Agent:
+        catalog = self._context.catalog
         if choice.text is not None:
             if not self._context.limits.inline_agents:
                 raise Forbidden("agent_yaml is off: put the agent into agents.yaml and name it with `agent`")
@@ -154,10 +154,9 @@ class Submissions:
     async def _check(self, agent: Agent, prompt: str, envs: Mapping[str, str], mode: Mode) -> None:
         """Reject what could only fail later. Raises Invalid, BadRequest, WrongMode, DiskFull."""
         if agent.mode is not mode:
-            is_one, wanted = ("service", "run") if mode is Mode.RUN else ("job", "service")
-            raise WrongMode(
-                f"agent {agent.name!r} is a {is_one}; it cannot be submitted as a {wanted}", field="agent"
-            )
+            it, wanted = ("service", "run") if mode is Mode.RUN else ("job", "service")
+            why = f"agent {agent.name!r} is a {it}; it cannot be submitted as a {wanted}"
+            raise WrongMode(why, field="agent")
         catalog, files, min_free = self._context.catalog, self._context.files, self._context.limits.min_free
         if agent.crew is None:
             preflight(agent, prompt, catalog.environ, envs, self._found)
@@ -172,10 +171,8 @@ class Submissions:
     def _found(self, agent: Agent, environ: Mapping[str, str]) -> str | None:
         return self._tick.once(agent.version, lambda: program(agent, environ))
 
-    async def _check_stored(
-        self, run: Run, prompt: str, envs: Mapping[str, str], mode: Mode = Mode.RUN
-    ) -> Agent:
-        """Check the version of a stored run, whose literal env values are those of the file as it is now."""
+    async def _check_stored(self, run: Run, prompt: str, envs: Mapping[str, str], mode: Mode) -> Agent:
+        """Check the version of a stored run, with the literal env values of the file as it is now."""
         agent = await self._supervisor.versions.of(run)
         await self._check(replace(agent, env=self._context.catalog.env_of(agent)), prompt, envs, mode)
         return agent

@@ -65,7 +65,7 @@ class Supervisor:
         self.versions.remember(run.version, agent)
         if run.status is Status.RUNNING:
             reservation.owned = True
-            self._see_through(self._enter(run, reservation), self._attempts.start)
+            self._tasks.start_soon(self._see_through, self._enter(run, reservation), self._attempts.start)
         else:
             self._reservations.queue(reservation)
 
@@ -74,7 +74,8 @@ class Supervisor:
 
         Nothing here waits or fails: there is no moment at which a claimed run has no owner.
         """
-        self._see_through(self._enter(run, self._reservations.claim(run)), self._attempts.start)
+        live = self._enter(run, self._reservations.claim(run))
+        self._tasks.start_soon(self._see_through, live, self._attempts.start)
 
     async def _resume(self, run: Run) -> None:
         live = self._enter(run, self._reservations.claim(run))
@@ -82,17 +83,18 @@ class Supervisor:
             self._know(live, await self.versions.of(run))
         except PraisonrunError as unreadable:  # costs this run, not the server's start
             log.warning("run %s: %s", run.id, unreadable)
-        self._installs.found(run, live.agent if live.progress else None)
+        self._installs.found(live)
         same_boot = run.boot == self._context.boot
-        self._see_through(live, self._attempts.find if same_boot else self._attempts.after_reboot)
+        how: How = self._attempts.find if same_boot else self._attempts.after_reboot
+        self._tasks.start_soon(self._see_through, live, how)
 
     def _enter(self, run: Run, reservation: Reservation) -> Live:
         live = self.live[run.id] = Live(run, reservation, Agent(run.agent, file=""))
         if (row := self._early.pop(run.id, None)) is not None:
             live.asked(row)
-        if (agent := self.versions.known(run)) is not None:
+        if (agent := self.versions.known.get(run.version)) is not None:
             self._know(live, agent)
-        self._context.viewers.forget(run.id)
+        self._context.viewers.ends.pop(run.id, None)
         return live
 
     def _know(self, live: Live, agent: Agent) -> None:
@@ -100,10 +102,7 @@ class Supervisor:
         live.agent = agent
         live.progress = Progress(lambda: self._context.files.reader(run_id), agent.format)
 
-    def _see_through(self, live: Live, how: How) -> None:
-        self._tasks.start_soon(self._run_attempt, live, how)
-
-    async def _run_attempt(self, live: Live, how: How) -> None:
+    async def _see_through(self, live: Live, how: How) -> None:
         ended = await self._end_of(live, how)
         self._installs.over(live.run, well=ended is not None and ended.installed)
         trouble = live.readiness.stop() if live.readiness else None
@@ -154,9 +153,8 @@ class Supervisor:
         """Say whether a run is final and has left. Raises NotFound."""
         if run_id in self.live:
             return False
-        if self._context.viewers.end_of(run_id) is not None:
-            return True
-        return (await self._context.store.get(run_id)).status in lifecycle.FINAL
+        ends, store = self._context.viewers.ends, self._context.store
+        return run_id in ends or (await store.get(run_id)).status in lifecycle.FINAL
 
     async def _clear(self, live: Live, run: Run) -> None:
         """Remove the scratch directory of a final run that might have kept it and does not."""

@@ -15,7 +15,7 @@ from pathlib import Path
 import anyio
 
 from ..store import Store
-from .retention import DAY, guarded
+from .retention import DAY, batches, guarded
 
 EVERY = 3600.0
 """Seconds between two passes."""
@@ -49,9 +49,9 @@ class Unused:
         looked_up = self._store.forget_seen()
         unnamed = await self._unnamed(before)
         gone = list(unnamed & self._suspects - looked_up)
-        for start in range(0, len(gone), BATCH):
-            batch = [digest for digest in gone[start : start + BATCH] if not self._store.seen_lately(digest)]
-            await self._store.delete_versions(batch)
+        for batch in batches(gone, BATCH):
+            unseen = [digest for digest in batch if not self._store.seen_lately(digest)]
+            await self._store.delete_versions(unseen)
         self._suspects = unnamed.difference(gone)
         await self._prune_crews(before)
 

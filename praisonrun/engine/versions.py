@@ -20,17 +20,14 @@ class Versions:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._known: dict[str, Agent] = {}
-
-    def known(self, run: Run) -> Agent | None:
-        """Return a run's agent if no look at the store is needed."""
-        return self._known.get(run.version)
+        self.known: dict[str, Agent] = {}
+        """What needs no look at the store, by digest."""
 
     def remember(self, version: str, agent: Agent) -> Agent:
         """Keep a version in memory."""
-        if len(self._known) >= KNOWN:
-            self._known.clear()
-        self._known[version] = agent
+        if len(self.known) >= KNOWN:
+            self.known.clear()
+        self.known[version] = agent
         return agent
 
     async def of(self, run: Run) -> Agent:
@@ -38,7 +35,7 @@ class Versions:
 
         Raises NotFound or Unreadable for a row that says none, Unavailable while the store cannot be read.
         """
-        if (known := self.known(run)) is not None:
+        if (known := self.known.get(run.version)) is not None:
             return known
         stored = await self._store.version(run.version)
         return self.remember(run.version, Agent.from_definition(stored.definition, {}))
@@ -74,13 +71,11 @@ class Installs:
         self.over(run, well=True)
         return False
 
-    def found(self, run: Run, agent: Agent | None) -> None:
-        """Take note of an attempt of an earlier server, which may be at its install command.
-
-        `agent` is None if its version could not be read: then it may be, too.
-        """
-        if (agent is None or agent.install) and run.version not in self._done:
-            self._busy.setdefault(run.version, set()).add(run.id)
+    def found(self, live: Live) -> None:
+        """Take note of an attempt of an earlier server, which may be at its install command."""
+        installs = live.agent.install or live.progress is None  # perhaps: its version could not be read
+        if installs and live.run.version not in self._done:
+            self._busy.setdefault(live.run.version, set()).add(live.run.id)
 
     def over(self, run: Run, *, well: bool) -> None:
         """Let the next attempt go on: this one has installed, or ended. Harmless when repeated."""

@@ -28,7 +28,8 @@ class Viewers:
     def __init__(self, files: RunFiles, notifier: Notifier) -> None:
         self._files, self._notifier = files, notifier
         self._watchers: Counter[str] = Counter()
-        self._ends: dict[str, Run] = {}
+        self.ends: dict[str, Run] = {}
+        """Runs as they became final while they were watched, which they are still."""
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -63,7 +64,7 @@ class Viewers:
             self._watchers[run_id] -= 1
             if not self._watchers[run_id]:
                 del self._watchers[run_id]
-                if self._ends.pop(run_id, None) is None:  # nobody rings for a run that is over
+                if self.ends.pop(run_id, None) is None:  # nobody rings for a run that is over
                     self._flag(run_id, on=False)
 
     def refresh(self, run_id: str, *, new: bool = False) -> None:
@@ -72,17 +73,9 @@ class Viewers:
             self._flag(run_id, on=run_id in self._watchers)
 
     def ended(self, run: Run) -> None:
-        """Keep a run that became final, as it then was, for those who watch it."""
+        """Keep a run that became final for those who watch it."""
         if run.id in self._watchers:
-            self._ends[run.id] = run
-
-    def forget(self, run_id: str) -> None:
-        """Drop an end that is none any more: the run was started again, or deleted."""
-        self._ends.pop(run_id, None)
-
-    def end_of(self, run_id: str) -> Run | None:
-        """Return the run as it became final, if that happened while it was watched without a break."""
-        return self._ends.get(run_id)
+            self.ends[run.id] = run
 
     def _flag(self, run_id: str, *, on: bool) -> None:
         with suppress(OSError):

@@ -53,7 +53,7 @@ async def test_versions_beyond_a_number_are_read_again(
         assert [(await engine.journals.result(run)).value for run in ended] == [
             f"{number}\n" for number in range(6)
         ]
-        assert len(engine._supervisor.versions._known) <= 2
+        assert len(engine._supervisor.versions.known) <= 2
 
 
 @pytest.mark.parametrize(
