@@ -11,7 +11,7 @@ from ..core.model import Condition, Mode, Phase, Run, ServiceHealth, Snapshot
 from ..core.notifier import Notifier
 from ..files.run_files import RunFiles
 from ..journal.formats import Summary
-from ..journal.progress import Progress
+from ..journal.results import Progress
 from ..process.attempt import Attempt
 from ..services.readiness import ReadinessWatch
 from ..store import Store

@@ -14,7 +14,7 @@ from ..core import lifecycle
 from ..core.agent import Agent
 from ..core.errors import DiskFull, NotFound, Unavailable
 from ..core.model import Exit, Json, Mode, Run
-from ..files import manifest
+from ..files.artifacts import manifest, own_manifest
 from ..journal.formats import FORMATS, Summary
 from ..journal.results import last_words, result
 from ..services.readiness import explained
@@ -105,9 +105,9 @@ class Settlements:
     def _manifest(self, run: Run, agent: Agent, ended: Exit) -> dict[str, Json] | None:
         if ended.result:
             answer = self._files.read(run.id, lambda reader: result(reader, agent.format))
-            if answer and (left := manifest.own(answer.value)) is not None:
+            if answer and (left := own_manifest(answer.value)) is not None:
                 return left
         if not agent.outputs:
             return None
         artifacts = self._files.folder(run.id) / "artifacts"
-        return manifest.declared(agent.outputs, artifacts, Path(agent.cwd), run.started_at or 0)
+        return manifest(agent.outputs, artifacts, Path(agent.cwd), run.started_at or 0)

@@ -19,7 +19,7 @@ from ..core.agent import Agent
 from ..core.errors import PraisonrunError
 from ..core.model import Exit, Mode, Phase, Run, Status
 from ..core.notifier import DELIVERIES, run_topic
-from ..journal.progress import Progress
+from ..journal.results import Progress
 from ..process.attempt import Spawner
 from ..services.readiness import Services
 from .attempts import Attempts, patiently

@@ -5,9 +5,12 @@ A journal is its own lock: the process that has it open and locked owns the run.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import fcntl
 import logging
 import os
+import re
 import shutil
 from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
@@ -18,13 +21,16 @@ from ..core.errors import Unavailable
 from ..journal import format as journal
 from ..journal.reader import Reader, Tail
 from .bell import Bell
-from .names import file_name, run_id_of
 from .trees import disk_bytes, remove_tree, tree_bytes
 
 log = logging.getLogger("praisonrun")
 T = TypeVar("T")
 _OPEN = os.O_NOFOLLOW | os.O_CLOEXEC
 _SUFFIX = ".journal"
+_PLAIN = re.compile(r"[a-z0-9_-]{1,100}")
+"""Ids that are file names as they are, as all ids are that praisonrun makes."""
+_CODED = "="
+"""The beginning of the file name of any other id."""
 
 
 class RunFiles:
@@ -188,3 +194,25 @@ def _repair_header(fd: int) -> None:
     if torn and Reader(fd).last() is None:
         os.ftruncate(fd, 0)
         os.pwrite(fd, journal.FILE_HEADER, 0)
+
+
+def file_name(run_id: str) -> str:
+    """Return the file name of an id, which a caller may have chosen.
+
+    Different ids have different names, even on a file system that ignores case. No name is `.`, `..` or
+    another id's journal, and the name of an id of 128 characters is not too long.
+    """
+    if _PLAIN.fullmatch(run_id):
+        return run_id
+    return _CODED + base64.b32encode(run_id.encode()).decode().lower().rstrip("=")
+
+
+def run_id_of(name: str) -> str:
+    """Return the id of a file name; any other file's name is taken as an id."""
+    if not name.startswith(_CODED):
+        return name
+    coded = name[1:].upper()
+    try:
+        return base64.b32decode(coded + "=" * (-len(coded) % 8)).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return name

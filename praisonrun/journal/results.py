@@ -1,15 +1,16 @@
-"""The answer of a journal's latest attempt, and the last lines of its output."""
+"""What a journal comes to: its summary while it grows, the answer of its latest attempt, its last lines."""
 
 from __future__ import annotations
 
+import asyncio
 import io
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from ..core.model import Json
 from .events import parse_json
-from .format import START, Header, Kind
+from .format import START, Frame, Header, Kind
 from .formats import FORMATS, Summary, frame_events
 from .reader import Reader
 
@@ -17,6 +18,61 @@ RESULT_SHOWN = 1024 * 1024
 """Bytes of plain output in a result. Of longer output it has the first and the last half of this."""
 WORDS_SHOWN = 1000
 """Characters of output in an error."""
+
+
+GLANCE = 16 * 1024
+"""Bytes of one read of a growing journal: no more than is parsed before other tasks run."""
+HOPS = 512
+"""Frames parsed before other tasks run: a few milliseconds' work."""
+
+
+class Progress:
+    """The summary of one journal. Each look reads only what is new."""
+
+    def __init__(self, opened: Callable[[], Reader | None], format_name: str) -> None:
+        """`opened` opens the journal, or returns None while there is none."""
+        self._opened, self._format = opened, format_name
+        self._structured = FORMATS[format_name].structured
+        self._kinds = {Kind.EVENT, Kind.STARTED} | ({Kind.STDOUT} if self._structured else set())
+        """The kinds of frames that have something for a summary."""
+        self._offset = START
+        self._summary = Summary()
+        self.last: int | None = None
+        """The offset of the last frame that was read."""
+
+    async def look(self) -> Summary:
+        """Return the summary as of now. Other tasks run in between while the journal is long."""
+        while not self._look():  # noqa: ASYNC110 - there is no event to wait for: the work itself goes on
+            await asyncio.sleep(0)
+        return self._summary
+
+    def _look(self) -> bool:
+        """Read some new frames. Returns whether those were all."""
+        reader = self._opened()
+        if reader is None:
+            return True
+        with reader:
+            hops = 0
+            for some in self._new(reader):
+                for found in some:
+                    self._add(reader, found)
+                hops += len(some)
+                if hops >= HOPS:
+                    return False
+        return True
+
+    def _add(self, reader: Reader, found: Frame | Header) -> None:
+        if found.kind in self._kinds:
+            frame = found if isinstance(found, Frame) else reader.frame(found)
+            for event in frame_events(self._format, frame):
+                self._summary.add(event)
+        self._offset, self.last = found.end, found.offset
+
+    def _new(self, reader: Reader) -> Iterator[Sequence[Frame | Header]]:
+        """Return what is new: whole frames if the format needs most of them, else headers only."""
+        if self._structured:
+            return reader.windows(self._offset, GLANCE)
+        return ([header] for header in reader.headers(self._offset))
 
 
 class Result(NamedTuple):

@@ -14,12 +14,10 @@ from pathlib import Path
 
 from ..core.agent import Agent
 from ..core.model import Status
-from . import deliveries, migrations, pruning, reads, writes
+from . import database, deliveries, reads, writes
 from . import versions as entries
 from .connection import Connection, Connections, reading, writing
-from .directory import hold
 from .group_commit import GroupCommit
-from .migrations import WAL_LIMIT
 from .types import Added, DeliveryLog, Find, Key, Page, Sizes, StoredVersion
 
 __all__ = ["Added", "DeliveryLog", "Find", "Key", "Outbox", "Page", "Sizes", "Store", "StoredVersion"]
@@ -76,23 +74,23 @@ class Store(Connections):
     _see = writing(entries.see)
     mark_installed = writing(entries.mark_installed)
 
-    oldest = reading(pruning.oldest)
-    known = reading(pruning.known)
-    expired_scratches = reading(pruning.expired_scratches)
-    forget_scratches = writing(pruning.forget_scratches)
-    prune = writing(pruning.prune)
-    used_bytes = reading(pruning.used_bytes)
-    stored_sizes = reading(pruning.stored_sizes)
-    old_versions = reading(pruning.old_versions)
-    versions_of_runs = reading(pruning.versions_of_runs)
-    crews_of_versions = reading(pruning.crews_of_versions)
-    delete_versions = writing(pruning.delete_versions)
+    oldest = reading(reads.oldest)
+    known = reading(reads.known)
+    expired_scratches = reading(reads.expired_scratches)
+    forget_scratches = writing(writes.forget_scratches)
+    prune = writing(writes.prune)
+    used_bytes = reading(reads.used_bytes)
+    stored_sizes = reading(reads.stored_sizes)
+    old_versions = reading(entries.old)
+    versions_of_runs = reading(entries.of_runs)
+    crews_of_versions = reading(entries.crews)
+    delete_versions = writing(entries.delete)
 
     def __init__(self, path: Path, writer: Connection, reader: Connection) -> None:
         super().__init__(writer, reader)
         self.outbox = Outbox(writer, reader)
         self._path = path
-        self._schema = len(migrations.scripts())
+        self._schema = len(database.scripts())
         self._seen: dict[int, tuple[Agent, str]] = {}
         self._lately: set[str] = set()
 
@@ -103,11 +101,11 @@ class Store(Connections):
 
         Raises ConfigError if the directory or the file cannot be used.
         """
-        with hold(directory) as path:
-            uri, prepare = path.as_uri(), partial(migrations.prepare_writer, path=path)
+        with database.hold(directory) as path:
+            uri, prepare = path.as_uri(), partial(database.prepare_writer, path=path)
             async with (
                 Connection.open(f"{uri}?mode=rw", GroupCommit, prepare) as writer,
-                Connection.open(f"{uri}?mode=ro", ReadOnly, migrations.prepare_reader) as reader,
+                Connection.open(f"{uri}?mode=ro", ReadOnly, database.prepare_reader) as reader,
             ):
                 yield cls(path, writer, reader)
 
@@ -142,7 +140,7 @@ class Store(Connections):
 
     async def checkpoint(self) -> bool:
         """Empty the -wal file if it is over 64 MiB; return whether it was. To be called now and then."""
-        if self.sizes().wal_bytes <= WAL_LIMIT:
+        if self.sizes().wal_bytes <= database.WAL_LIMIT:
             return False
         await self._writer.checkpoint()
         return True

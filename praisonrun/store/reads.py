@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections.abc import Collection
 from itertools import product
 from typing import Any
 
@@ -15,6 +17,10 @@ _NEWEST = (1 << 63) - 1
 _WAITING = "FROM runs INDEXED BY runs_due WHERE status = 'queued' AND held = 0"
 _INDEXES = {"owner": "runs_by_owner", "session_id": "runs_by_session", "agent": "runs_by_agent"}
 """The index for each filter, the narrowest first."""
+GIVEN = "IN (SELECT value FROM json_each(?))"
+_OWING = "SELECT 1 FROM deliveries WHERE run_seq = runs.seq AND state = 'pending'"
+# A row without prompt and input takes about a KiB.
+_SIZE = "1024 + length(CAST(prompt AS BLOB)) + coalesce(length(CAST(input AS BLOB)), 0)"
 
 
 def get(connection: sqlite3.Connection, run_id: str, columns: str = COLUMNS) -> Run:
@@ -81,6 +87,37 @@ def totals_by_agent(connection: sqlite3.Connection) -> dict[str, dict[Status, in
 def queued(connection: sqlite3.Connection) -> int:
     """Return how many runs are queued, including held ones."""
     sql = "SELECT coalesce(sum(n), 0) FROM counts WHERE status = 'queued'"
+    return int(connection.execute(sql).fetchone()[0])
+
+
+def oldest(connection: sqlite3.Connection, after_seq: int, limit: int) -> list[Run]:
+    """Return the next runs after a seq whose webhooks are not owed any more, oldest first."""
+    sql = f"SELECT {COLUMNS} FROM runs WHERE seq > ? AND NOT EXISTS ({_OWING}) ORDER BY seq LIMIT ?"  # noqa: S608
+    return [run_of(row) for row in connection.execute(sql, (after_seq, limit))]
+
+
+def known(connection: sqlite3.Connection, run_ids: Collection[str]) -> set[str]:
+    """Return those of these ids that name a run."""
+    found = connection.execute(f"SELECT id FROM runs WHERE id {GIVEN}", (json.dumps(list(run_ids)),))  # noqa: S608
+    return {run_id for (run_id,) in found}
+
+
+def expired_scratches(connection: sqlite3.Connection, at: int, limit: int) -> list[str]:
+    """Return runs whose scratch directory is to be kept no longer than until `at`."""
+    sql = "SELECT id FROM runs WHERE scratch_until <= ? ORDER BY scratch_until LIMIT ?"
+    return [run_id for (run_id,) in connection.execute(sql, (at, limit))]
+
+
+def stored_sizes(connection: sqlite3.Connection, run_ids: Collection[str]) -> dict[str, int]:
+    """Return about how many bytes the rows of some runs take, by id."""
+    sql = f"SELECT id, {_SIZE} FROM runs WHERE id {GIVEN}"  # noqa: S608
+    return dict(connection.execute(sql, (json.dumps(list(run_ids)),)).fetchall())
+
+
+def used_bytes(connection: sqlite3.Connection) -> int:
+    """Return the bytes of the database file that are in use; what was freed is used again."""
+    pragmas = "pragma_page_count, pragma_freelist_count, pragma_page_size"
+    sql = f"SELECT (page_count - freelist_count) * page_size FROM {pragmas}"  # noqa: S608
     return int(connection.execute(sql).fetchone()[0])
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..core.agent import Agent
 from ..core.errors import NotFound, Unavailable, Unreadable
+from .reads import GIVEN
 from .rows import dump
 from .types import StoredVersion
 
@@ -20,6 +22,20 @@ _SEE = (
     "FROM versions WHERE agent = :agent "
     "ON CONFLICT (digest) DO NOTHING"
 )
+_OLD = (
+    "SELECT digest, agent, number = (SELECT max(number) FROM versions of WHERE of.agent = versions.agent) "
+    "FROM versions WHERE digest > ? AND seen_at < ? ORDER BY digest LIMIT ?"
+)
+_CREW = re.compile(r'"source_sha256":"([0-9a-f]{64})"')
+
+
+class OldVersion(NamedTuple):
+    """A stored version of an agent."""
+
+    digest: str
+    agent: str
+    latest: bool
+    """Whether it is the latest of its agent."""
 
 
 def see(connection: sqlite3.Connection, agent: Agent, digest: str, at: int) -> None:
@@ -69,6 +85,30 @@ def agents_seen(connection: sqlite3.Connection) -> dict[str, tuple[int, int]]:
     """Return when the first and the latest entry of each agent was seen."""
     sql = "SELECT agent, min(seen_at), max(seen_at) FROM versions GROUP BY agent"
     return {name: (first, latest) for name, first, latest in connection.execute(sql)}
+
+
+def old(connection: sqlite3.Connection, after: str, before: int, limit: int) -> list[OldVersion]:
+    """Return the next versions after a digest that were first seen before a time."""
+    rows = connection.execute(_OLD, (after, before, limit))
+    return [OldVersion(digest, agent, bool(latest)) for digest, agent, latest in rows]
+
+
+def of_runs(connection: sqlite3.Connection, after_seq: int, limit: int) -> list[tuple[int, str]]:
+    """Return the (seq, version) of the next runs after a seq."""
+    sql = "SELECT seq, version FROM runs WHERE seq > ? ORDER BY seq LIMIT ?"
+    return connection.execute(sql, (after_seq, limit)).fetchall()
+
+
+def crews(connection: sqlite3.Connection, after: str, limit: int) -> list[tuple[str, str | None]]:
+    """Return the next versions after a digest, each with the digest of its crew file or None."""
+    sql = "SELECT digest, definition FROM versions WHERE digest > ? ORDER BY digest LIMIT ?"
+    found = ((digest, _CREW.search(text)) for digest, text in connection.execute(sql, (after, limit)))
+    return [(digest, crew and crew[1]) for digest, crew in found]
+
+
+def delete(connection: sqlite3.Connection, digests: Collection[str]) -> None:
+    """Delete versions of agents. The caller knows that no run names them."""
+    connection.execute(f"DELETE FROM versions WHERE digest {GIVEN}", (json.dumps(list(digests)),))  # noqa: S608
 
 
 def _of(row: Sequence[Any]) -> StoredVersion:

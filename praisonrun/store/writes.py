@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from ..core import lifecycle
 from ..core.delivery import Delivery
-from ..core.errors import KeyReused, QueueFull, WrongState
+from ..core.errors import KeyReused, NotFound, QueueFull, WrongState
 from ..core.model import Run, Status
 from . import deliveries as outbox
 from . import reads, rows, versions
@@ -175,3 +177,16 @@ def delete(connection: sqlite3.Connection, run_id: str) -> None:
     if run.status not in lifecycle.FINAL:
         raise WrongState(f"run {run_id} is {run.status}; cancel it first")
     connection.execute("DELETE FROM runs WHERE seq = ?", (run.seq,))
+
+
+def prune(connection: sqlite3.Connection, run_ids: Iterable[str]) -> None:
+    """Delete runs with their keys and deliveries; never one that is not final."""
+    for run_id in run_ids:
+        with suppress(NotFound, WrongState):  # deleted meanwhile, or a service that was restarted
+            delete(connection, run_id)
+
+
+def forget_scratches(connection: sqlite3.Connection, run_ids: Iterable[str]) -> None:
+    """Note that the scratch directories of these runs are gone."""
+    sql = f"UPDATE runs SET scratch_until = NULL WHERE id {reads.GIVEN}"  # noqa: S608
+    connection.execute(sql, (json.dumps(list(run_ids)),))

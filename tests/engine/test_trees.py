@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from praisonrun.core.errors import NotFound, QueueFull, WrongState
 from praisonrun.core.model import Status
 from praisonrun.engine.engine import Choice, Engine, Submit
-from praisonrun.files.names import file_name, run_id_of
-from praisonrun.files.run_files import RunFiles
+from praisonrun.files.run_files import RunFiles, file_name, run_id_of
 from praisonrun.store import Find, Key, Store, reads
 
 from ..rigs.harness import Json, alive, ran, submit, until

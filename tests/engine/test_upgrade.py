@@ -16,7 +16,7 @@ import pytest
 
 from praisonrun.journal import format as journal
 from praisonrun.journal.format import START, Kind
-from praisonrun.store.migrations import scripts
+from praisonrun.store.database import scripts
 
 from ..rigs.golden import DATABASE, planted
 from ..rigs.harness import Json, Server

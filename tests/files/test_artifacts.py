@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from praisonrun.core.errors import NotFound
-from praisonrun.files import artifacts, manifest
+from praisonrun.files import artifacts
 from praisonrun.files.run_files import RunFiles
 
 from ..rigs.unprivileged import unprivileged
@@ -88,7 +88,7 @@ def test_what_may_not_be_looked_at_is_left_out(locked: RunFiles) -> None:
     for name in ("none", "read"):
         with pytest.raises(NotFound):
             artifacts.opened(folder, f"{name}/file")
-    outputs = manifest.declared(["none/file", "read/file", "a.txt"], folder / "artifacts", folder, 0)
+    outputs = artifacts.manifest(["none/file", "read/file", "a.txt"], folder / "artifacts", folder, 0)
     assert [each["status"] for each in outputs["outputs"]] == ["missing", "missing", "available"]
 
 

@@ -18,8 +18,7 @@ import pytest
 from praisonrun.config.discovery import LOCK
 from praisonrun.core.errors import ConfigError, Unavailable
 from praisonrun.core.model import Run
-from praisonrun.store import Find, Store, migrations
-from praisonrun.store import directory as places
+from praisonrun.store import Find, Store, database
 
 
 @pytest.fixture
@@ -53,8 +52,8 @@ def test_a_command_that_looks_does_not_keep_a_server_from_starting(
         if len(pauses) == 3:
             os.close(probed)
 
-    monkeypatch.setattr("praisonrun.store.directory.time.sleep", passing)
-    with places.hold(made):
+    monkeypatch.setattr("praisonrun.store.database.time.sleep", passing)
+    with database.hold(made):
         pass
     assert len(pauses) == 3
 
@@ -63,8 +62,8 @@ def test_a_command_that_looks_does_not_keep_a_server_from_starting(
 def test_a_command_that_never_lets_go_is_not_waited_for_for_ever(
     made: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("praisonrun.store.directory.time.sleep", lambda _: None)
-    with pytest.raises(ConfigError, match="in use"), places.hold(made):
+    monkeypatch.setattr("praisonrun.store.database.time.sleep", lambda _: None)
+    with pytest.raises(ConfigError, match="in use"), database.hold(made):
         pass
 
 
@@ -157,7 +156,7 @@ async def test_the_lock_is_not_inherited(place: Path, spawn: Callable[[], None])
 
 
 async def test_an_empty_file_becomes_a_store(made: Path) -> None:
-    sqlite3.connect(made / places.DATABASE).close()
+    sqlite3.connect(made / database.DATABASE).close()
     async with Store.open(made) as store:
         await add(store, "run_1")
 
@@ -173,16 +172,16 @@ async def test_a_file_of_the_present_schema_is_taken_as_it_is(place: Path) -> No
 async def test_later_steps_are_taken_once_each_in_one_transaction(place: Path) -> None:
     async with Store.open(place) as store:
         await add(store, "run_1")
-    path = place / places.DATABASE
-    known = migrations.scripts()
+    path = place / database.DATABASE
+    known = database.scripts()
     add_column, broken = "ALTER TABLE runs ADD COLUMN extra TEXT;", "CREATE TABLE half (x); SELECT nonsense;"
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
         with pytest.raises(ConfigError, match="nonsense"):
-            migrations.prepare_writer(db, path, [*known, add_column, broken])
+            database.prepare_writer(db, path, [*known, add_column, broken])
         assert db.execute("PRAGMA user_version").fetchone() == (2,)
         assert not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'half'").fetchall()
         assert not db.in_transaction
-        migrations.prepare_writer(db, path, [*known, add_column, "CREATE TABLE whole (x);"])
+        database.prepare_writer(db, path, [*known, add_column, "CREATE TABLE whole (x);"])
         assert db.execute("SELECT id, extra FROM runs").fetchall() == [("run_1", None)]
     assert "newer praisonrun" in await refusal(place)
 
@@ -192,11 +191,11 @@ async def test_later_steps_are_taken_once_each_in_one_transaction(place: Path) -
     [
         ("PRAGMA application_id = 77", "another program"),
         ("CREATE TABLE mine (x)", "another program"),
-        (f"PRAGMA application_id = {migrations.APPLICATION}; PRAGMA user_version = 99", "newer praisonrun"),
+        (f"PRAGMA application_id = {database.APPLICATION}; PRAGMA user_version = 99", "newer praisonrun"),
     ],
 )
 async def test_a_foreign_file_is_refused_and_left_alone(made: Path, sql: str, said: str) -> None:
-    path = made / places.DATABASE
+    path = made / database.DATABASE
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.executescript(sql)
     before = content(path)
@@ -208,7 +207,7 @@ async def test_a_foreign_file_is_refused_and_left_alone(made: Path, sql: str, sa
 async def test_a_damaged_file_is_named(place: Path, start: int) -> None:
     async with Store.open(place):
         pass
-    path = place / places.DATABASE
+    path = place / database.DATABASE
     overwrite(path, start)
     message = await refusal(place)
     assert "damaged" in message
@@ -229,7 +228,7 @@ async def test_a_large_wal_is_emptied(place: Path, monkeypatch: pytest.MonkeyPat
     async with Store.open(place) as store:
         await add(store, "run_1")
         assert not await store.checkpoint()
-        monkeypatch.setattr("praisonrun.store.WAL_LIMIT", 1000)
+        monkeypatch.setattr("praisonrun.store.database.WAL_LIMIT", 1000)
         assert await store.checkpoint()
         assert store.sizes().wal_bytes == 0
         await add(store, "run_2")
