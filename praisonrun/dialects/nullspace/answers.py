@@ -1,4 +1,4 @@
-"""Answers of the Nullspace dialect. An error is {"error", "code", "request_id"}, whoever rejects it."""
+"""Answers of the Nullspace dialect; errors are {"error", "code", "request_id"}, whoever rejects a request."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def run(shown: Snapshot) -> dict[str, Json]:
         "process_id": words.process_id(shown),
         "exit_code": run.exit_code if final else None,
         "failure_reason": words.failure_reason(run) if final else None,
-        "output_manifest": manifest(run),
+        "output_manifest": _manifest(run),
         "completed_at": iso(run.finished_at),
     }
 
@@ -130,7 +130,7 @@ def _input(run: Run) -> dict[str, Json]:
     return value if isinstance(value, dict) else {"input": value}
 
 
-def manifest(run: Run) -> dict[str, Json]:
+def _manifest(run: Run) -> dict[str, Json]:
     """Return the manifest of a run's outputs; {} before its end."""
     if run.finished_at is None:
         return {}
@@ -140,7 +140,7 @@ def manifest(run: Run) -> dict[str, Json]:
 
 def outputs(run: Run) -> dict[str, Json]:
     """Return what a run left."""
-    found = manifest(run)
+    found = _manifest(run)
     return {"run_id": words.wire_id(run), "output_manifest": found, "outputs": found.get("outputs", [])}
 
 
