@@ -89,25 +89,16 @@ async def engine_of(
 def application(engine: Engine, settings: Settings) -> Edge:
     """Return the ASGI application over an engine, inside its edge."""
     load_pydantic()
-    limits = StreamLimits()
-    system = System(
-        engine,
-        api=["jobs", "canonical", "deployments"],
-        since=clock.iso(clock.now()) or "",
-        token=settings.token is not None,
-        inline_agents=settings.inline_agents,
-    )
+    limits, since, guarded = StreamLimits(), clock.iso(clock.now()) or "", settings.token is not None
+    apis = ["jobs", "canonical", "deployments"]
+    system = System(engine, api=apis, since=since, token=guarded, inline_agents=settings.inline_agents)
     dialects = Dialects(
         jobs.dialect(engine, limits, system), veryfront.dialect(engine, limits), nullspace.dialect(engine)
     )
     system.table = dialects.operations
-    return Edge(
-        dialects,
-        port=settings.port,
-        access=Access(settings.hosts, settings.allow_origin, settings.token),
-        caps=BodyCaps(large_paths=[row.path for row in dialects.operations if row.large]),
-        render=dialects.render,
-    )
+    access = Access(settings.hosts, settings.allow_origin, settings.token)
+    caps = BodyCaps(large_paths=[row.path for row in dialects.operations if row.large])
+    return Edge(dialects, port=settings.port, access=access, caps=caps, render=dialects.render)
 
 
 async def _keep_log_small(store: Store) -> None:

@@ -168,10 +168,9 @@ def _listen(settings: Settings) -> socket.socket:
         listener.listen(2048)
     except OSError as error:
         listener.close()
-        raise ConfigError(
-            f"cannot listen on {settings.host}:{settings.port}: {reason(error)}; "
-            "stop what uses it (`praisonrun stop`), or choose another with --port"
-        ) from None
+        advice = "stop what uses it (`praisonrun stop`), or choose another with --port"
+        where = f"{settings.host}:{settings.port}"
+        raise ConfigError(f"cannot listen on {where}: {reason(error)}; {advice}") from None
     return listener
 
 

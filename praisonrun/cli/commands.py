@@ -120,7 +120,7 @@ def run(**flags: Any) -> None:
 @target
 def stop(host: str | None, port: int | None, state: Path | None, *, cancel: bool) -> None:
     """Stop the server. Its runs continue in the background, unless --cancel."""
-    from .stop import stop as end
+    from .local import stop as end
 
     sys.exit(end(state, host, port, cancel=cancel))
 

@@ -20,7 +20,6 @@ OPENSSL = ssl.OPENSSL_VERSION.split()[1]
 WAL_RESET = (
     "one connection writes and checkpoints, so the WAL-reset fault of versions before 3.51.3 cannot occur"
 )
-
 _SERVER = "{url} (pid {pid}, version {version}, since {started_at})"
 
 

@@ -16,9 +16,8 @@ from ..config.settings import Settings
 from ..core.errors import Invalid, PraisonrunError, Unavailable
 from ..core.model import Json
 from .client import Client, Pause
-from .local import StartedServer, target
+from .local import StartedServer, counted_live, target
 from .screen import Screen, plain
-from .stop import counted_live
 
 TIMED_OUT = 124
 INTERRUPTED = 130
@@ -43,7 +42,7 @@ class RunFlags:
 
 
 def run(flags: RunFlags) -> int:
-    """Run an agent; return the exit code (0, the agent's own, 1, 124 timed out, 130 interrupted)."""
+    """Run an agent; return the exit code (see `exit_code`)."""
     meant = target(flags.state, flags.host, flags.port, flags.agents)
     screen = Screen(sys.stderr, quiet=flags.as_json)
     with Client(meant.base, token=meant.token, tell=screen.note) as client:
@@ -180,11 +179,10 @@ def _print(result: Json) -> None:
 
 def exit_code(status: Mapping[str, Any]) -> int:
     """Return the exit code for a finished run's status object."""
-    match status.get("status"):
-        case "succeeded":
-            return 0
-        case "cancelled":
-            return INTERRUPTED
+    if status.get("status") == "succeeded":
+        return 0
+    if status.get("status") == "cancelled":
+        return INTERRUPTED
     late = str(status.get("error")).startswith("timed out after")
     if late or status.get("failure") in ("timed_out", "idle_timed_out"):
         return TIMED_OUT

@@ -14,7 +14,7 @@ import pytest
 
 from praisonrun import __main__, __version__, cli
 from praisonrun.agents.check import AgentReport, Report
-from praisonrun.cli import check, local, run, stop
+from praisonrun.cli import check, local, run
 from praisonrun.cli.client import RUNS, TRIES, Client
 from praisonrun.cli.screen import Screen, plain
 from praisonrun.config.discovery import LOCK
@@ -106,7 +106,7 @@ def test_what_is_imported_for_what() -> None:
     for package, name, allowed in [
         ("praisonrun", "cli", set()),
         ("praisonrun.cli", "run", {"httpx2"}),
-        ("praisonrun.cli", "stop", {"httpx2"}),
+        ("praisonrun.cli", "local", {"httpx2"}),
         ("praisonrun.cli", "check", set()),
     ]:
         asked = subprocess.run(
@@ -124,7 +124,7 @@ def test_a_command_imports_nothing_of_the_server_when_it_is_run(here: Path) -> N
     told = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=False)
     assert told.stdout.startswith("no server runs on ")
     imported = {line.split("|")[-1].strip() for line in told.stderr.splitlines()}
-    assert imported & {"praisonrun.cli.stop", "pydantic", "starlette", "rich"} == {"praisonrun.cli.stop"}
+    assert imported & {"praisonrun.cli.local", "pydantic", "starlette", "rich"} == {"praisonrun.cli.local"}
 
 
 # --- the screen -----------------------------------------------------------------------------------
@@ -271,8 +271,8 @@ def test_stop_cancels_all_pages_of_live_runs(client_of: ClientOf, pauses: list[f
             200, json={"jobs": [{"job_id": i} for i in jobs[page * 100 : page * 100 + 100]]}
         )
 
-    ended = stop.cancel_all(client_of(handler), pauses.append)
-    assert stop.counted_live(ended) == "151 runs"
+    ended = local.cancel_all(client_of(handler), pauses.append)
+    assert local.counted_live(ended) == "151 runs"
     assert sorted(cancelled) == sorted([f"q{n}" for n in range(150)] + ["r1"])
     assert pauses == [0.1]
 
