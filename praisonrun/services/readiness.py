@@ -1,8 +1,7 @@
 """Services: whether each answers, and why one failed.
 
-A service is a run that is not expected to end. Row, journal, shim and recovery are those of any run; here
-is the rest. The health of a live service is kept in memory alone, because one look finds it again;
-its port and the time when it was first ready stand in its row.
+The health of a live service is kept in memory alone, because one look finds it again; its port and the time
+when it was first ready stand in its row.
 """
 
 from __future__ import annotations
@@ -82,9 +81,7 @@ class Services:
         self._store, self._files, self._notifier, self._now = store, files, notifier, now
 
     def watch(self, run: Run, agent: Agent, give_up: Callable[[], None], tasks: TaskGroup) -> ReadinessWatch:
-        """Look at a service whose process runs, until the watch is stopped; call `give_up` if it is not
-        ready in time.
-        """
+        """Look at a service whose process runs until the watch stops; call `give_up` if it is not ready."""
         watch = ReadinessWatch(run, agent)
         tasks.start_soon(self._watch, watch, give_up)
         return watch

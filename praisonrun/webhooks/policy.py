@@ -60,6 +60,9 @@ _NAT64, _COMPATIBLE = ip_network("64:ff9b::/96"), ip_network("::/96")
 class Rejected(Invalid):
     """A receiver that may not be used."""
 
+    def __init__(self, why: str) -> None:
+        super().__init__(f"webhook_url {why}", field="webhook_url")
+
 
 @dataclass(frozen=True, slots=True)
 class Own:
@@ -98,22 +101,22 @@ class Target:
 def parse(url: str) -> Target:
     """Return the parts of a URL. Raises Rejected for what is no webhook URL, or names a metadata service."""
     if len(url) > URL_LIMIT:
-        raise _no(f"must not be longer than {URL_LIMIT} characters")
+        raise Rejected(f"must not be longer than {URL_LIMIT} characters")
     # urlsplit drops tabs and newlines, and programs disagree on backslashes.
     if any(char <= " " or char in "\x7f\\" for char in url):
-        raise _no("must not hold spaces, control characters or backslashes")
+        raise Rejected("must not hold spaces, control characters or backslashes")
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise _no("must be an http or https URL with a port from 1 to 65535") from None
+        raise Rejected("must be an http or https URL with a port from 1 to 65535") from None
     if parts.scheme not in _PORTS or not parts.hostname or port == 0:
-        raise _no("must be an http or https URL with a port from 1 to 65535")
+        raise Rejected("must be an http or https URL with a port from 1 to 65535")
     if "@" in parts.netloc or "#" in url:
-        raise _no("must not hold a user, a password or a fragment")
+        raise Rejected("must not hold a user, a password or a fragment")
     host = _ascii(parts.hostname)
     if host.rstrip(".") in _NEVER_NAMES:
-        raise _no("must not lead to a metadata service")
+        raise Rejected("must not lead to a metadata service")
     named = f"[{host}]" if ":" in host else host
     path = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
     number = port or _PORTS[parts.scheme]
@@ -122,13 +125,13 @@ def parse(url: str) -> Target:
 
 def _ascii(host: str) -> str:
     if "%" in host:
-        raise _no("must not hold escapes or a zone in its host")
+        raise Rejected("must not hold escapes or a zone in its host")
     if host.isascii():
         return host.lower()
     try:
         return host.encode("idna").decode().lower()
     except UnicodeError:
-        raise _no("must have a host name that exists in IDNA") from None
+        raise Rejected("must have a host name that exists in IDNA") from None
 
 
 def check(url: str, reach: Reach, own: Own) -> None:
@@ -142,12 +145,12 @@ def check_address(address: Address, port: int, reach: Reach, own: Own) -> None:
     """Raise Rejected for an address that a caller with this reach may not use."""
     found = reach_of(address)
     if found is None:
-        raise _no("must not lead to a link-local, multicast, reserved or metadata address")
+        raise Rejected("must not lead to a link-local, multicast, reserved or metadata address")
     plain = unwrapped(address)
     if port == own.port and (plain.is_loopback or plain in own.addresses):
-        raise _no("must not lead to this server itself")
+        raise Rejected("must not lead to this server itself")
     if _RANK.index(found) < _RANK.index(reach):
-        raise _no(f"must not lead to a {found} address, because its caller is {reach}")
+        raise Rejected(f"must not lead to a {found} address, because its caller is {reach}")
 
 
 def reach_of(address: Address) -> Reach | None:
@@ -170,7 +173,3 @@ def unwrapped(address: Address) -> Address:
         return address.teredo[1]
     wrapped = address in _NAT64 or (address in _COMPATIBLE and int(address) > 1)
     return IPv4Address(int(address) & 0xFFFFFFFF) if wrapped else address
-
-
-def _no(why: str) -> Rejected:
-    return Rejected(f"webhook_url {why}", field="webhook_url")

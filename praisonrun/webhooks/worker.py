@@ -19,7 +19,7 @@ from anyio.abc import TaskGroup
 from ..core.delivery import Delivery, DeliveryState, Reach, Reply
 from ..core.errors import NotFound, PraisonrunError
 from ..core.notifier import DELIVERIES, Notifier
-from ..store import DeliveryLog, Outbox
+from ..store import Outbox
 from . import policy, schedule
 from .sender import Sender
 
@@ -34,7 +34,7 @@ Compose: TypeAlias = Callable[[Delivery], Awaitable[bytes]]
 
 
 class Webhooks:
-    """The webhooks owed: sends them, lists them, sends them again."""
+    """The webhooks owed, which its `outbox` holds: sends them, and sends them again."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class Webhooks:
         chance: Callable[[], float] = random.random,
         plan: Sequence[float] = schedule.SCHEDULE,
     ) -> None:
-        self._outbox, self._notifier, self._sender, self._now = outbox, notifier, sender, now
+        self.outbox, self._notifier, self._sender, self._now = outbox, notifier, sender, now
         self._chance, self._plan = chance, plan
         self._queue = schedule.DeliveryQueue()
 
@@ -54,25 +54,15 @@ class Webhooks:
         """Raise Invalid (`webhook_url`) for a URL that a caller with this reach can never use."""
         policy.check(url, reach, self._sender.own)
 
-    async def of_run(self, run_id: str) -> list[DeliveryLog]:
-        """Return all deliveries of a run, oldest first, with their attempts."""
-        return await self._outbox.of_run(run_id)
-
-    async def find(
-        self, state: DeliveryState | None, page: int, page_size: int
-    ) -> tuple[list[DeliveryLog], int]:
-        """Return a page of all deliveries, newest first, and their total number."""
-        return await self._outbox.find(state, page, page_size)
-
     async def replay(self, run_id: str, delivery_id: str) -> None:
         """Make one delivery of a run due again, in any state. Raises NotFound."""
         at = self._now()
-        await self._outbox.replay(run_id, delivery_id, lambda found: schedule.replay(found, at))
+        await self.outbox.replay(run_id, delivery_id, lambda found: schedule.replay(found, at))
         self._notifier.ring(DELIVERIES)
 
     async def replay_dead(self) -> int:
         """Make every delivery that was given up due again; return how many there are."""
-        count = await self._outbox.replay_dead(self._now())
+        count = await self.outbox.replay_dead(self._now())
         self._notifier.ring(DELIVERIES)
         return count
 
@@ -97,10 +87,10 @@ class Webhooks:
         # An attempt that is in flight now may be recorded and leave while an older state of it is read.
         in_flight = frozenset(self._queue.busy)
         try:
-            due = await self._outbox.due(at, 2 * schedule.EACH)
+            due = await self.outbox.due(at, 2 * schedule.EACH)
             for delivery in self._queue.pick(found for found in due if found.id not in in_flight):
                 tasks.start_soon(self._deliver, delivery, compose)
-            later = await self._outbox.next_due(at)
+            later = await self.outbox.next_due(at)
         except PraisonrunError as refused:
             log.warning("the store cannot say which webhooks are due: %s", refused)
             return STORE_RETRY
@@ -136,7 +126,7 @@ class Webhooks:
 
         while True:
             try:
-                after = await self._outbox.record(delivery.id, reply, decide)
+                after = await self.outbox.record(delivery.id, reply, decide)
                 break
             except NotFound:
                 raise

@@ -207,10 +207,10 @@ async def test_all_dead_letters_at_once(rig: Rig) -> None:
             for run_id in runs:
                 await rig.until_state(run_id, DeliveryState.DEAD)
             await rig.until_state(fine, DeliveryState.DELIVERED)
-            dead, total = await webhooks.find(DeliveryState.DEAD, 2, 2)
+            dead, total = await webhooks.outbox.find(DeliveryState.DEAD, 2, 2)
             assert ([log.delivery.run_id for log in dead], total) == (["run_3", "run_2"], 5)
             assert [[reply.status for reply in log.attempts] for log in dead] == [[410], [410]]
-            assert (await webhooks.find(None, 1, 100))[1] == 6
+            assert (await webhooks.outbox.find(None, 1, 100))[1] == 6
             assert await webhooks.replay_dead() == 5
             for run_id in runs:
                 await rig.until_state(run_id, DeliveryState.DELIVERED)

@@ -157,7 +157,7 @@ class Deliveries:
     async def list_run_deliveries(self, request: Request) -> Response:
         """List a run's webhooks and every attempt."""
         run = await self._engine.row(request.path_params["run_id"])
-        logs = await self._engine.webhooks.of_run(run.id)
+        logs = await self._engine.webhooks.outbox.of_run(run.id)
         return json_response({"deliveries": [show(log) for log in logs]})
 
     @operation("POST", OF_RUN + "/{delivery_id}/replay", {**_AGAIN, 404: Answer("No such run or delivery.")})
@@ -171,7 +171,7 @@ class Deliveries:
     async def list_deliveries(self, request: Request) -> Response:
         """List webhooks of all runs, newest first."""
         query = read_query(request, DeliveryQuery)
-        found, total = await self._engine.webhooks.find(query.state, query.page, query.page_size)
+        found, total = await self._engine.webhooks.outbox.find(query.state, query.page, query.page_size)
         page = {"total": total, "page": query.page, "page_size": query.page_size}
         return json_response({"deliveries": [show(log) for log in found], **page})
 

@@ -18,9 +18,10 @@ from ...web.requests import parse_object, read_query, seq_of
 from ...web.responses import json_response
 from . import models, show
 from .parse import parse_create
-from .schemas import BAD, NOT_FOUND, Cancelled, Refused, RunAccepted, RunPage, RunShown
+from .schemas import BAD, NOT_FOUND, Cancelled, Page, Refused, RunAccepted, RunShown
 from .streams import RUN
 
+PROJECT = "/projects/{project_ref}/runs"
 LOGS = 256 * 1024
 """Bytes of output that a final run shows."""
 _AGAIN = {"Retry-After": "Seconds until it is worth asking again."}
@@ -84,23 +85,17 @@ class Runs:
     @operation("POST", RUN + "/complete", {400: Answer("Always.", Refused), **NOT_FOUND})
     async def complete_canonical_run(self, request: Request) -> Response:
         """Refused: praisonrun ends its runs itself."""
-        run = (await self._engine.get(request.path_params["run_id"])).run
-        raise BadRequest(
-            f"run {run.id} is executed by praisonrun, which ends it itself; cancel it to end it sooner"
-        )
+        run_id = (await self._engine.get(request.path_params["run_id"])).run.id
+        why = "is executed by praisonrun, which ends it itself; cancel it to end it sooner"
+        raise BadRequest(f"run {run_id} {why}")
 
-    @operation(
-        "GET",
-        "/projects/{project_ref}/runs",
-        {200: Answer("A page.", RunPage), **BAD},
-        query=models.ProjectRunsQuery,
-    )
+    @operation("GET", PROJECT, {200: Answer("A page.", Page[RunShown]), **BAD}, query=models.RunsQuery)
     async def list_canonical_runs(self, request: Request) -> Response:
         """List runs, newest first.
 
         A UUID names one project's runs, any other name all runs.
         """
-        query = read_query(request, models.ProjectRunsQuery)
+        query = read_query(request, models.RunsQuery)
         ref = request.path_params["project_ref"]
         wanted = Find(
             owner=ref.lower() if re.fullmatch(models.UUID, ref) and ref != show.LOCAL else None,

@@ -24,15 +24,11 @@ Target = Literal["main_branch", "environment", "preview_branch"]
 
 
 class Owner(WireModel):
-    """Whose run it is."""
-
     kind: Literal["conversation", "project"]
     id: Uuid
 
 
 class Trigger(WireModel):
-    """What made the caller ask."""
-
     conversation_id: Uuid | None = None
     message_id: Uuid | None = None
     tool_call_id: Word | None = None
@@ -94,9 +90,7 @@ class Create(WireModel):
     conversation_id: Uuid | None = None
 
 
-class ProjectRunsQuery(WireModel):
-    """Which page of a list."""
-
+class RunsQuery(WireModel):
     cursor: str | None = Field(
         None, description="The `next` of the page before.", json_schema_extra={"pattern": "^[0-9]{1,18}$"}
     )
@@ -104,8 +98,6 @@ class ProjectRunsQuery(WireModel):
     root_run_id: str | None = Field(None, description="Only the tree of this run.")
 
 
-class RunEventsQuery(WireModel):
-    """Which page of events."""
-
+class EventsQuery(WireModel):
     after_event_id: int | None = Field(None, ge=0, lt=2**62, description="The id of the last event seen.")
     limit: int = Field(100, ge=1, le=1000)

@@ -53,10 +53,8 @@ def _check(body: Create) -> None:
     if body.kind not in ("agent", "task"):
         raise Invalid(f"kind: praisonrun runs agents and tasks, but no {body.kind}", field="kind")
     if (body.conversation_mode == "existing") != (body.conversation_id is not None):
-        raise Invalid(
-            "conversation_id: is required with conversation_mode existing, and only there",
-            field="conversation_id",
-        )
+        wrong = "conversation_id: is required with conversation_mode existing, and only there"
+        raise Invalid(wrong, field="conversation_id")
 
 
 def _agent(body: Create) -> str:

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 from ...core.json import Json
 from ...web.fields import WireModel
 from ...web.operations import Answer
 from .models import Owner, Target
 
+T = TypeVar("T")
+
 
 class Failed(WireModel):
-    """Why a run ended badly."""
-
     message: str
     code: str | None = None
     detail: Json = None
 
 
 class RunArtifact(WireModel):
-    """One file that a run left."""
-
     kind: Literal["file", "output"]
     path: str
     contentType: str  # noqa: N815 - the wire's
@@ -66,8 +64,6 @@ class RunShown(WireModel):
 
 
 class RunAccepted(WireModel):
-    """A run that was taken, or was there already."""
-
     accepted: bool
     run: RunShown
     duplicate: bool | None = None
@@ -76,42 +72,27 @@ class RunAccepted(WireModel):
 
 
 class Cancelled(WireModel):
-    """Whether a run is, or will be, cancelled."""
-
     cancelled: bool
     run: RunShown
 
 
 class PageInfo(WireModel):
-    """The cursors around a page."""
-
     self: str | None
     first: None
     next: str | None
     prev: None
 
 
-class RunPage(WireModel):
-    """Runs, newest first."""
-
-    data: list[RunShown]
+class Page(WireModel, Generic[T]):
+    data: list[T]
     page_info: PageInfo
 
 
 class EventShown(WireModel):
-    """One event."""
-
     event_id: int
     event_type: str
     payload: Json
     created_at: str
-
-
-class RunEventPage(WireModel):
-    """Events, oldest first."""
-
-    data: list[EventShown]
-    page_info: PageInfo
 
 
 class Told(WireModel):
@@ -121,16 +102,7 @@ class Told(WireModel):
     event: dict[str, Json]
 
 
-class ToldPage(WireModel):
-    """Events of a conversation's run, oldest first."""
-
-    data: list[Told]
-    page_info: PageInfo
-
-
 class Projection(WireModel):
-    """A run as its conversation sees it."""
-
     run_id: str
     conversation_id: str
     message_id: str
@@ -147,8 +119,6 @@ class Projection(WireModel):
 
 
 class Refused(WireModel):
-    """The body of every error answer."""
-
     error: str
     detail: str
 

@@ -18,8 +18,8 @@ from ..event_stream import EventStream
 from . import show
 from .events import RunEvents, WireEvent, last_id
 from .events import sse as encode
-from .models import RunEventsQuery
-from .schemas import BAD, NOT_FOUND, Projection, RunEventPage, ToldPage
+from .models import EventsQuery
+from .schemas import BAD, NOT_FOUND, EventShown, Page, Projection, Told
 
 RUN = "/runs/{run_id}"
 SPOKEN = "/conversations/{conversation_id}/runs/{run_id}"
@@ -34,19 +34,14 @@ class Events:
         self._events = EventStream(engine, self._renderer, span=HEAD_SIZE)
 
     @operation(
-        "GET", RUN + "/events", {200: Answer("Some events.", RunEventPage), **_FAULTS}, query=RunEventsQuery
+        "GET", RUN + "/events", {200: Answer("Some events.", Page[EventShown]), **_FAULTS}, query=EventsQuery
     )
     async def list_canonical_events(self, request: Request) -> Response:
         """Page through a run's events."""
         events, *cursors = await self._page(request, await self._engine.get(request.path_params["run_id"]))
         data = [
-            {
-                "event_id": event.id,
-                "event_type": event.type,
-                "payload": event.payload,
-                "created_at": iso(event.time),
-            }
-            for event in events
+            {"event_id": number, "event_type": kind, "payload": payload, "created_at": iso(time)}
+            for number, kind, payload, time in events
         ]
         return json_response(show.page(data, *cursors))
 
@@ -57,7 +52,7 @@ class Events:
         return json_response(show.projection(shown, await self._latest(shown.run)))
 
     @operation(
-        "GET", SPOKEN + "/events", {200: Answer("Some events.", ToldPage), **_FAULTS}, query=RunEventsQuery
+        "GET", SPOKEN + "/events", {200: Answer("Some events.", Page[Told]), **_FAULTS}, query=EventsQuery
     )
     async def list_conversation_events(self, request: Request) -> Response:
         """Page through a run's events.
@@ -76,13 +71,13 @@ class Events:
             204: Answer("The client has everything."),
             **_FAULTS,
         },
-        query=RunEventsQuery,
+        query=EventsQuery,
         headers=CURSOR,
     )
     async def stream_canonical_run(self, request: Request) -> Response:
         """Follow a run (SSE)."""
         run = (await self._spoken(request)).run
-        query, after = read_query(request, RunEventsQuery), last_event_id(request)
+        query, after = read_query(request, EventsQuery), last_event_id(request)
         if after is None:
             after = query.after_event_id or 0
         if run.status in FINAL and after == last_id(run):
@@ -107,7 +102,7 @@ class Events:
         self, request: Request, shown: Snapshot
     ) -> tuple[list[WireEvent], str | None, str | None]:
         """Return a page's events, its cursor, and the next page's."""
-        query = read_query(request, RunEventsQuery)
+        query = read_query(request, EventsQuery)
         cursor = await self._events.cursor(shown.run, query.after_event_id or 0)
         found, _ = await self._events.page(shown, cursor, query.limit + 1)
         events, more = found[: query.limit], len(found) > query.limit
