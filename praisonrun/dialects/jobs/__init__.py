@@ -23,7 +23,7 @@ from .output import Output
 from .show import AGAIN, BAD_QUERY, NOT_FOUND, RUN, RUNS, WRONG_STATE
 from .webhooks import Deliveries
 
-SUBMITTED = {
+_SUBMITTED = {
     202: Answer("The run is on the disk.", show.Accepted, {"Location": "The run's poll URL.", **AGAIN}),
     400: Answer("A missing or empty prompt, a malformed key, an agent_file that may not be used."),
     403: Answer("An inline agent, which is off."),
@@ -62,7 +62,7 @@ class Jobs:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    @operation("POST", RUNS, SUBMITTED, body=models.Submit, headers=_KEY, large=True)
+    @operation("POST", RUNS, _SUBMITTED, body=models.Submit, headers=_KEY, large=True)
     async def submit_run(self, request: Request) -> Response:
         """Submit a run."""
         given = parse_object(await request.body())
@@ -131,7 +131,7 @@ class Jobs:
             raise WrongState("Cannot delete a running job. Cancel it first.") from None
         return Response(status_code=204)
 
-    @operation("POST", RUN + "/retry", {**SUBMITTED, **NOT_FOUND}, body=models.Retry)
+    @operation("POST", RUN + "/retry", {**_SUBMITTED, **NOT_FOUND}, body=models.Retry)
     async def retry_run(self, request: Request) -> Response:
         """Submit a final run once more."""
         body = await read_body(request, models.Retry)
