@@ -96,8 +96,7 @@ class Services(Executions):
         given = parse_object(await request.body() or b"{}")
         body = models.ServiceCreate.model_validate(given)
         choice = await self._agents.choice(request, body.version_id)
-        ask = Submit(choice, "", mode=Mode.SERVICE, envs=body.envs or {})
-        return await self._submit(request, given, ask)
+        return await self._submit(request, given, Submit(choice, "", mode=self.mode, envs=body.envs or {}))
 
     @operation("GET", SERVICES, _SERVICES, query=models.ServicesQuery)
     async def list_services(self, request: Request) -> Response:
