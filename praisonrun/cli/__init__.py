@@ -1,4 +1,4 @@
-"""The command line: flags and help are defined here; each command's work is imported when it is called."""
+"""The command line: an error is one line on stderr and an exit code."""
 
 from __future__ import annotations
 
@@ -11,14 +11,9 @@ from ..config.settings import Settings
 from ..core.errors import BadRequest, ConfigError, Invalid, NotFound, PraisonrunError, reason
 from .commands import program
 
-__all__ = ["main"]
-
 
 def main(serve: Callable[[Settings], int], arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit code, or raise SystemExit with it.
-
-    `serve` runs the server and returns its exit code. An error is one line on stderr.
-    """
+    """Run one command, the server by `serve`; return its exit code, or raise SystemExit with it."""
     try:
         try:
             program(arguments, prog_name="praisonrun", obj=serve)

@@ -125,10 +125,7 @@ def end(state: Path, pid: int) -> bool:
 
 
 class StartedServer:
-    """A server that a command started, apart from its terminal; it logs to the state directory.
-
-    Raises ConfigError when the state directory cannot be written to.
-    """
+    """A server that a command started. It logs to the state directory. Raises ConfigError where it cannot."""
 
     def __init__(self, settings: Settings, agents: Path | None) -> None:
         self.log = settings.state / "server.log"

@@ -23,10 +23,7 @@ def plain(text: str) -> str:
 
 
 class Screen:
-    """Notes, log lines and progress of one run, on one text stream.
-
-    Progress is redrawn in place on a terminal and printed when it changes elsewhere.
-    """
+    """Notes, log lines and progress of one run; a terminal has the progress in place, a file each change."""
 
     def __init__(self, out: TextIO, *, quiet: bool = False, environ: Mapping[str, str] = os.environ) -> None:
         self._out = out

@@ -1,7 +1,4 @@
-"""Every way praisonrun says no: one class for each kind, mapped to a status once by each surface.
-
-At the end, what messages are made of.
-"""
+"""Every way praisonrun says no, mapped to a status once by each surface; and what messages are made of."""
 
 from __future__ import annotations
 

@@ -58,11 +58,7 @@ class Mode(StrEnum):
 
 
 class Run(NamedTuple):
-    """One durable execution of an agent.
-
-    A tuple, changed with `_replace`: a frozen dataclass of fifty fields takes ten times as long to make,
-    and several are made for every run.
-    """
+    """One durable execution of an agent. A tuple: it is made ten times as fast as a frozen dataclass."""
 
     id: str
     agent: str
