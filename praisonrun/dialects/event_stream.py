@@ -64,9 +64,7 @@ Encode: TypeAlias = Callable[[Iterable[E]], bytes]
 class EventStream(Generic[E]):
     """The events of all runs in one dialect."""
 
-    def __init__(
-        self, engine: Engine, make: Callable[[Run, str], EventRenderer[E]], *, span: int = 1
-    ) -> None:
+    def __init__(self, engine: Engine, make: Callable[[Run, str], EventRenderer[E]], span: int = 1) -> None:
         """`make` is given a run and the name of its format; a frame has the ids of `span` offsets."""
         self._engine, self._make, self._span = engine, make, span
         self._renderers: WeakValueDictionary[str, EventRenderer[E]] = WeakValueDictionary()

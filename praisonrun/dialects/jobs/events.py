@@ -92,10 +92,7 @@ def _outcome(run: Run, answer: Result, base: str) -> tuple[str, dict[str, Json]]
 
 
 def payload(event: WireEvent) -> dict[str, Json]:
-    """Return an event in the one form that PraisonAI's code, documentation and command line all read.
-
-    It has the name beside the fields, and the fields again under `data`.
-    """
+    """Return an event in the one form that PraisonAI's code, documentation and command line all read."""
     nested = dict(event.fields)
     if event.name == "progress":  # its reader prints any value, a null as "None"
         nested["current_step"] = nested.pop("step") or nested.get("message", "")

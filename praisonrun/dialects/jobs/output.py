@@ -26,7 +26,7 @@ from .show import FOLLOWED, NOT_FOUND, RUN, url_of
 
 CHUNK = 256 * 1024
 KIND = "application/octet-stream"
-_PRINTED = {None: {Kind.STDOUT, Kind.STDERR}, "stdout": {Kind.STDOUT}, "stderr": {Kind.STDERR}}
+_KINDS = {None: {Kind.STDOUT, Kind.STDERR}, "stdout": {Kind.STDOUT}, "stderr": {Kind.STDERR}}
 _LOGS = {200: Answer("What it printed.", "text/plain"), **FOLLOWED}
 _FILE = {200: Answer("The file, as an attachment.", KIND), **NOT_FOUND}
 
@@ -51,7 +51,7 @@ class Output:
 
     def __init__(self, engine: Engine, limits: StreamLimits) -> None:
         self._engine, self._limits = engine, limits
-        self._renderings = {name: SharedRendering(_printer(kinds)) for name, kinds in _PRINTED.items()}
+        self._renderings = {name: SharedRendering(_printer(kinds)) for name, kinds in _KINDS.items()}
 
     @operation("GET", RUN + "/logs", _LOGS, query=LogsQuery)
     async def get_logs(self, request: Request) -> Response:
@@ -66,8 +66,7 @@ class Output:
         offset, rendering = START, self._renderings[query.stream]
         with self._engine.files.reader(run_id) or nullcontext() as reader, rendering.viewed(run_id):
             if reader and query.tail is not None:
-                kinds = _PRINTED[query.stream]
-                lines, offset = await asyncio.to_thread(last_lines, reader, kinds, query.tail)
+                lines, offset = await asyncio.to_thread(last_lines, reader, _KINDS[query.stream], query.tail)
                 yield lines
             elif reader and not query.follow:
                 while (found := rendering.chunk(run_id, offset, reader))[1] > offset:

@@ -23,8 +23,7 @@ from .show import NOT_FOUND, RUN, result, url_of
 
 RESULT_LIMIT = 256 * 1024
 """Bytes of a result's JSON that a webhook carries; a longer text is cut in the middle."""
-_KEPT = ("job_id", "status", "result", "error", "completed_at", "duration_seconds")
-"""What a body has of the result object."""
+_OF_RESULT = ("job_id", "status", "result", "error", "completed_at", "duration_seconds")
 
 
 async def compose(engine: Engine, base: str, delivery: Delivery) -> bytes:
@@ -34,15 +33,12 @@ async def compose(engine: Engine, base: str, delivery: Delivery) -> bytes:
 
 
 def body(shown: Snapshot, answer: Result, delivery: Delivery, base: str) -> dict[str, Json]:
-    """Return the body of a delivery: the same on every attempt.
-
-    It has `result_url` if it does not have the whole result, and `failure` if the run failed.
-    """
+    """Return the body of a delivery: the same on every attempt."""
     full = result(shown, answer, base)
     full["result"], whole = _fitting(full["result"])
     where = full["result_url"] or (None if whole else f"{url_of(shown.run, base)}/result")
     return {
-        **{name: full[name] for name in _KEPT},
+        **{name: full[name] for name in _OF_RESULT},
         "type": delivery.type,
         "timestamp": iso(delivery.created_at),
         **({"failure": shown.run.failure} if shown.run.status is Status.FAILED else {}),
