@@ -32,7 +32,7 @@ from .process.attempt import Spawner
 from .process.spec import crew_files
 from .services.ports import Ports
 from .store import Store
-from .web.edge import Access, BodyCaps, Edge
+from .web.edge import Access, Edge
 from .web.fields import load_pydantic
 from .web.operations import Dialects
 from .web.responses import StreamLimits
@@ -97,8 +97,8 @@ def application(engine: Engine, settings: Settings) -> Edge:
     )
     system.table = dialects.operations
     access = Access(settings.hosts, settings.allow_origin, settings.token)
-    caps = BodyCaps(large_paths=[row.path for row in dialects.operations if row.large])
-    return Edge(dialects, port=settings.port, access=access, caps=caps, render=dialects.render)
+    large = [row.path for row in dialects.operations if row.large]
+    return Edge(dialects, port=settings.port, access=access, large_paths=large, render=dialects.render)
 
 
 async def _keep_log_small(store: Store) -> None:

@@ -44,7 +44,15 @@ def spec(
     return {
         "run_id": run.id,
         "attempt": run.attempt,
-        "argv": _argv(run, agent, files, environ),
+        "argv": argv(
+            agent,
+            prompt=run.prompt,
+            run_id=run.id,
+            session_id=run.session_id,
+            port=run.port,
+            environ=environ,
+            crews=crew_files(files),
+        ),
         "install": install_argv(agent, environ) if install else [],
         "install_timeout": INSTALL_TIMEOUT,
         "env": child_env(agent, environ, given, _ours(run, folder)),
@@ -68,18 +76,6 @@ def spec(
 def crew_files(files: RunFiles) -> Path:
     """Return the directory that keeps the crews that runs were submitted with, and their driver."""
     return files.root / "crews"
-
-
-def _argv(run: Run, agent: Agent, files: RunFiles, environ: Mapping[str, str]) -> list[str]:
-    return argv(
-        agent,
-        prompt=run.prompt,
-        run_id=run.id,
-        session_id=run.session_id,
-        port=run.port,
-        environ=environ,
-        crews=crew_files(files),
-    )
 
 
 def _ours(run: Run, folder: str | None) -> dict[str, str]:

@@ -24,7 +24,8 @@ from .transport import HEADERS
 RenderOf: TypeAlias = Callable[[str], Render]
 """A path to the form of its dialect's error answers."""
 
-BODY_CAP = 1024 * 1024
+BODY_CAP, LARGE_CAP = 1024 * 1024, 8 * 1024 * 1024
+"""Bytes of a body, and of one on a path that takes large ones."""
 OPEN = "/healthz"
 """The one path that needs no token. It says only that a server is up."""
 
@@ -55,21 +56,11 @@ class Access:
     """What every path but OPEN requires."""
 
 
-@dataclass(frozen=True, slots=True)
-class BodyCaps:
-    """How many bytes a request's body may have."""
-
-    usual: int = BODY_CAP
-    large: int = 8 * BODY_CAP
-    large_paths: Iterable[str] = ()
-    """The paths, as Starlette templates, that take `large` bodies."""
-
-
 class Edge:
     """ASGI middleware around the whole app.
 
-    `render` gives the form of rejections (400, 401, 403, 413, 414, 415, 421, 431). Call `set_port` once the
-    socket is bound.
+    `render` gives the form of rejections (400, 401, 403, 413, 414, 415, 421, 431); `large_paths` are
+    Starlette templates. Call `set_port` once the socket is bound.
     """
 
     def __init__(
@@ -78,15 +69,15 @@ class Edge:
         *,
         port: int = 0,
         access: Access = Access(),
-        caps: BodyCaps = BodyCaps(),
+        large_paths: Iterable[str] = (),
         render: RenderOf = lambda _path: problem,
     ) -> None:
         self._app = app
         self._extra = tuple(access.hosts)
         self._foreign: frozenset[bytes | None] = frozenset(origin.encode() for origin in access.origins)
         self._token = Token(access.token) if access.token is not None else None
-        self._large = [compile_path(path)[0] for path in caps.large_paths]
-        self._caps, self.render = caps, render
+        self._large = [compile_path(path)[0] for path in large_paths]
+        self.render = render
         self.set_port(port)
 
     def set_port(self, port: int) -> None:
@@ -148,7 +139,7 @@ class Edge:
             return None
         if not size.isdigit():
             return 400, "Content-Length is not a number"
-        cap = self._cap(scope) if len(size) > 15 or int(size) > self._caps.usual else self._caps.usual
+        cap = self._cap(scope) if len(size) > 15 or int(size) > BODY_CAP else BODY_CAP
         if len(size) > 15 or int(size) > cap:
             return 413, _too_large(cap)
         if scope["method"] in _WITH_BODY and int(size) + (b"transfer-encoding" in head) and not is_json(head):
@@ -157,7 +148,7 @@ class Edge:
 
     def _cap(self, scope: Scope) -> int:
         large = scope["method"] == "POST" and any(path.match(scope["path"]) for path in self._large)
-        return self._caps.large if large else self._caps.usual
+        return LARGE_CAP if large else BODY_CAP
 
     def _with_headers(self, send: Send, origin: bytes | None) -> Send:
         # It is no coroutine, so a stream's chunks need no extra frame.

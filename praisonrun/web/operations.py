@@ -106,25 +106,15 @@ def routes(table: Iterable[Operation]) -> list[Route]:
 
 
 def _route(path: str, methods: Mapping[str, Operation]) -> Route:
-    table = {method: row.endpoint for method, row in methods.items()}
-    get = table.get("GET")
-    if get is not None and "HEAD" not in table:
-        table["HEAD"] = _head(get)
-
     async def dispatch(request: Request) -> Response:
-        return await table[request.method](request)
-
-    return Route(path, dispatch, methods=list(table), name=next(iter(methods.values())).name)
-
-
-def _head(get: Endpoint) -> Endpoint:
-    async def head(request: Request) -> Response:
-        full = await get(request)
+        if request.method in methods:
+            return await methods[request.method].endpoint(request)
+        full = await methods["GET"].endpoint(request)  # Starlette adds a HEAD to every GET
         bare = Response(status_code=full.status_code)
         bare.raw_headers = full.raw_headers  # a stream's HEAD must not open the stream
         return bare
 
-    return head
+    return Route(path, dispatch, methods=list(methods), name=next(iter(methods.values())).name)
 
 
 @dataclass(frozen=True, slots=True)

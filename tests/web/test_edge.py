@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from praisonrun.web.edge import BODY_CAP, Access, BodyCaps, Edge, RenderOf
+from praisonrun.web.edge import BODY_CAP, Access, Edge, RenderOf
 from praisonrun.web.errors import Render, problem
 from praisonrun.web.head import allowed_hosts
 
@@ -150,13 +150,13 @@ async def test_an_empty_body_needs_no_type(size: bytes | None) -> None:
     assert (await ask(edge(), headers, "POST"))[0] == 200
 
 
-async def test_a_chunked_body_is_counted_as_it_comes() -> None:
+async def test_a_chunked_body_is_counted_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("praisonrun.web.edge.BODY_CAP", 10)
+
     async def read(request: Request) -> Response:
         return PlainTextResponse(str(len(await request.body())))
 
-    guarded = Edge(
-        Starlette(routes=[Route("/x", read, methods=["POST"])]), port=8005, caps=BodyCaps(usual=10)
-    )
+    guarded = Edge(Starlette(routes=[Route("/x", read, methods=["POST"])]), port=8005)
     headers = [*OWN, JSON, (b"transfer-encoding", b"chunked")]
     assert (await ask(guarded, headers, "POST", chunks=[b"12345", b"67890"]))[::2] == (200, b"10")
     status, answered, _ = await ask(guarded, headers, "POST", chunks=[b"12345", b"67890", b"1"])

@@ -42,6 +42,17 @@ class Attempt:
     def run(self) -> dict[str, Any]:
         """Run the agent, after its install command where it has one, and return the ended frame's payload."""
         try:
+            return self._run()
+        except Exception as fault:
+            why = f"praisonrun failed: {fault!r}"
+        self.clean = False
+        if self._agent is None:
+            return self._end_before_the_agent(why)
+        self._agent.sweep()
+        return self._end(self._agent.reason, why)
+
+    def _run(self) -> dict[str, Any]:
+        try:
             if self._folder:
                 self._fifo = Events(self._folder.make(self._spec.pop("input")), Kind.EVENT, self._output)
             self._write_started({})
@@ -56,15 +67,6 @@ class Attempt:
         self.clean = running.run(self._fifo) and not self._installed
         self._settle(running.status == 0 and running.reason == "exited")
         return self._end(running.reason, running.error)
-
-    def crash(self, error: Exception) -> dict[str, Any]:
-        """End an attempt that met a fault of ours."""
-        self.clean = False
-        why = f"praisonrun failed: {error!r}"
-        if self._agent is None:
-            return self._end_before_the_agent(why)
-        self._agent.sweep()
-        return self._end(self._agent.reason, why)
 
     def _end_before_the_agent(self, error: str) -> dict[str, Any]:
         if self._folder and self._fifo:

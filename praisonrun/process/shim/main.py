@@ -69,24 +69,19 @@ def _serve_one(fd: int, life: socket.socket, wake: Wake) -> bool:
     """Do one run. Returns whether this process can take another."""
     try:
         spec = _read_spec(life)
-        return spec is None or _attempt(spec, Journal(fd), life, wake)
+        if spec is None:
+            return True
+        journal = Journal(fd)
+        journal.ring_at(spec["bell"], spec["run_id"])
+        attempt = Attempt(spec, journal, life, wake)
+        send(life, {"ended": attempt.run()})
+        return attempt.clean
     except Exception as error:
         refuse(life, f"praisonrun failed: {error!r}")
         return False
     finally:
         os.close(fd)
         life.close()
-
-
-def _attempt(spec: dict[str, Any], journal: Journal, life: socket.socket, wake: Wake) -> bool:
-    journal.ring_at(spec["bell"], spec["run_id"])
-    attempt = Attempt(spec, journal, life, wake)
-    try:
-        ended = attempt.run()
-    except Exception as error:
-        ended = attempt.crash(error)
-    send(life, {"ended": ended})
-    return attempt.clean
 
 
 def refuse(life: socket.socket, error: str) -> None:
