@@ -87,7 +87,6 @@ class Edge:
         self._own = frozenset(f"http://{name}".encode() for name in names)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Reject the request, answer a preflight, or pass the request on."""
         if scope["type"] == "lifespan":
             return await self._app(scope, receive, send)
         if scope["type"] != "http":

@@ -73,7 +73,6 @@ def read_head(scope: Scope) -> tuple[Head, Fault | None]:
 
 
 def is_json(head: Head) -> bool:
-    """Say whether a request's Content-Type is application/json."""
     return head.get(b"content-type", b"").replace(b" ", b"").replace(b"\t", b"").lower() in _JSON
 
 

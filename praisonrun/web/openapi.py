@@ -14,11 +14,7 @@ from .errors import MEDIA_TYPE, Problem, title
 from .operations import Answer, Operation
 
 _PARAMETER = re.compile(r"{(\w+)(?::(\w+))?}")
-_KINDS: dict[str, dict[str, Json]] = {
-    "": {"type": "string", "pattern": "^[^/?#]+$"},
-    "int": {"type": "integer"},
-    "float": {"type": "number"},
-}
+_SEGMENT: dict[str, Json] = {"type": "string", "pattern": "^[^/?#]+$"}
 _TEXT: dict[str, Json] = {"type": "string"}
 _REF = "#/components/schemas/{model}"
 
@@ -27,7 +23,6 @@ Schemas: TypeAlias = Mapping[Use, Json]
 
 
 def document(operations: Iterable[Operation], version: str, server_url: str) -> dict[str, Json]:
-    """Return the document as plain JSON values."""
     table = list(operations)
     schemas, definitions = _schemas(table)
     paths: dict[str, dict[str, Json]] = {}
@@ -58,8 +53,7 @@ def _operation(operation: Operation, schemas: Schemas, definitions: Mapping[str,
     shown: dict[str, Json] = {"operationId": operation.name, "summary": operation.summary}
     if operation.tag:
         shown["tags"] = [operation.tag]
-    parameters = [*_path(operation.path), *_query(operation, schemas, definitions), *_headers(operation)]
-    if parameters:
+    if parameters := _parameters(operation, schemas, definitions):
         shown["parameters"] = parameters
     if operation.body:
         content = {"application/json": {"schema": schemas[operation.body, "validation"]}}
@@ -69,11 +63,20 @@ def _operation(operation: Operation, schemas: Schemas, definitions: Mapping[str,
     return shown
 
 
-def _path(template: str) -> list[dict[str, Json]]:
-    return [
-        {"name": name, "in": "path", "required": True, "schema": _KINDS.get(kind, _TEXT)}
-        for name, kind in _PARAMETER.findall(template)
+def _parameters(
+    operation: Operation, schemas: Schemas, definitions: Mapping[str, Json]
+) -> list[dict[str, Json]]:
+    path = [
+        _parameter("path", name, _TEXT if kind == "path" else _SEGMENT, True)
+        for name, kind in _PARAMETER.findall(operation.path)
     ]
+    headers = [
+        _parameter(
+            "header", name, {**_TEXT, "pattern": row.pattern, "description": row.description}, row.required
+        )
+        for name, row in operation.headers.items()
+    ]
+    return [*path, *_query(operation, schemas, definitions), *headers]
 
 
 def _query(operation: Operation, schemas: Schemas, definitions: Mapping[str, Json]) -> list[dict[str, Json]]:
@@ -83,13 +86,18 @@ def _query(operation: Operation, schemas: Schemas, definitions: Mapping[str, Jso
     if "$ref" in schema:
         schema = definitions[schema["$ref"].rpartition("/")[2]]
     required = schema.get("required", ())
-    return [_parameter(name, value, name in required) for name, value in schema.get("properties", {}).items()]
+    return [
+        _parameter("query", name, _given(value), name in required)
+        for name, value in schema.get("properties", {}).items()
+    ]
 
 
-def _parameter(name: str, schema: Mapping[str, Json], required: bool) -> dict[str, Json]:
-    shown: dict[str, Json] = {"name": name, "in": "query", "required": required, "schema": _given(schema)}
-    if description := shown["schema"].pop("description", None):
-        shown["description"] = description
+def _parameter(where: str, name: str, schema: Mapping[str, Json], required: bool) -> dict[str, Json]:
+    """Return a parameter; the description of its schema is its own."""
+    own = {key: value for key, value in schema.items() if key != "description"}
+    shown: dict[str, Json] = {"name": name, "in": where, "required": required, "schema": own}
+    if "description" in schema:
+        shown["description"] = schema["description"]
     return shown
 
 
@@ -99,19 +107,6 @@ def _given(schema: Mapping[str, Json]) -> dict[str, Json]:
     if len(kinds) != 1:
         return dict(schema)
     return {**{key: value for key, value in schema.items() if key not in ("anyOf", "default")}, **kinds[0]}
-
-
-def _headers(operation: Operation) -> list[dict[str, Json]]:
-    return [
-        {
-            "name": name,
-            "in": "header",
-            "required": header.required,
-            "description": header.description,
-            "schema": {"type": "string", "pattern": header.pattern},
-        }
-        for name, header in operation.headers.items()
-    ]
 
 
 def _responses(operation: Operation, schemas: Schemas) -> dict[str, Json]:
@@ -139,9 +134,8 @@ def _content(status: int, answer: Answer, schemas: Schemas) -> dict[str, Json]:
             return {}
         case None:
             return {MEDIA_TYPE: {"schema": schemas[Problem, "serialization"]}}
-        case "application/json":
-            return {"application/json": {"schema": {"type": "object"}}}
         case str() as media_type:
-            return {media_type: {"schema": {"type": "string"}}}
+            kind = "object" if media_type == "application/json" else "string"
+            return {media_type: {"schema": {"type": kind}}}
         case model:
             return {"application/json": {"schema": schemas[model, "serialization"]}}

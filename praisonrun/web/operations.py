@@ -129,7 +129,6 @@ class Dialect:
     """The form of its error answers."""
 
     def application(self) -> Starlette:
-        """Return the application that serves its operations."""
         errors = handlers(self.statuses, self.render)
         app = Starlette(routes=routes(self.operations), exception_handlers=errors)
         app.router.redirect_slashes = False

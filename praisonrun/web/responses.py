@@ -36,7 +36,6 @@ LATER = b"retry: 30000\n: too many streams are open\n\n"
 
 
 def json_response(body: Json, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """Return an answer whose body is JSON."""
     return Response(dumps(body), status, headers, media_type="application/json")
 
 
@@ -67,7 +66,6 @@ class StreamLimits:
         self.catching_up = asyncio.Semaphore(2)
         """Streams that catch up take turns, so that a crowd of them delays nobody else."""
         self.open = 0
-        """How many streams are open."""
 
     @contextmanager
     def admitted(self, run_id: str) -> Iterator[bool]:

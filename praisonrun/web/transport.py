@@ -57,7 +57,6 @@ class CoalescingTransport:
         self._transport.close()
 
     def flush(self) -> None:
-        """Send what is held."""
         if self._held:
             held, self._held, self._size = self._held, [], 0
             self._transport.write(b"".join(held))

@@ -76,7 +76,6 @@ class Pipe:
             self._filled = 0
 
     def close(self) -> None:
-        """Pass on what is left, and close."""
         self.flush()
         os.close(self.fd)
 

@@ -75,11 +75,8 @@ class RunningAgent:
 
     def run(self, fifo: Pipe | None) -> bool:
         """Wait for the agent's end. Returns whether it ended by itself and left nothing behind."""
-        handlers: dict[int, Callable[[int], bool]] = {
-            self._wake.fd: self._on_signal,
-            self._life.fileno(): self._on_lifeline,
-        }
-        handlers |= {fd: self._on_output(pipe) for fd, pipe in self._pipes.items()}
+        handlers = {fd: self._on_output(pipe) for fd, pipe in self._pipes.items()}
+        handlers |= {self._wake.fd: self._on_signal, self._life.fileno(): self._on_lifeline}
         if fifo:
             handlers[fifo.fd] = self._on_output(fifo)
         poller = select.poll()
