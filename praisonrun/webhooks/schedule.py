@@ -34,10 +34,7 @@ KNOWN = 4096
 def decide(
     delivery: Delivery, reply: Reply, now: int, chance: float, schedule: Sequence[float] = SCHEDULE
 ) -> Delivery:
-    """Return the delivery after an attempt: delivered, due again, or dead.
-
-    `chance` is a random number from 0 to 1.
-    """
+    """Return the delivery after an attempt: delivered, due again, or dead; `chance` is from 0 to 1."""
     tried = replace(delivery, attempts=delivery.attempts + 1)
     if succeeded(reply):
         return replace(tried, state=DeliveryState.DELIVERED, delivered_at=now)

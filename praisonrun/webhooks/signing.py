@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -53,7 +52,7 @@ class Signer:
 def _secret(line: str, where: str) -> bytes:
     try:
         secret = base64.b64decode(line.removeprefix(PREFIX), validate=True)
-    except (binascii.Error, ValueError):
+    except ValueError:
         secret = b""
     if not line.startswith(PREFIX) or len(secret) not in SIZE:
         raise ConfigError(

@@ -10,6 +10,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
@@ -119,11 +120,8 @@ class Webhooks:
 
     async def _record(self, delivery: Delivery, reply: Reply) -> None:
         """Record an attempt, and retry until the store takes it: else it would be made again and again."""
-        chance = self._chance()
-
-        def decide(found: Delivery) -> Delivery:
-            return schedule.decide(found, reply, self._now(), chance, self._plan)
-
+        at, chance, plan = self._now(), self._chance(), self._plan
+        decide = partial(schedule.decide, reply=reply, now=at, chance=chance, schedule=plan)
         while True:
             try:
                 after = await self.outbox.record(delivery.id, reply, decide)

@@ -15,7 +15,6 @@ from ...web.responses import StreamLimits, json_response
 from .endpoints import Runs
 from .streams import Events
 
-ROOTS = ("runs", "projects", "conversations")
 STATUSES = {**errors.STATUSES, Invalid: 400, pydantic.ValidationError: 400}
 """As in the jobs dialect, but every fault in a request is a 400."""
 
@@ -23,16 +22,13 @@ STATUSES = {**errors.STATUSES, Invalid: 400, pydantic.ValidationError: 400}
 def dialect(engine: Engine, limits: StreamLimits) -> Dialect:
     """Return the dialect over an engine."""
     served = operations(Runs(engine), Events(engine, limits), tag="canonical runs")
-    return Dialect(ROOTS, served, STATUSES, render)
+    return Dialect(("runs", "projects", "conversations"), served, STATUSES, render)
 
 
 def render(
     status: int, detail: str, headers: Mapping[str, str] | None = None, error: Exception | None = None
 ) -> Response:
-    """Return an error answer.
-
-    It names every field at fault: the caller's documentation leaves out some that are required.
-    """
+    """Return an error that names every field at fault: the caller's documentation leaves some out."""
     code = errors.title(status).lower().replace(" ", "_")
     if isinstance(error, PraisonrunError):
         code = error.code

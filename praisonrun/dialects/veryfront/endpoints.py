@@ -61,18 +61,12 @@ class Runs:
 
     @operation("GET", RUN, {200: Answer("The run as it is now.", RunShown), **NOT_FOUND})
     async def get_canonical_run(self, request: Request) -> Response:
-        """Get a run.
-
-        A finished run comes with its output.
-        """
+        """Get a run; a finished one comes with its output."""
         return json_response(await self._whole(await self._engine.get(request.path_params["run_id"])))
 
     @operation("POST", RUN + "/cancel", {200: Answer("Whether it is cancelled.", Cancelled), **NOT_FOUND})
     async def cancel_canonical_run(self, request: Request) -> Response:
-        """Cancel a run and its descendants.
-
-        Answers once its process is gone; a finished run is no error.
-        """
+        """Cancel a run and its descendants, and wait until they are gone; a finished run is no error."""
         run_id = request.path_params["run_id"]
         try:
             shown = await self._engine.cancel(run_id)
@@ -91,10 +85,7 @@ class Runs:
 
     @operation("GET", PROJECT, {200: Answer("A page.", Page[RunShown]), **BAD}, query=models.RunsQuery)
     async def list_canonical_runs(self, request: Request) -> Response:
-        """List runs, newest first.
-
-        A UUID names one project's runs, any other name all runs.
-        """
+        """List runs, newest first: a UUID names one project's, any other name all."""
         query = read_query(request, models.RunsQuery)
         ref = request.path_params["project_ref"]
         wanted = Find(

@@ -18,10 +18,7 @@ RESULT_ENV = "VERYFRONT_RUN_RESULT_PATH"
 
 
 def parse_create(body: Create) -> tuple[Submit, Key | None, str | None]:
-    """Return a body in the engine's words, its key and fingerprint.
-
-    Raises Invalid, also for kinds of runs that only other products have.
-    """
+    """Return a body in the engine's words, its key and fingerprint. Raises Invalid."""
     _check(body)
     agent, conversation = _agent(body), _conversation(body)
     given = body.request.config if body.kind == "task" else body.request.input

@@ -55,10 +55,7 @@ class Events:
         "GET", SPOKEN + "/events", {200: Answer("Some events.", Page[Told]), **_FAULTS}, query=EventsQuery
     )
     async def list_conversation_events(self, request: Request) -> Response:
-        """Page through a run's events.
-
-        They have AG-UI's own form.
-        """
+        """Page through a run's events in AG-UI's own form."""
         events, *cursors = await self._page(request, await self._spoken(request))
         data = [{"event_id": event.id, "event": {"type": event.type, **event.payload}} for event in events]
         return json_response(show.page(data, *cursors))
