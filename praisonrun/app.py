@@ -55,7 +55,8 @@ async def engine_of(
     sender = Sender(Signer.read(settings.webhook_secret_file), own, clock.now)
     catalog = Catalog(settings.agents, settings.agent_root, environ)
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(Store.open(settings.state))
+        adopt = (lambda run_id: RunFiles(settings.state).tail(run_id).end) if settings.adopt else None
+        store = await stack.enter_async_context(Store.open(settings.state, adopt))
         files, notifier, shims = RunFiles(settings.state), Notifier(), Spawner(spawner)
         viewers = Viewers(files, notifier)
         limits = Limits(

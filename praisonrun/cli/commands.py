@@ -86,6 +86,7 @@ def program() -> None:
     is_flag=True,
     default=None,
 )
+@click.option("--adopt", is_flag=True, help="Continue with a copied state directory as with one of its own.")
 @click.pass_obj
 def serve(run: Callable[[Settings], int], /, **flags: Any) -> None:
     """Start the server. Runs outlive it: stop and start it as you like."""

@@ -76,6 +76,8 @@ class Settings:
     """The file of the secrets that sign webhooks."""
     inline_agents: bool = False
     """Whether a submit may bring its own agents file, and so run any command."""
+    adopt: bool = False
+    """Whether a copied state directory becomes one of its own; what the original had begun ends there."""
 
     def __post_init__(self) -> None:
         put = object.__setattr__

@@ -46,7 +46,7 @@ def release(run: Run, at: int) -> Run:
     """Let a held run be claimed. Raises WrongState for any other."""
     if run.status is not Status.QUEUED or not run.held:
         raise WrongState(f"run {run.id} is {run.status}, and not held")
-    return run._replace(held=False, due_at=at, updated_at=at)
+    return run._replace(held=False, due_at=0, updated_at=at)
 
 
 def cancel(run: Run, at: int, reason: str | None = None, *, keep_scratch: bool = False) -> Run:
@@ -65,6 +65,15 @@ def cancel(run: Run, at: int, reason: str | None = None, *, keep_scratch: bool =
     return _move(asked, Status.CANCELLED, at, finished_at=at, error=_cancelled(asked), journal_end=end)
 
 
+def disown(run: Run, at: int, journal_end: int) -> Run:
+    """End a run of a copied store: what it started, or would start, belongs to the original."""
+    if run.status is not Status.RUNNING:
+        return cancel(run, at, "adopted from a copy; retry it")
+    ended = Exit(run.attempt, "lost", error="lost: its process belongs to the original")
+    outcome = Outcome(Status.FAILED, Failure.LOST, ended.error)
+    return finish(run, ended, outcome, at, journal_end=journal_end, summary=run.summary)
+
+
 def restart(run: Run, at: int, env_names: tuple[str, ...] = ()) -> Run:
     """Queue a final service again, under its id and in its journal, as if it were new. Raises WrongState."""
     if run.mode is not Mode.SERVICE:
@@ -72,7 +81,7 @@ def restart(run: Run, at: int, env_names: tuple[str, ...] = ()) -> Run:
     if run.status not in FINAL:
         raise WrongState(f"service {run.id} is {run.status}; it must end before it is started again")
     return run._replace(  # not by `_move`: the only way out of a final state
-        **_FRESH, status=Status.QUEUED, updated_at=at, due_at=at, env_names=env_names, started_at=None,
+        **_FRESH, status=Status.QUEUED, updated_at=at, due_at=0, env_names=env_names, started_at=None,
         finished_at=None, ready_at=None, cancel_requested_at=None, cancel_reason=None, failure=None,
         scratch_until=None, summary=None, metrics=None,
     )  # fmt: skip

@@ -66,7 +66,7 @@ class Run(NamedTuple):
     created_at: int
     updated_at: int
     due_at: int
-    """Not claimed before this time."""
+    """Not claimed before this time; 0 but for a pause between two attempts."""
     status: Status = Status.QUEUED
     mode: Mode = Mode.RUN
     seq: int = 0

@@ -107,7 +107,7 @@ def _fields(of: Submit | Run, names: tuple[str, ...]) -> dict[str, Any]:
 
 def _run(at: int, envs: Mapping[str, str], run_id: str | None = None, **fields: Any) -> Run:
     made, names = run_id or f"run_{new_suffix()}", tuple(sorted(envs))
-    return Run(id=made, created_at=at, updated_at=at, due_at=at, env_names=names, **fields)
+    return Run(id=made, created_at=at, updated_at=at, due_at=0, env_names=names, **fields)
 
 
 def check_metadata(metadata: Mapping[str, Json] | None) -> None:

@@ -7,16 +7,18 @@ writes that wait together share one commit. Every status is written by `change` 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
+from ..core import clock
 from ..core.agent import Agent
 from ..core.model import Status
 from . import database, deliveries, reads, writes
 from . import versions as entries
 from .connection import Connection, Connections, reading, writing
+from .directory import hold, settle
 from .group_commit import GroupCommit
 from .types import Added, DeliveryLog, Find, Key, Page, Sizes, StoredVersion
 
@@ -86,8 +88,10 @@ class Store(Connections):
     crews_of_versions = reading(entries.crews)
     delete_versions = writing(entries.delete)
 
-    def __init__(self, path: Path, writer: Connection, reader: Connection) -> None:
+    def __init__(self, store: str, path: Path, writer: Connection, reader: Connection) -> None:
         super().__init__(writer, reader)
+        self.id = store
+        """16 hex digits, made with the state directory; a copy has another."""
         self.outbox = Outbox(writer, reader)
         self._path = path
         self._schema = len(database.scripts())
@@ -96,18 +100,20 @@ class Store(Connections):
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, directory: Path) -> AsyncIterator[Store]:
+    async def open(cls, directory: Path, adopt: Callable[[str], int] | None = None) -> AsyncIterator[Store]:
         """Lock a state directory, migrate its database and serve it; at the end run what waits, and close.
 
-        Raises ConfigError if the directory or the file cannot be used.
+        `adopt` says how long a run's journal is: with it, a copied directory becomes a store of its own.
+        Raises ConfigError if the directory or the file cannot be used, and for a copy.
         """
-        with database.hold(directory) as path:
+        with hold(directory) as path:
             uri, prepare = path.as_uri(), partial(database.prepare_writer, path=path)
             async with (
                 Connection.open(f"{uri}?mode=rw", GroupCommit, prepare) as writer,
                 Connection.open(f"{uri}?mode=ro", ReadOnly, database.prepare_reader) as reader,
             ):
-                yield cls(path, writer, reader)
+                store = await writer.run(partial(settle, database=path, at=clock.now(), adopt=adopt))
+                yield cls(store, path, writer, reader)
 
     async def see_version(self, agent: Agent, at: int) -> str:
         """Store an agent's entry, once, and return its digest. Reads nothing for an object seen before."""

@@ -1,23 +1,20 @@
-"""The state directory, private to its owner and locked by one server, and the database in it."""
+"""The database file: its connections' settings, and its way to the present schema."""
 
 from __future__ import annotations
 
-import fcntl
-import os
+import logging
+import shutil
 import sqlite3
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib.resources import files
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-from ..config.discovery import LOCK
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, counted
+from .rows import title_of
 
-DATABASE = "praisonrun.db"
-TRIES, PAUSE = 500, 0.01
-"""How often, and after how many seconds, a server tries again for a lock that only commands hold."""
+log = logging.getLogger("praisonrun")
 APPLICATION = 0x70726E31
 """`prn1`: it marks a file as ours."""
 WAL_LIMIT = 64 << 20
@@ -37,67 +34,10 @@ READER = (
     "cache_size = -512",  # KiB: the system caches it again, and SQLite's cache would grow with all runs
 )
 
-
-@contextmanager
-def hold(directory: Path) -> Iterator[Path]:
-    """Make the directory if it is missing, hold its lock inside this block, and yield the database's path.
-
-    Raises ConfigError if the directory is not private to us or another server holds it. A process that is
-    forked inside the block would share the lock: fork before.
-    """
-    _make_private(directory)
-    lock = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        _lock(lock, directory)
-        path = directory.resolve() / DATABASE
-        path.touch(0o600)
-        path.chmod(0o600)  # SQLite gives -wal and -shm the same mode
-        yield path
-    finally:
-        os.close(lock)
-
-
-def _make_private(directory: Path) -> None:
-    try:
-        directory.mkdir(0o700, parents=True, exist_ok=True)
-        found = directory.stat()
-    except OSError as error:
-        raise ConfigError(f"cannot use {directory} as the state directory: {error.strerror}") from error
-    if found.st_uid != os.geteuid():
-        raise ConfigError(f"the state directory {directory} belongs to another user; use --state DIR")
-    if found.st_mode & 0o077:
-        raise ConfigError(f"others can read the state directory {directory}; run: chmod 700 {directory}")
-
-
-def _lock(lock: int, directory: Path) -> None:
-    try:
-        tries = 0
-        while not _locked(lock, fcntl.LOCK_EX):
-            tries += 1
-            if tries == TRIES or not _locked(lock, fcntl.LOCK_SH):
-                raise _in_use(lock, directory)
-            fcntl.flock(lock, fcntl.LOCK_UN)
-            time.sleep(PAUSE)
-    except OSError as error:
-        raise ConfigError(f"{directory} is on a file system without locks ({error.strerror})") from error
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, b"%d\n" % os.getpid(), 0)
-
-
-def _locked(lock: int, how: int) -> bool:
-    try:
-        fcntl.flock(lock, how | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _in_use(lock: int, directory: Path) -> ConfigError:
-    holder = os.pread(lock, 32, 0).decode(errors="replace").strip() or "unknown"
-    return ConfigError(
-        f"{directory} is in use by another server (pid {holder}); "
-        "stop it with `praisonrun stop`, or use --state DIR"
-    )
+_LAST_REV = """
+    SELECT max(coalesce((SELECT max(rev) FROM runs), 0), coalesce((SELECT max(rev) FROM removed), 0),
+               (SELECT rev FROM removed_floor))
+"""
 
 
 def scripts() -> list[str]:
@@ -114,12 +54,21 @@ def prepare_writer(connection: sqlite3.Connection, path: Path, steps: Sequence[s
     """
     try:
         _pragmas(connection, COMMON)
+        connection.create_function("title_of", 1, _title, deterministic=True)
         _migrate(connection, path, scripts() if steps is None else steps)
         _pragmas(connection, WRITER)
+        if steps is None:
+            _number_writes(connection)
     except sqlite3.OperationalError as error:
         raise ConfigError(f"cannot open {path}: {error}") from error
     except sqlite3.DatabaseError as error:
         raise ConfigError(f"{path} is damaged ({error}); restore it or move it away") from error
+
+
+def _number_writes(connection: sqlite3.Connection) -> None:
+    """Define next_rev(): each row that is written gets a higher number than all before."""
+    revs = count(_value(connection, _LAST_REV) + 1)
+    connection.create_function("next_rev", 0, lambda: next(revs))
 
 
 def prepare_reader(connection: sqlite3.Connection) -> None:
@@ -134,10 +83,27 @@ def _migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[str]) -
             f"{path} was made by a newer praisonrun (schema {version}, known {len(steps)}); "
             "upgrade praisonrun, or use --state DIR"
         )
-    if _value(connection, "PRAGMA journal_mode = WAL") != "wal":
-        raise ConfigError(f"{path} is on a file system without shared memory; use --state DIR")
+    if version and version < len(steps):
+        _prepare_upgrade(connection, path)
     for number, step in enumerate(steps[version:], start=version + 1):
         _apply(connection, number, step)
+    if _value(connection, "PRAGMA journal_mode = WAL") != "wal":
+        raise ConfigError(f"{path} is on a file system without shared memory; use --state DIR")
+
+
+def _prepare_upgrade(connection: sqlite3.Connection, path: Path) -> None:
+    """Make sure of the room for a second copy of the rows; say what will take a while.
+
+    The -wal file is not used meanwhile: there, the copy would need its size twice.
+    """
+    _value(connection, "PRAGMA journal_mode = DELETE")
+    needed, free = path.stat().st_size, shutil.disk_usage(path.parent).free
+    if free < needed:
+        raise ConfigError(
+            f"{path} is of an older praisonrun, and its upgrade needs {needed >> 20} MiB on a disk that has "
+            f"{free >> 20} MiB left; free some space and start again. Nothing was changed"
+        )
+    log.info("upgrading %s", counted(_value(connection, "SELECT count(*) FROM runs"), "run"))
 
 
 def _ours(connection: sqlite3.Connection, path: Path) -> int:
@@ -151,12 +117,19 @@ def _ours(connection: sqlite3.Connection, path: Path) -> int:
 
 def _apply(connection: sqlite3.Connection, number: int, step: str) -> None:
     marks = f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {number};"
+    connection.execute("PRAGMA ignore_check_constraints = ON")  # a damaged row comes along as it is
     try:
         connection.executescript(f"BEGIN IMMEDIATE; {step}; {marks} COMMIT;")
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+    finally:
+        connection.execute("PRAGMA ignore_check_constraints = OFF")
+
+
+def _title(prompt: bytes) -> str:
+    return title_of(prompt.decode(errors="replace"))
 
 
 def _pragmas(connection: sqlite3.Connection, pragmas: Sequence[str]) -> None:

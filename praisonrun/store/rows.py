@@ -16,6 +16,8 @@ from ..core.model import Failure, Json, Mode, Run, Status
 log = logging.getLogger("praisonrun")
 ALL = Run._fields
 """The columns of a whole run."""
+TITLE = 120
+"""Characters of a title."""
 FULL = ", ".join(ALL)
 COLUMNS = ", ".join({"prompt": "''", "input": "NULL"}.get(name, name) for name in ALL)
 """The same without prompt and input, which lists never read."""
@@ -66,6 +68,15 @@ _FORMS = {
     **dict.fromkeys(("labels", "metadata", "summary", "metrics"), _Form(dump, json.loads)),
 }
 _FORMS_AT = tuple((ALL.index(name), *form) for name, form in _FORMS.items())
+
+
+def title_of(prompt: str) -> str:
+    """Return a run's title: its prompt's first line that is not empty, without controls, 120 characters."""
+    for line in prompt.splitlines():
+        words = " ".join(line.split())  # a tab is no printable character
+        if title := words if words.isprintable() else "".join(filter(str.isprintable, words)).strip():
+            return title[:TITLE]
+    return ""
 
 
 def values(run: Run) -> list[Any]:

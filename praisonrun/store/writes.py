@@ -14,12 +14,12 @@ from ..core.errors import KeyReused, NotFound, QueueFull, WrongState
 from ..core.model import Run, Status
 from . import deliveries as outbox
 from . import reads, rows, versions
-from .rows import ALL, COLUMNS, FULL, run_of
+from .rows import ALL, COLUMNS, FULL, run_of, title_of
 from .types import Added, Free, Key
 
-_KEPT = (*(name for name in ALL if name != "seq"), "key_scope", "fingerprint")
+_KEPT = (*(name for name in ALL if name != "seq"), "key_scope", "fingerprint", "title")
 _ADD = (
-    f"INSERT INTO runs ({', '.join(_KEPT)}) SELECT {', '.join('?' * len(_KEPT))} "  # noqa: S608
+    f"INSERT INTO runs ({', '.join(_KEPT)}, rev) SELECT {', '.join('?' * len(_KEPT))}, next_rev() "  # noqa: S608
     "WHERE ? OR (SELECT coalesce(sum(n), 0) FROM counts WHERE status = 'queued') < ?"
 )
 _KEY, _SEQ = ALL.index("key"), ALL.index("seq")
@@ -47,7 +47,8 @@ def add(
     stored = rows.values(run)
     stored[_KEY] = name
     del stored[_SEQ]
-    stored += [key and key.scope, fingerprint, run.status is not Status.QUEUED, queue_limit]
+    stored += [key and key.scope, fingerprint, title_of(run.prompt)]
+    stored += [run.status is not Status.QUEUED, queue_limit]
     refused: sqlite3.IntegrityError | None = None
     try:
         cursor = connection.execute(_ADD, stored)
@@ -66,7 +67,7 @@ def _with_root(connection: sqlite3.Connection, run: Run, parent_id: str) -> Run:
     if parent.cancel_requested_at is not None:
         raise WrongState(f"run {parent_id} was cancelled; it takes no more children")
     root = parent.root or parent.id
-    connection.execute("UPDATE runs SET root = ? WHERE seq = ?", (root, parent.seq))
+    connection.execute("UPDATE runs SET root = ?, rev = next_rev() WHERE seq = ?", (root, parent.seq))
     return run._replace(root=root)
 
 
@@ -125,12 +126,11 @@ def release(
 ) -> Run:
     """Apply a decision that releases a held run, and store its input. Raises what `change` does."""
     run = change(connection, run_id, decide)
-    connection.execute("UPDATE runs SET prompt = ?, input = ? WHERE seq = ?", (prompt, given, run.seq))
+    sql = "UPDATE runs SET prompt = ?, input = ?, title = ? WHERE seq = ?"
+    connection.execute(sql, (prompt, given, title_of(prompt), run.seq))
     return run._replace(prompt=prompt, input=given)
 
 
-# The schema lets a service leave a final status for any other one; only `lifecycle` is stricter. The next
-# migration should narrow the trigger runs_final_stay to `queued`.
 def _write(connection: sqlite3.Connection, before: Run, after: Run) -> None:
     changed = rows.changes(before, after)
     if not changed:
@@ -146,8 +146,8 @@ def _write(connection: sqlite3.Connection, before: Run, after: Run) -> None:
 
 
 def _update(connection: sqlite3.Connection, seq: int, changed: dict[str, Any]) -> None:
-    columns = ", ".join(f"{name} = ?" for name in changed)
-    connection.execute(f"UPDATE runs SET {columns} WHERE seq = ?", (*changed.values(), seq))  # noqa: S608
+    columns = "".join(f"{name} = ?, " for name in changed)
+    connection.execute(f"UPDATE runs SET {columns}rev = next_rev() WHERE seq = ?", (*changed.values(), seq))  # noqa: S608
 
 
 def claim(connection: sqlite3.Connection, limit: int, at: int, boot: str, free: Free) -> list[Run]:
@@ -188,5 +188,5 @@ def prune(connection: sqlite3.Connection, run_ids: Iterable[str]) -> None:
 
 def forget_scratches(connection: sqlite3.Connection, run_ids: Iterable[str]) -> None:
     """Note that the scratch directories of these runs are gone."""
-    sql = f"UPDATE runs SET scratch_until = NULL WHERE id {reads.GIVEN}"  # noqa: S608
+    sql = f"UPDATE runs SET scratch_until = NULL, rev = next_rev() WHERE id {reads.GIVEN}"  # noqa: S608
     connection.execute(sql, (json.dumps(list(run_ids)),))

@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from praisonrun.store.database import DATABASE
+from praisonrun.store.directory import DATABASE
 
 from ..rigs.harness import Server
 from .client import Client, post, until_final

@@ -18,7 +18,7 @@ import pytest
 from praisonrun.config.discovery import LOCK
 from praisonrun.core.errors import ConfigError, Unavailable
 from praisonrun.core.model import Run
-from praisonrun.store import Find, Store, database
+from praisonrun.store import Find, Store, database, directory
 
 
 @pytest.fixture
@@ -52,8 +52,8 @@ def test_a_command_that_looks_does_not_keep_a_server_from_starting(
         if len(pauses) == 3:
             os.close(probed)
 
-    monkeypatch.setattr("praisonrun.store.database.time.sleep", passing)
-    with database.hold(made):
+    monkeypatch.setattr("praisonrun.store.directory.time.sleep", passing)
+    with directory.hold(made):
         pass
     assert len(pauses) == 3
 
@@ -62,8 +62,8 @@ def test_a_command_that_looks_does_not_keep_a_server_from_starting(
 def test_a_command_that_never_lets_go_is_not_waited_for_for_ever(
     made: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("praisonrun.store.database.time.sleep", lambda _: None)
-    with pytest.raises(ConfigError, match="in use"), database.hold(made):
+    monkeypatch.setattr("praisonrun.store.directory.time.sleep", lambda _: None)
+    with pytest.raises(ConfigError, match="in use"), directory.hold(made):
         pass
 
 
@@ -105,7 +105,7 @@ async def test_everything_is_private_and_set_up(place: Path) -> None:
     assert found == {place.name: 0o700, **dict.fromkeys(files, 0o600)}
     assert sizes.db_bytes > 0
     assert sizes.wal_bytes > 0
-    assert (sizes.schema, sizes.sqlite) == (1, sqlite3.sqlite_version)
+    assert (sizes.schema, sizes.sqlite) == (2, sqlite3.sqlite_version)
 
 
 async def test_the_reader_cannot_write(place: Path) -> None:
@@ -156,7 +156,7 @@ async def test_the_lock_is_not_inherited(place: Path, spawn: Callable[[], None])
 
 
 async def test_an_empty_file_becomes_a_store(made: Path) -> None:
-    sqlite3.connect(made / database.DATABASE).close()
+    sqlite3.connect(made / directory.DATABASE).close()
     async with Store.open(made) as store:
         await add(store, "run_1")
 
@@ -172,13 +172,13 @@ async def test_a_file_of_the_present_schema_is_taken_as_it_is(place: Path) -> No
 async def test_later_steps_are_taken_once_each_in_one_transaction(place: Path) -> None:
     async with Store.open(place) as store:
         await add(store, "run_1")
-    path = place / database.DATABASE
+    path = place / directory.DATABASE
     known = database.scripts()
     add_column, broken = "ALTER TABLE runs ADD COLUMN extra TEXT;", "CREATE TABLE half (x); SELECT nonsense;"
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
         with pytest.raises(ConfigError, match="nonsense"):
             database.prepare_writer(db, path, [*known, add_column, broken])
-        assert db.execute("PRAGMA user_version").fetchone() == (2,)
+        assert db.execute("PRAGMA user_version").fetchone() == (len(known) + 1,)
         assert not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'half'").fetchall()
         assert not db.in_transaction
         database.prepare_writer(db, path, [*known, add_column, "CREATE TABLE whole (x);"])
@@ -195,7 +195,7 @@ async def test_later_steps_are_taken_once_each_in_one_transaction(place: Path) -
     ],
 )
 async def test_a_foreign_file_is_refused_and_left_alone(made: Path, sql: str, said: str) -> None:
-    path = made / database.DATABASE
+    path = made / directory.DATABASE
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.executescript(sql)
     before = content(path)
@@ -207,7 +207,7 @@ async def test_a_foreign_file_is_refused_and_left_alone(made: Path, sql: str, sa
 async def test_a_damaged_file_is_named(place: Path, start: int) -> None:
     async with Store.open(place):
         pass
-    path = place / database.DATABASE
+    path = place / directory.DATABASE
     overwrite(path, start)
     message = await refusal(place)
     assert "damaged" in message
