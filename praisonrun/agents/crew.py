@@ -9,14 +9,13 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..config import private_file
 from ..core.agent import Agent, Crew
 from ..core.errors import ConfigError
 from . import files, reading
-from .entry import Shared
 from .nodes import Node
 
 DEFAULT_FRAMEWORK = "praisonai"
@@ -24,6 +23,19 @@ DRIVER = Path(__file__).parent / "crew_driver.py"
 """The script that runs a crew under its framework's interpreter."""
 _ROLE_KEYS = frozenset({"role", "goal", "backstory", "tasks", "instructions"})
 _ENTRY_KEYS = frozenset({"command", "use", "mode"})
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Values of a file's top level, for every entry."""
+
+    file: str = ""
+    """Absolute path."""
+    python: str | None = None
+    """The interpreter that has the crews' framework, if the file names one."""
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    env_pass: tuple[str, ...] = ()
+    env_required: tuple[str, ...] = ()
 
 
 def is_crew(root: Node) -> bool:
@@ -73,10 +85,7 @@ def bound(agent: Agent, framework: str | None, shared: Shared) -> Agent:
 
 
 def interpreter(root: Node, file: Path) -> str | None:
-    """Return the absolute path that `python:` of a file names, or None without one.
-
-    A bare command stays as it is, to be found on PATH.
-    """
+    """Return the absolute path, or the bare command to be found on PATH, that `python:` names; else None."""
     node = (root.pairs or {}).get("python")
     if node is None:
         return None
@@ -99,9 +108,7 @@ def copy(agent: Agent, directory: Path, known: Mapping[str, str]) -> Path:
     except FileNotFoundError:
         text = known.get(path.stem) or files.read(Path(agent.file), Path(agent.file).name)
         if digest(text) != path.stem:
-            raise ConfigError(
-                f"crew {agent.name}: the version that was submitted is gone; submit it again"
-            ) from None
+            raise ConfigError(f"crew {agent.name}: the submitted version is gone; submit it again") from None
         _write(path, text)
     return path
 

@@ -99,7 +99,7 @@ def _imported(module: str) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         raise CrewFailed(
-            f"{sys.executable} cannot import {module} ({error}); pip install praisonai"
+            f"{sys.executable} cannot import {module}: {error}; pip install praisonai"
         ) from error
 
 
@@ -159,12 +159,9 @@ class Teller:
             self._write({"type": "usage", "usage": self._tokens})
 
     def _write(self, event: dict[str, Any]) -> None:
-        if self._pipe is None:
-            return
-        try:
-            os.write(self._pipe, json.dumps(event).encode() + b"\n")
-        except OSError:
-            self._pipe = None
+        with suppress(OSError):  # nobody reads, or not fast enough
+            if self._pipe is not None:
+                os.write(self._pipe, json.dumps(event).encode() + b"\n")
 
 
 def _set_stdio_aside() -> int:
@@ -182,8 +179,7 @@ def _set_stdio_aside() -> int:
 def _deliver(answer: str, answer_to: int) -> None:
     with os.fdopen(answer_to, "w", encoding="utf-8", errors="replace") as stdout:
         stdout.write(answer + "\n")
-    path = os.environ.get("PRAISONRUN_RESULT_PATH")
-    if path:
+    if path := os.environ.get("PRAISONRUN_RESULT_PATH"):
         Path(path).write_text(json.dumps(answer), "utf-8")
 
 

@@ -24,6 +24,7 @@ KEPT = 64
 INLINE = "agent_yaml"
 NOWHERE = f"/dev/null/{INLINE}"
 """Stands for the file of an inline agent. No file can lie there, so its entry is never read again."""
+_EXAMPLE = "agents: {hello: {command: [echo, hi]}}"
 _SHARED = ("env", "env_pass", "env_required")
 _TOP = ("default", "agents", "python", *_SHARED)
 
@@ -35,7 +36,7 @@ class Document:
     agents: Mapping[str, Agent]
     default: str
     text: str
-    shared: entry.Shared = field(default_factory=entry.Shared)
+    shared: crew.Shared = field(default_factory=crew.Shared)
     """Values of the file's top level for its entries, and for crews, whose own files cannot have them."""
 
 
@@ -47,13 +48,11 @@ def read(text: str, file: Path, shown: str) -> Document:
     """
     root = parse(text, shown)
     if root is None or root.pairs is None:
-        fault = root or Node(shown, 1, 1)
-        raise fault.fault(
-            "an agents file is a mapping with `agents:`, such as agents: {hello: {command: [echo, hi]}}"
-        )
+        place = root or Node(shown, 1, 1)
+        raise place.fault(f"an agents file is a mapping with `agents:`, such as {_EXAMPLE}")
     if crew.is_crew(root):
         agent = crew.read(root, text, file)
-        shared = entry.Shared(python=crew.interpreter(root, file))
+        shared = crew.Shared(python=crew.interpreter(root, file))
         return Document({agent.name: agent}, agent.name, text, shared)
     return _entries(root, text, file)
 
@@ -67,7 +66,9 @@ def read_inline(text: str, root: Path) -> Document:
     try:
         if len(text.encode("utf-8", "replace")) > files.MAX_BYTES:
             raise ConfigError(f"larger than {files.MAX_BYTES // 1024} KiB", place=INLINE)
-        found = read(text, root / INLINE, INLINE)
+        found: Document = read.__wrapped__(
+            text, root / INLINE, INLINE
+        )  # not kept: it may be rejected for values
         if found.shared.env or any(agent.env for agent in found.agents.values()):
             raise ConfigError(
                 "`env` must be sent as the submit's `envs`, which are never stored", place=INLINE
@@ -96,22 +97,22 @@ def _entries(root: Node, text: str, file: Path) -> Document:
     reading.unknown_keys(root, _TOP, "the file")
     pairs = reading.mapping(root, "the file")
     env = {key: entry.READERS[key](pairs[key], key) for key in _SHARED if key in pairs}
-    shared = entry.Shared(str(file), crew.interpreter(root, file), **env)
+    shared = crew.Shared(str(file), crew.interpreter(root, file), **env)
     agents = _agents(root, pairs.get("agents"), shared)
     default = _default(pairs["default"], agents) if "default" in pairs else next(iter(agents))
     return Document(agents, default, text, shared)
 
 
-def _agents(root: Node, node: Node | None, shared: entry.Shared) -> dict[str, Agent]:
+def _agents(root: Node, node: Node | None, shared: crew.Shared) -> dict[str, Agent]:
     if node is None:
-        raise root.fault("no `agents:` in the file; write agents: {hello: {command: [echo, hi]}}")
+        raise root.fault(f"no `agents:` in the file; write {_EXAMPLE}")
     found: dict[str, Agent] = {}
     for name, value in reading.mapping(node, "agents").items():
         if not _NAME.fullmatch(name):
             raise node.keys[name].fault(f"{name[:80]!r}: an agent's name is letters, digits, . _ and -")
         found[name] = entry.read(name, value, shared)
     if not found:
-        raise node.fault("`agents` is empty; write agents: {hello: {command: [echo, hi]}}")
+        raise node.fault(f"`agents` is empty; write {_EXAMPLE}")
     return found
 
 

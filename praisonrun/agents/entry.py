@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..core.agent import Agent, Readiness, Retain
 from ..core.model import Mode
 from ..journal.formats import FORMATS
-from . import arguments, reading
+from . import reading
+from .crew import Shared
 from .nodes import Node
 from .reading import Reader
 
+_NAMES = frozenset({"prompt", "port", "session_id", "run_id", "python"})
+_WHOLE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_INSIDE = re.compile(r"\{(" + "|".join(sorted(_NAMES)) + r")\}")
 YEAR = 366 * 24 * 3600.0
 _NEVER: Mapping[str, str] = {
     "use": "write `command:` for now",
@@ -26,17 +30,17 @@ _NEVER: Mapping[str, str] = {
 """Keys of a later version, and what to do until then."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """Values of a file's top level, for every entry."""
-
-    file: str = ""
-    """Absolute path."""
-    python: str | None = None
-    """The interpreter that has the crews' framework, if the file names one."""
-    env: Mapping[str, str] = field(default_factory=dict, repr=False)
-    env_pass: tuple[str, ...] = ()
-    env_required: tuple[str, ...] = ()
+def _argv(node: Node, key: str) -> tuple[str, ...]:
+    """Return a program and its arguments; numbers stand as they are written."""
+    if isinstance(node.value, str):
+        raise node.fault(
+            f"`{key}` must be a list, never a shell line: [program, argument]; for a shell [sh, -c, '…']"
+        )
+    listed = reading.items(node, key, "a list: [program, argument]")
+    found = tuple(item.text if item.tag in ("int", "float") else reading.text(item, key) for item in listed)
+    if not found or not found[0]:
+        raise node.fault(f"`{key}` must begin with a program")
+    return found
 
 
 def _mode(node: Node, key: str) -> Mode:
@@ -71,7 +75,7 @@ _READINESS: Mapping[str, Reader[Any]] = {
 }
 _RETAIN: Mapping[str, Reader[Any]] = {"on_failure": reading.boolean, "seconds": reading.whole(1, int(YEAR))}
 READERS: Mapping[str, Reader[Any]] = {
-    "command": arguments.argv,
+    "command": _argv,
     "mode": _mode,
     "prompt": reading.one_of("stdin", "arg", "none"),
     "cwd": reading.text,
@@ -87,7 +91,7 @@ READERS: Mapping[str, Reader[Any]] = {
     "priority": reading.whole(-1_000_000, 1_000_000),
     "format": reading.one_of(*sorted(FORMATS)),
     "files": reading.boolean,
-    "install": arguments.argv,
+    "install": _argv,
     "outputs": reading.texts(reading.output),
     "description": reading.text,
     "metadata": reading.json_mapping,
@@ -96,7 +100,7 @@ READERS: Mapping[str, Reader[Any]] = {
     "public_url": reading.boolean,
     "retain": _retain,
 }
-"""Every key of an entry, in the words of model.Agent, and how its value is read."""
+"""Every key of an entry, in the words of core.agent, and how its value is read."""
 
 
 def read(name: str, node: Node, shared: Shared) -> Agent:
@@ -111,7 +115,7 @@ def read(name: str, node: Node, shared: Shared) -> Agent:
     _check_together(node, values, service=service)
     if service:
         values = _service(node, values)
-    values.setdefault("prompt", "arg" if "prompt" in arguments.used(values["command"]) else "stdin")
+    values.setdefault("prompt", "arg" if "{prompt}" in values["command"] else "stdin")
     return Agent(**{**values, **_inherited(values, shared), "name": name, "file": shared.file})
 
 
@@ -127,34 +131,50 @@ def _inherited(values: Mapping[str, Any], shared: Shared) -> dict[str, Any]:
     return {
         "cwd": os.path.normpath(os.path.join(folder, cwd)),  # noqa: PTH118
         "env": {**shared.env, **values.get("env", {})},
-        "env_pass": _union(shared.env_pass, values.get("env_pass", ())),
-        "env_required": _union(shared.env_required, values.get("env_required", ())),
+        "env_pass": tuple(dict.fromkeys((*shared.env_pass, *values.get("env_pass", ())))),
+        "env_required": tuple(dict.fromkeys((*shared.env_required, *values.get("env_required", ())))),
     }
-
-
-def _union(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*first, *second)))
 
 
 def _check_together(node: Node, values: Mapping[str, Any], *, service: bool) -> None:
     pairs = reading.mapping(node, "agent")
-    allowed = arguments.NAMES - ({"prompt"} if service else {"port"})
-    arguments.check(pairs["command"], "command", values["command"], allowed)
+    allowed = _NAMES - ({"prompt"} if service else {"port"})
+    _check_placeholders(pairs["command"], "command", values["command"], allowed)
     if "install" in pairs:
-        arguments.check(pairs["install"], "install", values["install"], frozenset({"python"}))
+        _check_placeholders(pairs["install"], "install", values["install"], frozenset({"python"}))
     for key in ("port", "readiness", "public_url"):
         if key in pairs and not service:
             raise node.keys[key].fault(f"`{key}` needs `mode: service`; add it or remove `{key}`")
     if "prompt" in pairs:
         _check_prompt(pairs["prompt"], values, service=service)
     if values.get("files") is False and values.get("retain", Retain()).on_failure:
-        raise node.keys["retain"].fault(
-            "`files: false` leaves no scratch to retain; remove `retain` or `files: false`"
-        )
+        raise node.keys["retain"].fault("`files: false` leaves no scratch to retain; remove one of the two")
+
+
+def _check_placeholders(node: Node, key: str, command: Sequence[str], allowed: frozenset[str]) -> None:
+    """Raise for a placeholder that is unknown, not allowed, or inside a longer element."""
+    for item, element in zip(node.items or (), command, strict=True):
+        if whole := _WHOLE.fullmatch(element):
+            _check_placeholder(item, key, whole[1], allowed)
+        elif inside := _INSIDE.search(element):
+            raise item.fault(
+                f"{inside[0]} stands inside the longer element {element[:60]!r}; make it an element by itself"
+            )
+    if command[0] != "{python}" and _WHOLE.fullmatch(command[0]):
+        raise (node.items or [node])[0].fault(f"`{key}` must begin with a program, not {command[0]}")
+
+
+def _check_placeholder(item: Node, key: str, name: str, allowed: frozenset[str]) -> None:
+    known = "known are " + ", ".join(f"{{{one}}}" for one in sorted(allowed))
+    if name not in _NAMES:
+        near = reading.did_you_mean(name, allowed)
+        raise item.fault(f"unknown placeholder {{{name}}} in `{key}`; {known}{near}")
+    if name not in allowed:
+        raise item.fault(f"{{{name}}} has no meaning in `{key}` here; {known}")
 
 
 def _check_prompt(node: Node, values: Mapping[str, Any], *, service: bool) -> None:
-    way, element = values["prompt"], "prompt" in arguments.used(values["command"])
+    way, element = values["prompt"], "{prompt}" in values["command"]
     if service and way != "none":
         raise node.fault("a service gets no prompt; remove `prompt`")
     if way == "arg" and not element:
@@ -165,7 +185,7 @@ def _check_prompt(node: Node, values: Mapping[str, Any], *, service: bool) -> No
 
 def _service(node: Node, values: dict[str, Any]) -> dict[str, Any]:
     """Fill in the defaults of a service: no time limit, no prompt, a port, a readiness that fits the port."""
-    port = values.get("port", 0 if "port" in arguments.used(values["command"]) else None)
+    port = values.get("port", 0 if "{port}" in values["command"] else None)
     ready = values.get("readiness", Readiness(type="timeout" if port is None else "tcp"))
     if port is None and ready.type != "timeout":
         raise node.keys["readiness"].fault(f"`readiness: {ready.type}` needs a `port`; add port: auto")

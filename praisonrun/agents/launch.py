@@ -10,10 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from fnmatch import translate
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeAlias
 
 from ..core.agent import Agent
 from ..core.errors import Invalid
-from . import arguments, crew, frameworks
+from . import crew, frameworks
+from .reading import OURS
 
 STRING_LIMIT = 131_071
 """Bytes that an argument, or a variable with its value, may hold on Linux, without the final NUL."""
@@ -29,10 +31,10 @@ PROVIDERS = (
     "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy",
 )  # fmt: skip
 """Variables that crews get besides BASE, because their files cannot name them."""
-_NEVER = ("PRAISONRUN_*", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET")
+Strings: TypeAlias = Mapping[str, str]
 
 
-def program(agent: Agent, environ: Mapping[str, str]) -> str | None:
+def program(agent: Agent, environ: Strings) -> str | None:
     """Return the absolute path of the agent's program, or None if it is not installed.
 
     A crew's program is its framework's interpreter. Raises what `frameworks.resolve` raises.
@@ -49,7 +51,7 @@ def argv(
     run_id: str,
     session_id: str | None,
     port: int | None,
-    environ: Mapping[str, str],
+    environ: Strings,
     crews: Path | None = None,
 ) -> list[str]:
     """Return the command with its placeholders filled and its program absolute.
@@ -65,33 +67,30 @@ def argv(
         return [python, str(driver), str(file), "--framework", agent.crew.framework]
     _refuse_prompt(agent, prompt)
     values = {
-        "prompt": prompt,
-        "run_id": run_id,
-        "session_id": session_id or run_id,
-        "port": "" if port is None else str(port),
+        "{prompt}": prompt,
+        "{run_id}": run_id,
+        "{session_id}": session_id or run_id,
+        "{port}": "" if port is None else str(port),
     }
     return _filled(agent, agent.command, values, environ)
 
 
-def install_argv(agent: Agent, environ: Mapping[str, str]) -> list[str]:
+def install_argv(agent: Agent, environ: Strings) -> list[str]:
     """Return the install command ready to run; empty if there is none. Raises Invalid like `argv`."""
     return _filled(agent, agent.install, {}, environ) if agent.install else []
 
 
-def child_env(
-    agent: Agent, environ: Mapping[str, str], given: Mapping[str, str], extra: Mapping[str, str]
-) -> dict[str, str]:
+def child_env(agent: Agent, environ: Strings, given: Strings, extra: Strings) -> dict[str, str]:
     """Return the child's environment: what passes from `environ`, the entry's literals, `given`, `extra`.
 
     Later ones win. The server's own variables (its token, its sockets) never pass.
     """
     wanted = _matching((*BASE, *agent.env_pass, *agent.env_required, *(PROVIDERS if agent.crew else ())))
-    never = _matching(_NEVER)
-    passed = {name: value for name, value in environ.items() if wanted.match(name) and not never.match(name)}
+    passed = {key: value for key, value in environ.items() if wanted.match(key) and not key.startswith(OURS)}
     return {**passed, **agent.env, **given, **extra}
 
 
-def missing_env(agent: Agent, environ: Mapping[str, str], given: Mapping[str, str]) -> list[str]:
+def missing_env(agent: Agent, environ: Strings, given: Strings) -> list[str]:
     """Return the names of `env_required` that have no value."""
     sources = (given, agent.env, environ)
     return [name for name in agent.env_required if not any(source.get(name) for source in sources)]
@@ -100,9 +99,9 @@ def missing_env(agent: Agent, environ: Mapping[str, str], given: Mapping[str, st
 def preflight(
     agent: Agent,
     prompt: str,
-    environ: Mapping[str, str],
-    given: Mapping[str, str],
-    find: Callable[[Agent, Mapping[str, str]], str | None] = program,
+    environ: Strings,
+    given: Strings,
+    find: Callable[[Agent, Strings], str | None] = program,
 ) -> None:
     """Raise Invalid for anything that would keep a run from starting: program, framework, prompt, envs."""
     _refuse_prompt(agent, prompt)
@@ -123,16 +122,15 @@ def preflight(
         )
 
 
-def _filled(
-    agent: Agent, command: Sequence[str], values: Mapping[str, str], environ: Mapping[str, str]
-) -> list[str]:
+def _filled(agent: Agent, command: Sequence[str], values: Strings, environ: Strings) -> list[str]:
     found = _found(agent, command[0], environ)
     if found is None:
         raise _not_installed(agent, command[0])
-    return [found, *arguments.fill(command[1:], {**values, "python": sys.executable})]
+    values = {**values, "{python}": sys.executable}
+    return [found, *(values.get(element, element) for element in command[1:])]
 
 
-def _found(agent: Agent, name: str, environ: Mapping[str, str]) -> str | None:
+def _found(agent: Agent, name: str, environ: Strings) -> str | None:
     if name == "{python}":
         return sys.executable
     name = os.path.expanduser(name)  # noqa: PTH111

@@ -39,11 +39,6 @@ class Node:
     """The places of the keys of `pairs`."""
 
     @property
-    def place(self) -> str:
-        """`file:line:column`."""
-        return f"{self.file}:{self.line}:{self.column}"
-
-    @property
     def kind(self) -> str:
         """What stands here, in words: `a list`, `the number 5`, …"""
         if not self.tag:
@@ -57,7 +52,7 @@ class Node:
 
     def fault(self, message: str) -> ConfigError:
         """Return an error that names this place."""
-        return ConfigError(message, place=self.place)
+        return ConfigError(message, place=f"{self.file}:{self.line}:{self.column}")
 
 
 def tag_of(text: str, tag: str | None, implicit: tuple[bool, bool]) -> str:

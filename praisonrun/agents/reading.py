@@ -14,7 +14,8 @@ from .nodes import REFUSED, Node
 
 T = TypeVar("T")
 Reader: TypeAlias = Callable[[Node, str], T]
-_OURS = ("PRAISONRUN_", "LISTEN_FD", "LISTEN_PID", "NOTIFY_SOCKET")
+OURS = ("PRAISONRUN_", "LISTEN_FD", "LISTEN_PID", "NOTIFY_SOCKET")
+"""How the names of the server's own variables begin: its token, its sockets."""
 
 
 def text(node: Node, key: str) -> str:
@@ -162,7 +163,7 @@ def _env_name(node: Node, key: str, name: str, wild: str = "") -> str:
         raise node.fault(
             f"{name!r} in `{key}` is not a name of an environment variable; use letters, digits and _"
         )
-    if name.startswith(_OURS):
+    if name.startswith(OURS):
         raise node.fault(f"{name} in `{key}` is set by praisonrun itself; remove it")
     return name
 

@@ -22,8 +22,7 @@ MAX_NODES = 10_000
 """Keys and values of one file: parsing so many takes 60 ms."""
 
 _LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_SEQ = "tag:yaml.org,2002:seq"
-_MAP = "tag:yaml.org,2002:map"
+_COLLECTIONS = (None, "!", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:map")
 _UNPRINTABLE = re.compile(yaml.reader.Reader.NON_PRINTABLE.pattern)
 _TABS = "indent with spaces: YAML does not allow tabs there"
 _HINTS = (
@@ -50,27 +49,18 @@ def parse(text: str, file: str) -> Node | None:
     odd = _UNPRINTABLE.search(text)
     if odd:
         line, column = text.count("\n", 0, odd.start()) + 1, odd.start() - text.rfind("\n", 0, odd.start())
-        raise Node(file, line, column).fault(
-            f"the character {odd.group()!r} is not allowed in YAML; remove it"
-        )
+        raise Node(file, line, column).fault(f"the character {odd.group()!r} is not allowed; remove it")
     try:
         return _Builder(file).build(yaml.parse(text, Loader=_LOADER))
     except yaml.MarkedYAMLError as error:
-        _refuse_before(error, text, file)
+        # The parser reads up to 1024 characters ahead of its events, and some versions of it have limits of
+        # their own: what our rules reject before its fault is said first.
+        if error.problem_mark is not None:
+            with suppress(yaml.YAMLError):
+                _Builder(file).build(yaml.parse(text[: error.problem_mark.index], Loader=_LOADER))
         raise _syntax(error, text, file) from None
     except yaml.YAMLError as error:
         raise Node(file, 1, 1).fault(f"not YAML: {error}") from None
-
-
-def _refuse_before(error: yaml.MarkedYAMLError, text: str, file: str) -> None:
-    """Raise what our own rules reject in the text before a fault of the parser.
-
-    The parser scans up to 1024 characters ahead of its events, so its syntax errors, and limits that only
-    some versions of it have, would hide a fault that stands earlier.
-    """
-    if error.problem_mark is not None:
-        with suppress(yaml.YAMLError):
-            _Builder(file).build(yaml.parse(text[: error.problem_mark.index], Loader=_LOADER))
 
 
 def _syntax(error: yaml.MarkedYAMLError, text: str, file: str) -> ConfigError:
@@ -143,7 +133,7 @@ class _Builder:
             raise node.fault(f"nested deeper than {MAX_DEPTH} levels")
         if self.count > MAX_NODES:
             raise node.fault(f"more than {MAX_NODES} keys and values")
-        if not isinstance(event, yaml.ScalarEvent) and event.tag not in (None, "!", _SEQ, _MAP):
+        if not isinstance(event, yaml.ScalarEvent) and event.tag not in _COLLECTIONS:
             raise node.fault(f"the tag {_short(event.tag)} is not allowed; remove it")
 
 

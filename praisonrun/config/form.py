@@ -6,7 +6,6 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -40,14 +39,11 @@ def form() -> str:
     return "source tree" if (Path(__file__).parents[2] / "pyproject.toml").is_file() else "package"
 
 
-def remove_unused(own: Path, running: Iterable[str] | None = None) -> None:
-    """Remove the versions beside `own` from which no process of this user runs, and parts of killed starts.
-
-    `running` are the programs of all processes, for tests.
-    """
+def remove_unused(own: Path) -> None:
+    """Remove the versions beside `own` that no process of this user runs from, and parts of killed starts."""
     own = own.resolve()
     now = time.time()
-    for place in _unused(own, _programs() if running is None else list(running)):
+    for place in _unused(own, _programs()):
         if now - _used(place) > STARTING:
             gone = place.with_name(_PARTIAL + place.name)
             with suppress(OSError):

@@ -42,7 +42,13 @@ def text(path: Path, flag: str) -> str:
     except OSError as error:
         raise ConfigError(f"{where}: {reason(error)}") from None
     try:
-        _check_private(os.fstat(descriptor), where, path)
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise ConfigError(f"{where}: not a regular file")
+        if found.st_uid not in (os.geteuid(), 0):
+            raise ConfigError(f"{where}: belongs to another user")
+        if found.st_mode & 0o077:
+            raise ConfigError(f"{where}: others can read it; run: chmod 600 {path}")
         data = os.read(descriptor, MAX_BYTES + 1)
     finally:
         os.close(descriptor)
@@ -60,12 +66,3 @@ def checked(secret: str, where: str) -> str:
             f"{where}: shorter than {MIN_CHARACTERS} characters; make one: openssl rand -hex 32"
         )
     return secret
-
-
-def _check_private(found: os.stat_result, where: str, path: Path) -> None:
-    if not stat.S_ISREG(found.st_mode):
-        raise ConfigError(f"{where}: not a regular file")
-    if found.st_uid not in (os.geteuid(), 0):
-        raise ConfigError(f"{where}: belongs to another user")
-    if found.st_mode & 0o077:
-        raise ConfigError(f"{where}: others can read it; run: chmod 600 {path}")

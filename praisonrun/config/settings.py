@@ -186,10 +186,8 @@ def _existing(path: Path, flag: str) -> Path | None:
 
 def _file(path: Path) -> Path:
     found = _existing(path, f"--agents {path}")
-    if found is None:
-        raise ConfigError(f"--agents {path}: there is no such file")
-    if not found.is_file():
-        raise ConfigError(f"--agents {path}: is not a file")
+    if found is None or not found.is_file():
+        raise ConfigError(f"--agents {path}: {'is not a file' if found else 'there is no such file'}")
     return found
 
 

@@ -283,3 +283,11 @@ def test_a_crew_copy_after_a_restart_reads_the_unchanged_file(tmp_path: Path) ->
 def test_a_crew_is_told_by_its_roles(tmp_path: Path, text: str, crew: bool) -> None:
     write(tmp_path / "x.yaml", text)
     assert (Catalog(None, [tmp_path], {}).from_file("x.yaml").crew is not None) is crew
+
+
+def test_a_text_that_was_rejected_for_its_values_is_not_remembered(tmp_path: Path) -> None:
+    document.read.cache_clear()
+    document.read_inline.cache_clear()
+    with pytest.raises(Invalid, match="never stored"):
+        Catalog(None, [tmp_path], {}).from_text("agents: {a: {command: [x], env: {K: value-one}}}")
+    assert document.read.cache_info().currsize == document.read_inline.cache_info().currsize == 0

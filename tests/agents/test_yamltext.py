@@ -102,8 +102,9 @@ def test_places_are_those_of_an_editor() -> None:
     assert node is not None
     assert node.pairs is not None
     inner = (node.pairs["agents"].pairs or {})["a"]
-    assert inner.place == "f:3:6"
-    assert [item.place for item in (inner.pairs or {})["b"].items or []] == ["f:3:11", "f:3:14", "f:3:17"]
+    assert (inner.file, inner.line, inner.column) == ("f", 3, 6)
+    listed = (inner.pairs or {})["b"].items or []
+    assert [(item.line, item.column) for item in listed] == [(3, 11), (3, 14), (3, 17)]
 
 
 def test_a_file_that_is_not_utf8_names_the_place(tmp_path: Path) -> None:

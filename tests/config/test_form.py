@@ -32,35 +32,42 @@ def unpack(folder: Path, name: str, age: float = 3600) -> Path:
     return place
 
 
+def remove_unused(own: Path, running: list[str]) -> None:
+    """Remove what is unused while these programs run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(form, "_programs", lambda: running)
+        form.remove_unused(own)
+
+
 def program(place: Path) -> str:
     return f"{place}/bin/python3.11"
 
 
 def test_a_version_without_a_process_goes(versions: Path) -> None:
-    form.remove_unused(versions / OWN, [program(versions / OWN), "/usr/bin/python3"])
+    remove_unused(versions / OWN, [program(versions / OWN), "/usr/bin/python3"])
     assert [place.name for place in versions.iterdir()] == [OWN]
 
 
 @pytest.mark.parametrize("deleted", ["", " (deleted)"])
 def test_a_version_that_runs_stays(versions: Path, deleted: str) -> None:
-    form.remove_unused(versions / OWN, [program(versions / OWN), program(versions / OTHER) + deleted])
+    remove_unused(versions / OWN, [program(versions / OWN), program(versions / OTHER) + deleted])
     assert (versions / OTHER / "bin").is_dir()
 
 
 def test_all_stay_if_not_even_this_process_is_seen(versions: Path) -> None:
-    form.remove_unused(versions / OWN, ["/usr/bin/python3"])
+    remove_unused(versions / OWN, ["/usr/bin/python3"])
     assert (versions / OTHER / "bin").is_dir()
 
 
 def test_a_version_that_is_just_starting_stays(versions: Path) -> None:
     starting = unpack(versions, "0.3.0-00000000000000cc", age=1)
-    form.remove_unused(versions / OWN, [program(versions / OWN)])
+    remove_unused(versions / OWN, [program(versions / OWN)])
     assert sorted(versions.iterdir()) == [versions / OWN, starting]
 
 
 def test_another_user_s_link_and_a_stranger_s_folder_stay(versions: Path) -> None:
     (versions / "notes").mkdir()
-    form.remove_unused(versions / OWN, [program(versions / OWN)])
+    remove_unused(versions / OWN, [program(versions / OWN)])
     assert (versions / "notes").is_dir()
 
 
@@ -68,7 +75,7 @@ def test_what_a_killed_start_left_goes_after_an_hour(versions: Path) -> None:
     for name, age in ((".new.old", 3700), (".new.now", 10)):
         (versions / name / "lib").mkdir(parents=True)
         os.utime(versions / name, (time.time() - age,) * 2)
-    form.remove_unused(versions / OWN, [program(versions / OWN)])
+    remove_unused(versions / OWN, [program(versions / OWN)])
     assert sorted(place.name for place in versions.iterdir()) == [".new.now", OWN]
 
 
