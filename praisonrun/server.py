@@ -23,7 +23,8 @@ from .config.settings import Settings, url
 from .core import clock
 from .core.errors import ConfigError, counted, escaped, reason
 from .engine.engine import Engine
-from .web.guard import SWEEP, Guard, sweep
+from .web.guard import Guard, sweep
+from .web.head import SWEEP
 
 STOP_PATIENCE = 3.0
 """Seconds in which a second Ctrl-C cancels the live runs."""

@@ -87,7 +87,11 @@ class Spawner:
         """Since when a shim is idle, the latest last."""
         self._poller = select.poll()
         self._poller.register(control, select.POLLIN)
-        self._files = _raise_limit()
+        self._files = soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        """What an agent shall have; here each live run takes a descriptor."""
+        most = _MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_FILES)
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
 
     def run(self) -> None:
         """Serve until the server's end of the control socket is closed."""
@@ -165,15 +169,6 @@ class Spawner:
         self._idle.pop(fd, None)
         self._poller.unregister(fd)
         self._shims.pop(fd).close()
-
-
-def _raise_limit() -> tuple[int, int]:
-    """Allow a descriptor for each live run; return what an agent shall have."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = _MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_FILES)
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
-    return soft, hard
 
 
 def become(fd: int, main: Callable[[socket.socket], None], top: int | None = None) -> NoReturn:

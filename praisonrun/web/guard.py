@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from math import inf
-from operator import attrgetter
 from typing import Any
 
 import httptools
@@ -25,8 +24,6 @@ PIECE = 64 * 1024
 """Bytes that are parsed at once: so many may be held before they are counted."""
 LEFTOVER = 64 * 1024
 """Bytes of a body that are read and dropped after its request was answered."""
-SWEEP = 1.0
-"""Seconds between two checks of the deadlines."""
 _HEAD, _BODY, _NOTHING = "head", "body", ""
 
 
@@ -116,7 +113,6 @@ class Guard(HttpToolsProtocol):
         self._state, self._waits, self._leftover = _BODY, _NOTHING, 0
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of a body; drop it if the request is answered, up to LEFTOVER bytes."""
         self._unparsed = 0
         if self.cycle.response_complete:
             self._leftover += len(body)
@@ -141,7 +137,6 @@ class Guard(HttpToolsProtocol):
         super().resume_writing()
         self._stalled = inf
 
-    @property
     def idle_until(self) -> float:
         """When this connection is closed if nothing comes; never while an answer is being made."""
         if self._closed or self.timeout_keep_alive_task is None:
@@ -156,8 +151,8 @@ class Guard(HttpToolsProtocol):
     def _make_room(self) -> bool:
         """Close the idle connection whose deadline is next; say whether there was one."""
         others = [other for other in self.connections if isinstance(other, Guard) and other is not self]
-        first = min(others, key=attrgetter("idle_until"), default=None)
-        if first is None or first.idle_until == inf:
+        first = min(others, key=Guard.idle_until, default=None)
+        if first is None or first.idle_until() == inf:
             return False
         first._close(abort=True)
         return True

@@ -24,6 +24,8 @@ HEAD_CAP = 32 * 1024
 HEADERS_CAP = 100
 URL_TOO_LONG: Fault = (414, f"the URL is over {URL_CAP} bytes")
 HEAD_TOO_LARGE: Fault = (431, f"the headers are over {HEAD_CAP} bytes, or more than {HEADERS_CAP}")
+SWEEP = 1.0
+"""Seconds between two checks of the deadlines."""
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via"})
 """Headers of proxies. A proxy's address says nothing about its clients."""
@@ -39,7 +41,7 @@ _JSON = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one server accepts from its clients. Times are seconds; the check may come guard.SWEEP later."""
+    """What one server accepts from its clients. Times are seconds; the check may come SWEEP later."""
 
     head: float = 9.0
     """From the start of a connection, or the first byte of a head, to the end of the head."""
