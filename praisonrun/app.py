@@ -23,7 +23,6 @@ from .engine.engine import Engine
 from .engine.reservations import Reservations, RunSlots
 from .engine.retention import Keep, Retention
 from .engine.scheduler import Scheduler
-from .engine.submit import Submissions
 from .engine.supervisor import Supervisor
 from .engine.unused import Unused
 from .engine.viewers import Viewers
@@ -70,8 +69,7 @@ async def engine_of(
         supervisor = Supervisor(context, shims, reservations)
         scheduler = Scheduler(context, supervisor, slots)
         webhooks = Webhooks(store.outbox, notifier, sender, clock.now)
-        submissions = Submissions(context, supervisor, slots, reservations, webhooks.check)
-        engine = Engine(context, supervisor, submissions, webhooks)
+        engine = Engine(context, supervisor, reservations, webhooks)
         tasks = await stack.enter_async_context(anyio.create_task_group())
         await ports.recover()
         await tasks.start(scheduler.serve)

@@ -1,7 +1,4 @@
-"""One attempt of a live run: started, found again after a restart of the server, or given up.
-
-Each function returns how the attempt ended, as a value that `lifecycle.judge` takes.
-"""
+"""How one attempt of a live run ends: started, found again after a restart of the server, or given up."""
 
 from __future__ import annotations
 
@@ -10,7 +7,8 @@ import os
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import TypeVar
+from functools import partial
+from typing import TypeAlias, TypeVar
 
 import anyio
 
@@ -24,6 +22,8 @@ from .versions import Installs
 
 log = logging.getLogger("praisonrun")
 T = TypeVar("T")
+Tell: TypeAlias = Callable[[Live, int, Phase], None]
+"""Told each process of an attempt, its pid and its phase."""
 RETRY = 1.0
 """Seconds between two tries of what the disk or the system refused."""
 TRIES = 2
@@ -45,14 +45,7 @@ async def patiently(run_id: str, read: Callable[[], Awaitable[T]]) -> T:
 class Attempts:
     """Starts the attempts of live runs and waits for their ends."""
 
-    def __init__(
-        self,
-        context: Context,
-        spawner: Spawner,
-        installs: Installs,
-        started: Callable[[Live, int, Phase], None],
-    ) -> None:
-        """`started` is told each process of an attempt, its pid and its phase."""
+    def __init__(self, context: Context, spawner: Spawner, installs: Installs, started: Tell) -> None:
         self._context, self._spawner, self._installs, self._started = context, spawner, installs, started
 
     async def start(self, live: Live) -> Exit:
@@ -78,7 +71,7 @@ class Attempts:
             return Exit(live.run.attempt, "cancelled")
         attempt = await self._spawn(live, install=install)  # has it in `live` first: a cancel finds it there
         try:
-            return await attempt.wait(self._tell(live))
+            return await attempt.wait(partial(self._started, live))
         except NeverStarted:
             return None
         except OSError as trouble:  # its agent may have run: what it left must be found and ended
@@ -112,7 +105,7 @@ class Attempts:
     async def find(self, live: Live) -> Exit | None:
         """Wait for the end of an attempt that an earlier server started; None if its agent never ran."""
         self._context.viewers.refresh(live.run.id)
-        return await self._end_of_found(live, self._tell(live))
+        return await self._end_of_found(live, partial(self._started, live))
 
     async def after_reboot(self, live: Live) -> Exit:
         """Return how an attempt of another boot ended: a lock proves nothing, an unwritten end is a loss."""
@@ -144,6 +137,3 @@ class Attempts:
             except OSError as trouble:  # no descriptor left, say: no reason to give up a living agent
                 log.warning("run %s cannot be looked at: %s", live.run.id, trouble)
                 await anyio.sleep(RETRY)
-
-    def _tell(self, live: Live) -> Started:
-        return lambda pid, phase: self._started(live, pid, phase)

@@ -83,9 +83,8 @@ class Live:
         """Return the run as it is now."""
         summary = await self.summary()
         scratch = self.agent.files and self.pid is not None
-        health = self._health() if self.run.mode is Mode.SERVICE else None
+        health = None
+        if self.run.mode is Mode.SERVICE:
+            health = self.readiness.health if self.readiness else ServiceHealth()
+            health = replace(health, condition=Condition.STOPPING) if self.given_up else health
         return Snapshot(self.run, self.phase, self.pid, summary.progress, summary.usage, scratch, health)
-
-    def _health(self) -> ServiceHealth:
-        health = self.readiness.health if self.readiness else ServiceHealth()
-        return replace(health, condition=Condition.STOPPING) if self.given_up else health

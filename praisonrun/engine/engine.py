@@ -13,13 +13,13 @@ from ..core import lifecycle
 from ..core.errors import NotFound, Unavailable, WrongState, reason
 from ..core.model import Phase, Run, Snapshot, Status
 from ..core.notifier import run_topic
-from ..files import artifacts
-from ..files.artifacts import Artifact
+from ..files.artifacts import Artifact, listed, opened
 from ..store import Find, Key
 from ..webhooks import Webhooks
 from .context import Context
 from .journals import Journals
 from .request import Choice, Submit
+from .reservations import Reservations
 from .submit import Submissions
 from .supervisor import Supervisor
 
@@ -33,12 +33,13 @@ class Engine:
     """Runs, whatever wire they came over."""
 
     def __init__(
-        self, context: Context, supervisor: Supervisor, submissions: Submissions, webhooks: Webhooks
+        self, context: Context, supervisor: Supervisor, reservations: Reservations, webhooks: Webhooks
     ) -> None:
         self.store, self.files, self.catalog = context.store, context.files, context.catalog
         self.viewers, self.limits, self.webhooks = context.viewers, context.limits, webhooks
         self._notifier, self._now = context.notifier, context.now
-        self._supervisor, self._submissions = supervisor, submissions
+        self._supervisor = supervisor
+        self._submissions = Submissions(context, supervisor, reservations, webhooks)
         self.live, self.versions = supervisor.live, supervisor.versions
         self.journals = Journals(context, supervisor)
         self._handled: set[str] = set()
@@ -47,10 +48,7 @@ class Engine:
     async def submit(
         self, ask: Submit, key: Key | None = None, fingerprint: str | None = None
     ) -> tuple[Snapshot, bool]:
-        """Store a run and let it start; return it, and whether it was there already by its key.
-
-        See Submissions.submit.
-        """
+        """Store a run and let it start; return it, and if it was there by its key. See Submissions.submit."""
         added = await self._submissions.submit(ask, key, fingerprint)
         return (await self.get(added.run.id) if added.replayed else _snapshot(added.run)), added.replayed
 
@@ -107,10 +105,10 @@ class Engine:
     async def cancel(
         self, run_id: str, reason: str | None = None, *, wait: bool = True, keep_scratch: bool = False
     ) -> Snapshot:
-        """Ask a run and its descendants to end; with `wait`, return when their processes are gone.
+        """Ask a run and its descendants to end; with `wait`, return when their processes are gone, or after
+        the longest grace and 2 s. Raises NotFound, WrongState for a final run.
 
         `keep_scratch` has the scratch directory of a service kept for a while.
-        That takes no longer than the longest grace and 2 s. Raises NotFound, WrongState for a final run.
         """
         at = self._now()
         with anyio.CancelScope(shield=True):  # what the rows say, the processes must hear
@@ -143,10 +141,10 @@ class Engine:
             await self.cancel(run_id, "the server was asked to stop")
 
     async def delete(self, run_id: str) -> None:
-        """Remove a finished run and every trace of it. Raises NotFound, WrongState for a live one and for
-        a service that is being restarted, Unavailable where its files cannot be removed.
+        """Remove a finished run and every trace of it.
 
-        The files go first: a crash in between leaves a row that can be deleted again, not an orphan.
+        The files go first: a crash in between leaves a row that can be deleted again, not an orphan. Raises
+        NotFound, WrongState for a live one or one that is being restarted, Unavailable if files stay.
         """
         with self._alone(run_id):
             run = await self.row(run_id)
@@ -163,11 +161,11 @@ class Engine:
 
     async def artifacts(self, run_id: str) -> list[Artifact]:
         """Return the files that a run left."""
-        return await asyncio.to_thread(artifacts.listed, self.files.folder(run_id))
+        return await asyncio.to_thread(listed, self.files.folder(run_id))
 
     async def artifact(self, run_id: str, path: str) -> int:
         """Return an open descriptor of one of them, which the caller closes. Raises NotFound."""
-        return await asyncio.to_thread(artifacts.opened, self.files.folder(run_id), path)
+        return await asyncio.to_thread(opened, self.files.folder(run_id), path)
 
     async def followed(self, run_id: str) -> Snapshot:
         """Return a run that was followed; unread while it is still watched. Raises NotFound."""

@@ -1,8 +1,4 @@
-"""What runs answered and printed, read from their journals.
-
-A whole journal is read once for all who ask at the same time. A journal that grows is followed as rendered
-chunks, which viewers who stand at the same place share.
-"""
+"""What runs answered and printed. All who ask at the same time share one reading, and one rendering."""
 
 from __future__ import annotations
 
@@ -119,19 +115,17 @@ class Journals:
         self.dismissed = True
         self._context.notifier.ring_all()
 
-    async def follow(
-        self, run_id: str, offset: int, rendering: SharedRendering
-    ) -> AsyncGenerator[bytes, None]:
+    async def follow(self, run_id: str, offset: int, shared: SharedRendering) -> AsyncGenerator[bytes, None]:
         """Yield chunks from `offset` on until the run is final and read to its end, deleted, or `dismiss`."""
         reader: Reader | None = None
         offset = max(offset, START)
-        with suppress(NotFound), self._context.viewers.watching(run_id), rendering.viewed(run_id):
+        with suppress(NotFound), self._context.viewers.watching(run_id), shared.viewed(run_id):
             try:
                 while True:
                     bell = self._context.notifier.bell(run_topic(run_id))
                     final = await self._supervisor.is_final(run_id)
                     reader = reader or self._files.reader(run_id)
-                    chunk, onward = rendering.chunk(run_id, offset, reader) if reader else (b"", offset)
+                    chunk, onward = shared.chunk(run_id, offset, reader) if reader else (b"", offset)
                     if onward > offset:
                         offset = onward
                         if chunk:

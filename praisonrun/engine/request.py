@@ -92,17 +92,14 @@ def first(ask: Submit, agent: Agent, version: str, at: int) -> Run:
         backoff=agent.backoff,
         parent=ask.parent,
         held=ask.held,
-        **_fields(ask, _CARRIED),
+        **{name: getattr(ask, name) for name in _CARRIED},
     )
 
 
 def again(origin: Run, envs: Mapping[str, str], at: int) -> Run:
     """Return a new run that repeats a finished one, by the version that the origin was run by."""
-    return _run(at, envs, origin=origin.id, **_fields(origin, _CARRIED + _DECIDED))
-
-
-def _fields(of: Submit | Run, names: tuple[str, ...]) -> dict[str, Any]:
-    return {name: getattr(of, name) for name in names}
+    fields = {name: getattr(origin, name) for name in _CARRIED + _DECIDED}
+    return _run(at, envs, origin=origin.id, **fields)
 
 
 def _run(at: int, envs: Mapping[str, str], run_id: str | None = None, **fields: Any) -> Run:
@@ -114,8 +111,5 @@ def check_metadata(metadata: Mapping[str, Json] | None) -> None:
     """Raise Invalid for metadata that is too large."""
     size = len(canonical_json(metadata).encode()) if metadata else 0
     if size > METADATA_LIMIT:
-        raise Invalid(
-            f"metadata of {size} bytes is more than {METADATA_LIMIT}, which every list would repeat: "
-            "put what the agent needs into the prompt or `config`",
-            field="metadata",
-        )
+        why = f"metadata of {size} bytes is more than {METADATA_LIMIT}, which every list would repeat"
+        raise Invalid(f"{why}: put what the agent needs into the prompt or `config`", field="metadata")

@@ -31,11 +31,6 @@ class Reservation:
     owned: bool = False
     """Whether a queued or live run owns it, not the block that made it."""
 
-    @property
-    def starts(self) -> bool:
-        """Whether the run can start at once: it has its slot, or is a service, which needs none."""
-        return self.slot or self.service
-
 
 class RunSlots:
     """How many runs may be live at once, and whether others wait for a slot.
@@ -85,7 +80,7 @@ class Reservations:
     """All reservations of one engine."""
 
     def __init__(self, slots: RunSlots, ports: Ports) -> None:
-        self._slots, self._ports = slots, ports
+        self.slots, self._ports = slots, ports
         self._queued: dict[str, Reservation] = {}
         """Of the queued runs that hold something."""
         self.open = False
@@ -95,17 +90,16 @@ class Reservations:
     def reserving(self, run: Run, agent: Agent, envs: Mapping[str, str]) -> Iterator[Reservation]:
         """Reserve what a run needs that is about to be stored: a service's port, or a slot if one is free.
 
-        Whoever leaves the block before the run owns the reservation gives all of it back. A run takes no
-        slot while others wait. A service gets the port that it had before, if it can. Raises Unavailable
-        while the server stops, PortTaken, and QueueFull for one service too many.
+        What the run does not own at the end of the block is given back. A run takes no slot while others
+        wait. Raises Unavailable while the server stops, PortTaken, and QueueFull for one service too many.
         """
         reservation = Reservation(run.id, run.agent, envs, service=run.mode is Mode.SERVICE)
-        may_start = self.open and not run.held and not self._slots.waiting
+        may_start = self.open and not run.held and not self.slots.waiting
         if reservation.service:
             self.check_open()
             reservation.port = self._ports.reserve(run.id, agent, run.port)
-        elif may_start and self._slots.fits(run.agent, agent.concurrency):
-            self._slots.take(reservation)
+        elif may_start and self.slots.fits(run.agent, agent.concurrency):
+            self.slots.take(reservation)
         try:
             yield reservation
         finally:
@@ -120,17 +114,17 @@ class Reservations:
     def queue(self, reservation: Reservation) -> None:
         """Let a queued run own its reservation, without a slot, and the scheduler look at it."""
         reservation.owned = True
-        self._slots.release(reservation)
+        self.slots.release(reservation)
         if reservation.envs or reservation.port is not None:  # most queued runs hold nothing
             self._queued[reservation.run_id] = reservation
-        self._slots.wake()
+        self.slots.wake()
 
     def claim(self, run: Run) -> Reservation:
         """Return the reservation of a run that the store just claimed, with its slot."""
         fresh = Reservation(run.id, run.agent, port=run.port, service=run.mode is Mode.SERVICE)
         reservation = self._queued.pop(run.id, fresh)
-        if not reservation.starts:
-            self._slots.take(reservation)
+        if not reservation.service:
+            self.slots.take(reservation)
         reservation.owned = True
         return reservation
 
@@ -141,6 +135,6 @@ class Reservations:
 
     def give_back(self, reservation: Reservation) -> None:
         """Give back all of it: the run is finished, or was never stored."""
-        self._slots.release(reservation)
+        self.slots.release(reservation)
         if reservation.port is not None:
             self._ports.release(reservation.run_id)

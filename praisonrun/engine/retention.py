@@ -52,9 +52,7 @@ class Keep:
         return at - self.days * DAY if self.days else 0
 
 
-def prunable(
-    runs: Iterable[Run], since: int, excess: int, size: Callable[[str], int]
-) -> tuple[list[Run], int]:
+def prunable(runs: list[Run], since: int, excess: int, size: Callable[[str], int]) -> tuple[list[Run], int]:
     """Return the runs to remove, and the excess of bytes that is left then.
 
     They are the runs that finished before `since`, and while there is an excess those that finished first.
@@ -68,10 +66,11 @@ def prunable(
     return gone, excess
 
 
-def batches(ids: list[str], size: int) -> Iterator[list[str]]:
+def batches(ids: Iterable[str], size: int) -> Iterator[list[str]]:
     """Yield some ids a few at a time."""
-    for start in range(0, len(ids), size):
-        yield ids[start : start + size]
+    left = iter(ids)
+    while batch := list(islice(left, size)):
+        yield batch
 
 
 async def guarded(chore: Callable[[int], Awaitable[object]], at: int) -> None:
@@ -110,10 +109,9 @@ class Retention:
 
     async def prune(self, at: int) -> int:
         """Remove the runs that are too old, or the oldest if all take too much; return how many."""
-        since, count, after, excess = self._keep.since(at), 0, 0, 0
-        if self._keep.bytes:
-            excess = await asyncio.to_thread(self._files.usage) + await self._store.used_bytes()
-            excess -= self._keep.bytes
+        since, limit, count, after, excess = self._keep.since(at), self._keep.bytes, 0, 0, 0
+        if limit:
+            excess = await asyncio.to_thread(self._files.usage) + await self._store.used_bytes() - limit
         while runs := await self._store.oldest(after, SCAN):
             size = partial(self._size, await self._stored_sizes(runs) if excess > 0 else {})
             gone, excess = await asyncio.to_thread(prunable, runs, since, excess, size)

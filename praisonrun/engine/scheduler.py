@@ -29,8 +29,6 @@ class Scheduler:
         self._context, self._supervisor, self._slots = context, supervisor, slots
         self._looked_at = 0
         """The time of the latest claim."""
-        self._limits: dict[str, int | None] = {}
-        """The `concurrency` of each agent of the main file, as of the latest claim."""
 
     async def serve(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Pick up what an earlier server left, then claim until cancelled. Live runs outlive that."""
@@ -51,33 +49,28 @@ class Scheduler:
             while self._slots.waiting and (free := self._slots.free()) > 0:
                 with anyio.CancelScope(shield=True):  # a claim that committed must also be entered
                     await self._claim(min(free, BATCH))
-            return await self._until_due()
+            if not self._slots.left_behind or self._slots.waiting:
+                return None
+            # Not from now: what became due since the claim was not claimed.
+            due = await self._context.store.next_due(self._looked_at)
+            return None if due is None else min((due - self._context.now()) / 1e6, LOOK)
         except PraisonrunError as rejected:
             log.warning("the store rejected a claim: %s", rejected)
             return STORE_RETRY
 
     async def _claim(self, limit: int) -> None:
-        context = self._context
-        self._limits = {agent.name: agent.concurrency for agent in context.catalog.all()}
+        context, slots = self._context, self._slots
+        limits = {agent.name: agent.concurrency for agent in context.catalog.all()}
+
+        def fits(agent: str, more: int, own_limit: int | None) -> bool:  # called on the store's thread
+            # The latest version's own limit counts for agents of other files than the main.
+            return slots.fits(agent, limits.get(agent, own_limit), more)
+
         joined = context.notifier.bell(QUEUE)
         self._looked_at = context.now()
-        claimed = await context.store.claim(limit, self._looked_at, context.boot, self._fits)
+        claimed = await context.store.claim(limit, self._looked_at, context.boot, fits)
         for run in claimed:
             self._supervisor.begin(run)
-        self._slots.left_behind = len(claimed) == limit or await context.store.waiting()
+        slots.left_behind = len(claimed) == limit or await context.store.waiting()
         if len(claimed) < limit:
-            self._slots.waiting = joined.is_set()
-
-    async def _until_due(self) -> float | None:
-        if not self._slots.left_behind or self._slots.waiting:
-            return None
-        # Not from now: what became due since the claim was not claimed.
-        due = await self._context.store.next_due(self._looked_at)
-        return None if due is None else min((due - self._context.now()) / 1e6, LOOK)
-
-    def _fits(self, agent: str, more: int, own_limit: int | None) -> bool:
-        """Say whether one more run of an agent may be claimed beside `more`. Called on the store's thread.
-
-        `own_limit` is that of the agent's latest version: it counts for agents of other files than the main.
-        """
-        return self._slots.fits(agent, self._limits.get(agent, own_limit), more)
+            slots.waiting = joined.is_set()

@@ -39,9 +39,8 @@ class Settlement:
     """The manifest of what the run left."""
     journal_end: int
     trouble: str | None
-    """What the last look at a service found wrong."""
+    """What the last look at a service found wrong; `tail` is the last lines of its log."""
     tail: str
-    """The last lines of a service's log."""
 
     def settle(self, run: Run, at: int) -> Run:
         """Return what becomes of the run."""
@@ -69,7 +68,11 @@ class Settlements:
         """
         while True:
             try:
-                return await self._store_end(live, ended, trouble)
+                at = self._now()
+                decide = partial(lifecycle.unclaim, at=at)
+                if ended is not None:
+                    decide = partial((await self._read(live, ended, trouble)).settle, at=at)
+                return await self._store.change(live.run.id, decide)
             except (DiskFull, Unavailable) as rejected:
                 log.warning("run %s has ended but the store rejected it: %s", live.run.id, rejected)
                 await anyio.sleep(RETRY)
@@ -79,21 +82,13 @@ class Settlements:
                 log.exception("run %s has ended but cannot be settled; trying again", live.run.id)
                 await anyio.sleep(TROUBLE_RETRY)
 
-    async def _store_end(self, live: Live, ended: Exit | None, trouble: str | None) -> Run:
-        at, run_id = self._now(), live.run.id
-        if ended is None:
-            return await self._store.change(run_id, lambda run: lifecycle.unclaim(run, at))
-        settlement = await self._read(live, ended, trouble)
-        return await self._store.change(run_id, lambda run: settlement.settle(run, at))
-
     async def _read(self, live: Live, ended: Exit, trouble: str | None) -> Settlement:
         """Return what an attempt's end is judged by; of most runs nothing has to be read."""
-        run, agent, tail = live.run, live.agent, None
+        run, agent, outputs, tail = live.run, live.agent, None, None
         structured = FORMATS[agent.format].structured
         # Earlier attempts may have said something, too.
         says = structured or ended.events or ended.reason == "lost" or run.attempt > 1
         summary = await live.summary() if says else Summary()
-        outputs = None
         outcome = lifecycle.judge(run, ended, summary.outcome(), needs_result=structured)
         if (agent.outputs or ended.result) and not lifecycle.retriable(run, outcome):
             outputs = await asyncio.to_thread(self._manifest, run, agent, ended)
@@ -107,7 +102,5 @@ class Settlements:
             answer = self._files.read(run.id, lambda reader: result(reader, agent.format))
             if answer and (left := own_manifest(answer.value)) is not None:
                 return left
-        if not agent.outputs:
-            return None
-        artifacts = self._files.folder(run.id) / "artifacts"
-        return manifest(agent.outputs, artifacts, Path(agent.cwd), run.started_at or 0)
+        artifacts, since = self._files.folder(run.id) / "artifacts", run.started_at or 0
+        return manifest(agent.outputs, artifacts, Path(agent.cwd), since) if agent.outputs else None

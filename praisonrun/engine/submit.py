@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -13,15 +13,15 @@ from ..agents import preflight, program
 from ..core import lifecycle
 from ..core.agent import Agent
 from ..core.clock import OncePerTick
-from ..core.delivery import Reach
 from ..core.errors import DiskFull, Forbidden, Invalid, KeyReused, PraisonrunError, WrongMode, WrongState
 from ..core.model import Mode, Run
 from ..process.spec import crew_files
 from ..store import Added, Key
+from ..webhooks import Webhooks
 from . import request
 from .context import Context
 from .request import Choice, Submit
-from .reservations import Reservation, Reservations, RunSlots
+from .reservations import Reservation, Reservations
 from .supervisor import Supervisor
 
 
@@ -29,15 +29,10 @@ class Submissions:
     """Checks and stores runs, and lets them start."""
 
     def __init__(
-        self,
-        context: Context,
-        supervisor: Supervisor,
-        slots: RunSlots,
-        reservations: Reservations,
-        check_webhook: Callable[[str, Reach], None],
+        self, context: Context, supervisor: Supervisor, reservations: Reservations, webhooks: Webhooks
     ) -> None:
-        self._context, self._supervisor, self._slots = context, supervisor, slots
-        self._reservations, self._check_webhook = reservations, check_webhook
+        self._context, self._supervisor = context, supervisor
+        self._reservations, self._webhooks = reservations, webhooks
         self._tick = OncePerTick()
         """Looks at programs and free space once in a turn of the loop."""
 
@@ -81,7 +76,7 @@ class Submissions:
     ) -> Added:
         store, limit = self._context.store, self._context.limits.queue
         run = run._replace(port=reservation.port)
-        if reservation.starts:
+        if reservation.slot or reservation.service:  # which needs none
             run = lifecycle.claim(run, run.created_at, self._context.boot)
         with anyio.CancelScope(shield=True):  # a run on the disk must also get its owner
             added = await store.add(run, key=key, fingerprint=fingerprint, queue_limit=limit)
@@ -99,7 +94,7 @@ class Submissions:
         at = self._context.now()
         with anyio.CancelScope(shield=True):
             await store.release(run_id, lambda run: lifecycle.release(run, at), prompt, given)
-            self._slots.wake()
+            self._reservations.slots.wake()
 
     async def check_restart(self, run: Run, envs: Mapping[str, str]) -> Agent:
         """Reject a run, and what could only fail once a service was stopped; return its agent."""
@@ -134,7 +129,7 @@ class Submissions:
         """Return the agent of a submit that may become a run."""
         request.check_metadata(ask.metadata)
         if ask.webhook_url is not None:
-            self._check_webhook(ask.webhook_url, ask.webhook_reach)
+            self._webhooks.check(ask.webhook_url, ask.webhook_reach)
         agent = self._chosen(ask.choice)
         if ask.choice.version not in (None, agent.version):
             raise WrongState(f"this version of agent {agent.name!r} is not the current one; leave it out")

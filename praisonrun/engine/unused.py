@@ -48,11 +48,11 @@ class Unused:
         """Make one pass over what is older than `before` (microseconds)."""
         looked_up = self._store.forget_seen()
         unnamed = await self._unnamed(before)
-        gone = list(unnamed & self._suspects - looked_up)
+        gone = unnamed & self._suspects - looked_up
         for batch in batches(gone, BATCH):
             unseen = [digest for digest in batch if not self._store.seen_lately(digest)]
             await self._store.delete_versions(unseen)
-        self._suspects = unnamed.difference(gone)
+        self._suspects = unnamed - gone
         await self._prune_crews(before)
 
     async def _unnamed(self, before: int) -> set[str]:

@@ -51,18 +51,12 @@ class Installs:
         """Version to the runs whose attempts install it."""
 
     async def begin(self, live: Live) -> bool:
-        """Say whether this attempt has to install; then `over` is owed, also if this fails.
-
-        Waits for another that does it now. May be asked again for the same run.
-        """
+        """Say whether this attempt has to install, once no other does; `over` is owed, also if this fails."""
         run = live.run
         if not live.agent.install or run.version in self._done:
             return False
-        while True:
-            bell = self._context.notifier.bell(_topic(run))
-            if live.given_up or not self._busy.get(run.version, set()) - {run.id}:
-                break
-            await bell.wait()
+        while self._busy.get(run.version, set()) - {run.id} and not live.given_up:
+            await self._context.notifier.bell(_topic(run)).wait()
         if live.given_up or run.version in self._done:
             return False
         self._busy[run.version] = {run.id}

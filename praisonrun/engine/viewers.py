@@ -1,5 +1,4 @@
-"""Who watches which run, and how they hear of it: the socket on which shims say that a watched journal grew,
-and the end of a watched run, which need not be read again by those who waited for it.
+"""Who watches which run, and how they hear that its journal grew, or that it ended, without another read.
 
 A shim rings only while the journal's watch byte is set, so unwatched output costs the server nothing.
 """

@@ -77,7 +77,7 @@ async def serve(engine: Engine, agent: str = "web", **envs: str) -> str:
 def held(engine: Engine) -> tuple[int, int, int]:
     """Return how many runs are live, slots taken and ports held."""
     reservations = engine._supervisor._reservations
-    return len(engine._supervisor.live), reservations._slots._taken.total(), len(reservations._ports._held)
+    return len(engine._supervisor.live), reservations.slots._taken.total(), len(reservations._ports._held)
 
 
 class Gate:

@@ -52,7 +52,7 @@ class Memory:
     def _slots_and_ports(self) -> None:
         owned = [self._rows[run_id] for run_id in self._owned]
         taken = Counter(row.agent for row in owned if row.mode == "run")
-        assert self._held._slots._taken == taken, f"slots: {self._held._slots._taken}, runs: {taken}"
+        assert self._held.slots._taken == taken, f"slots: {self._held.slots._taken}, runs: {taken}"
         services = [row for row in self._rows.values() if row.mode == "service"]
         ports = {row.port: (row.id, row.agent) for row in services if row in owned or row.status == "queued"}
         assert self._held._ports._held == ports, f"ports: {self._held._ports._held}, services: {ports}"
