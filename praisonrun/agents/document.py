@@ -66,9 +66,8 @@ def read_inline(text: str, root: Path) -> Document:
     try:
         if len(text.encode("utf-8", "replace")) > files.MAX_BYTES:
             raise ConfigError(f"larger than {files.MAX_BYTES // 1024} KiB", place=INLINE)
-        found: Document = read.__wrapped__(
-            text, root / INLINE, INLINE
-        )  # not kept: it may be rejected for values
+        # Nothing remembers a text before it is known to hold no values.
+        found: Document = read.__wrapped__(text, root / INLINE, INLINE)
         if found.shared.env or any(agent.env for agent in found.agents.values()):
             raise ConfigError(
                 "`env` must be sent as the submit's `envs`, which are never stored", place=INLINE

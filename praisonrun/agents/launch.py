@@ -56,9 +56,8 @@ def argv(
 ) -> list[str]:
     """Return the command with its placeholders filled and its program absolute.
 
-    {session_id} is the run's id if the submit named no session. A crew needs `crews`, the directory that
-    `crew.copy` wrote its text to. Raises Invalid for a program that is missing or a prompt that no
-    argument can hold.
+    {session_id} is the run's id if the submit named no session. `crews` is where `crew.copy` wrote a crew's
+    text. Raises Invalid for a program that is missing or a prompt that no argument can hold.
     """
     if agent.crew is not None:
         assert crews is not None

@@ -1,7 +1,6 @@
 """server.json in the state directory: where its server listens, for tools that do not know the port.
 
-The file is a hint. The lock of the state directory says whether the server is alive: the pid in the file must
-be the pid of the lock's holder, so a file that a crash left behind is ignored.
+The file is a hint: its pid must be that of the lock's holder, so what a crash left behind is ignored.
 """
 
 from __future__ import annotations

@@ -27,10 +27,7 @@ def write(path: Path, data: bytes) -> None:
 
 
 def read(path: Path, flag: str) -> str:
-    """Return the one line of a secret's file; errors name `flag`.
-
-    Raises ConfigError for anything but a private regular file with 16 or more visible characters.
-    """
+    """Return the one line of a secret's file. Raises ConfigError as `text` and `checked` do, with `flag`."""
     return checked(text(path, flag).strip(), f"{flag} {path}")
 
 
