@@ -51,10 +51,7 @@ class SharedRendering:
                 self._bytes -= sum(len(text) for text, _ in self._shown.pop(run_id, {}).values())
 
     def chunk(self, run_id: str, offset: int, reader: Reader) -> tuple[bytes, int]:
-        """Return what stands at an offset, rendered, and the offset after it: the same when nothing does.
-
-        To be called where the run is `viewed`.
-        """
+        """Return what a `viewed` run has at an offset, rendered, and the next offset: the same if none."""
         shown = self._shown.setdefault(run_id, {})
         if (known := shown.get(offset)) is not None:
             return known

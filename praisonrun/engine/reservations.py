@@ -33,10 +33,7 @@ class Reservation:
 
 
 class RunSlots:
-    """How many runs may be live at once, and whether others wait for a slot.
-
-    Services take none: they would keep them for ever.
-    """
+    """How many may be live, and whether others wait. Services take no slot: they would never give it back."""
 
     def __init__(self, total: int, notifier: Notifier) -> None:
         self._total, self._notifier = total, notifier

@@ -9,6 +9,7 @@ from anyio.abc import TaskStatus
 
 from ..core.errors import PraisonrunError
 from ..core.notifier import QUEUE
+from .attempts import RETRY
 from .context import Context
 from .reservations import RunSlots
 from .supervisor import Supervisor
@@ -18,8 +19,6 @@ BATCH = 64
 """Runs claimed in one transaction at most."""
 LOOK = 30.0
 """Seconds between two looks at runs that are not due yet: a laptop's sleep stops the clock of a pause."""
-STORE_RETRY = 1.0
-"""Seconds until the next try after the store rejected a claim."""
 
 
 class Scheduler:
@@ -56,7 +55,7 @@ class Scheduler:
             return None if due is None else min((due - self._context.now()) / 1e6, LOOK)
         except PraisonrunError as rejected:
             log.warning("the store rejected a claim: %s", rejected)
-            return STORE_RETRY
+            return RETRY
 
     async def _claim(self, limit: int) -> None:
         context, slots = self._context, self._slots

@@ -70,10 +70,7 @@ class Supervisor:
             self._reservations.queue(reservation)
 
     def begin(self, run: Run) -> None:
-        """Start the attempt of a run that was just claimed.
-
-        Nothing here waits or fails: there is no moment at which a claimed run has no owner.
-        """
+        """Start the attempt of a run that was just claimed. Nothing here waits or fails: it has an owner."""
         live = self._enter(run, self._reservations.claim(run))
         self._tasks.start_soon(self._see_through, live, self._attempts.start)
 
@@ -84,8 +81,7 @@ class Supervisor:
         except PraisonrunError as unreadable:  # costs this run, not the server's start
             log.warning("run %s: %s", run.id, unreadable)
         self._installs.found(live)
-        same_boot = run.boot == self._context.boot
-        how: How = self._attempts.find if same_boot else self._attempts.after_reboot
+        how: How = self._attempts.find if run.boot == self._context.boot else self._attempts.after_reboot
         self._tasks.start_soon(self._see_through, live, how)
 
     def _enter(self, run: Run, reservation: Reservation) -> Live:
