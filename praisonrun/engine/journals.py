@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from ..core.errors import NotFound
 from ..core.model import Run
 from ..core.notifier import run_topic
-from ..journal.attempts import last_frame, last_output
+from ..journal.attempts import last_output
 from ..journal.format import START, Frame
 from ..journal.reader import Reader
 from ..journal.results import Result, result
@@ -92,7 +92,8 @@ class Journals:
         """Return the offset of the last frame of a run's journal, None while there is none."""
         live = self._supervisor.live.get(run_id)
         if live is None or live.progress is None:
-            return await asyncio.to_thread(self._files.read, run_id, last_frame)
+            last = await asyncio.to_thread(self._files.read, run_id, Reader.last)
+            return last and last.offset
         await live.progress.look()
         return live.progress.last
 

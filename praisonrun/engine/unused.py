@@ -59,8 +59,8 @@ class Unused:
         """Return the old versions that no run names, without the latest ones of present agents."""
         present, found, after = self._present(), set[str](), ""
         while versions := await self._store.old_versions(after, before, ROWS):
-            found |= {each.digest for each in versions if not (each.latest and each.agent in present)}
-            after = versions[-1].digest
+            found |= {digest for digest, agent, latest in versions if not (latest and agent in present)}
+            after = versions[-1][0]
         seq = 0
         while found and (runs := await self._store.versions_of_runs(seq, ROWS)):
             found -= {version for _, version in runs}

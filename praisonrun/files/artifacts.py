@@ -1,7 +1,6 @@
-"""Files that an agent left for its user, and the manifest that tells of them: the one that the agent wrote,
-or one made of the paths in its entry's `outputs`, below the artifacts directory or the working directory.
+"""Files that an agent left for its user, and the manifest of them: the agent's own, or one of declared paths.
 
-Strangers write to both, also meanwhile: no link is followed below them, and only regular files are read.
+Strangers write to its directories, also meanwhile: no link is followed, and only regular files are read.
 Sync; call it in a thread.
 """
 
@@ -45,10 +44,7 @@ class Artifact:
 
 
 def listed(folder: Path) -> list[Artifact]:
-    """Return the regular files among a run's artifacts, by path; `folder` is the run's.
-
-    A directory that cannot be read counts as empty, and a file that cannot be looked at is left out.
-    """
+    """Return the regular files among a run's artifacts, by path. What cannot be looked at is left out."""
     try:
         with directory_below(folder.parent, (folder.name, "artifacts")) as root:
             found = list(islice(_walk(root, "", DEPTH), LISTED))

@@ -44,55 +44,31 @@ class RunFiles:
         self._runs.chmod(0o700)
 
     def journal(self, run_id: str) -> Path:
-        """Return the path of a run's journal."""
-        return Path(self._file(run_id))
-
-    def _file(self, run_id: str) -> str:
-        return f"{self._runs}/{file_name(run_id)}{_SUFFIX}"
+        return self._runs / f"{file_name(run_id)}{_SUFFIX}"
 
     def folder(self, run_id: str) -> Path:
-        """Return the path of a run's folder: input, events, result, artifacts, scratch."""
+        """Return the path of a run's input, events, result, artifacts and scratch."""
         return self._runs / file_name(run_id)
 
     def create(self, run_id: str) -> int:
         """Create and lock a journal; return its descriptor. Raises FileExistsError."""
-        fd = os.open(self._file(run_id), os.O_RDWR | os.O_CREAT | os.O_EXCL | _OPEN, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.write(fd, journal.FILE_HEADER)
-        except BaseException:
-            os.close(fd)
-            raise
-        return fd
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | _OPEN
+        return _locked(os.open(self.journal(run_id), flags, 0o600), run_id)
 
     def reopen(self, run_id: str) -> int:
-        """Lock a journal for the next attempt; return its descriptor.
-
-        Raises BlockingIOError while a shim has it, Unavailable for a journal of another version.
-        """
+        """Lock a journal again, like `create`. Raises BlockingIOError while a shim has it, or Unavailable."""
         try:
-            fd = os.open(self._file(run_id), os.O_RDWR | _OPEN)
+            fd = os.open(self.journal(run_id), os.O_RDWR | _OPEN)
         except FileNotFoundError:
             return self.create(run_id)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if not Reader(fd).readable():
-                raise Unavailable(f"the journal of run {run_id} is of another version of praisonrun")
-            _repair_header(fd)
-        except BaseException:
-            os.close(fd)
-            raise
-        return fd
+        return _locked(fd, run_id)
 
     def open_read(self, run_id: str) -> int:
         """Return a descriptor of a journal, open for reading. Raises FileNotFoundError."""
-        return os.open(self._file(run_id), os.O_RDONLY | _OPEN)
+        return os.open(self.journal(run_id), os.O_RDONLY | _OPEN)
 
     def reader(self, run_id: str) -> Reader | None:
-        """Return a reader of a run's journal, which the caller closes.
-
-        None while there is no journal, and for one of another version, which nobody can read.
-        """
+        """Return a reader of a journal, which the caller closes; None without a journal of this version."""
         try:
             reader = Reader(self.open_read(run_id))
         except FileNotFoundError:
@@ -125,7 +101,7 @@ class RunFiles:
     def watch(self, run_id: str, on: bool) -> None:
         """Set whether somebody watches a run: its shim rings only then. Does nothing without a journal."""
         with suppress(FileNotFoundError):
-            fd = os.open(self._file(run_id), os.O_WRONLY | _OPEN)
+            fd = os.open(self.journal(run_id), os.O_WRONLY | _OPEN)
             with os.fdopen(fd, "wb", 0):
                 os.pwrite(fd, b"1" if on else b"0", journal.WATCH_AT)
 
@@ -160,21 +136,13 @@ class RunFiles:
 
     def usage(self) -> int:
         """Return the bytes that all runs take on the disk. It is slow: it looks at every file."""
-        total = 0
-        with os.scandir(self._runs) as entries:
-            for entry in entries:
-                with suppress(OSError):
-                    about = entry.stat(follow_symlinks=False)
-                    total += (
-                        tree_bytes(entry.path) if entry.is_dir(follow_symlinks=False) else disk_bytes(about)
-                    )
-        return total
+        return tree_bytes(str(self._runs))
 
     def size(self, run_id: str) -> int:
-        """Return the bytes that a run takes on the disk."""
         total = tree_bytes(str(self.folder(run_id)))
-        with suppress(OSError):
-            total += disk_bytes(self.journal(run_id).lstat())
+        for path in (self.journal(run_id), self.folder(run_id)):
+            with suppress(OSError):
+                total += disk_bytes(path.lstat())
         return total
 
     def ids_on_disk(self) -> Generator[str, None, None]:
@@ -184,12 +152,23 @@ class RunFiles:
                 yield run_id_of(entry.name.removesuffix(_SUFFIX))
 
     def free_bytes(self) -> int:
-        """Return the free bytes of the disk."""
         return shutil.disk_usage(self.root).free
 
 
-def _repair_header(fd: int) -> None:
-    """Write a header that a crash left incomplete; never over a frame."""
+def _locked(fd: int, run_id: str) -> int:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not Reader(fd).readable():
+            raise Unavailable(f"the journal of run {run_id} is of another version of praisonrun")
+        _complete_header(fd)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _complete_header(fd: int) -> None:
+    """Write the header of a new journal, or one that a crash left incomplete; never over a frame."""
     torn = os.fstat(fd).st_size < journal.START or os.pread(fd, len(journal.MAGIC), 0) != journal.MAGIC
     if torn and Reader(fd).last() is None:
         os.ftruncate(fd, 0)

@@ -39,10 +39,7 @@ def directory_below(
 
 
 def file_below(root: str | os.PathLike[str], parts: Sequence[str]) -> int:
-    """Return a descriptor, open for reading, of the file, directory or device at `parts` below `root`.
-
-    Raises as `directory_below` does.
-    """
+    """Return a descriptor, for reading, of what is at `parts` below `root`. Raises as `directory_below`."""
     with directory_below(root, parts[:-1]) as fd:
         return os.open(_name(parts[-1]) if parts else ".", FILE, dir_fd=fd)
 
@@ -98,7 +95,8 @@ def _empty(top: int) -> None:
                 for below in os.listdir(inner):
                     if not _unlinked(inner, below):
                         number += 1
-                        _lift(inner, below, top, f"{prefix}{number}")
+                        os.chmod(below, 0o700, dir_fd=inner)
+                        os.rename(below, f"{prefix}{number}", src_dir_fd=inner, dst_dir_fd=top)
             finally:
                 os.close(inner)
             os.rmdir(name, dir_fd=top)
@@ -122,11 +120,6 @@ def _unlinked(directory: int, name: str) -> bool:
         return False
     os.unlink(name, dir_fd=directory)
     return True
-
-
-def _lift(source: int, name: str, top: int, new: str) -> None:
-    os.chmod(name, 0o700, dir_fd=source)
-    os.rename(name, new, src_dir_fd=source, dst_dir_fd=top)
 
 
 def tree_bytes(path: str) -> int:

@@ -48,12 +48,6 @@ class AttemptIndex:
         return self._numbers[at - 1] if at else 1
 
 
-def last_frame(reader: Reader) -> int | None:
-    """Return the offset of a journal's last frame; None if it has none."""
-    last = reader.last()
-    return last.offset if last else None
-
-
 def last_output(reader: Reader, size: int) -> str:
     """Return the last `size` bytes of all output, with a heading before each attempt after the first."""
     kept: deque[bytes] = deque()

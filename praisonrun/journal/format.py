@@ -67,7 +67,6 @@ class Frame(NamedTuple):
 
     @property
     def end(self) -> int:
-        """Offset of the byte after this frame."""
         return self.offset + HEAD_SIZE + len(self.data)
 
 
@@ -83,7 +82,6 @@ class Header(NamedTuple):
 
     @property
     def end(self) -> int:
-        """Offset of the byte after the frame."""
         return self.offset + HEAD_SIZE + self.length
 
 

@@ -77,21 +77,22 @@ class Summary:
     error: str | None = None
     """The error in that result event."""
 
-    def add(self, event: Event) -> None:
-        """Fold in one event."""
-        match event.name:
-            case "status":
-                self.progress, self.ended, self.answer, self.error = {}, False, None, None
-            case "progress":
-                for key, value in event.data.items():
-                    self.progress[key] = value[:SHOWN] if isinstance(value, str) else value
-            case "usage":
-                for name, number in event.data.items():
-                    if name in self.usage or len(self.usage) < USAGE_NAMES:
-                        self.usage[name] = number
-            case "result":
-                self.ended = True
-                self.answer, self.error = event.data.get("result"), event.data.get("error")
+    def add(self, format_name: str, frame: Frame) -> None:
+        """Fold in the events of one frame."""
+        for event in frame_events(format_name, frame):
+            match event.name:
+                case "status":
+                    self.progress, self.ended, self.answer, self.error = {}, False, None, None
+                case "progress":
+                    for key, value in event.data.items():
+                        self.progress[key] = value[:SHOWN] if isinstance(value, str) else value
+                case "usage":
+                    for name, number in event.data.items():
+                        if name in self.usage or len(self.usage) < USAGE_NAMES:
+                            self.usage[name] = number
+                case "result":
+                    self.ended = True
+                    self.answer, self.error = event.data.get("result"), event.data.get("error")
 
     def outcome(self) -> Outcome | None:
         """Return the outcome that the agent's result event states; None without one."""

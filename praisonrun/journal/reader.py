@@ -10,17 +10,8 @@ import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from praisonrun.journal.format import (
-    HEAD_SIZE,
-    START,
-    Frame,
-    Header,
-    Kind,
-    decode,
-    is_another_version,
-    json_payload,
-    parse_header,
-)
+from praisonrun.journal import format as journal
+from praisonrun.journal.format import HEAD_SIZE, START, Frame, Header, Kind
 
 WINDOW = 256 * 1024
 """Bytes of one read. A longer frame is read whole."""
@@ -62,13 +53,13 @@ class Reader:
 
     def readable(self) -> bool:
         """Say whether the journal is of this version of the format."""
-        return not is_another_version(os.pread(self._fd, START, 0))
+        return not journal.is_another_version(os.pread(self._fd, START, 0))
 
     def frames(self, offset: int, size: int = WINDOW) -> list[Frame]:
         """Return the whole frames in `size` bytes from `offset` on, or the first one if it is longer."""
-        found = list(decode(os.pread(self._fd, size, offset), offset))
+        found = list(journal.decode(os.pread(self._fd, size, offset), offset))
         if not found and (longer := self._header_at(offset)) is not None and longer.end - offset > size:
-            found = list(decode(os.pread(self._fd, longer.end - offset, offset), offset))
+            found = list(journal.decode(os.pread(self._fd, longer.end - offset, offset), offset))
         return found
 
     def windows(self, offset: int = START, size: int = WINDOW) -> Iterator[list[Frame]]:
@@ -84,25 +75,23 @@ class Reader:
         while True:
             if not 0 <= offset - base <= len(window) - HEAD_SIZE:
                 window, base = os.pread(self._fd, _HEADERS, offset), offset
-            header = parse_header(window, offset - base, offset)
+            header = journal.parse_header(window, offset - base, offset)
             if header is None or header.end > size:
                 return
             yield header
             offset = header.end
 
     def _header_at(self, offset: int) -> Header | None:
-        return parse_header(os.pread(self._fd, HEAD_SIZE, offset), 0, offset)
+        return journal.parse_header(os.pread(self._fd, HEAD_SIZE, offset), 0, offset)
 
     def begins_frame(self, offset: int) -> bool:
         """Say whether a frame begins at `offset`."""
         return offset >= START and self._header_at(offset) is not None
 
     def payload(self, header: Header) -> bytes:
-        """Return the bytes that a frame holds."""
         return os.pread(self._fd, header.length, header.offset + HEAD_SIZE)
 
     def frame(self, header: Header) -> Frame:
-        """Return a frame whole."""
         return Frame(header.kind, header.time, header.offset, self.payload(header))
 
     def last(self) -> Header | None:
@@ -123,7 +112,5 @@ class Reader:
                 started, ended = header, None
             elif header.kind is Kind.ENDED:
                 ended = header
-        return Tail(end, self._json(started), self._json(ended))
-
-    def _json(self, header: Header | None) -> dict[str, Any] | None:
-        return (json_payload(self.payload(header)) or None) if header else None
+        start, last = (header and journal.json_payload(self.payload(header)) for header in (started, ended))
+        return Tail(end, start or None, last or None)

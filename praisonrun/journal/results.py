@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import io
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
+from itertools import chain
 from typing import NamedTuple
 
 from ..core.model import Json
 from .events import parse_json
 from .format import START, Frame, Header, Kind
-from .formats import FORMATS, Summary, frame_events
+from .formats import FORMATS, Summary
 from .reader import Reader
 
 RESULT_SHOWN = 1024 * 1024
@@ -52,27 +53,20 @@ class Progress:
         if reader is None:
             return True
         with reader:
-            hops = 0
-            for some in self._new(reader):
-                for found in some:
-                    self._add(reader, found)
-                hops += len(some)
-                if hops >= HOPS:
+            for hops, found in enumerate(self._new(reader), start=1):
+                if found.kind in self._kinds:
+                    frame = found if isinstance(found, Frame) else reader.frame(found)
+                    self._summary.add(self._format, frame)
+                self._offset, self.last = found.end, found.offset
+                if hops == HOPS:
                     return False
         return True
 
-    def _add(self, reader: Reader, found: Frame | Header) -> None:
-        if found.kind in self._kinds:
-            frame = found if isinstance(found, Frame) else reader.frame(found)
-            for event in frame_events(self._format, frame):
-                self._summary.add(event)
-        self._offset, self.last = found.end, found.offset
-
-    def _new(self, reader: Reader) -> Iterator[Sequence[Frame | Header]]:
+    def _new(self, reader: Reader) -> Iterator[Frame | Header]:
         """Return what is new: whole frames if the format needs most of them, else headers only."""
         if self._structured:
-            return reader.windows(self._offset, GLANCE)
-        return ([header] for header in reader.headers(self._offset))
+            return chain.from_iterable(reader.windows(self._offset, GLANCE))
+        return reader.headers(self._offset)
 
 
 class Result(NamedTuple):
@@ -84,10 +78,7 @@ class Result(NamedTuple):
 
 
 def result(reader: Reader, format_name: str) -> Result:
-    """Return the answer of the latest attempt.
-
-    The first of these that there is: the file at PRAISONRUN_RESULT_PATH, the format's result event, stdout.
-    """
+    """Return the latest attempt's answer: its result file, else the format's result event, else stdout."""
     start, file = _latest_attempt(reader)
     if file is not None:
         text = reader.payload(file).decode("utf-8", "replace")
@@ -114,8 +105,7 @@ def _answer(reader: Reader, start: int, format_name: str) -> Json:
     for frames in reader.windows(start):
         for frame in frames:
             if frame.kind is Kind.STDOUT and may_answer(frame.data):
-                for event in frame_events(format_name, frame):
-                    summary.add(event)
+                summary.add(format_name, frame)
     return summary.answer
 
 

@@ -42,14 +42,14 @@ class Outbox(Connections):
     due = reading(deliveries.due)
     next_due = reading(deliveries.next_due)
     record = writing(deliveries.record)
-    replay = writing(deliveries.replay)
+    replay = writing(deliveries.change)
     replay_dead = writing(deliveries.replay_dead)
 
 
 class Store(Connections):
     """The store. Every method may raise Unavailable; every write also DiskFull.
 
-    A method is the function of the same name, run in a transaction. A caller that is cancelled while it
+    A method is the function that it names, run in a transaction. A caller that is cancelled while it
     waits may have written or not; nothing is left half done.
     """
 

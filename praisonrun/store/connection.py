@@ -1,5 +1,4 @@
-"""Group commit, the loop's side: functions wait for the next transaction of a connection. The methods of
-the store are such functions.
+"""Group commit, the loop's side: functions wait for the next transaction of a connection.
 
 aiosqlite owns the connection's thread, where `GroupCommit.commit` runs all that waits at each ring of its
 bell. So a transaction costs one change of threads there and back, and one fsync, for any number of functions.
@@ -48,10 +47,7 @@ class Connection:
     @classmethod
     @asynccontextmanager
     async def open(cls, uri: str, kind: type[GroupCommit], prepare: Prepare) -> AsyncIterator[Connection]:
-        """Open `uri` and let `prepare` set it up on its thread. At the end run what waits, then close.
-
-        Raises what `prepare` raises.
-        """
+        """Open `uri` and let `prepare` set it up on its thread; at the end run what waits, then close."""
         connection = cls()
         factory = partial(connection._made, kind, prepare)
         connection._db = await aiosqlite.connect(uri, uri=True, isolation_level=None, factory=factory)
@@ -106,17 +102,14 @@ class Connection:
         self._commit.add_done_callback(self._ended)
 
     def _ended(self, commit: asyncio.Task[None]) -> None:
-        """Start the thread's call again if its task was cancelled, perhaps before the thread saw it.
-
-        Otherwise the call is over, and whoever still waits would wait for ever.
-        """
+        """Start the thread's call again if its task was cancelled, perhaps before the thread saw it."""
         if commit.cancelled():
             self._serve()
             return
         if (error := commit.exception()) is not None:
             log.critical("the store stopped", exc_info=error)
         self._closed = True
-        unanswered = [*self._thread_side.taken, *self._waiting]
+        unanswered = [*self._thread_side.taken, *self._waiting]  # else they would wait for ever
         self._waiting.clear()
         for job in unanswered:
             _hand_out(Answer(job, None, Unavailable("the store stopped; restart the server")))

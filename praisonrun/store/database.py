@@ -20,19 +20,13 @@ APPLICATION = 0x70726E31
 WAL_LIMIT = 64 << 20
 """Bytes of the -wal file that are kept."""
 
-COMMON = ("busy_timeout = 5000", "trusted_schema = OFF", "cell_size_check = ON")
-WRITER = (
-    "foreign_keys = ON",
-    "synchronous = FULL",
-    "fullfsync = ON",
-    "checkpoint_fullfsync = ON",
-    f"journal_size_limit = {WAL_LIMIT}",
-    "wal_autocheckpoint = 1000",
-)
-READER = (
-    "query_only = ON",
-    "cache_size = -512",  # KiB: the system caches it again, and SQLite's cache would grow with all runs
-)
+COMMON = "PRAGMA busy_timeout = 5000; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;"
+WRITER = f"""
+PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;
+PRAGMA journal_size_limit = {WAL_LIMIT}; PRAGMA wal_autocheckpoint = 1000;
+"""
+# The cache has 512 KiB: the system caches the file again, and SQLite's cache would grow with all runs.
+READER = "PRAGMA query_only = ON; PRAGMA cache_size = -512;"
 
 _LAST_REV = """
     SELECT max(coalesce((SELECT max(rev) FROM runs), 0), coalesce((SELECT max(rev) FROM removed), 0),
@@ -47,95 +41,86 @@ def scripts() -> list[str]:
     return [script.read_text(encoding="utf-8") for script in found if script.name.endswith(".sql")]
 
 
-def prepare_writer(connection: sqlite3.Connection, path: Path, steps: Sequence[str] | None = None) -> None:
-    """Set up the connection that writes, and migrate its file, each step in one transaction.
-
-    Raises ConfigError for a file that is damaged, locked, not ours, or from a newer praisonrun.
-    """
+def prepare_writer(db: sqlite3.Connection, path: Path, steps: Sequence[str] | None = None) -> None:
+    """Set up the writer and migrate its file. Raises ConfigError if that is damaged, locked or not ours."""
     try:
-        _pragmas(connection, COMMON)
-        connection.create_function("title_of", 1, _title, deterministic=True)
-        _migrate(connection, path, scripts() if steps is None else steps)
-        _pragmas(connection, WRITER)
+        db.executescript(COMMON)
+        db.create_function("title_of", 1, _title, deterministic=True)
+        _migrate(db, path, scripts() if steps is None else steps)
+        db.executescript(WRITER)
         if steps is None:
-            _number_writes(connection)
+            _number_writes(db)
     except sqlite3.OperationalError as error:
         raise ConfigError(f"cannot open {path}: {error}") from error
     except sqlite3.DatabaseError as error:
         raise ConfigError(f"{path} is damaged ({error}); restore it or move it away") from error
 
 
-def _number_writes(connection: sqlite3.Connection) -> None:
+def _number_writes(db: sqlite3.Connection) -> None:
     """Define next_rev(): each row that is written gets a higher number than all before."""
-    revs = count(_value(connection, _LAST_REV) + 1)
-    connection.create_function("next_rev", 0, lambda: next(revs))
+    revs = count(_value(db, _LAST_REV) + 1)
+    db.create_function("next_rev", 0, lambda: next(revs))
 
 
-def prepare_reader(connection: sqlite3.Connection) -> None:
-    """Set up a read-only connection."""
-    _pragmas(connection, COMMON + READER)
+def prepare_reader(db: sqlite3.Connection) -> None:
+    db.executescript(COMMON + READER)
 
 
-def _migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[str]) -> None:
-    version = _ours(connection, path)
+def _migrate(db: sqlite3.Connection, path: Path, steps: Sequence[str]) -> None:
+    version = _ours(db, path)
     if version > len(steps):
         raise ConfigError(
             f"{path} was made by a newer praisonrun (schema {version}, known {len(steps)}); "
             "upgrade praisonrun, or use --state DIR"
         )
     if version and version < len(steps):
-        _prepare_upgrade(connection, path)
+        _prepare_upgrade(db, path)
     for number, step in enumerate(steps[version:], start=version + 1):
-        _apply(connection, number, step)
-    if _value(connection, "PRAGMA journal_mode = WAL") != "wal":
+        _apply(db, number, step)
+    if _value(db, "PRAGMA journal_mode = WAL") != "wal":
         raise ConfigError(f"{path} is on a file system without shared memory; use --state DIR")
 
 
-def _prepare_upgrade(connection: sqlite3.Connection, path: Path) -> None:
+def _prepare_upgrade(db: sqlite3.Connection, path: Path) -> None:
     """Make sure of the room for a second copy of the rows; say what will take a while.
 
     The -wal file is not used meanwhile: there, the copy would need its size twice.
     """
-    _value(connection, "PRAGMA journal_mode = DELETE")
+    _value(db, "PRAGMA journal_mode = DELETE")
     needed, free = path.stat().st_size, shutil.disk_usage(path.parent).free
     if free < needed:
         raise ConfigError(
             f"{path} is of an older praisonrun, and its upgrade needs {needed >> 20} MiB on a disk that has "
             f"{free >> 20} MiB left; free some space and start again. Nothing was changed"
         )
-    log.info("upgrading %s", counted(_value(connection, "SELECT count(*) FROM runs"), "run"))
+    log.info("upgrading %s", counted(_value(db, "SELECT count(*) FROM runs"), "run"))
 
 
-def _ours(connection: sqlite3.Connection, path: Path) -> int:
+def _ours(db: sqlite3.Connection, path: Path) -> int:
     """Return the file's schema number, 0 for an empty file."""
-    application = _value(connection, "PRAGMA application_id")
-    empty = _value(connection, "SELECT count(*) FROM sqlite_schema") == 0
+    application = _value(db, "PRAGMA application_id")
+    empty = _value(db, "SELECT count(*) FROM sqlite_schema") == 0
     if application != APPLICATION and not (empty and application == 0):
         raise ConfigError(f"{path} is the database of another program; use --state DIR")
-    return int(_value(connection, "PRAGMA user_version"))
+    return int(_value(db, "PRAGMA user_version"))
 
 
-def _apply(connection: sqlite3.Connection, number: int, step: str) -> None:
+def _apply(db: sqlite3.Connection, number: int, step: str) -> None:
     marks = f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {number};"
-    connection.execute("PRAGMA ignore_check_constraints = ON")  # a damaged row comes along as it is
+    db.execute("PRAGMA ignore_check_constraints = ON")  # a damaged row comes along as it is
     try:
-        connection.executescript(f"BEGIN IMMEDIATE; {step}; {marks} COMMIT;")
+        db.executescript(f"BEGIN IMMEDIATE; {step}; {marks} COMMIT;")
     except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
+        if db.in_transaction:
+            db.execute("ROLLBACK")
         raise
     finally:
-        connection.execute("PRAGMA ignore_check_constraints = OFF")
+        db.execute("PRAGMA ignore_check_constraints = OFF")
 
 
 def _title(prompt: bytes) -> str:
     return title_of(prompt.decode(errors="replace"))
 
 
-def _pragmas(connection: sqlite3.Connection, pragmas: Sequence[str]) -> None:
-    for pragma in pragmas:
-        connection.execute(f"PRAGMA {pragma}").close()
-
-
-def _value(connection: sqlite3.Connection, sql: str) -> Any:
-    return connection.execute(sql).fetchone()[0]
+def _value(db: sqlite3.Connection, sql: str) -> Any:
+    return db.execute(sql).fetchone()[0]

@@ -6,8 +6,8 @@ A crash in between repeats the attempt, under the same id: at least once.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Sequence
+from sqlite3 import Connection
 from typing import Any, TypeAlias
 
 from uuid_utils import uuid7
@@ -59,75 +59,71 @@ def owed(run: Run) -> Delivery | None:
     return Delivery(f"msg_{uuid7().hex}", run.id, run.webhook_url, kind, at, at, run.webhook_reach)
 
 
-def owe(connection: sqlite3.Connection, owes: Delivery | None) -> None:
+def owe(db: Connection, owes: Delivery | None) -> None:
     """Store what a run owes, if anything, in the transaction that makes it final."""
     if owes is not None:
         row = (owes.id, owes.url, owes.receiver, owes.type, owes.due_at, owes.created_at, owes.run_id)
-        connection.execute(_OWE, row)
+        db.execute(_OWE, row)
 
 
-def of_run(connection: sqlite3.Connection, run_id: str) -> list[DeliveryLog]:
+def of_run(db: Connection, run_id: str) -> list[DeliveryLog]:
     """Return the webhooks that a run owes or owed, oldest first."""
-    return _logs(connection, f"{_FROM} WHERE r.id = ? ORDER BY d.rowid", run_id)
+    return _logs(db, f"{_FROM} WHERE r.id = ? ORDER BY d.rowid", run_id)
 
 
 def find(
-    connection: sqlite3.Connection, state: DeliveryState | None, page: int, page_size: int
+    db: Connection, state: DeliveryState | None, page: int, page_size: int
 ) -> tuple[list[DeliveryLog], int]:
     """Return a page of all deliveries, newest first, and how many there are; None does not filter."""
     where, values = ("", ()) if state is None else ("WHERE d.state = ?", (state.value,))
-    total = connection.execute(f"SELECT count(*) FROM deliveries d {where}", values).fetchone()[0]  # noqa: S608
+    total = db.execute(f"SELECT count(*) FROM deliveries d {where}", values).fetchone()[0]  # noqa: S608
     sql = f"{_FROM} {where} ORDER BY d.rowid DESC LIMIT ? OFFSET ?"
-    return _logs(connection, sql, *values, page_size, (page - 1) * page_size), total
+    return _logs(db, sql, *values, page_size, (page - 1) * page_size), total
 
 
-def due(connection: sqlite3.Connection, at: int, each: int) -> list[Delivery]:
+def due(db: Connection, at: int, each: int) -> list[Delivery]:
     """Return what is due at `at`: for every receiver the `each` deliveries that are due longest."""
     found: list[Delivery] = []
-    for (receiver,) in connection.execute(_RECEIVERS, (at,)).fetchall():
-        found += map(_delivery, connection.execute(_DUE, (receiver, at, each)))
+    for (receiver,) in db.execute(_RECEIVERS, (at,)).fetchall():
+        found += map(_delivery, db.execute(_DUE, (receiver, at, each)))
     return found
 
 
-def next_due(connection: sqlite3.Connection, at: int) -> int | None:
+def next_due(db: Connection, at: int) -> int | None:
     """Return the first time after `at` at which a delivery is due."""
-    due: int | None = connection.execute(_NEXT_DUE, (at,)).fetchone()[0]
+    due: int | None = db.execute(_NEXT_DUE, (at,)).fetchone()[0]
     return due
 
 
-def record(connection: sqlite3.Connection, delivery: str, reply: Reply, decide: Decide) -> Delivery:
+def record(db: Connection, delivery: str, reply: Reply, decide: Decide) -> Delivery:
     """Store an attempt, and what `decide` makes of the delivery after it; return that. Raises NotFound."""
-    after = _change(connection, None, delivery, decide)
+    after = change(db, None, delivery, decide)
     row = (delivery, reply.at, reply.duration, reply.status, reply.error, reply.text)
-    connection.execute(f"INSERT INTO delivery_attempts ({_ATTEMPT}) VALUES (?, ?, ?, ?, ?, ?)", row)  # noqa: S608
+    db.execute(f"INSERT INTO delivery_attempts ({_ATTEMPT}) VALUES (?, ?, ?, ?, ?, ?)", row)  # noqa: S608
     return after
 
 
-def replay(connection: sqlite3.Connection, run_id: str, delivery: str, decide: Decide) -> Delivery:
-    """Store what `decide` makes of one delivery of a run; return that. Raises NotFound."""
-    return _change(connection, run_id, delivery, decide)
-
-
-def replay_dead(connection: sqlite3.Connection, at: int) -> int:
+def replay_dead(db: Connection, at: int) -> int:
     """Make every dead letter due at `at`, from the schedule's start; return how many there were."""
     sql = "UPDATE deliveries SET state = 'pending', attempts = 0, due_at = ? WHERE state = 'dead'"
-    return connection.execute(sql, (at,)).rowcount
+    return db.execute(sql, (at,)).rowcount
 
 
-def _change(connection: sqlite3.Connection, run_id: str | None, delivery: str, decide: Decide) -> Delivery:
-    row = connection.execute(f"{_FROM} WHERE d.id = ?", (delivery,)).fetchone()
+def change(db: Connection, run_id: str | None, delivery: str, decide: Decide) -> Delivery:
+    """Store what `decide` makes of a delivery, of a run if one is named; return that. Raises NotFound."""
+    row = db.execute(f"{_FROM} WHERE d.id = ?", (delivery,)).fetchone()
     if row is None or run_id not in (None, row[1]):
         raise NotFound(f"there is no delivery {delivery}")
     after = decide(_delivery(row))
     sql = "UPDATE deliveries SET state = ?, attempts = ?, due_at = ?, delivered_at = ? WHERE id = ?"
-    connection.execute(sql, (after.state.value, after.attempts, after.due_at, after.delivered_at, delivery))
+    db.execute(sql, (after.state.value, after.attempts, after.due_at, after.delivered_at, delivery))
     return after
 
 
-def _logs(connection: sqlite3.Connection, sql: str, *values: str | int) -> list[DeliveryLog]:
-    logs = {row[0]: DeliveryLog(_delivery(row), []) for row in connection.execute(sql, values)}
+def _logs(db: Connection, sql: str, *values: str | int) -> list[DeliveryLog]:
+    logs = {row[0]: DeliveryLog(_delivery(row), []) for row in db.execute(sql, values)}
     attempts = f"{_ATTEMPTS} WHERE delivery IN ({', '.join('?' * len(logs))}) ORDER BY seq"
-    for delivery, *reply in connection.execute(attempts, list(logs)):
+    for delivery, *reply in db.execute(attempts, list(logs)):
         logs[delivery].attempts.append(Reply(*reply))
     return list(logs.values())
 

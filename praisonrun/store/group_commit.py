@@ -1,7 +1,6 @@
 """Group commit, the thread's side: jobs that wait together share one transaction and one fsync.
 
-Each job still fails alone, and no transaction stays open, whatever a job does. The loop's side is
-`connection`.
+Each job still fails alone, and no transaction stays open, whatever a job does.
 """
 
 from __future__ import annotations

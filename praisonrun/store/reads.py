@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Collection
 from itertools import product
+from sqlite3 import Connection
 from typing import Any
 
 from ..core.errors import RunNotFound
@@ -23,110 +23,107 @@ _OWING = "SELECT 1 FROM deliveries WHERE run_seq = runs.seq AND state = 'pending
 _SIZE = "1024 + length(CAST(prompt AS BLOB)) + coalesce(length(CAST(input AS BLOB)), 0)"
 
 
-def get(connection: sqlite3.Connection, run_id: str, columns: str = COLUMNS) -> Run:
+def get(db: Connection, run_id: str, columns: str = COLUMNS) -> Run:
     """Return a run without prompt and input. Raises NotFound."""
-    row = connection.execute(f"SELECT {columns} FROM runs WHERE id = ?", (run_id,)).fetchone()  # noqa: S608
+    row = db.execute(f"SELECT {columns} FROM runs WHERE id = ?", (run_id,)).fetchone()  # noqa: S608
     if row is None:
         raise RunNotFound(run_id)
     return run_of(row)
 
 
-def get_full(connection: sqlite3.Connection, run_id: str) -> Run:
+def get_full(db: Connection, run_id: str) -> Run:
     """Return a run with prompt and input. Raises NotFound."""
-    return get(connection, run_id, FULL)
+    return get(db, run_id, FULL)
 
 
-def find_key(connection: sqlite3.Connection, key: Key) -> tuple[str, str] | None:
+def find_key(db: Connection, key: Key) -> tuple[str, str] | None:
     """Return the (fingerprint, run id) of a key; None if it is new."""
     sql = "SELECT fingerprint, id FROM runs INDEXED BY runs_by_key WHERE key = ? AND key_scope = ?"
-    found: tuple[str, str] | None = connection.execute(sql, (key.key, key.scope)).fetchone()
+    found: tuple[str, str] | None = db.execute(sql, (key.key, key.scope)).fetchone()
     return found
 
 
-def running(connection: sqlite3.Connection) -> list[Run]:
+def running(db: Connection) -> list[Run]:
     """Return the running runs with their input, oldest first: recovery starts from them."""
     sql = f"SELECT {FULL} FROM runs INDEXED BY runs_running WHERE status = 'running' ORDER BY seq"  # noqa: S608
-    return [run_of(row) for row in connection.execute(sql)]
+    return [run_of(row) for row in db.execute(sql)]
 
 
-def next_due(connection: sqlite3.Connection, at: int) -> int | None:
+def next_due(db: Connection, at: int) -> int | None:
     """Return the first time after `at` at which a queued run is due."""
-    due: int | None = connection.execute(f"SELECT min(due_at) {_WAITING} AND due_at > ?", (at,)).fetchone()[0]
+    due: int | None = db.execute(f"SELECT min(due_at) {_WAITING} AND due_at > ?", (at,)).fetchone()[0]
     return due
 
 
-def waiting(connection: sqlite3.Connection) -> bool:
+def waiting(db: Connection) -> bool:
     """Say whether any run is queued and not held."""
-    return connection.execute(f"SELECT 1 {_WAITING} LIMIT 1").fetchone() is not None
+    return db.execute(f"SELECT 1 {_WAITING} LIMIT 1").fetchone() is not None
 
 
-def below(connection: sqlite3.Connection, run: Run) -> list[str]:
-    """Return the ids of a run's descendants that are not final, parents before their children.
-
-    For the top of a tree that is all of the tree, even if a run in between was deleted.
-    """
+def below(db: Connection, run: Run) -> list[str]:
+    """Return the ids of a run's descendants that are not final, parents before their children."""
     sql = "SELECT id, parent, finished_at FROM runs INDEXED BY runs_by_root WHERE root = ? ORDER BY seq"
     above, found = {run.id}, []
-    # A child is younger than its parent.
-    for run_id, parent, finished_at in connection.execute(sql, (run.root,)):
+    # A child is younger than its parent. All of a tree is below its top, even if one in between was deleted.
+    for run_id, parent, finished_at in db.execute(sql, (run.root,)):
         if parent in above or (run.id == run.root != run_id):
             above.add(run_id)
             found += [run_id] if finished_at is None else []
     return found
 
 
-def totals_by_agent(connection: sqlite3.Connection) -> dict[str, dict[Status, int]]:
+def totals_by_agent(db: Connection) -> dict[str, dict[Status, int]]:
     """Return how many runs each agent has of each status that it has, from the kept counters."""
     found: dict[str, dict[Status, int]] = {}
-    for agent, status, n in connection.execute("SELECT agent, status, n FROM counts WHERE n > 0"):
+    for agent, status, n in db.execute("SELECT agent, status, n FROM counts WHERE n > 0"):
         of_agent = found.setdefault(agent, {})
         of_agent[Status(status)] = of_agent.get(Status(status), 0) + n
     return found
 
 
-def queued(connection: sqlite3.Connection) -> int:
+def queued(db: Connection) -> int:
     """Return how many runs are queued, including held ones."""
     sql = "SELECT coalesce(sum(n), 0) FROM counts WHERE status = 'queued'"
-    return int(connection.execute(sql).fetchone()[0])
+    return int(db.execute(sql).fetchone()[0])
 
 
-def oldest(connection: sqlite3.Connection, after_seq: int, limit: int) -> list[Run]:
+def oldest(db: Connection, after_seq: int, limit: int) -> list[Run]:
     """Return the next runs after a seq whose webhooks are not owed any more, oldest first."""
     sql = f"SELECT {COLUMNS} FROM runs WHERE seq > ? AND NOT EXISTS ({_OWING}) ORDER BY seq LIMIT ?"  # noqa: S608
-    return [run_of(row) for row in connection.execute(sql, (after_seq, limit))]
+    return [run_of(row) for row in db.execute(sql, (after_seq, limit))]
 
 
-def known(connection: sqlite3.Connection, run_ids: Collection[str]) -> set[str]:
+def known(db: Connection, run_ids: Collection[str]) -> set[str]:
     """Return those of these ids that name a run."""
-    found = connection.execute(f"SELECT id FROM runs WHERE id {GIVEN}", (json.dumps(list(run_ids)),))  # noqa: S608
+    found = db.execute(f"SELECT id FROM runs WHERE id {GIVEN}", (json.dumps(list(run_ids)),))  # noqa: S608
     return {run_id for (run_id,) in found}
 
 
-def expired_scratches(connection: sqlite3.Connection, at: int, limit: int) -> list[str]:
+def expired_scratches(db: Connection, at: int, limit: int) -> list[str]:
     """Return runs whose scratch directory is to be kept no longer than until `at`."""
     sql = "SELECT id FROM runs WHERE scratch_until <= ? ORDER BY scratch_until LIMIT ?"
-    return [run_id for (run_id,) in connection.execute(sql, (at, limit))]
+    return [run_id for (run_id,) in db.execute(sql, (at, limit))]
 
 
-def stored_sizes(connection: sqlite3.Connection, run_ids: Collection[str]) -> dict[str, int]:
+def stored_sizes(db: Connection, run_ids: Collection[str]) -> dict[str, int]:
     """Return about how many bytes the rows of some runs take, by id."""
     sql = f"SELECT id, {_SIZE} FROM runs WHERE id {GIVEN}"  # noqa: S608
-    return dict(connection.execute(sql, (json.dumps(list(run_ids)),)).fetchall())
+    return dict(db.execute(sql, (json.dumps(list(run_ids)),)).fetchall())
 
 
-def used_bytes(connection: sqlite3.Connection) -> int:
+def used_bytes(db: Connection) -> int:
     """Return the bytes of the database file that are in use; what was freed is used again."""
     pragmas = "pragma_page_count, pragma_freelist_count, pragma_page_size"
     sql = f"SELECT (page_count - freelist_count) * page_size FROM {pragmas}"  # noqa: S608
-    return int(connection.execute(sql).fetchone()[0])
+    return int(db.execute(sql).fetchone()[0])
 
 
-def find(connection: sqlite3.Connection, wanted: Find) -> Page:
+def find(db: Connection, wanted: Find) -> Page:
     """Return a page of runs, newest first; without prompt and input unless they are wanted."""
     if not _statuses(wanted):
         return Page([], 0)
-    runs = [run_of(row) for row in connection.execute(*page_query(wanted))]
-    total = _total(connection, wanted) if wanted.counted else 0
+    runs = [run_of(row) for row in db.execute(*page_query(wanted))]
+    total = _total(db, wanted) if wanted.counted else 0
     return Page(sorted(runs, key=lambda run: -run.seq), total)
 
 
@@ -166,7 +163,7 @@ def _narrowed(wanted: Find) -> tuple[str, str, str, list[str]]:
     return sign, f"INDEXED BY {_INDEXES.get(next(iter(given), ''), 'runs_by_status')}", conditions, values
 
 
-def _total(connection: sqlite3.Connection, wanted: Find) -> int:
+def _total(db: Connection, wanted: Find) -> int:
     modes, statuses = _modes(wanted), _statuses(wanted)
     sign, index, conditions, values = _narrowed(wanted)
     kept = wanted.root is None and wanted.owner is None and wanted.session_id is None
@@ -174,7 +171,7 @@ def _total(connection: sqlite3.Connection, wanted: Find) -> int:
     kind = f"{sign}mode IN ({_marks(modes)}) AND {sign}status IN ({_marks(statuses)})"
     sql = f"SELECT {counted} WHERE {kind}{conditions}"
     bound = [*(mode.value for mode in modes), *(status.value for status in statuses), *values]
-    return int(connection.execute(sql, bound).fetchone()[0] or 0)
+    return int(db.execute(sql, bound).fetchone()[0] or 0)
 
 
 def _modes(wanted: Find) -> list[Mode]:

@@ -11,7 +11,8 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from ..core.delivery import Reach
-from ..core.model import Failure, Json, Mode, Run, Status
+from ..core.json import Json, dumps
+from ..core.model import Failure, Mode, Run, Status
 
 log = logging.getLogger("praisonrun")
 ALL = Run._fields
@@ -23,16 +24,11 @@ COLUMNS = ", ".join({"prompt": "''", "input": "NULL"}.get(name, name) for name i
 """The same without prompt and input, which lists never read."""
 FIXED = frozenset({"seq", "id", "agent", "mode", "created_at", "key", "prompt", "input"})
 """Columns that no decision changes."""
-_dump = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
 
 def dump(value: Json) -> str:
-    """Return JSON text that SQLite and UTF-8 can hold: NaN and the infinities become null."""
-    try:
-        return _dump(value)
-    except ValueError:
-        loose = json.loads(json.dumps(value), parse_constant=lambda _: None)
-        return json.dumps(loose, separators=(",", ":"))
+    """Return JSON text that SQLite and UTF-8 can hold."""
+    return dumps(value).decode()
 
 
 class _Form(NamedTuple):
@@ -49,10 +45,6 @@ def _word(instead: StrEnum) -> _Form:
     return _Form(attrgetter("value"), words.__getitem__, instead)
 
 
-def _write_names(names: tuple[str, ...]) -> str:
-    return dump(names) if names else "[]"
-
-
 def _read_names(text: str) -> tuple[str, ...]:
     return () if text == "[]" else tuple(json.loads(text))
 
@@ -63,7 +55,7 @@ _FORMS = {
     "failure": _word(Failure.LOST),
     "webhook_reach": _word(Reach.PUBLIC),
     # The run does not start without the envs that it names, and nobody has this one.
-    "env_names": _Form(_write_names, _read_names, ("(unknown)",)),
+    "env_names": _Form(dump, _read_names, ("(unknown)",)),
     **dict.fromkeys(("held", "retain_on_failure"), _Form(int, bool)),
     **dict.fromkeys(("labels", "metadata", "summary", "metrics"), _Form(dump, json.loads)),
 }

@@ -11,7 +11,7 @@ from ..core.model import Failure, Json, Mode, Run, Status
 
 Free: TypeAlias = Callable[[str, int, int | None], bool]
 """Says whether an agent may have one more run live: its name, how many of its runs are claimed beside, and
-the `concurrency` of its latest version. It only reads."""
+the `concurrency` of its latest version. It only reads, and is called on the writer's thread."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Any
+from sqlite3 import Connection
+from typing import Any, TypeAlias
 
 from ..core import lifecycle
 from ..core.delivery import Delivery
@@ -28,11 +29,11 @@ _BEST = (
     "SELECT -priority, seq FROM runs INDEXED BY runs_queued "
     "WHERE status = 'queued' AND held = 0 AND agent = ? AND due_at <= ? ORDER BY priority DESC, seq LIMIT ?"
 )
+Decide: TypeAlias = Callable[[Run], Run]
+Deliver: TypeAlias = Callable[[Run], Delivery | None]
 
 
-def add(
-    connection: sqlite3.Connection, run: Run, *, key: Key | None, fingerprint: str | None, queue_limit: int
-) -> Added:
+def add(db: Connection, run: Run, *, key: Key | None, fingerprint: str | None, queue_limit: int) -> Added:
     """Insert a new run with its key, or return the run that the key already names.
 
     Raises KeyReused for another payload, QueueFull if the run is to be queued and `queue_limit` runs are,
@@ -40,9 +41,9 @@ def add(
     only if it inserts nothing, the cause is looked for.
     """
     if run.parent is not None:
-        if known := _known(connection, key, fingerprint):
+        if known := _known(db, key, fingerprint):
             return known
-        run = _with_root(connection, run, run.parent)
+        run = _with_root(db, run, run.parent)
     name = key.key if key else None
     stored = rows.values(run)
     stored[_KEY] = name
@@ -51,142 +52,128 @@ def add(
     stored += [run.status is not Status.QUEUED, queue_limit]
     refused: sqlite3.IntegrityError | None = None
     try:
-        cursor = connection.execute(_ADD, stored)
+        cursor = db.execute(_ADD, stored)
         if cursor.rowcount:
             return Added(run._replace(seq=cursor.lastrowid or 0, key=name), replayed=False)
     except sqlite3.IntegrityError as error:
         refused = error
-    if known := _known(connection, key, fingerprint):
+    if known := _known(db, key, fingerprint):
         return known
-    raise _why_not(connection, run, refused)
+    raise _why_not(db, run, refused)
 
 
-def _with_root(connection: sqlite3.Connection, run: Run, parent_id: str) -> Run:
+def _with_root(db: Connection, run: Run, parent_id: str) -> Run:
     """Put a run into its parent's tree. Raises NotFound, WrongState for a parent that is being cancelled."""
-    parent = reads.get(connection, parent_id)
+    parent = reads.get(db, parent_id)
     if parent.cancel_requested_at is not None:
         raise WrongState(f"run {parent_id} was cancelled; it takes no more children")
     root = parent.root or parent.id
-    connection.execute("UPDATE runs SET root = ?, rev = next_rev() WHERE seq = ?", (root, parent.seq))
+    db.execute("UPDATE runs SET root = ?, rev = next_rev() WHERE seq = ?", (root, parent.seq))
     return run._replace(root=root)
 
 
-def _known(connection: sqlite3.Connection, key: Key | None, fingerprint: str | None) -> Added | None:
+def _known(db: Connection, key: Key | None, fingerprint: str | None) -> Added | None:
     """Return the run that a key names, if any. Raises KeyReused for another payload."""
-    named = reads.find_key(connection, key) if key else None
+    named = reads.find_key(db, key) if key else None
     if named is None:
         return None
     if named[0] != fingerprint:
         raise KeyReused("this idempotency key was used with another payload; use a new one")
-    return Added(reads.get(connection, named[1]), replayed=True)
+    return Added(reads.get(db, named[1]), replayed=True)
 
 
-def _why_not(connection: sqlite3.Connection, run: Run, refused: sqlite3.IntegrityError | None) -> Exception:
+def _why_not(db: Connection, run: Run, refused: sqlite3.IntegrityError | None) -> Exception:
     """Return why a run was not inserted: the queue is full, its id is known, or its row is impossible."""
     if refused is None:
         return QueueFull("the queue is full; try again later", retry_after=5)
-    if connection.execute("SELECT 1 FROM runs WHERE id = ?", (run.id,)).fetchone():
+    if db.execute("SELECT 1 FROM runs WHERE id = ?", (run.id,)).fetchone():
         return WrongState(f"there is already a run {run.id}")
     return refused
 
 
-def change(
-    connection: sqlite3.Connection,
-    run_id: str,
-    decide: Callable[[Run], Run],
-    *,
-    deliver: Callable[[Run], Delivery | None] = outbox.owed,
-) -> Run:
+def change(db: Connection, run_id: str, decide: Decide, *, deliver: Deliver = outbox.owed) -> Run:
     """Apply one decision in the transaction and return the run after it.
 
     `decide` is pure, is given the run without prompt and input, and may be called again after an error of
     another job. A run that becomes final owes what `deliver` returns: by default one delivery to its
     webhook_url. Raises NotFound and what `decide` raises.
     """
-    before = reads.get(connection, run_id)
+    before = reads.get(db, run_id)
     after = decide(before)
-    _write(connection, before, after)
+    _write(db, before, after)
     if after.status in lifecycle.FINAL and before.status not in lifecycle.FINAL:
-        outbox.owe(connection, deliver(after))
+        outbox.owe(db, deliver(after))
     return after
 
 
-def change_tree(connection: sqlite3.Connection, run_id: str, decide: Callable[[Run], Run]) -> list[Run]:
-    """Apply one decision to a run and to each of its descendants that is not final, in one transaction.
-
-    Returns the runs after it, the run itself first. Raises what `change` does.
-    """
-    top = change(connection, run_id, decide)
-    below = reads.below(connection, top) if top.root else []
-    return [top, *(change(connection, found, decide) for found in below)]
+def change_tree(db: Connection, run_id: str, decide: Decide) -> list[Run]:
+    """Apply one decision to a run and its unfinished descendants. Returns these, the run itself first."""
+    top = change(db, run_id, decide)
+    below = reads.below(db, top) if top.root else []
+    return [top, *(change(db, found, decide) for found in below)]
 
 
-def release(
-    connection: sqlite3.Connection, run_id: str, decide: Callable[[Run], Run], prompt: str, given: str | None
-) -> Run:
+def release(db: Connection, run_id: str, decide: Decide, prompt: str, given: str | None) -> Run:
     """Apply a decision that releases a held run, and store its input. Raises what `change` does."""
-    run = change(connection, run_id, decide)
+    run = change(db, run_id, decide)
     sql = "UPDATE runs SET prompt = ?, input = ?, title = ? WHERE seq = ?"
-    connection.execute(sql, (prompt, given, title_of(prompt), run.seq))
+    db.execute(sql, (prompt, given, title_of(prompt), run.seq))
     return run._replace(prompt=prompt, input=given)
 
 
-def _write(connection: sqlite3.Connection, before: Run, after: Run) -> None:
+def _write(db: Connection, before: Run, after: Run) -> None:
     changed = rows.changes(before, after)
     if not changed:
         return
     try:
-        _update(connection, before.seq, changed)
+        _update(db, before.seq, changed)
     except sqlite3.IntegrityError:  # any change of a row checks all of it
         sql = f"SELECT {COLUMNS} FROM runs WHERE seq = ?"  # noqa: S608
-        repairs = rows.repairs(connection.execute(sql, (before.seq,)).fetchone())
+        repairs = rows.repairs(db.execute(sql, (before.seq,)).fetchone())
         if not repairs:
             raise
-        _update(connection, before.seq, {**repairs, **changed})
+        _update(db, before.seq, {**repairs, **changed})
 
 
-def _update(connection: sqlite3.Connection, seq: int, changed: dict[str, Any]) -> None:
+def _update(db: Connection, seq: int, changed: dict[str, Any]) -> None:
     columns = "".join(f"{name} = ?, " for name in changed)
-    connection.execute(f"UPDATE runs SET {columns}rev = next_rev() WHERE seq = ?", (*changed.values(), seq))  # noqa: S608
+    db.execute(f"UPDATE runs SET {columns}rev = next_rev() WHERE seq = ?", (*changed.values(), seq))  # noqa: S608
 
 
-def claim(connection: sqlite3.Connection, limit: int, at: int, boot: str, free: Free) -> list[Run]:
-    """Claim up to `limit` runs due at `at`: higher priority first, then the older; with their input.
-
-    `free` says whether an agent may have one more; see Free. It is called on the writer's thread.
-    """
+def claim(db: Connection, limit: int, at: int, boot: str, free: Free) -> list[Run]:
+    """Claim up to `limit` runs that are due: higher priority first, then the older; with their input."""
     best: list[tuple[int, int]] = []
-    for agent in {agent for (agent,) in connection.execute(_QUEUED)}:
-        own_limit = versions.concurrency(connection, agent)
+    for agent in {agent for (agent,) in db.execute(_QUEUED)}:
+        own_limit = versions.concurrency(db, agent)
         slots = next((taken for taken in range(limit) if not free(agent, taken, own_limit)), limit)
         if slots > 0:
-            best += connection.execute(_BEST, (agent, at, slots)).fetchall()
-    return [_claim(connection, seq, at, boot) for _, seq in sorted(best)[:limit]]
+            best += db.execute(_BEST, (agent, at, slots)).fetchall()
+    return [_claim(db, seq, at, boot) for _, seq in sorted(best)[:limit]]
 
 
-def _claim(connection: sqlite3.Connection, seq: int, at: int, boot: str) -> Run:
-    before = run_of(connection.execute(f"SELECT {FULL} FROM runs WHERE seq = ?", (seq,)).fetchone())  # noqa: S608
+def _claim(db: Connection, seq: int, at: int, boot: str) -> Run:
+    before = run_of(db.execute(f"SELECT {FULL} FROM runs WHERE seq = ?", (seq,)).fetchone())  # noqa: S608
     after = lifecycle.claim(before, at, boot)
-    _write(connection, before, after)
+    _write(db, before, after)
     return after
 
 
-def delete(connection: sqlite3.Connection, run_id: str) -> None:
+def delete(db: Connection, run_id: str) -> None:
     """Delete a final run with its key and deliveries. Raises NotFound, or WrongState for a live one."""
-    run = reads.get(connection, run_id)
+    run = reads.get(db, run_id)
     if run.status not in lifecycle.FINAL:
         raise WrongState(f"run {run_id} is {run.status}; cancel it first")
-    connection.execute("DELETE FROM runs WHERE seq = ?", (run.seq,))
+    db.execute("DELETE FROM runs WHERE seq = ?", (run.seq,))
 
 
-def prune(connection: sqlite3.Connection, run_ids: Iterable[str]) -> None:
+def prune(db: Connection, run_ids: Iterable[str]) -> None:
     """Delete runs with their keys and deliveries; never one that is not final."""
     for run_id in run_ids:
         with suppress(NotFound, WrongState):  # deleted meanwhile, or a service that was restarted
-            delete(connection, run_id)
+            delete(db, run_id)
 
 
-def forget_scratches(connection: sqlite3.Connection, run_ids: Iterable[str]) -> None:
+def forget_scratches(db: Connection, run_ids: Iterable[str]) -> None:
     """Note that the scratch directories of these runs are gone."""
     sql = f"UPDATE runs SET scratch_until = NULL, rev = next_rev() WHERE id {reads.GIVEN}"  # noqa: S608
-    connection.execute(sql, (json.dumps(list(run_ids)),))
+    db.execute(sql, (json.dumps(list(run_ids)),))

@@ -78,8 +78,7 @@ def summed(*lines: str) -> Summary:
     summary = Summary()
     for at, line in enumerate(lines):
         kind = Kind.STARTED if "pid" in line else Kind.STDOUT
-        for event in frame_events("jsonl", Frame(kind, 1, START + at * 1000, line.encode())):
-            summary.add(event)
+        summary.add("jsonl", Frame(kind, 1, START + at * 1000, line.encode()))
     return summary
 
 
