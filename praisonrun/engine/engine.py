@@ -45,11 +45,9 @@ class Engine:
         self._handled: set[str] = set()
         """Runs that are being deleted or started again."""
 
-    async def submit(
-        self, ask: Submit, key: Key | None = None, fingerprint: str | None = None
-    ) -> tuple[Snapshot, bool]:
+    async def submit(self, ask: Submit, key: Key | None = None) -> tuple[Snapshot, bool]:
         """Store a run and let it start; return it, and if it was there by its key. See Submissions.submit."""
-        added = await self._submissions.submit(ask, key, fingerprint)
+        added = await self._submissions.submit(ask, key)
         return (await self.get(added.run.id) if added.replayed else _snapshot(added.run)), added.replayed
 
     async def retry(self, run_id: str, envs: Mapping[str, str]) -> Snapshot:

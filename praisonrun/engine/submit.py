@@ -13,7 +13,7 @@ from ..agents import preflight, program
 from ..core import lifecycle
 from ..core.agent import Agent
 from ..core.clock import OncePerTick
-from ..core.errors import DiskFull, Forbidden, Invalid, KeyReused, PraisonrunError, WrongMode, WrongState
+from ..core.errors import DiskFull, Forbidden, Invalid, PraisonrunError, WrongMode, WrongState
 from ..core.model import Mode, Run
 from ..process.spec import crew_files
 from ..store import Added, Key
@@ -36,7 +36,7 @@ class Submissions:
         self._tick = OncePerTick()
         """Looks at programs and free space once in a turn of the loop."""
 
-    async def submit(self, ask: Submit, key: Key | None, fingerprint: str | None) -> Added:
+    async def submit(self, ask: Submit, key: Key | None) -> Added:
         """Store a run and let it start, or return the run that the key named already.
 
         Raises Invalid or BadRequest for an agent that cannot run or a webhook that cannot be, NotFound for
@@ -51,10 +51,10 @@ class Submissions:
                 run = request.first(ask, agent, await self._context.store.see_version(agent, at), at)
                 reservation = held.enter_context(self._reservations.reserving(run, agent, ask.envs))
             except (PraisonrunError, OSError):
-                if key is not None and (known := await self._named(key, fingerprint)) is not None:
+                if key is not None and (known := await self._context.store.named(key)) is not None:
                     return Added(known, replayed=True)
                 raise
-            return await self._add(run, agent, reservation, key, fingerprint)
+            return await self._add(run, agent, reservation, key)
 
     async def retry(self, run_id: str, envs: Mapping[str, str]) -> Added:
         """Submit a finished run once more, as a new run that names its origin.
@@ -69,17 +69,15 @@ class Submissions:
         agent = await self._check_stored(origin, origin.prompt, envs, Mode.RUN)
         run = request.again(origin, envs, self._context.now())
         with self._reservations.reserving(run, agent, envs) as reservation:
-            return await self._add(run, agent, reservation, None, None)
+            return await self._add(run, agent, reservation, None)
 
-    async def _add(
-        self, run: Run, agent: Agent, reservation: Reservation, key: Key | None, fingerprint: str | None
-    ) -> Added:
+    async def _add(self, run: Run, agent: Agent, reservation: Reservation, key: Key | None) -> Added:
         store, limit = self._context.store, self._context.limits.queue
         run = run._replace(port=reservation.port)
         if reservation.slot or reservation.service:  # which needs none
             run = lifecycle.claim(run, run.created_at, self._context.boot)
         with anyio.CancelScope(shield=True):  # a run on the disk must also get its owner
-            added = await store.add(run, key=key, fingerprint=fingerprint, queue_limit=limit)
+            added = await store.add(run, key=key, queue_limit=limit)
             if not added.replayed:
                 self._supervisor.keep(reservation, added.run, agent)
         return added
@@ -171,11 +169,3 @@ class Submissions:
         agent = await self._supervisor.versions.of(run)
         await self._check(replace(agent, env=self._context.catalog.env_of(agent)), prompt, envs, mode)
         return agent
-
-    async def _named(self, key: Key, fingerprint: str | None) -> Run | None:
-        found = await self._context.store.find_key(key)
-        if found is None:
-            return None
-        if found[0] != fingerprint:
-            raise KeyReused(f"the idempotency key {key.key!r} was used for another payload")
-        return await self._context.store.get(found[1])

@@ -63,7 +63,7 @@ class Store(Connections):
     get = reading(reads.get)
     get_full = reading(reads.get_full)
     find = reading(reads.find)
-    find_key = reading(reads.find_key)
+    named = reading(reads.named)
     running = reading(reads.running)
     next_due = reading(reads.next_due)
     waiting = reading(reads.waiting)

@@ -8,7 +8,7 @@ from itertools import product
 from sqlite3 import Connection
 from typing import Any
 
-from ..core.errors import RunNotFound
+from ..core.errors import KeyReused, RunNotFound
 from ..core.model import Mode, Run, Status
 from .rows import COLUMNS, FULL, run_of
 from .types import Find, Key, Page
@@ -36,11 +36,15 @@ def get_full(db: Connection, run_id: str) -> Run:
     return get(db, run_id, FULL)
 
 
-def find_key(db: Connection, key: Key) -> tuple[str, str] | None:
-    """Return the (fingerprint, run id) of a key; None if it is new."""
-    sql = "SELECT fingerprint, id FROM runs INDEXED BY runs_by_key WHERE key = ? AND key_scope = ?"
-    found: tuple[str, str] | None = db.execute(sql, (key.key, key.scope)).fetchone()
-    return found
+def named(db: Connection, key: Key | None) -> Run | None:
+    """Return the run that a key names, None if it is new. Raises KeyReused for another payload."""
+    if key is None:
+        return None
+    sql = f"SELECT fingerprint, {COLUMNS} FROM runs INDEXED BY runs_by_key WHERE key = ? AND key_scope = ?"  # noqa: S608
+    row = db.execute(sql, (key.key, key.scope)).fetchone()
+    if row is not None and not key.sent_with(row[0]):
+        raise KeyReused(f"the idempotency key {key.key!r} was used with another payload; use a new one")
+    return row and run_of(row[1:])
 
 
 def running(db: Connection) -> list[Run]:

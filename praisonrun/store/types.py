@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeAlias
 
 from ..core.delivery import Delivery, Reply
+from ..core.json import canonical_json
 from ..core.model import Failure, Json, Mode, Run, Status
 
 Free: TypeAlias = Callable[[str, int, int | None], bool]
@@ -14,12 +17,29 @@ Free: TypeAlias = Callable[[str, int, int | None], bool]
 the `concurrency` of its latest version. It only reads, and is called on the writer's thread."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Key:
-    """An idempotency key within its scope (who may reuse it, and for which route)."""
+    """An idempotency key within its scope (who may reuse it, and for which route), and its payload."""
 
     scope: str
     key: str
+    payload: Mapping[str, Json] = field(repr=False)
+    """The names of its `envs` count, their values do not. A null field is the same as none."""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What is stored of the payload."""
+        return "2:" + _digest({name: value for name, value in self.payload.items() if value is not None})
+
+    def sent_with(self, fingerprint: str) -> bool:
+        """Say whether a stored fingerprint is of this payload; schema 1 had no prefix and counted nulls."""
+        return fingerprint in (self.fingerprint, self.fingerprint[2:], _digest(self.payload))
+
+
+def _digest(payload: Mapping[str, Json]) -> str:
+    if isinstance(payload.get("envs"), dict):
+        payload = {**payload, "envs": sorted(payload["envs"])}
+    return hashlib.sha256(canonical_json(payload).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

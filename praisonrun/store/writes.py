@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from ..core import lifecycle
 from ..core.delivery import Delivery
-from ..core.errors import KeyReused, NotFound, QueueFull, WrongState
+from ..core.errors import NotFound, QueueFull, WrongState
 from ..core.model import Run, Status
 from . import deliveries as outbox
 from . import reads, rows, versions
@@ -33,7 +33,7 @@ Decide: TypeAlias = Callable[[Run], Run]
 Deliver: TypeAlias = Callable[[Run], Delivery | None]
 
 
-def add(db: Connection, run: Run, *, key: Key | None, fingerprint: str | None, queue_limit: int) -> Added:
+def add(db: Connection, run: Run, *, key: Key | None, queue_limit: int) -> Added:
     """Insert a new run with its key, or return the run that the key already names.
 
     Raises KeyReused for another payload, QueueFull if the run is to be queued and `queue_limit` runs are,
@@ -41,14 +41,14 @@ def add(db: Connection, run: Run, *, key: Key | None, fingerprint: str | None, q
     only if it inserts nothing, the cause is looked for.
     """
     if run.parent is not None:
-        if known := _known(db, key, fingerprint):
-            return known
+        if known := reads.named(db, key):
+            return Added(known, replayed=True)
         run = _with_root(db, run, run.parent)
     name = key.key if key else None
     stored = rows.values(run)
     stored[_KEY] = name
     del stored[_SEQ]
-    stored += [key and key.scope, fingerprint, title_of(run.prompt)]
+    stored += [key and key.scope, key and key.fingerprint, title_of(run.prompt)]
     stored += [run.status is not Status.QUEUED, queue_limit]
     refused: sqlite3.IntegrityError | None = None
     try:
@@ -57,8 +57,8 @@ def add(db: Connection, run: Run, *, key: Key | None, fingerprint: str | None, q
             return Added(run._replace(seq=cursor.lastrowid or 0, key=name), replayed=False)
     except sqlite3.IntegrityError as error:
         refused = error
-    if known := _known(db, key, fingerprint):
-        return known
+    if known := reads.named(db, key):
+        return Added(known, replayed=True)
     raise _why_not(db, run, refused)
 
 
@@ -70,16 +70,6 @@ def _with_root(db: Connection, run: Run, parent_id: str) -> Run:
     root = parent.root or parent.id
     db.execute("UPDATE runs SET root = ?, rev = next_rev() WHERE seq = ?", (root, parent.seq))
     return run._replace(root=root)
-
-
-def _known(db: Connection, key: Key | None, fingerprint: str | None) -> Added | None:
-    """Return the run that a key names, if any. Raises KeyReused for another payload."""
-    named = reads.find_key(db, key) if key else None
-    if named is None:
-        return None
-    if named[0] != fingerprint:
-        raise KeyReused("this idempotency key was used with another payload; use a new one")
-    return Added(reads.get(db, named[1]), replayed=True)
 
 
 def _why_not(db: Connection, run: Run, refused: sqlite3.IntegrityError | None) -> Exception:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
 from math import isfinite
 from typing import NoReturn, TypeVar
 
@@ -16,7 +14,7 @@ import pydantic
 from starlette.requests import ClientDisconnect, Request
 
 from ..core.errors import BadRequest, Invalid
-from ..core.json import Json, canonical_json, deeper
+from ..core.json import Json, deeper
 
 Model = TypeVar("Model", bound=pydantic.BaseModel)
 
@@ -58,13 +56,6 @@ def checked_key(key: str) -> str:
     if not re.fullmatch(KEY, key):
         raise BadRequest("Idempotency-Key must be 1 to 255 visible ASCII characters", field="idempotency_key")
     return key
-
-
-def fingerprint(payload: Mapping[str, Json]) -> str:
-    """Return a payload's digest, 64 hex digits. Names of `envs` count, their values do not."""
-    if isinstance(payload.get("envs"), dict):
-        payload = {**payload, "envs": sorted(payload["envs"])}
-    return hashlib.sha256(canonical_json(payload).encode()).hexdigest()
 
 
 async def wait_for(request: Request, bell: asyncio.Event, seconds: float) -> None:

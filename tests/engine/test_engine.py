@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -193,13 +194,13 @@ async def test_a_queued_run_cancels_at_once(engine: Engine, tmp_path: Path) -> N
 
 async def test_fifty_identical_submits_are_one_run(engine: Engine) -> None:
     async def once() -> tuple[Snapshot, bool]:
-        return await engine.submit(Submit(Choice("quick"), "x"), Key("jobs", "k"), "same")
+        return await engine.submit(Submit(Choice("quick"), "x"), Key("jobs", "k", {"a": "same"}))
 
     answers = await asyncio.gather(*(once() for _ in range(50)))
     assert len({shown.run.id for shown, _ in answers}) == 1
     assert [replayed for _, replayed in answers].count(False) == 1
     with pytest.raises(KeyReused):
-        await engine.submit(Submit(Choice("quick"), "y"), Key("jobs", "k"), "other")
+        await engine.submit(Submit(Choice("quick"), "y"), Key("jobs", "k", {"a": "other"}))
     await engine.until_final(answers[0][0].run.id)
     assert len(engine.live) == 0
     # every slot came back: as many runs as slots can still be live
@@ -210,13 +211,13 @@ async def test_fifty_identical_submits_are_one_run(engine: Engine) -> None:
 
 
 async def test_a_key_answers_even_where_a_new_run_could_not(engine: Engine, agents_file: Path) -> None:
-    ask, key = Submit(Choice("quick"), "x"), Key("jobs", "k")
-    first, _ = await engine.submit(ask, key, "f")
+    ask, key = Submit(Choice("quick"), "x"), Key("jobs", "k", {})
+    first, _ = await engine.submit(ask, key)
     agents_file.write_text("agents: {other: {command: [/bin/true]}}")
-    again, replayed = await engine.submit(ask, key, "f")
+    again, replayed = await engine.submit(ask, key)
     assert (again.run.id, replayed) == (first.run.id, True)
     with pytest.raises(KeyReused):
-        await engine.submit(ask, key, "another")
+        await engine.submit(ask, replace(key, payload={"a": 1}))
     with pytest.raises(Invalid):
         await engine.submit(ask)
 

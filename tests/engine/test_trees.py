@@ -98,9 +98,9 @@ async def test_a_parent_must_exist_and_not_be_cancelled(engine: Engine) -> None:
 async def test_a_key_answers_before_the_parent_is_looked_at(engine: Engine) -> None:
     top = await submit(engine, "wait")
     ask = Submit(Choice("quick"), "x", parent=top)
-    first, _ = await engine.submit(ask, Key("s", "k"), "f")
+    first, _ = await engine.submit(ask, Key("s", "k", {}))
     await engine.cancel(top)
-    again, replayed = await engine.submit(ask, Key("s", "k"), "f")
+    again, replayed = await engine.submit(ask, Key("s", "k", {}))
     assert (again.run.id, replayed) == (first.run.id, True)
 
 

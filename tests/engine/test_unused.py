@@ -33,7 +33,7 @@ class House(NamedTuple):
 
     async def use(self, run_id: str, version: str) -> None:
         run = Run(run_id, "a", version, 1, 1, 1)
-        await self.store.add(run, key=None, fingerprint=None, queue_limit=1000)
+        await self.store.add(run, key=None, queue_limit=1000)
 
     async def there(self) -> set[str]:
         return {each.digest for name in ("a", "b") for each in await self.store.versions(name)}

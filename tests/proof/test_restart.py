@@ -38,7 +38,7 @@ async def _one(store: Store, runs: RunFiles, run_id: str) -> None:
     at = now()
     run = Run(run_id, "worker", "v", at, at, at, prompt="x" * 500)
     run = lifecycle.claim(run, at, "boot")
-    await store.add(run, key=None, fingerprint=None, queue_limit=1_000_000)
+    await store.add(run, key=None, queue_limit=1_000_000)
     ended = Exit(1, "exited", code=0)
     await store.change(
         run_id,

@@ -197,12 +197,10 @@ class Base(RuleBasedStateMachine):
         hooks: dict[str, Any] = {"webhook_url": HOOK, "webhook_reach": Reach.LOOPBACK} if hook else {}
         return Submit(Choice(agent), "x", id=run_id, envs=envs, **hooks, **more)
 
-    async def _submit(
-        self, ask: Submit, key: Key | None = None, payload: str | None = None, turns: int = 0
-    ) -> Any:
+    async def _submit(self, ask: Submit, key: Key | None = None, turns: int = 0) -> Any:
         for _ in range(turns):
             await asyncio.sleep(0)
-        return await self.world.serving.submit(ask, key, payload)
+        return await self.world.serving.submit(ask, key)
 
     async def _all(self, works: Iterable[Coroutine[Any, Any, Any]]) -> list[Any]:
         return await asyncio.gather(*works, return_exceptions=True)

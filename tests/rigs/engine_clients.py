@@ -74,7 +74,8 @@ class Clients(Base):
     @counted
     def submit_with_key(self, name: str, payload: str, count: int, crash: int | None) -> None:
         asks = [self._ask("plain", hook=False) for _ in range(count)]
-        answers = self._do(self._all([self._submit(ask, Key("all", name), payload) for ask in asks]), crash)
+        key = Key("all", name, {"prompt": payload})
+        answers = self._do(self._all([self._submit(ask, key) for ask in asks]), crash)
         for ask, answer in zip(asks, answers or [None] * count, strict=True):
             self._answered(ask, answer, name, payload)
 

@@ -164,7 +164,7 @@ def event_id(value: bytes) -> None:
 def key(value: bytes) -> None:
     """A key is taken as it is or refused."""
     request = asked([(b"idempotency-key", value)])
-    answer = refused(lambda: deployments_executions.key_of(request, "create:a"), BadRequest)
+    answer = refused(lambda: deployments_executions.key_of(request, "create:a", {}), BadRequest)
     plain = 1 <= len(value) <= 255 and all(0x21 <= byte <= 0x7E for byte in value)
     assert plain == (not isinstance(answer, BadRequest))
     assert not plain or answer.key == value.decode()

@@ -17,7 +17,7 @@ from praisonrun.store import Find, Store
 
 async def finished(store: Store, name: str) -> None:
     run = Run(name, "a", "v", 1, 1, 1, webhook_url="http://x.test/", env_names=("KEY",), labels={"a": "b"})
-    await store.add(run, key=None, fingerprint=None, queue_limit=100)
+    await store.add(run, key=None, queue_limit=100)
     await store.change(name, lambda run: lifecycle.cancel(run, 2)._replace(summary={"usage": {"n": 1}}))
 
 
@@ -61,7 +61,7 @@ async def test_a_damaged_column_is_read_as_nothing(store: Store, column: str, va
 
 async def test_a_run_whose_env_names_are_damaged_is_not_started_without_them(store: Store) -> None:
     run = Run("run_1", "a", "v", 1, 1, 1, env_names=("KEY",))
-    await store.add(run, key=None, fingerprint=None, queue_limit=100)
+    await store.add(run, key=None, queue_limit=100)
     await damage(store, "UPDATE runs SET env_names = '[x]'")
     (claimed,) = await store.claim(1, 5, "boot", lambda *_: True)
     assert claimed.env_names
@@ -70,7 +70,7 @@ async def test_a_run_whose_env_names_are_damaged_is_not_started_without_them(sto
 @pytest.mark.parametrize("column", ["metadata", "status"])
 async def test_a_damaged_row_does_not_keep_others_from_being_claimed(store: Store, column: str) -> None:
     for name in ("run_1", "run_2"):
-        await store.add(Run(name, "a", "v", 1, 1, 1), key=None, fingerprint=None, queue_limit=100)
+        await store.add(Run(name, "a", "v", 1, 1, 1), key=None, queue_limit=100)
     await damage(store, f"UPDATE runs SET {column} = 'odd' WHERE id = 'run_1'")
     assert [run.id for run in await store.claim(5, 5, "boot", lambda *_: True)][-1] == "run_2"
     assert [run.id for run in await store.oldest(0, 5)] == ["run_1", "run_2"]

@@ -79,7 +79,7 @@ async def refusal(place: Path) -> str:
 
 
 async def add(store: Store, name: str) -> None:
-    await store.add(Run(name, "hello", "v", 1, 1, 1), key=None, fingerprint=None, queue_limit=1000)
+    await store.add(Run(name, "hello", "v", 1, 1, 1), key=None, queue_limit=1000)
 
 
 PRAGMAS = {
@@ -244,7 +244,7 @@ async def one(store, k):
     n = 0
     while True:
         name = f"run_{os.getpid()}_{k}_{n}"
-        await store.add(Run(name, "hello", "v", 1, 1, 1), key=None, fingerprint=None, queue_limit=10**9)
+        await store.add(Run(name, "hello", "v", 1, 1, 1), key=None, queue_limit=10**9)
         os.write(1, name.encode() + b"\\n")
         n += 1
 

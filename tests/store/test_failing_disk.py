@@ -18,7 +18,7 @@ pytestmark = pytest.mark.scorecard(11)
 
 
 async def add(store: Store, name: str) -> None:
-    await store.add(Run(name, "hello", "v", 1, 1, 1), key=None, fingerprint=None, queue_limit=100)
+    await store.add(Run(name, "hello", "v", 1, 1, 1), key=None, queue_limit=100)
 
 
 def failing_commit(monkeypatch: pytest.MonkeyPatch, code: int) -> None:

@@ -21,7 +21,7 @@ def run(name: str, prompt: str = "") -> Run:
 
 
 async def add(store: Store, name: str, prompt: str = "") -> str:
-    added = await store.add(run(name, prompt), key=None, fingerprint=None, queue_limit=1_000_000)
+    added = await store.add(run(name, prompt), key=None, queue_limit=1_000_000)
     return added.run.id
 
 

@@ -20,9 +20,7 @@ RUNNING: dict[str, Any] = {"status": Status.RUNNING, "boot": "b", "started_at": 
 
 
 async def put(store: Store, run_id: str, **fields: Any) -> None:
-    await store.add(
-        Run(run_id, "a", "v", 1, 1, 0)._replace(**fields), key=None, fingerprint=None, queue_limit=9
-    )
+    await store.add(Run(run_id, "a", "v", 1, 1, 0)._replace(**fields), key=None, queue_limit=9)
 
 
 @pytest.fixture

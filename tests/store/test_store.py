@@ -21,7 +21,7 @@ from praisonrun.store import Find, Key, Store, reads, writes
 from praisonrun.store.deliveries import owed
 
 LIMIT = 1_000_000
-KEY = Key("local", "k")
+KEY = Key("local", "k", {"f": 1})
 
 
 def run(name: str = "run_1", **given: Any) -> Run:
@@ -30,7 +30,7 @@ def run(name: str = "run_1", **given: Any) -> Run:
 
 
 async def add(store: Store, *runs: Run) -> list[Run]:
-    added = [await store.add(new, key=None, fingerprint=None, queue_limit=LIMIT) for new in runs]
+    added = [await store.add(new, key=None, queue_limit=LIMIT) for new in runs]
     return [each.run for each in added]
 
 
@@ -106,19 +106,21 @@ async def test_an_unknown_run_is_not_found(store: Store) -> None:
 
 
 async def test_the_same_key_and_payload_is_the_same_run(store: Store) -> None:
-    first = await store.add(run("run_a"), key=KEY, fingerprint="f", queue_limit=1)
-    again = await store.add(run("run_b"), key=KEY, fingerprint="f", queue_limit=1)
+    first = await store.add(run("run_a"), key=KEY, queue_limit=1)
+    again = await store.add(run("run_b"), key=KEY, queue_limit=1)
     assert (first.replayed, again.replayed, again.run.id) == (False, True, "run_a")
-    assert await store.find_key(KEY) == ("f", "run_a")
-    assert await store.find_key(Key("other", "k")) is None
+    named = await store.named(KEY)
+    assert named is not None
+    assert named.id == "run_a"
+    assert await store.named(replace(KEY, scope="other")) is None
     with pytest.raises(KeyReused):
-        await store.add(run("run_c"), key=KEY, fingerprint="g", queue_limit=LIMIT)
-    other = await store.add(run("run_d"), key=Key("other", "k"), fingerprint="g", queue_limit=LIMIT)
+        await store.add(run("run_c"), key=replace(KEY, payload={"f": 2}), queue_limit=LIMIT)
+    other = await store.add(run("run_d"), key=replace(KEY, scope="other"), queue_limit=LIMIT)
     assert not other.replayed
 
 
 async def test_fifty_identical_submits_are_one_run(store: Store) -> None:
-    submits = (store.add(run(f"run_{n}"), key=KEY, fingerprint="f", queue_limit=1) for n in range(50))
+    submits = (store.add(run(f"run_{n}"), key=KEY, queue_limit=1) for n in range(50))
     answers = await asyncio.gather(*submits)
     assert len({answer.run.id for answer in answers}) == 1
     assert Counter(answer.replayed for answer in answers) == {True: 49, False: 1}
@@ -127,7 +129,7 @@ async def test_fifty_identical_submits_are_one_run(store: Store) -> None:
 
 async def test_a_full_queue_refuses_before_any_row_exists(store: Store) -> None:
     answers = await asyncio.gather(
-        *(store.add(run(f"run_{n}"), key=None, fingerprint=None, queue_limit=3) for n in range(10)),
+        *(store.add(run(f"run_{n}"), key=None, queue_limit=3) for n in range(10)),
         return_exceptions=True,
     )
     refused = [answer for answer in answers if isinstance(answer, QueueFull)]
@@ -138,7 +140,7 @@ async def test_a_full_queue_refuses_before_any_row_exists(store: Store) -> None:
 
 async def test_a_run_that_is_born_claimed_needs_no_place_in_the_queue(store: Store) -> None:
     claimed = lifecycle.claim(run(), 5, "boot")
-    await store.add(claimed, key=None, fingerprint=None, queue_limit=0)
+    await store.add(claimed, key=None, queue_limit=0)
     assert [found.id for found in await store.running()] == ["run_1"]
 
 
@@ -210,12 +212,12 @@ async def test_a_delivery_that_cannot_be_kept_takes_the_change_with_it(store: St
 
 
 async def test_delete_takes_key_and_deliveries_along_and_spares_live_runs(store: Store) -> None:
-    await store.add(run(webhook_url="http://127.0.0.1/"), key=KEY, fingerprint="f", queue_limit=1)
+    await store.add(run(webhook_url="http://127.0.0.1/"), key=KEY, queue_limit=1)
     with pytest.raises(WrongState):
         await store.delete("run_1")
     await store.change("run_1", lambda r: lifecycle.cancel(r, 7))
     await store.delete("run_1")
-    assert await store.find_key(KEY) is None
+    assert await store.named(KEY) is None
     assert await store.outbox.of_run("run_1") == []
     assert await store.totals() == dict.fromkeys(Status, 0)
 
@@ -439,17 +441,15 @@ def finish_and_delete(db: sqlite3.Connection) -> None:
     writes.delete(db, "run_1")
 
 
-@pytest.mark.parametrize(
-    "ask", ["claim", "next_due", "running", "get", "find_key", "total", "queued", "delete"]
-)
+@pytest.mark.parametrize("ask", ["claim", "next_due", "running", "get", "named", "total", "queued", "delete"])
 async def test_hot_statements_use_an_index(store: Store, ask: str) -> None:
-    await store.add(run(session_id="s"), key=KEY, fingerprint="f", queue_limit=1)
+    await store.add(run(session_id="s"), key=KEY, queue_limit=1)
     asks: dict[str, Any] = {
         "claim": lambda db: writes.claim(db, 4, 10, "boot", anything),
         "next_due": lambda db: reads.next_due(db, 1),
         "running": reads.running,
         "get": lambda db: reads.get(db, "run_1"),
-        "find_key": lambda db: reads.find_key(db, KEY),
+        "named": lambda db: reads.named(db, KEY),
         "total": lambda db: reads.find(db, Find(session_id="s")),
         "queued": reads.queued,
         "delete": finish_and_delete,
@@ -471,9 +471,7 @@ async def test_hot_statements_use_an_index(store: Store, ask: str) -> None:
 
 async def test_ten_thousand_runs_of_a_full_agent_do_not_slow_a_claim(store: Store) -> None:
     new = [run(f"run_{n}", agent="full") for n in range(10_000)]
-    await store._writer.run(
-        lambda db: [writes.add(db, each, key=None, fingerprint=None, queue_limit=LIMIT) for each in new]
-    )
+    await store._writer.run(lambda db: [writes.add(db, each, key=None, queue_limit=LIMIT) for each in new])
     await add(store, run("run_x", agent="free"))
     steps = 0
 

@@ -49,7 +49,7 @@ class Rig:
         """Let a run become final that owes a webhook, and return its id."""
         self.runs += 1
         run = Run(f"run_{self.runs}", "a", "v", AT, AT, AT, webhook_url=url, webhook_reach=reach)
-        await self.store.add(run, key=None, fingerprint=None, queue_limit=1 << 30)
+        await self.store.add(run, key=None, queue_limit=1 << 30)
         await self.store.change(run.id, lambda run: lifecycle.cancel(run, self.now))
         self.bells.ring(DELIVERIES)
         return run.id

@@ -69,11 +69,10 @@ class Jobs:
         if not isinstance(given.get("prompt"), str) or not given["prompt"]:
             raise BadRequest("prompt must be a non-empty string", field="prompt")
         body = models.Submit.model_validate(given)
-        key = models.key_of(request.headers.getlist("idempotency-key"), body)
-        fingerprint = models.fingerprint_of(given) if key else None
+        key = models.key_of(request.headers.getlist("idempotency-key"), body, given)
         ask = models.parse_submit(body, caller(request))
         try:
-            shown, replayed = await self._engine.submit(ask, key, fingerprint)
+            shown, replayed = await self._engine.submit(ask, key)
         except QueueFull as full:
             raise QueueFull("Job queue is full; retry later.", retry_after=full.retry_after or 1) from None
         return _accepted(request, shown, replayed=replayed)

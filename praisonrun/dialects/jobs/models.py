@@ -16,7 +16,7 @@ from ...engine.engine import Choice
 from ...engine.engine import Submit as Ask
 from ...store import Key
 from ...web.fields import PROMPT_LIMIT, Envs, Flag, Name, Text, Whole, WireModel
-from ...web.requests import checked_key, fingerprint
+from ...web.requests import checked_key
 
 _NOT_PAYLOAD = ("idempotency_key", "idempotency_scope")
 
@@ -76,22 +76,17 @@ def _input(body: Submit) -> str | None:
     return json.dumps({"prompt": body.prompt, **given}) if given else None
 
 
-def key_of(headers: list[str], body: Submit) -> Key | None:
-    """Return the key and its scope; the header wins over the body. Raises BadRequest."""
+def key_of(headers: list[str], body: Submit, given: Mapping[str, Json]) -> Key | None:
+    """Return the key of a body as it was given; the header wins over the body. Raises BadRequest."""
     if len(headers) > 1:
         raise BadRequest("more than one Idempotency-Key header", field="idempotency_key")
-    given = headers[0] if headers else body.idempotency_key
-    if given is None:
+    text = headers[0] if headers else body.idempotency_key
+    if text is None:
         return None
-    key = checked_key(given[1:-1] if len(given) > 1 and given[0] == given[-1] == '"' else given)
-    if body.idempotency_scope == "session" and body.session_id is not None:
-        return Key(f"jobs:session:{body.session_id}", key)
-    return Key("jobs", key)
-
-
-def fingerprint_of(given: Mapping[str, Json]) -> str:
-    """Return the digest of a payload, which does not include the key itself."""
-    return fingerprint({name: value for name, value in given.items() if name not in _NOT_PAYLOAD})
+    key = checked_key(text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text)
+    in_session = body.idempotency_scope == "session" and body.session_id is not None
+    payload = {name: value for name, value in given.items() if name not in _NOT_PAYLOAD}
+    return Key(f"jobs:session:{body.session_id}" if in_session else "jobs", key, payload)
 
 
 class Retry(WireModel, extra="ignore", hide_input_in_errors=True):

@@ -16,7 +16,7 @@ from ...core.json import Json
 from ...core.model import Mode, Snapshot, Status
 from ...engine.engine import Engine, Submit
 from ...store import Find, Key
-from ...web.requests import checked_key, fingerprint, read_query, seq_of
+from ...web.requests import checked_key, read_query, seq_of
 from . import models, show, words
 from .agents import Agents
 from .answers import Missing, answer
@@ -34,10 +34,9 @@ class Executions:
         self._engine, self._agents = engine, Agents(engine)
 
     async def _submit(self, request: Request, given: Mapping[str, Json], ask: Submit) -> Response:
-        """Submit what a body asks for; a field that is null is the same as none."""
-        key = key_of(request, f"{self.mode}s:{ask.choice.name}")
-        payload = {name: value for name, value in given.items() if value is not None}
-        shown, replayed = await self._engine.submit(ask, key, fingerprint(payload))
+        """Submit what a body asks for."""
+        key = key_of(request, f"{self.mode}s:{ask.choice.name}", given)
+        shown, replayed = await self._engine.submit(ask, key)
         if replayed:
             shown = await self._engine.get(shown.run.id, full=True)
         return answer(await self._shown(shown), 201, replayed=replayed)
@@ -107,9 +106,9 @@ class Executions:
         return show.service(shown, await self._engine.versions.of(shown.run))
 
 
-def key_of(request: Request, scope: str) -> Key:
+def key_of(request: Request, scope: str, payload: Mapping[str, Json]) -> Key:
     """Return the required key of a create, scoped by operation and agent. Raises BadRequest."""
     given = request.headers.get("idempotency-key")
     if given is None:
         raise BadRequest("the header Idempotency-Key is required", field="idempotency_key")
-    return Key(f"deployments:{scope}", checked_key(given))
+    return Key(f"deployments:{scope}", checked_key(given), payload)

@@ -46,8 +46,8 @@ class Runs:
     @operation("POST", "/runs", _CREATED, body=models.Create, large=True)
     async def create_canonical_run(self, request: Request) -> Response:
         """Create a run, or let a held one start."""
-        submit, key, digest = parse_create(models.Create.model_validate(parse_object(await request.body())))
-        shown, duplicate = await self._submit(submit, key, digest)
+        submit, key = parse_create(models.Create.model_validate(parse_object(await request.body())))
+        shown, duplicate = await self._submit(submit, key)
         if duplicate and submit.input is not None and shown.run.held and shown.run.status is Status.QUEUED:
             try:
                 shown = await self._engine.release(shown.run.id, submit.prompt, submit.input)
@@ -100,9 +100,9 @@ class Runs:
         data = [show.run_object(shown, await self._engine.artifacts(shown.run.id)) for shown in page]
         return json_response(show.page(data, query.cursor, str(page[-1].run.seq) if more else None))
 
-    async def _submit(self, submit: Submit, key: Key | None, digest: str | None) -> tuple[Snapshot, bool]:
+    async def _submit(self, submit: Submit, key: Key | None) -> tuple[Snapshot, bool]:
         try:
-            return await self._engine.submit(submit, key, digest)
+            return await self._engine.submit(submit, key)
         except Invalid as error:
             known = [agent.name for agent in self._engine.catalog.all()]
             if error.field == "agent" and submit.choice.name not in known:

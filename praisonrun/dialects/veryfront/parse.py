@@ -10,15 +10,14 @@ from ...core.json import Json
 from ...engine.engine import Choice, Submit
 from ...store import Key
 from ...web.fields import PROMPT_LIMIT
-from ...web.requests import fingerprint
 from .models import Create, Echoed, Shown, Trigger
 
 RESULT_ENV = "VERYFRONT_RUN_RESULT_PATH"
 """The variable in which Veryfront's own tasks look for the path of their result."""
 
 
-def parse_create(body: Create) -> tuple[Submit, Key | None, str | None]:
-    """Return a body in the engine's words, its key and fingerprint. Raises Invalid."""
+def parse_create(body: Create) -> tuple[Submit, Key | None]:
+    """Return a body in the engine's words, and its key. Raises Invalid."""
     _check(body)
     agent, conversation = _agent(body), _conversation(body)
     given = body.request.config if body.kind == "task" else body.request.input
@@ -41,9 +40,9 @@ def parse_create(body: Create) -> tuple[Submit, Key | None, str | None]:
         result_env=RESULT_ENV,
     )
     if body.public_id is None:
-        return submit, None, None
+        return submit, None
     identity = {"kind": body.kind, "owner": [body.owner.kind, submit.owner], "agent": agent}
-    return submit, Key("canonical", body.public_id), fingerprint(identity)
+    return submit, Key("canonical", body.public_id, identity)
 
 
 def _check(body: Create) -> None:
