@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import os
 import resource
 import signal
@@ -18,10 +17,10 @@ import uvicorn
 
 from . import __version__
 from .app import application, engine_of
-from .config import discovery, form
+from .config import discovery, form, log
 from .config.settings import Settings, url
 from .core import clock
-from .core.errors import ConfigError, counted, escaped, reason
+from .core.errors import ConfigError, counted, reason
 from .engine.engine import Engine
 from .web.guard import Guard, sweep
 from .web.head import SWEEP
@@ -44,25 +43,11 @@ UVICORN: dict[str, Any] = {
 }
 
 
-class _OneLine(logging.Formatter):
-    """A record is one line, whatever text it contains; only a traceback of ours takes more."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
-        return escaped(super().formatMessage(record))
-
-    def formatException(self, ei: Any) -> str:  # noqa: N802 - its last line may contain a stranger's text
-        return "\n".join(map(escaped, super().formatException(ei).split("\n")))
-
-
 def serve(settings: Settings, spawner: socket.socket) -> int:
     """Serve until told to stop; return the process's exit code. Raises ConfigError."""
     umask = os.umask(0o077)  # our files are for the user alone; agents get the user's own mask
     _allow_many_files()
-    handler = logging.StreamHandler()
-    handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    logging.getLogger("asyncio").setLevel(logging.ERROR)  # it warns about each client that left
+    log.start()
     with _listen(settings) as listener, asyncio.Runner() as runner:
         return runner.run(_serve(settings, spawner, listener, umask))
 

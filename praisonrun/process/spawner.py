@@ -186,6 +186,8 @@ def become(fd: int, main: Callable[[socket.socket], None], top: int | None = Non
         os.close(null)
         main(socket.socket(fileno=_CONTROL))
     except BaseException:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(1)  # it ends, even if nobody takes what it says
         sys.excepthook(*sys.exc_info())
         os._exit(1)
     os._exit(0)
