@@ -18,6 +18,7 @@ from .core.notifier import Notifier
 from .dialects import jobs, nullspace, veryfront
 from .dialects.jobs import webhooks as jobs_webhooks
 from .dialects.system import System
+from .engine.ages import Ages
 from .engine.context import Context, Limits
 from .engine.engine import Engine
 from .engine.reservations import Reservations, RunSlots
@@ -75,8 +76,9 @@ async def engine_of(
         await tasks.start(scheduler.serve)
         tasks.start_soon(_keep_log_small, store)
         keep = Keep(settings.retain_days, round(settings.retain_gb * (1 << 30)))
-        tasks.start_soon(Retention(store, files, clock.now, keep).serve)
-        tasks.start_soon(Unused(store, crew_files(files), catalog.names, clock.now).serve)
+        ages = Ages(settings.state, context.boot)
+        tasks.start_soon(Retention(store, files, ages, keep).serve)
+        tasks.start_soon(Unused(store, crew_files(files), catalog.names, ages).serve)
         compose = partial(jobs_webhooks.compose, engine, url(settings.host, own.port))
         tasks.start_soon(webhooks.serve, compose)
         try:

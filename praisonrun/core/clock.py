@@ -10,11 +10,17 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+_TICKS: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # macOS: the latter counts sleep, too
 
 
 def now() -> int:
     """Return the time: microseconds since the epoch."""
     return time.time_ns() // 1000
+
+
+def ticks() -> int:
+    """Return microseconds of a clock that nobody sets: since the machine started, its sleep included."""
+    return time.clock_gettime_ns(_TICKS) // 1000
 
 
 def iso(at: int | None) -> str | None:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 import anyio
 
 from ..store import Store
+from .ages import Ages
 from .retention import DAY, batches, guarded
 
 EVERY = 3600.0
@@ -30,11 +32,9 @@ BATCH = 100
 class Unused:
     """Removes what no run names."""
 
-    def __init__(
-        self, store: Store, crews: Path, present: Callable[[], set[str]], now: Callable[[], int]
-    ) -> None:
+    def __init__(self, store: Store, crews: Path, present: Callable[[], set[str]], ages: Ages) -> None:
         """`present` returns the names of the agents in the agents file: the latest version of each stays."""
-        self._store, self._crews, self._present, self._now = store, crews, present, now
+        self._store, self._crews, self._present, self._ages = store, crews, present, ages
         self._suspects: set[str] = set()
         """The versions that no run named at the last pass."""
 
@@ -42,7 +42,7 @@ class Unused:
         """Make a pass each hour until cancelled."""
         while True:
             await anyio.sleep(EVERY)
-            await guarded(self.prune, self._now() - UNUSED_AGE)
+            await guarded(partial(self.prune, self._ages.before(UNUSED_AGE)))
 
     async def prune(self, before: int) -> None:
         """Make one pass over what is older than `before` (microseconds)."""

@@ -12,7 +12,7 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -124,11 +124,16 @@ class RunFiles:
         with suppress(OSError):
             self.folder(run_id).rmdir()
 
-    def remove_idle(self, run_ids: Iterable[str], before: int) -> None:
-        """Remove the files of runs that no process holds and that did not change since `before` (µs)."""
-        for run_id in run_ids:
-            if not self.held(run_id) and self._changed(run_id) < before:
-                self.remove(run_id)
+    def begun(self, run_id: str) -> bool:
+        """Say whether a journal has a frame, or is of another version, whose frames are unknown."""
+        with suppress(FileNotFoundError), Reader(self.open_read(run_id)) as reader:
+            return not reader.readable() or any(True for _ in reader.headers())
+        return False
+
+    def remove_idle(self, run_id: str, old: Callable[[int], bool]) -> None:
+        """Remove a run's files if no process holds them and their last change (µs) is `old`."""
+        if not self.held(run_id) and old(self._changed(run_id)):
+            self.remove(run_id)
 
     def _changed(self, run_id: str) -> int:
         paths = self.journal(run_id), self.folder(run_id)

@@ -78,6 +78,8 @@ class Store(Connections):
 
     oldest = reading(reads.oldest)
     known = reading(reads.known)
+    removed = reading(reads.removed)
+    forget_removed = writing(writes.forget_removed)
     expired_scratches = reading(reads.expired_scratches)
     forget_scratches = writing(writes.forget_scratches)
     prune = writing(writes.prune)

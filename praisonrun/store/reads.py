@@ -18,6 +18,10 @@ _WAITING = "FROM runs INDEXED BY runs_due WHERE status = 'queued' AND held = 0"
 _INDEXES = {"owner": "runs_by_owner", "session_id": "runs_by_session", "agent": "runs_by_agent"}
 """The index for each filter, the narrowest first."""
 GIVEN = "IN (SELECT value FROM json_each(?))"
+_EXPIRED = (
+    "SELECT id, finished_at, scratch_until FROM runs WHERE scratch_until <= ? "
+    "ORDER BY scratch_until LIMIT ? OFFSET ?"
+)
 _OWING = "SELECT 1 FROM deliveries WHERE run_seq = runs.seq AND state = 'pending'"
 # A row without prompt and input takes about a KiB.
 _SIZE = "1024 + length(CAST(prompt AS BLOB)) + coalesce(length(CAST(input AS BLOB)), 0)"
@@ -103,10 +107,15 @@ def known(db: Connection, run_ids: Collection[str]) -> set[str]:
     return {run_id for (run_id,) in found}
 
 
-def expired_scratches(db: Connection, at: int, limit: int) -> list[str]:
-    """Return runs whose scratch directory is to be kept no longer than until `at`."""
-    sql = "SELECT id FROM runs WHERE scratch_until <= ? ORDER BY scratch_until LIMIT ?"
-    return [run_id for (run_id,) in db.execute(sql, (at, limit))]
+def removed(db: Connection, run_ids: Collection[str]) -> set[str]:
+    """Return those of these ids that named a run, as far as that is remembered."""
+    found = db.execute(f"SELECT id FROM removed WHERE id {GIVEN}", (json.dumps(list(run_ids)),))  # noqa: S608
+    return {run_id for (run_id,) in found}
+
+
+def expired_scratches(db: Connection, at: int, limit: int, offset: int) -> list[tuple[str, int, int]]:
+    """Return runs whose scratch directory is kept no longer than until `at`: id, end, until when."""
+    return db.execute(_EXPIRED, (at, limit, offset)).fetchall()
 
 
 def stored_sizes(db: Connection, run_ids: Collection[str]) -> dict[str, int]:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from sqlite3 import Connection
 from typing import Any, TypeAlias
 
-from ..core import lifecycle
+from ..core import clock, lifecycle
 from ..core.delivery import Delivery
 from ..core.errors import NotFound, QueueFull, WrongState
 from ..core.model import Run, Status
@@ -18,6 +18,8 @@ from . import reads, rows, versions
 from .rows import ALL, COLUMNS, FULL, run_of, title_of
 from .types import Added, Free, Key
 
+REMOVED = 100_000
+"""Removed runs that are remembered, however long ago."""
 _KEPT = (*(name for name in ALL if name != "seq"), "key_scope", "fingerprint", "title")
 _ADD = (
     f"INSERT INTO runs ({', '.join(_KEPT)}, rev) SELECT {', '.join('?' * len(_KEPT))}, next_rev() "  # noqa: S608
@@ -149,11 +151,12 @@ def _claim(db: Connection, seq: int, at: int, boot: str) -> Run:
 
 
 def delete(db: Connection, run_id: str) -> None:
-    """Delete a final run with its key and deliveries. Raises NotFound, or WrongState for a live one."""
+    """Delete a final run, and note that. Raises NotFound, WrongState for a live one."""
     run = reads.get(db, run_id)
     if run.status not in lifecycle.FINAL:
         raise WrongState(f"run {run_id} is {run.status}; cancel it first")
     db.execute("DELETE FROM runs WHERE seq = ?", (run.seq,))
+    db.execute("INSERT INTO removed VALUES (next_rev(), ?, ?)", (run_id, clock.now()))
 
 
 def prune(db: Connection, run_ids: Iterable[str]) -> None:
@@ -167,3 +170,13 @@ def forget_scratches(db: Connection, run_ids: Iterable[str]) -> None:
     """Note that the scratch directories of these runs are gone."""
     sql = f"UPDATE runs SET scratch_until = NULL, rev = next_rev() WHERE id {reads.GIVEN}"  # noqa: S608
     db.execute(sql, (json.dumps(list(run_ids)),))
+
+
+def forget_removed(db: Connection, before: int) -> None:
+    """Forget which runs were removed before a time, without the newest; note up to which rev."""
+    newest = "SELECT rev FROM removed ORDER BY rev DESC LIMIT 1 OFFSET ?"
+    sql = f"SELECT max(rev) FROM removed WHERE rev <= ({newest}) AND at < ?"  # noqa: S608
+    last = db.execute(sql, (REMOVED, before)).fetchone()[0]
+    if last is not None:
+        db.execute("UPDATE removed_floor SET rev = max(rev, ?)", (last,))
+        db.execute("DELETE FROM removed WHERE rev <= ?", (last,))

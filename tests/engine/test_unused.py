@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import pytest
 
-from praisonrun.core import clock
 from praisonrun.core.agent import Agent, Crew
 from praisonrun.core.model import Run
 from praisonrun.engine import unused
+from praisonrun.engine.ages import Ages
 from praisonrun.engine.unused import Unused
 from praisonrun.store import Store
 
@@ -42,7 +42,9 @@ class House(NamedTuple):
 @pytest.fixture
 def house(store: Store, tmp_path: Path) -> House:
     (tmp_path / "crews").mkdir()
-    return House(store, tmp_path / "crews", Unused(store, tmp_path / "crews", lambda: {"a"}, clock.now))
+    return House(
+        store, tmp_path / "crews", Unused(store, tmp_path / "crews", lambda: {"a"}, Ages(tmp_path, "boot"))
+    )
 
 
 async def test_a_version_that_no_run_names_goes_at_the_second_pass(house: House) -> None:

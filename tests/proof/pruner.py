@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from praisonrun.core import clock
+from praisonrun.engine.ages import Ages
 from praisonrun.engine.retention import Keep, Retention
 from praisonrun.files.run_files import RunFiles
 from praisonrun.store import Store
@@ -17,8 +18,8 @@ async def main(state: Path) -> None:
     async with Store.open(state) as store:
         await asyncio.to_thread(print, "ready", flush=True)  # has its threads, and no server has the state
         sys.stdin.read()
-        retention = Retention(store, RunFiles(state), clock.now, Keep(days=1))
-        await retention.prune(clock.now() + 2 * 86_400_000_000)
+        ages = Ages(state.parent, "boot", lambda: clock.now() + 2 * 86_400_000_000)
+        await Retention(store, RunFiles(state), ages, Keep(days=1)).prune()
 
 
 if __name__ == "__main__":

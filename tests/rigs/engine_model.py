@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
 from praisonrun.core.model import Mode
+from praisonrun.engine.ages import Ages
 from praisonrun.engine.retention import Keep, Retention
 from praisonrun.engine.scheduler import LOOK
 
@@ -160,8 +161,9 @@ class Engine(Clients):
         before = set(self.checks.rows)
         assert self.world.files is not None
         self.told.gone |= old
-        retention = Retention(engine.store, self.world.files, self.world.clock, Keep(DAYS, 0))
-        if self._excused(self._do(self._told_no(retention.prune(now)))):
+        ages = Ages(self.world.files.root / "no", "boot", self.world.clock)  # which it cannot note
+        retention = Retention(engine.store, self.world.files, ages, Keep(DAYS, 0))
+        if self._excused(self._do(self._told_no(retention.prune()))):
             self.told.torn |= old  # their files go before their rows
             return
         fired("retention ran")
