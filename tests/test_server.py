@@ -12,10 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from praisonrun.process import sweep
-
 from .rigs.harness import Server
 from .rigs.places import PROGRAMS
+from .rigs.processes import of_run
 
 
 def started(server: Server, agent: str = "wait") -> str:
@@ -50,7 +49,7 @@ def test_ctrl_c_leaves_runs_alive(server: Server) -> None:
         "1 run continues in the background; press again within 3 s to cancel it" in line
         for line in server.said
     )
-    assert sweep.marked(run_id)
+    assert of_run(run_id)
     server.start()
     with server.client() as client:
         assert client.get(f"/api/v1/runs/{run_id}").json()["status"] == "running"
@@ -62,7 +61,7 @@ def test_ctrl_c_twice_cancels_them(server: Server) -> None:
     server.process.send_signal(signal.SIGINT)
     read_all_but(server, "press again")
     assert server.stop(signal.SIGINT) == 0
-    assert not sweep.marked(run_id)
+    assert not of_run(run_id)
     server.start()
     with server.client() as client:
         assert client.get(f"/api/v1/runs/{run_id}").json()["status"] == "cancelled"
@@ -72,7 +71,7 @@ def test_ctrl_c_in_a_terminal_does_not_reach_the_agents(server: Server) -> None:
     """The whole foreground group gets the signal; shims and agents are in sessions of their own."""
     run_id = started(server)
     assert server.process is not None
-    (agent,) = sweep.marked(run_id)
+    (agent,) = of_run(run_id)
     assert os.getsid(agent) not in (os.getsid(server.process.pid), os.getsid(0))
     assert os.getpgid(agent) != os.getpgid(server.process.pid)
 
@@ -124,12 +123,12 @@ def test_stop_from_outside(server: Server, tmp_path: Path) -> None:
     command += ["--port", str(server.port)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=20)
     assert done.returncode == 0, done.stderr
-    assert sweep.marked(run_id)
+    assert of_run(run_id)
     server.stop()
     server.start()
     done = subprocess.run([*command, "--cancel"], capture_output=True, text=True, timeout=20)
     assert done.returncode == 0, done.stderr
-    assert not sweep.marked(run_id)
+    assert not of_run(run_id)
     done = subprocess.run(command, capture_output=True, text=True, timeout=20)
     assert done.returncode == 1
     server.stop()

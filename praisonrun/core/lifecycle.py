@@ -29,10 +29,11 @@ _OURS = ("timed_out", "idle_timed_out", "spawn_failed", "install_failed", "lost"
 """Reasons of ends that are failures of the same name: what praisonrun did to an attempt."""
 
 
-def claim(run: Run, at: int, boot: str) -> Run:
-    """Give a queued run to the scheduler, which will start its next attempt."""
+def claim(run: Run, at: int, boot: str, claim: str) -> Run:
+    """Give a queued run to the scheduler, which will start its next attempt. `claim` is new each time."""
     number, started = run.attempt + 1, run.started_at or at
-    return _move(run, Status.RUNNING, at, **_FRESH, attempt=number, boot=boot, started_at=started)
+    fresh = {**_FRESH, "attempt": number, "boot": boot, "claim": claim, "started_at": started}
+    return _move(run, Status.RUNNING, at, **fresh)
 
 
 def unclaim(run: Run, at: int) -> Run:

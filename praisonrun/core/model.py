@@ -99,6 +99,8 @@ class Run(NamedTuple):
     pid: int | None = None
     boot: str | None = None
     """The boot id under which the run was claimed."""
+    claim: str | None = None
+    """16 hex digits, new at each claim: its processes are known by them. None before schema 2."""
     env_names: tuple[str, ...] = ()
     """Names of the envs given at submit. Their values are never stored."""
     metadata: Mapping[str, Json] | None = None

@@ -14,7 +14,7 @@ import anyio
 
 from ..core.errors import PraisonrunError, Unavailable, Unreadable, reason
 from ..core.model import Exit, Phase
-from ..process.attempt import NeverStarted, Spawned, Spawner, Started, look, lose
+from ..process.attempt import NeverStarted, Spawned, Spawner, Started, look
 from ..process.found import Found
 from ..process.spec import spec
 from .context import Context, Live
@@ -82,11 +82,11 @@ class Attempts:
         run, context = live.run, self._context
         journal = self._journal(run.id)
         size = os.fstat(journal).st_size
-        live.attempt = attempt = Spawned.start(context.files, run.id, run.attempt, journal, self._spawner)
+        live.attempt = attempt = Spawned.start(context.files, context.mark(run), journal, self._spawner)
         try:
             agent = replace(live.agent, env=context.catalog.env_of(live.agent))
             environ, envs = context.catalog.environ, live.reservation.envs
-            order = spec(run, agent, context.files, environ, envs, size, install)
+            order = spec(run, str(context.mark(run)), agent, context.files, environ, envs, size, install)
         except BaseException:  # a shim that waits for its spec ends when its lifeline closes
             attempt.close()
             raise
@@ -109,11 +109,10 @@ class Attempts:
 
     async def after_reboot(self, live: Live) -> Exit:
         """Return how an attempt of another boot ended: a lock proves nothing, an unwritten end is a loss."""
-        run_id, number = live.run.id, live.run.attempt
         with suppress(NeverStarted):
-            if (ended := await look(self._context.files, run_id, number)) is not None:
+            if (ended := await look(self._context.files, self._context.mark(live.run))) is not None:
                 return ended
-        return await lose(run_id, number, "the machine restarted")
+        return Exit(live.run.attempt, "lost", error="lost: the machine restarted")
 
     async def abandon(self, live: Live, why: str) -> Exit:
         """End the process of an attempt that cannot be seen through, and say why.
@@ -127,7 +126,7 @@ class Attempts:
 
     async def _end_of_found(self, live: Live, started: Started, *, cancel: bool = False) -> Exit | None:
         while True:
-            live.attempt = attempt = Found(self._context.files, live.run.id, live.run.attempt)
+            live.attempt = attempt = Found(self._context.files, self._context.mark(live.run))
             if cancel or live.given_up:  # perhaps before the attempt was there
                 attempt.cancel()
             try:

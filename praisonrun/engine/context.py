@@ -12,7 +12,7 @@ from ..core.notifier import Notifier
 from ..files.run_files import RunFiles
 from ..journal.formats import Summary
 from ..journal.results import Progress
-from ..process.attempt import Attempt
+from ..process.attempt import Attempt, Mark
 from ..services.readiness import ReadinessWatch
 from ..store import Store
 from .reservations import Reservation
@@ -47,6 +47,10 @@ class Context:
     """The boot id of this machine's run."""
     now: Callable[[], int]
     """The time in microseconds since the epoch."""
+
+    def mark(self, run: Run) -> Mark:
+        """Return what the processes of a run's present attempt are known by."""
+        return Mark(self.store.id, run.id, run.attempt, run.claim)
 
 
 @dataclass(slots=True, eq=False)

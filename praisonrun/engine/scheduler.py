@@ -67,7 +67,7 @@ class Scheduler:
 
         joined = context.notifier.bell(QUEUE)
         self._looked_at = context.now()
-        claimed = await context.store.claim(limit, self._looked_at, context.boot, fits)
+        claimed = await context.store.claim(limit, self._looked_at, context.boot, fits, context.files.prepare)
         for run in claimed:
             self._supervisor.begin(run)
         slots.left_behind = len(claimed) == limit or await context.store.waiting()

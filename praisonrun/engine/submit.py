@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from secrets import token_hex
 
 import anyio
 
@@ -75,9 +76,10 @@ class Submissions:
         store, limit = self._context.store, self._context.limits.queue
         run = run._replace(port=reservation.port)
         if reservation.slot or reservation.service:  # which needs none
-            run = lifecycle.claim(run, run.created_at, self._context.boot)
+            run = lifecycle.claim(run, run.created_at, self._context.boot, token_hex(8))
         with anyio.CancelScope(shield=True):  # a run on the disk must also get its owner
-            added = await store.add(run, key=key, queue_limit=limit)
+            prepare = self._context.files.prepare
+            added = await store.add(run, key=key, queue_limit=limit, prepare=prepare)
             if not added.replayed:
                 self._supervisor.keep(reservation, added.run, agent)
         return added
@@ -117,8 +119,9 @@ class Submissions:
 
             def decide(final: Run) -> Run:
                 queued = lifecycle.restart(final, at, tuple(sorted(envs)))
-                return lifecycle.claim(queued._replace(port=reservation.port), at, boot)
+                return lifecycle.claim(queued._replace(port=reservation.port), at, boot, token_hex(8))
 
+            self._context.files.prepare(run_id)
             with anyio.CancelScope(shield=True):
                 row = await store.change(run_id, decide)
                 self._supervisor.keep(reservation, row._replace(prompt=run.prompt, input=run.input), agent)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import errno
 import fcntl
 import logging
 import os
@@ -17,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from ..core.errors import Unavailable
+from ..core.errors import DiskFull, Unavailable, reason
 from ..journal import format as journal
 from ..journal.reader import Reader, Tail
 from .bell import Bell
@@ -27,6 +28,8 @@ log = logging.getLogger("praisonrun")
 T = TypeVar("T")
 _OPEN = os.O_NOFOLLOW | os.O_CLOEXEC
 _SUFFIX = ".journal"
+_TAKEN = (errno.ELOOP, errno.EISDIR, errno.ENXIO)
+"""Something else has the journal's name: no reason to start no other run."""
 _PLAIN = re.compile(r"[a-z0-9_-]{1,100}")
 """Ids that are file names as they are, as all ids are that praisonrun makes."""
 _CODED = "="
@@ -54,6 +57,19 @@ class RunFiles:
         """Create and lock a journal; return its descriptor. Raises FileExistsError."""
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | _OPEN
         return _locked(os.open(self.journal(run_id), flags, 0o600), run_id)
+
+    def prepare(self, run_id: str) -> None:
+        """Make sure that a run has a journal. Raises DiskFull, Unavailable where none can be made."""
+        try:
+            os.close(self.reopen(run_id))
+        except (BlockingIOError, Unavailable):
+            return  # there is one; whoever starts the attempt says what is wrong with it
+        except OSError as error:
+            if error.errno in _TAKEN:
+                return
+            kind = DiskFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else Unavailable
+            said = f"the journal of run {run_id} cannot be made: {reason(error)}"
+            raise kind(said, retry_after=5) from error
 
     def reopen(self, run_id: str) -> int:
         """Lock a journal again, like `create`. Raises BlockingIOError while a shim has it, or Unavailable."""
@@ -106,12 +122,12 @@ class RunFiles:
                 os.pwrite(fd, b"1" if on else b"0", journal.WATCH_AT)
 
     def tail(self, run_id: str) -> Tail:
-        """Return how a journal ends, by its frames' headers. A missing journal has no frames."""
+        """Return how a journal ends, by its frames' headers. A missing one has no frames and no header."""
         try:
             with Reader(self.open_read(run_id)) as reader:
                 return reader.tail()
         except FileNotFoundError:
-            return Tail(journal.START)
+            return Tail(journal.START, whole=False)
 
     def remove(self, run_id: str) -> None:
         """Remove all files of a run that there are, following no link."""

@@ -30,6 +30,10 @@ class Tail(NamedTuple):
     """The payload of the ended frame after it; None if that attempt has not ended."""
     readable: bool = True
     """False for a journal of another version of praisonrun, whose frames are unknown."""
+    whole: bool = True
+    """Whether its header is: a journal that lost it, or is gone, proves nothing."""
+    torn: bool = False
+    """Whether more bytes follow, which are no frame."""
 
 
 class Reader:
@@ -105,6 +109,8 @@ class Reader:
         """Return how the journal ends, by its frames' headers."""
         if not self.readable():
             return Tail(START, readable=False)
+        if len(os.pread(self._fd, START, 0)) < START:
+            return Tail(START, whole=False)
         end, started, ended = START, None, None
         for header in self.headers():
             end = header.end
@@ -113,4 +119,4 @@ class Reader:
             elif header.kind is Kind.ENDED:
                 ended = header
         start, last = (header and journal.json_payload(self.payload(header)) for header in (started, ended))
-        return Tail(end, start or None, last or None)
+        return Tail(end, start or None, last or None, torn=os.fstat(self._fd).st_size > end)

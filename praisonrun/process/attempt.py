@@ -7,20 +7,38 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import fields
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from ..core.model import Exit, Json, Phase
 from ..files.run_files import RunFiles
 from . import spawner, sweep
 
+log = logging.getLogger("praisonrun")
 _EXIT_FIELDS = frozenset(field.name for field in fields(Exit))
 Started: TypeAlias = Callable[[int, Phase], None]
 """Told a pid, and whether it is the agent's (running) or its install command's (installing)."""
+
+
+CUT = "its journal was removed or cut off"
+
+
+class Mark(NamedTuple):
+    """What the processes of one attempt are known by: no other attempt, of any store, has the same."""
+
+    store: str
+    run_id: str
+    number: int
+    claim: str | None
+    """None for an attempt that was claimed before claims had numbers."""
+
+    def __str__(self) -> str:
+        return f"{self.store}/{self.run_id}/{self.number}/{self.claim}"
 
 
 class NeverStarted(Exception):
@@ -30,8 +48,8 @@ class NeverStarted(Exception):
 class Attempt:
     """One process of a run, which a shim watches over."""
 
-    def __init__(self, files: RunFiles, run_id: str, number: int) -> None:
-        self._files, self._run_id, self._number = files, run_id, number
+    def __init__(self, files: RunFiles, mark: Mark) -> None:
+        self._files, self._mark, self._run_id = files, mark, mark.run_id
         self._cancelled = False
 
     def cancel(self) -> None:
@@ -48,9 +66,10 @@ class Attempt:
             return ended
         while self._files.held(self._run_id):  # noqa: ASYNC110 - a dying process lets go of its descriptors one by one
             await asyncio.sleep(0.01)
-        ended = await look(self._files, self._run_id, self._number)
-        why = "the process that watched over the agent was killed"
-        return ended or await lose(self._run_id, self._number, why)
+        ended = await look(self._files, self._mark)
+        return ended or await lose(
+            self._files, self._mark, "the process that watched over the agent was killed"
+        )
 
     async def _until_gone(self, started: Started) -> Exit | None:
         """Wait until the shim has let go of the run; return what it said of the end."""
@@ -80,13 +99,13 @@ class Spawner:
 class Spawned(Attempt):
     """An attempt that this server started: its lifeline tells everything at once."""
 
-    def __init__(self, files: RunFiles, run_id: str, number: int, lifeline: socket.socket) -> None:
-        super().__init__(files, run_id, number)
+    def __init__(self, files: RunFiles, mark: Mark, lifeline: socket.socket) -> None:
+        super().__init__(files, mark)
         self._lifeline = lifeline
         self._given = False
 
     @classmethod
-    def start(cls, files: RunFiles, run_id: str, number: int, journal: int, by: Spawner) -> Spawned:
+    def start(cls, files: RunFiles, mark: Mark, journal: int, by: Spawner) -> Spawned:
         """Hand the journal (whose descriptor is closed here) and a lifeline to a shim."""
         try:
             ours, theirs = socket.socketpair()
@@ -99,7 +118,7 @@ class Spawned(Attempt):
         finally:
             os.close(journal)
         ours.setblocking(False)
-        return cls(files, run_id, number, ours)
+        return cls(files, mark, ours)
 
     async def give(self, spec: dict[str, Json]) -> None:
         """Tell the shim what to run. A shim that is gone shows in `wait`."""
@@ -152,23 +171,39 @@ def exit_of(payload: dict[str, Json]) -> Exit:
     return Exit(**{key: value for key, value in payload.items() if key in _EXIT_FIELDS})
 
 
-async def look(files: RunFiles, run_id: str, number: int) -> Exit | None:
+async def look(files: RunFiles, mark: Mark) -> Exit | None:
     """Return how an attempt that holds no lock ended.
 
     None when its agent was started and its end is nowhere written: the shim was killed.
-    Raises NeverStarted when its agent was not started.
+    Raises NeverStarted when its agent was not started: its journal, made before the claim, would say so.
     """
-    tail = await asyncio.to_thread(files.tail, run_id)
+    tail = await asyncio.to_thread(files.tail, mark.run_id)
     if not tail.readable:
-        return await lose(run_id, number, "its journal is of another version of praisonrun")
-    if tail.ended and tail.ended["attempt"] == number:
+        return await lose(files, mark, "its journal is of another version of praisonrun")
+    if tail.ended and tail.ended["attempt"] == mark.number:
         return exit_of(tail.ended)
-    if tail.started and tail.started["attempt"] == number:
+    if tail.started and tail.started["attempt"] == mark.number:
         return None
-    raise NeverStarted(run_id)
+    left = await asyncio.to_thread(sweep.marked, f"{sweep.MARK}={mark}")
+    if mark.claim and (left or tail.torn or not tail.whole):
+        return await lose(files, mark, CUT)
+    raise NeverStarted(mark.run_id)
 
 
-async def lose(run_id: str, number: int, why: str) -> Exit:
-    """Kill what a killed shim left behind and say that the attempt is lost."""
-    swept = await asyncio.to_thread(sweep.kill_marked, run_id)
-    return Exit(number, "lost", error=f"lost: {why}", swept=swept)
+async def lose(files: RunFiles, mark: Mark, why: str) -> Exit:
+    """Kill what a shim of this boot left behind when it was killed, and say that the attempt is lost."""
+    swept = await asyncio.to_thread(_sweep, files, mark)
+    return Exit(mark.number, "lost", error=f"lost: {why}", swept=swept)
+
+
+def _sweep(files: RunFiles, mark: Mark) -> int:
+    start = files.tail(mark.run_id).started or {}
+    if start.get("attempt") != mark.number:
+        start = {}
+    if mark.claim is not None:
+        known = (start["pid"], start["ticks"]) if start.get("ticks") else None
+        return sweep.kill_marked(str(mark), known)
+    swept, left = sweep.kill_unmarked(mark.run_id, str(files.root / "runs"), start.get("shim", -1))
+    for pid in left:
+        log.warning("run %s is lost; not provably a process of it and left running: pid %d", mark.run_id, pid)
+    return swept

@@ -7,9 +7,9 @@ import os
 import signal
 from contextlib import suppress
 
-from ..core.model import Json, Phase
+from ..core.model import Exit, Json, Phase
 from ..files.run_files import RunFiles
-from .attempt import Attempt, Started, phase_of
+from .attempt import CUT, Attempt, Mark, Started, lose, phase_of
 
 SLOW_LOOK = 0.25
 """Seconds between two looks at a lock, where nothing better tells of its release."""
@@ -18,8 +18,8 @@ SLOW_LOOK = 0.25
 class Found(Attempt):
     """An attempt without a lifeline: its shim hears only signals."""
 
-    def __init__(self, files: RunFiles, run_id: str, number: int) -> None:
-        super().__init__(files, run_id, number)
+    def __init__(self, files: RunFiles, mark: Mark) -> None:
+        super().__init__(files, mark)
         self._shim = 0
         self._pidfd = -1
         self._told: Phase | None = None
@@ -32,15 +32,18 @@ class Found(Attempt):
             elif self._shim and self._files.held(self._run_id):
                 os.kill(self._shim, signal.SIGTERM)
 
-    async def _until_gone(self, started: Started) -> None:
+    async def _until_gone(self, started: Started) -> Exit | None:
         try:
             while self._files.held(self._run_id):
                 tail = await asyncio.to_thread(self._files.tail, self._run_id)
-                if tail.started and tail.started["attempt"] == self._number:
+                if self._mark.claim and not tail.whole:
+                    return await lose(self._files, self._mark, CUT)
+                if tail.started and tail.started["attempt"] == self._mark.number:
                     self._take(tail.started, started)
                 await self._pause()
         finally:
             self._close_pidfd()
+        return None
 
     def _take(self, start: dict[str, Json], started: Started) -> None:
         if not self._shim:

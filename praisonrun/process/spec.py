@@ -14,6 +14,7 @@ from ..core.model import Json, Run
 from ..files.run_files import RunFiles
 from ..journal.format import START
 from ..journal.formats import FORMATS
+from .sweep import MARK
 
 OUTPUT_CAP = 64 * 1024 * 1024
 """Bytes of stdout and stderr that one run keeps."""
@@ -27,6 +28,7 @@ INSTALL_TIMEOUT = 3600.0
 
 def spec(
     run: Run,
+    mark: str,
     agent: Agent,
     files: RunFiles,
     environ: Mapping[str, str],
@@ -36,7 +38,7 @@ def spec(
 ) -> dict[str, Json]:
     """Return what the shim needs to run this attempt; `given` are the envs of the submit.
 
-    `install` says whether the agent's install command comes first.
+    `mark` is what its processes are known by, `install` says whether the agent's install command comes first.
 
     Raises errors.Invalid when the program is missing or the prompt does not fit an argument.
     """
@@ -44,6 +46,7 @@ def spec(
     return {
         "run_id": run.id,
         "attempt": run.attempt,
+        "mark": mark,
         "argv": argv(
             agent,
             prompt=run.prompt,
@@ -55,7 +58,7 @@ def spec(
         ),
         "install": install_argv(agent, environ) if install else [],
         "install_timeout": INSTALL_TIMEOUT,
-        "env": child_env(agent, environ, given, _ours(run, folder)),
+        "env": child_env(agent, environ, given, {MARK: mark, **_ours(run, folder)}),
         "cwd": agent.cwd,
         "stdin": "none" if agent.prompt == "none" else "prompt",
         "prompt": run.prompt if agent.prompt == "stdin" else "",

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 
-MARK = "PRAISONRUN_RUN_ID"
+MARK = "PRAISONRUN_MARK"
 """The environment variable by which an agent and its descendants are known."""
 _PATIENCE = 5.0
 """Seconds after which a process is left that cannot be killed: another user's, or stuck in the kernel."""
@@ -32,24 +32,69 @@ def kill_descendants(root: int, reap: Callable[[], object]) -> int:
     return _kill(lambda: descendants(root), reap)
 
 
-def kill_marked(run_id: str, reap: Callable[[], object] = lambda: None) -> int:
-    """Kill every process with this run's mark in its environment, and its descendants. Returns how many.
+def kill_marked(
+    mark: str, known: tuple[int, int] | None = None, reap: Callable[[], object] = lambda: None
+) -> int:
+    """Kill every process with exactly this mark in its environment, and its descendants. Returns how many.
 
-    A caller that has the mark itself kills nothing.
+    `known` is the (pid, ticks) of a process of this boot that belongs to them, too: it may have emptied its
+    environment. A caller that has the mark itself kills nothing.
     """
-    if os.environ.get(MARK) == run_id:
+    if os.environ.get(MARK) == mark:
         return 0
-    return _kill(lambda: marked(run_id), reap)
+    return _kill(lambda: marked(f"{MARK}={mark}", known), reap)
 
 
-def marked(run_id: str) -> set[int]:
-    """Return the living processes with a run's mark, and their descendants."""
+def marked(entry: str, known: tuple[int, int] | None = None) -> set[int]:
+    """Return the living processes with this entry in their environment, or known, and their descendants."""
     if not LINUX:
-        return _marked_by_ps(run_id) - {os.getpid()}
+        return _marked_by_ps(entry) - {os.getpid()}
     parents = _parents()
-    mark = f"{MARK}={run_id}".encode()
-    bearers = {pid for pid in parents if mark in _read(f"/proc/{pid}/environ").split(b"\0")}
+    bearers = {pid for pid in parents if entry.encode() in environment(pid)}
+    if known and ticks(known[0]) == known[1]:
+        bearers.add(known[0])
     return (bearers | _below(bearers, parents)) - {os.getpid()}
+
+
+def kill_unmarked(run_id: str, below: str, shim: int) -> tuple[int, set[int]]:
+    """Kill what an attempt left that had no mark: those of before schema 2 have none.
+
+    Its processes have the run's id and, below the state directory's folder `below`, a result path, or are of
+    the session of its `shim`. Returns how many were killed, and the others of that id, which are not provably
+    ours and were left alone.
+    """
+    entry = f"PRAISONRUN_RUN_ID={run_id}"
+    place = f"PRAISONRUN_RESULT_PATH={below}/".encode()
+
+    def ours() -> set[int]:
+        return {pid for pid in marked(entry) if _session(pid) == shim or _has(pid, place)}
+
+    return _kill(ours, lambda: None), marked(entry)
+
+
+def ticks(pid: int) -> int | None:
+    """Return when a process started, in clock ticks since the boot; None if it is gone. Linux only.
+
+    No other process of one boot has the same pid and ticks.
+    """
+    fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    return int(fields[19]) if len(fields) > 19 else None
+
+
+def environment(pid: int) -> list[bytes]:
+    """Return the environment that a process was started with; empty where it cannot be read."""
+    return _read(f"/proc/{pid}/environ").split(b"\0")
+
+
+def _has(pid: int, start: bytes) -> bool:
+    return any(entry.startswith(start) for entry in environment(pid))
+
+
+def _session(pid: int) -> int:
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return 0
 
 
 def _kill(find: Callable[[], set[int]], reap: Callable[[], object]) -> int:
@@ -112,13 +157,12 @@ def _read(path: str) -> bytes:
         os.close(fd)
 
 
-def _marked_by_ps(run_id: str) -> set[int]:
+def _marked_by_ps(entry: str) -> set[int]:
     """Ask `ps` for the environments: macOS shows them to their owner only."""
     import subprocess
 
     listing = subprocess.run(
         ["ps", "-E", "-axww", "-o", "pid=,command="], capture_output=True, check=False, timeout=10
     )
-    mark = f"{MARK}={run_id}".encode()
     lines = (line.split() for line in listing.stdout.splitlines())
-    return {int(words[0]) for words in lines if mark in words[1:]}
+    return {int(words[0]) for words in lines if entry.encode() in words[1:]}

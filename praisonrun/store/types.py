@@ -17,6 +17,10 @@ Free: TypeAlias = Callable[[str, int, int | None], bool]
 the `concurrency` of its latest version. It only reads, and is called on the writer's thread."""
 
 
+Prepare: TypeAlias = Callable[[str], None]
+"""Makes a run's journal before its claim commits: a claim without a journal is then one that lost it."""
+
+
 @dataclass(frozen=True)
 class Key:
     """An idempotency key within its scope (who may reuse it, and for which route), and its payload."""

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from secrets import token_hex
 from sqlite3 import Connection
 from typing import Any, TypeAlias
 
@@ -16,7 +17,7 @@ from ..core.model import Run, Status
 from . import deliveries as outbox
 from . import reads, rows, versions
 from .rows import ALL, COLUMNS, FULL, run_of, title_of
-from .types import Added, Free, Key
+from .types import Added, Free, Key, Prepare
 
 REMOVED = 100_000
 """Removed runs that are remembered, however long ago."""
@@ -35,7 +36,9 @@ Decide: TypeAlias = Callable[[Run], Run]
 Deliver: TypeAlias = Callable[[Run], Delivery | None]
 
 
-def add(db: Connection, run: Run, *, key: Key | None, queue_limit: int) -> Added:
+def add(
+    db: Connection, run: Run, *, key: Key | None, queue_limit: int, prepare: Prepare = lambda _: None
+) -> Added:
     """Insert a new run with its key, or return the run that the key already names.
 
     Raises KeyReused for another payload, QueueFull if the run is to be queued and `queue_limit` runs are,
@@ -56,6 +59,8 @@ def add(db: Connection, run: Run, *, key: Key | None, queue_limit: int) -> Added
     try:
         cursor = db.execute(_ADD, stored)
         if cursor.rowcount:
+            if run.status is Status.RUNNING:
+                prepare(run.id)
             return Added(run._replace(seq=cursor.lastrowid or 0, key=name), replayed=False)
     except sqlite3.IntegrityError as error:
         refused = error
@@ -132,7 +137,9 @@ def _update(db: Connection, seq: int, changed: dict[str, Any]) -> None:
     db.execute(f"UPDATE runs SET {columns}rev = next_rev() WHERE seq = ?", (*changed.values(), seq))  # noqa: S608
 
 
-def claim(db: Connection, limit: int, at: int, boot: str, free: Free) -> list[Run]:
+def claim(
+    db: Connection, limit: int, at: int, boot: str, free: Free, prepare: Prepare = lambda _: None
+) -> list[Run]:
     """Claim up to `limit` runs that are due: higher priority first, then the older; with their input."""
     best: list[tuple[int, int]] = []
     for agent in {agent for (agent,) in db.execute(_QUEUED)}:
@@ -140,12 +147,13 @@ def claim(db: Connection, limit: int, at: int, boot: str, free: Free) -> list[Ru
         slots = next((taken for taken in range(limit) if not free(agent, taken, own_limit)), limit)
         if slots > 0:
             best += db.execute(_BEST, (agent, at, slots)).fetchall()
-    return [_claim(db, seq, at, boot) for _, seq in sorted(best)[:limit]]
+    return [_claim(db, seq, at, boot, prepare) for _, seq in sorted(best)[:limit]]
 
 
-def _claim(db: Connection, seq: int, at: int, boot: str) -> Run:
+def _claim(db: Connection, seq: int, at: int, boot: str, prepare: Prepare) -> Run:
     before = run_of(db.execute(f"SELECT {FULL} FROM runs WHERE seq = ?", (seq,)).fetchone())  # noqa: S608
-    after = lifecycle.claim(before, at, boot)
+    after = lifecycle.claim(before, at, boot, token_hex(8))
+    prepare(after.id)
     _write(db, before, after)
     return after
 

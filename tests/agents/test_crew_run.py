@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from praisonrun.process import sweep
-
 from ..rigs.harness import Server
+from ..rigs.processes import of_run
 from .test_crew_driver import model_server, real_python
 
 __all__ = ["model_server"]  # a fixture
@@ -76,4 +75,4 @@ def test_cancel_kills_it(tmp_path: Path, model_server: str) -> None:
             assert page["events"][0]["status"] == "running"
             shown = client.post(f"/api/v1/runs/{run_id}/cancel").json()
             assert shown["status"] == "cancelled"
-            assert sweep.marked(run_id) == set()
+            assert of_run(run_id) == set()

@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 
 from praisonrun.files.run_files import RunFiles
-from praisonrun.process import sweep
 
 from ..rigs.harness import Server
 from .client import Client, get, post
@@ -51,7 +50,7 @@ def agents(state: Path) -> dict[int, int]:
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with suppress(OSError):
             environ = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-            mark = next((value for value in environ if value.startswith(f"{sweep.MARK}=".encode())), b"")
+            mark = next((value for value in environ if value.startswith(b"PRAISONRUN_RUN_ID=")), b"")
             if mark.partition(b"=")[2].decode() in ids:
                 stat = Path(f"/proc/{pid}/stat").read_text()
                 found[int(pid)] = int(stat.rpartition(")")[2].split()[1])

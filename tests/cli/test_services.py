@@ -9,9 +9,9 @@ from pathlib import Path
 import httpx2
 
 from praisonrun.cli.local import end, holder
-from praisonrun.process import sweep
 
 from ..rigs.harness import Server
+from ..rigs.processes import of_run
 
 WEB = "\n  web: {mode: service, command: [/bin/sleep, '600'], files: false}\n"
 
@@ -39,7 +39,7 @@ def test_stop_cancel_ends_services(tmp_path: Path, agents_file: Path) -> None:
         )
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.endswith(", 1 run and 1 service cancelled\n")
-        assert not any(sweep.marked(run_id) for run_id in ids)
+        assert not any(of_run(run_id) for run_id in ids)
 
 
 def test_run_leaves_its_server_to_a_service(tmp_path: Path, agents_file: Path) -> None:
@@ -56,7 +56,7 @@ def test_run_leaves_its_server_to_a_service(tmp_path: Path, agents_file: Path) -
         gate.touch()
         assert "the server keeps running for 1 service; stop it with: praisonrun stop\n" in run.stderr.read()
         assert run.wait(20) == 0
-        assert sweep.marked(run_id)
+        assert of_run(run_id)
         pid = holder(state)
         assert pid is not None
         assert end(state, pid)

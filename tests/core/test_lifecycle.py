@@ -12,7 +12,7 @@ from praisonrun.core.lifecycle import FINAL, TRANSITIONS
 from praisonrun.core.model import Exit, Failure, Outcome, Run, Status
 
 QUEUED = Run("run_1", "a", "v", created_at=1, updated_at=1, due_at=1)
-RUNNING = lifecycle.claim(QUEUED, 2, "boot")
+RUNNING = lifecycle.claim(QUEUED, 2, "boot", "c" * 16)
 ENDED = Exit(1, "exited", code=0)
 
 
@@ -28,12 +28,12 @@ def test_final_states_lead_nowhere() -> None:
 
 def test_a_claim_counts_an_attempt_and_keeps_the_first_start() -> None:
     assert (RUNNING.attempt, RUNNING.started_at, RUNNING.boot) == (1, 2, "boot")
-    again = lifecycle.claim(RUNNING._replace(status=Status.QUEUED), 5, "boot")
+    again = lifecycle.claim(RUNNING._replace(status=Status.QUEUED), 5, "boot", "c" * 16)
     assert (again.attempt, again.started_at) == (2, 2)
 
 
 def test_taking_back_a_claim_leaves_no_trace_of_it() -> None:
-    assert lifecycle.unclaim(RUNNING, 3) == QUEUED._replace(updated_at=3, boot="boot")
+    assert lifecycle.unclaim(RUNNING, 3) == QUEUED._replace(updated_at=3, boot="boot", claim="c" * 16)
 
 
 def test_cancel_ends_a_queued_run_and_marks_a_running_one() -> None:
@@ -50,7 +50,7 @@ def test_what_is_final_stays_so(status: Status) -> None:
     with pytest.raises(WrongState):
         lifecycle.cancel(final, 5)
     with pytest.raises(WrongState):
-        lifecycle.claim(final, 5, "boot")
+        lifecycle.claim(final, 5, "boot", "c" * 16)
     with pytest.raises(WrongState):
         finished(final, replace(ENDED, reason="lost"))
 
@@ -90,7 +90,7 @@ def test_a_failure_goes_back_to_the_queue_while_retries_are_left() -> None:
     run = RUNNING._replace(retries=1, backoff=2.0)
     once = finished(run, replace(ENDED, code=1))
     assert (once.status, once.due_at) == (Status.QUEUED, 9 + 2_000_000)
-    twice = finished(lifecycle.claim(once, 20, "boot"), replace(ENDED, attempt=2, code=1))
+    twice = finished(lifecycle.claim(once, 20, "boot", "c" * 16), replace(ENDED, attempt=2, code=1))
     assert twice.status is Status.FAILED
 
 

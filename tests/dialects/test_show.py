@@ -22,7 +22,7 @@ ENDED = Exit(1, "exited", code=3, pid=4711)
 def between(retries: int = 1) -> Run:
     """Return a run whose first attempt has failed."""
     queued = Run("run_1", "a", "v", 1, 1, 1, retries=retries)
-    started = lifecycle.claim(queued, 2, "boot")
+    started = lifecycle.claim(queued, 2, "boot", "c" * 16)
     return lifecycle.finish(started, ENDED, FAILED, 3, journal_end=64, summary=None)
 
 
@@ -48,7 +48,7 @@ def test_a_retry_that_waits_shows_nothing_of_the_attempt_before_it() -> None:
 
 
 def test_a_retry_that_starts_or_runs_shows_nothing_of_the_attempt_before_it() -> None:
-    run = lifecycle.claim(between(), 4, "boot")
+    run = lifecycle.claim(between(), 4, "boot", "c" * 16)
     assert shown(Snapshot(run, Phase.STARTING, run.pid)) == NOTHING
     assert shown(Snapshot(run, Phase.RUNNING, 4712)) == {**NOTHING, "process": 4712, "log": 4712}
 

@@ -310,16 +310,16 @@ async def test_a_run_whose_files_cannot_be_removed_stays_whole(
     assert (await engine.journals.result((await engine.get(run_id)).run)).value == "got hi\n"
 
 
-async def test_a_run_whose_journal_cannot_be_made_says_so_without_a_path(
+async def test_a_run_whose_journal_cannot_be_made_is_rejected_before_any_row(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def failing(self: RunFiles, run_id: str) -> int:
         raise OSError(errno.ENOSPC, "No space left on device", "/secret/place")
 
     monkeypatch.setattr(RunFiles, "create", failing)
-    run = (await ran(engine, "echo", "hi")).run
-    assert run.failure is Failure.SPAWN_FAILED
-    assert run.error == "cannot make the run's files: no space left on device"
+    with pytest.raises(DiskFull, match="cannot be made: no space left on device"):
+        await submit(engine, "echo", "hi")
+    assert not any((await engine.store.totals()).values())
 
 
 async def test_what_was_shown_is_shared_by_viewers_and_forgotten_with_the_last(engine: Engine) -> None:

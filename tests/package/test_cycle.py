@@ -18,10 +18,10 @@ import yaml
 
 from praisonrun import __version__
 from praisonrun.config import form
-from praisonrun.process import sweep
 
 from ..rigs.harness import Server
 from ..rigs.minimal_root import inside, needs_root_directory
+from ..rigs.processes import of_run
 from .conftest import AGENTS
 from .releases import OTHER, Release, run, unpacked, versions
 
@@ -96,7 +96,7 @@ def cycle(server: Server, upgrade: Callable[[], None], gate: Path) -> None:
         again = server.submit(agent)
         assert server.ended(again)["status"] == "succeeded", text(server, again)
     assert server.stop() == 0
-    assert not [run_id for run_id in ids.values() if sweep.marked(run_id)]
+    assert not [run_id for run_id in ids.values() if of_run(run_id)]
 
 
 def test_the_cycle(served: Server, home: Path, other: Release) -> None:

@@ -21,6 +21,7 @@ from praisonrun.journal import format as journal
 from praisonrun.journal.format import Kind
 from praisonrun.process import sweep
 
+from ..rigs.processes import of_run
 from ..rigs.shim_rig import Live, Rig, agent, framed
 
 SH = "/bin/sh"
@@ -283,7 +284,7 @@ def test_timeout_with_a_grace_that_is_not_heeded(rig: Rig) -> None:
     assert (ended["reason"], ended["error"]) == ("timed_out", "timed out after 0.5 s")
     assert (ended["code"], ended["signal"]) == (None, signal.SIGKILL)
     assert 0.75 <= ended["wall"] < 1.25
-    assert sweep.marked(live.id) == set()
+    assert of_run(live.id) == set()
 
 
 def test_idle_timeout_counts_from_the_last_output(rig: Rig) -> None:
@@ -309,7 +310,7 @@ def test_timeout_and_kill_without_a_server(rig: Rig) -> None:
     live.life.close()
     live.until(lambda: kinds(live)[-1] == Kind.ENDED)
     assert json.loads(live.frames()[-1].data)["reason"] == "timed_out"
-    assert sweep.marked(live.id) == set()
+    assert of_run(live.id) == set()
 
 
 def test_a_spec_that_is_cut_off_is_no_start(rig: Rig) -> None:
@@ -339,7 +340,7 @@ def leave_nothing(rig: Rig, name: str, *, cancel: bool) -> dict[str, Any]:
         live.life.sendall(b"C")
     ended = live.ended()
     assert ended["reason"] == ("cancelled" if cancel else "exited")
-    assert sweep.marked(live.id) == set()
+    assert of_run(live.id) == set()
     assert sweep.descendants(shim) == set()
     return ended
 
@@ -373,17 +374,17 @@ def test_a_killed_shim_frees_the_lock_and_the_mark_finds_the_rest(rig: Rig) -> N
     assert rig.runs.held(live.id) is False
     assert rig.runs.tail(live.id).started == started
     assert rig.runs.tail(live.id).ended is None
-    assert started["pid"] in sweep.marked(live.id)
+    assert started["pid"] in of_run(live.id)
     assert sweep.kill_marked(live.id) == 2
-    assert sweep.marked(live.id) == set()
+    assert of_run(live.id) == set()
 
 
 def test_the_mark_is_the_whole_id(rig: Rig) -> None:
     live = rig.start(agent("slow"), run_id="mark1", env={"PRAISONRUN_RUN_ID": "mark1"})
     pid = live.started()["pid"]
     live.until_ready()  # the environment of a process shows once its exec is over
-    assert sweep.marked("mark") == set()
-    assert sweep.marked("mark1") == {pid}
+    assert of_run("mark") == set()
+    assert of_run("mark1") == {pid}
     live.life.sendall(b"C")
     live.ended()
 

@@ -11,6 +11,7 @@ from praisonrun.journal.reader import Reader
 from praisonrun.process import sweep
 
 from ..rigs.harness import alive
+from ..rigs.processes import of_run
 from .world import GRACE, World
 
 
@@ -68,7 +69,7 @@ def begun(world: World, kind: str, timeout: int) -> tuple[str, set[int]]:
 
 def gone(world: World, run_id: str, family: set[int]) -> None:
     """See that no process of a run is left."""
-    left = {pid for pid in family if alive(pid)} | sweep.marked(run_id)
+    left = {pid for pid in family if alive(pid)} | of_run(run_id)
     assert not left, f"{len(left)} processes were left behind"
 
 

@@ -37,7 +37,7 @@ async def finished(state: Path, count: int) -> None:
 async def _one(store: Store, runs: RunFiles, run_id: str) -> None:
     at = now()
     run = Run(run_id, "worker", "v", at, at, at, prompt="x" * 500)
-    run = lifecycle.claim(run, at, "boot")
+    run = lifecycle.claim(run, at, "boot", "c" * 16)
     await store.add(run, key=None, queue_limit=1_000_000)
     ended = Exit(1, "exited", code=0)
     await store.change(

@@ -20,7 +20,6 @@ from typing import Any
 from praisonrun.files.run_files import RunFiles
 from praisonrun.journal import format as journal
 from praisonrun.journal.reader import Reader
-from praisonrun.process import sweep
 
 from ..rigs.harness import Server, alive
 from ..rigs.places import PROGRAMS
@@ -197,7 +196,7 @@ class World(Server):
         for name in filter(str.isdigit, os.listdir("/proc")):
             with suppress(OSError):
                 environ = Path(f"/proc/{name}/environ").read_bytes().split(b"\0")
-                mark = next((e for e in environ if e.startswith(f"{sweep.MARK}=".encode())), b"")
+                mark = next((e for e in environ if e.startswith(b"PRAISONRUN_RUN_ID=")), b"")
                 if (run_id := mark.partition(b"=")[2].decode()) in ours and alive(int(name)):
                     found[int(name)] = run_id
         return found

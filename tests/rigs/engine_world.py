@@ -140,7 +140,7 @@ class World:
             "app.RunFiles": self._files,
             "process.found.os": System(self.shims, os),
             "process.found.signal": System(self.shims, signal),
-            "process.sweep.kill_marked": lambda _: 0,
+            "process.sweep.kill_marked": lambda *_: 0,
             "store.GroupCommit": self._batch(self.disk.connection(GroupCommit)),
             "store.ReadOnly": self._batch(self.disk.connection(store.ReadOnly)),
             "store.Store.version": self.disk.version_of(),

@@ -21,7 +21,9 @@ from praisonrun.config.settings import Settings
 from praisonrun.core.model import Snapshot
 from praisonrun.engine.engine import Choice, Engine, Submit
 from praisonrun.files.run_files import RunFiles
-from praisonrun.process import spawner, sweep
+from praisonrun.process import spawner
+
+from .processes import kill_run
 
 Json = Any
 Engines = Callable[..., AbstractAsyncContextManager[Engine]]
@@ -114,7 +116,7 @@ class Server:
     def __exit__(self, *_: object) -> None:
         self.kill()
         for run_id in RunFiles(self.state).ids_on_disk():
-            sweep.kill_marked(run_id)
+            kill_run(run_id)
 
     @property
     def url(self) -> str:

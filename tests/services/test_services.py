@@ -189,10 +189,10 @@ def test_only_a_final_service_is_started_again() -> None:
         Outcome(Status.FAILED, Failure.EXITED, "no"), 9, journal_end=99, summary={}, keep=5,
     )  # fmt: skip
     again = lifecycle.restart(ended, 10, ("A",))
-    assert (again.status, again.due_at, again.env_names, again.attempt) == (Status.QUEUED, 10, ("A",), 1)
+    assert (again.status, again.due_at, again.env_names, again.attempt) == (Status.QUEUED, 0, ("A",), 1)
     gone = (again.finished_at, again.started_at, again.ready_at, again.failure, again.error, again.exit_code)
     assert {*gone, again.pid, again.scratch_until, again.cancel_requested_at} == {None}
-    assert lifecycle.claim(again, 11, "b").attempt == 2
+    assert lifecycle.claim(again, 11, "b", "c" * 16).attempt == 2
     for wrong in (service(), service(mode=Mode.RUN, status=Status.FAILED), again):
         with pytest.raises(WrongState):
             lifecycle.restart(wrong, 10)

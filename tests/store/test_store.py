@@ -87,7 +87,7 @@ async def test_every_field_returns_as_it_was(store: Store) -> None:
 
 async def test_a_field_of_run_is_a_column(store: Store) -> None:
     table = await store._reader.run(lambda db: {row[1] for row in db.execute("PRAGMA table_info(runs)")})
-    later = {"asks_read", "attempts", "caller_approve", "claim", "conversation", "cost_microusd", "cwd"}
+    later = {"asks_read", "attempts", "caller_approve", "conversation", "cost_microusd", "cwd"}
     later |= {"error_tail", "limits", "not_started_since", "schedule_tick", "tokens_in", "tokens_out"}
     later |= {"uncounted", "worktree_base"}
     assert table - {"key_scope", "fingerprint", "rev", "title"} - later == set(Run._fields)
@@ -139,7 +139,7 @@ async def test_a_full_queue_refuses_before_any_row_exists(store: Store) -> None:
 
 
 async def test_a_run_that_is_born_claimed_needs_no_place_in_the_queue(store: Store) -> None:
-    claimed = lifecycle.claim(run(), 5, "boot")
+    claimed = lifecycle.claim(run(), 5, "boot", "c" * 16)
     await store.add(claimed, key=None, queue_limit=0)
     assert [found.id for found in await store.running()] == ["run_1"]
 

@@ -19,6 +19,7 @@ from praisonrun.process.shim import agent as child
 from praisonrun.process.shim.output import Output
 from praisonrun.process.shim.stream import Events, Lines, Pipe, Text
 from praisonrun.process.shim.wait import RunningAgent, Wake
+from praisonrun.process.sweep import ticks
 
 _WORTH_A_SYNC = 1.0
 """An attempt that took more seconds than this has its end written through to the disk."""
@@ -95,7 +96,7 @@ class Attempt:
         make = Text if spec["partial"] else Lines
         self._pipes = [make(out, Kind.STDOUT, self._output), make(err, Kind.STDERR, self._output)]
         self._agent = RunningAgent(pid, spec, self._pipes, self._life, self._wake)
-        self._write_started({"pid": pid, **more})
+        self._write_started({"pid": pid, "ticks": ticks(pid), **more})
         spec["prompt"] = ""
         return self._agent
 

@@ -61,7 +61,7 @@ class RunningAgent:
         self._pipes = {pipe.fd: pipe for pipe in pipes}
         self._texts = [pipe for pipe in pipes if isinstance(pipe, Text)]
         self._life, self._wake, self._grace = life, wake, spec["grace"]
-        self._mark = spec["run_id"]
+        self._mark = spec["mark"]
         self._limit, self._idle = (
             math.inf if spec[name] is None else spec[name] for name in ("timeout", "idle_timeout")
         )
@@ -101,7 +101,7 @@ class RunningAgent:
         self.reap()
         if not sweep.LINUX:
             self._kill(signal.SIGKILL)
-            self.swept = sweep.kill_marked(self._mark, self.reap)
+            self.swept = sweep.kill_marked(self._mark, reap=self.reap)
         elif not self.alone:
             self.swept = sweep.kill_descendants(os.getpid(), self.reap)
 
