@@ -17,7 +17,7 @@ from .core.errors import PraisonrunError
 from .core.notifier import Notifier
 from .dialects import jobs, nullspace, veryfront
 from .dialects.jobs import webhooks as jobs_webhooks
-from .dialects.system import System
+from .dialects.system import Prove, System
 from .engine.ages import Ages
 from .engine.context import Context, Limits
 from .engine.engine import Engine
@@ -87,12 +87,12 @@ async def engine_of(
             tasks.cancel_scope.cancel()
 
 
-def application(engine: Engine, settings: Settings) -> Edge:
+def application(engine: Engine, settings: Settings, prove: Prove = str) -> Edge:
     """Return the ASGI application over an engine, inside its edge."""
     load_pydantic()
     limits, since, guarded = StreamLimits(), clock.iso(clock.now()) or "", settings.token is not None
     apis = ["jobs", "canonical", "deployments"]
-    system = System(engine, api=apis, since=since, token=guarded, inline_agents=settings.inline_agents)
+    system = System(engine, apis, since, prove, token=guarded, inline_agents=settings.inline_agents)
     dialects = Dialects(
         jobs.dialect(engine, limits, system), veryfront.dialect(engine, limits), nullspace.dialect(engine)
     )

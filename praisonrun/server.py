@@ -6,11 +6,13 @@ import asyncio
 import gc
 import os
 import resource
+import secrets
 import signal
 import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -55,14 +57,17 @@ def serve(settings: Settings, spawner: socket.socket) -> int:
 async def _serve(settings: Settings, spawner: socket.socket, listener: socket.socket, umask: int) -> int:
     port = listener.getsockname()[1]
     async with engine_of(settings, spawner, os.environ, port, umask) as engine:
-        edge = application(engine, settings)
+        secret = secrets.token_hex(16)
+        edge = application(engine, settings, partial(discovery.proof, secret, port))
         edge.set_port(port)
         server = _Server(engine, uvicorn.Config(edge, **UVICORN))
         home, since = url(settings.host, port), clock.iso(clock.now()) or ""
         token_file = str(settings.token_file) if settings.token_file else None
-        with suppress(OSError):  # only a hint: a full disk must not stop the server
-            listening = discovery.Listening(home, port, os.getpid(), __version__, since, token_file)
-            discovery.write(settings.state, listening)
+        found = (home, port, os.getpid(), __version__, since, token_file, engine.store.id, secret)
+        try:
+            discovery.write(settings.state, discovery.Listening(*found))
+        except OSError as error:  # a full disk must not stop the server
+            say(f"no command will find this server: cannot write server.json: {reason(error)}")
         _announce(settings, engine, home)
         if (own := form.unpacked()) is not None:
             asyncio.get_running_loop().run_in_executor(None, form.remove_unused, own)

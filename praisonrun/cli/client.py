@@ -12,6 +12,7 @@ import httpx2
 
 from ..core.errors import BadRequest, Forbidden, Invalid, NotFound, PraisonrunError, Unavailable, WrongState
 from ..core.model import Json
+from .proof import Proving, Target
 
 RUNS = "/api/v1/runs"
 DELIVERIES = "/api/v1/deliveries"
@@ -23,7 +24,6 @@ QUIET = 45.0
 """Seconds without a byte after which a stream is dead: three heartbeats of the server."""
 _KINDS: dict[int, type[PraisonrunError]] = {
     400: BadRequest,
-    401: Forbidden,
     403: Forbidden,
     404: NotFound,
     409: WrongState,
@@ -35,27 +35,25 @@ Pause = Callable[[float], None]
 
 
 class Client:
-    """A client of the server at one base URL. Raises PraisonrunError with the server's own words."""
+    """A client of one server. Raises PraisonrunError with the server's own words."""
 
     def __init__(
         self,
-        base: str,
+        target: Target,
         *,
-        token: str | None = None,
         tries: int = TRIES,
         transport: httpx2.BaseTransport | None = None,
         pause: Pause = time.sleep,
         tell: Callable[[str], None] | None = None,
     ) -> None:
-        # Loopback and plain HTTP: no proxy of the environment, and no certificates, which cost 50 ms.
         self._http = httpx2.Client(
-            base_url=base,
+            base_url=target.base,
             trust_env=False,
-            transport=transport or httpx2.HTTPTransport(verify=False),
+            transport=transport or Proving(target),
             timeout=httpx2.Timeout(30.0, connect=5.0),
-            headers={"Authorization": f"Bearer {token}"} if token else None,
+            headers={"Authorization": f"Bearer {target.token}"} if target.token else None,
         )
-        self.base = base
+        self.base = target.base
         self._tries = tries
         self._pause = pause
         self._tell = tell
@@ -65,20 +63,6 @@ class Client:
 
     def __exit__(self, *_error: object) -> None:
         self._http.close()
-
-    def alive(self) -> bool:
-        """Say whether a praisonrun server answers. Raises Unavailable if another program does; Forbidden."""
-        try:
-            answer = self._http.get("/health", timeout=3.0)
-        except httpx2.ConnectError:
-            return False
-        except httpx2.TransportError as error:
-            raise Unavailable(f"{self.base} is taken by another program") from error
-        if answer.status_code == HTTPStatus.UNAUTHORIZED:
-            raise Forbidden(f"the server at {self.base} wants another token; set PRAISONRUN_TOKEN to it")
-        if answer.status_code in (200, 503) and "status" in _object(answer):
-            return True
-        raise Unavailable(f"{self.base} is taken by another program; use --port")
 
     def submit(self, body: Mapping[str, Json], key: str) -> dict[str, Any]:
         """Submit a run once, even if the connection breaks: `key` is its idempotency key."""
@@ -176,6 +160,8 @@ def _checked(answer: httpx2.Response) -> dict[str, Any]:
     body = _object(answer)
     if answer.is_success and body:
         return body
+    if answer.status_code == HTTPStatus.UNAUTHORIZED:
+        raise Forbidden("the server wants another token: name its file with --token-file")
     kind = _KINDS.get(answer.status_code, Unavailable)
     raise kind(str(body.get("detail") or f"the server answered {answer.status_code} {answer.reason_phrase}"))
 

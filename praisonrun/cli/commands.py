@@ -5,14 +5,17 @@ Exit codes: 0 success, 1 failure, 2 a fault in the command line or a file; `run`
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from ..config.discovery import Named
 from ..config.settings import HOST, PORT, Settings, make
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -31,11 +34,19 @@ def setting(flag: str, text: str, *names: str, **given: Any) -> Callable[[Comman
 state = setting("--state", "Where runs are kept (default: your state directory).", **DIR)
 
 
-def target(command: Command) -> Command:
-    """Give a command the options that find a server: host, port and state."""
+def target(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say which server it means, as one argument `server`."""
+
+    @functools.wraps(command)
+    def gathered(**flags: Any) -> None:
+        named = {each.name: flags.pop(each.name) for each in fields(Named)}
+        command(server=Named(**named), **flags)
+
     host = setting("--host", "Address of the server (default: the state directory's).")
     port = setting("--port", "Its port (default: likewise).", type=click.IntRange(1, 65535), metavar="N")
-    return host(port(state(command)))
+    token = setting("--token-file", "Private file with its token (default: likewise).", **FILE)
+    url = setting("--url", "A server on another machine; needs --token-file.", metavar="URL")
+    return state(host(port(token(url(gathered)))))
 
 
 def _version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
@@ -105,7 +116,7 @@ def serve(run: Callable[[Settings], int], /, **flags: Any) -> None:
 def run(**flags: Any) -> None:
     """Run an agent with PROMPT (- reads it from stdin) and print its result.
 
-    Only the result goes to stdout; everything else goes to stderr. If no server answers, one is started.
+    Only the result goes to stdout; everything else goes to stderr. If no server runs, one is started.
 
     Exit code: 0, or the agent's own; 1 failed without one; 124 timed out; 130 cancelled or left.
     After Ctrl-C the run continues in the background; a second Ctrl-C within 3 s cancels it.
@@ -119,11 +130,11 @@ def run(**flags: Any) -> None:
 @program.command()
 @click.option("--cancel", is_flag=True, help="First cancel every run and service, and wait until they end.")
 @target
-def stop(host: str | None, port: int | None, state: Path | None, *, cancel: bool) -> None:
+def stop(server: Named, *, cancel: bool) -> None:
     """Stop the server. Its runs continue in the background, unless --cancel."""
     from .local import stop as end
 
-    sys.exit(end(state, host, port, cancel=cancel))
+    sys.exit(end(server, cancel=cancel))
 
 
 @program.command()
@@ -167,21 +178,19 @@ def webhooks() -> None:
 @webhooks.command("list")
 @click.option("--dead", is_flag=True, help="Only webhooks that were given up.")
 @target
-def list_webhooks(host: str | None, port: int | None, state: Path | None, *, dead: bool) -> None:
+def list_webhooks(server: Named, *, dead: bool) -> None:
     """List the newest webhooks: run, state, attempts, receiver."""
     from .webhooks import show
 
-    sys.exit(show(state, host, port, dead=dead))
+    sys.exit(show(server, dead=dead))
 
 
 @webhooks.command("replay")
 @click.argument("run", required=False)
 @click.option("--all", "every", is_flag=True, help="Every webhook that was given up.")
 @target
-def replay_webhooks(
-    run: str | None, host: str | None, port: int | None, state: Path | None, *, every: bool
-) -> None:
+def replay_webhooks(server: Named, run: str | None, *, every: bool) -> None:
     """Send the webhook of RUN again, or with --all every webhook that was given up."""
     from .webhooks import replay
 
-    sys.exit(replay(state, host, port, run, every=every))
+    sys.exit(replay(server, run, every=every))

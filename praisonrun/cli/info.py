@@ -7,14 +7,12 @@ import platform
 import sqlite3
 import ssl
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
 from ..config import discovery, form
 from ..config.settings import make
-from .local import holder
 
 OPENSSL = ssl.OPENSSL_VERSION.split()[1]
 WAL_RESET = (
@@ -40,7 +38,7 @@ def print_info(state: Path | None, *, as_json: bool) -> int:
 
 def collect(state: Path) -> dict[str, Any]:
     """Return what `--json` prints. `server` is null where none holds the state directory."""
-    server, file, unpacked = discovery.find(state, holder(state)), form.file(), form.unpacked()
+    server, file, unpacked = discovery.find(state, discovery.holder(state)), form.file(), form.unpacked()
     return {
         "name": "praisonrun",
         "version": __version__,
@@ -48,7 +46,7 @@ def collect(state: Path) -> dict[str, Any]:
         "file": file and str(file),
         "unpacked": unpacked and str(unpacked),
         "state": str(state),
-        "server": None if server is None else asdict(server),
+        "server": None if server is None else server.public(),
         "python": {"version": platform.python_version(), "executable": sys.executable},
         "sqlite": {"version": sqlite3.sqlite_version, "wal_reset": WAL_RESET},
         "openssl": {"version": OPENSSL},

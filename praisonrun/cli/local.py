@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,13 +11,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..config import discovery, private_file
+from ..config.discovery import Named
 from ..config.settings import Settings, make, url
-from ..core.errors import ConfigError, Unavailable, counted, reason
+from ..core.errors import ConfigError, Unavailable, counted
 from .client import Client, Pause
+from .proof import Target
 from .screen import plain
 
 START_SECONDS = 20.0
@@ -26,65 +27,75 @@ STOP_SECONDS = 30.0
 POLL = 0.02
 CANCEL_SECONDS = 120.0
 CANCEL_POLL = 0.1
+_URL = re.compile(r"https?://[\w.:\[\]-]+(/[\w./~-]*)?")
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A server to talk to, and the settings that would start it."""
-
-    settings: Settings
-    base: str
-    token: str | None = field(default=None, repr=False)
+def settings_of(named: Named, agents: Path | None = None) -> Settings:
+    """Return the settings of the server that a command would start, on a free port if none is named."""
+    token = os.environ.get("PRAISONRUN_TOKEN") or None
+    own = {"host": named.host, "state": named.state, "token_file": named.token_file, "token": token}
+    return make(port=named.port or 0, agents=agents, **own)
 
 
-def target(
-    state: Path | None,
-    host: str | None,
-    port: int | None,
-    agents: Path | None = None,
-    environ: Mapping[str, str] = os.environ,
-) -> Target:
-    """Return the server at host and port, else the one that holds the state directory. Raises ConfigError."""
-    named = environ.get("PRAISONRUN_TOKEN_FILE")
-    secret = {"token": environ.get("PRAISONRUN_TOKEN") or None, "token_file": Path(named) if named else None}
-    settings = make(host=host, port=port, state=state, agents=agents, **secret)
-    base = url(settings.host, settings.port)
-    found = discovery.find(settings.state, holder(settings.state))
-    if found is not None and host is None and port is None:
-        base = found.url
+def find(named: Named, settings: Settings) -> Target | None:
+    """Return the server of --url, else the one that holds the state directory; None where there is none.
+
+    Raises ConfigError for one that is not at the host and port that are named.
+    """
+    if named.url is not None:
+        return _remote(named.url, settings)
+    found = discovery.find(settings.state, discovery.holder(settings.state))
+    if found is None:
+        return None
+    port = found.port if named.port is None else named.port
+    host = named.host if named.host not in (None, "localhost") else None
+    if port != found.port or (host and url(settings.host, port) != found.url):
+        raise ConfigError(
+            f"the server of {settings.state} listens at {found.url}: leave --host and --port out, or name "
+            "the --state of the one that you mean (for another machine: --url and --token-file)"
+        )
     token = settings.token
-    if token is None and found is not None and found.token_file and found.url == base:
+    if token is None and found.token_file:
         token = private_file.read(Path(found.token_file), "--token-file")
-    return Target(settings, base, token)
+    return Target(found.url, token, settings.state)
 
 
-def holder(state: Path) -> int | None:
-    """Return the pid of the server that holds a state directory, or None. Raises ConfigError."""
-    try:
-        with (state / discovery.LOCK).open("rb") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                text = lock.read(32)  # empty between the server's lock and its first write
-                return int(text) if text.strip().isdigit() else None
-    except (FileNotFoundError, NotADirectoryError):
-        pass
-    except OSError as error:
-        raise _unusable(state, error) from None
-    return None
+def target(named: Named) -> Target:
+    """Return the server that a command talks to. Raises ConfigError, Unavailable where there is none."""
+    settings = settings_of(named)
+    found = find(named, settings)
+    if found is None:
+        raise no_server(settings.state)
+    return found
 
 
-def stop(state: Path | None, host: str | None, port: int | None, *, cancel: bool = False) -> int:
+def no_server(state: Path) -> Unavailable:
+    pid = discovery.holder(state)
+    if pid is None:
+        return Unavailable(f"no server runs on {state}; start one: praisonrun serve --state {state}")
+    return Unavailable(f"the server of {state} (pid {pid}) has no server.json yet; try again, or restart it")
+
+
+def _remote(base: str, settings: Settings) -> Target:
+    if not _URL.fullmatch(base):
+        raise ConfigError(f"--url {base}: must be an http or https URL, such as https://box.example:8005")
+    if settings.token_file is None:
+        raise ConfigError("--url needs --token-file FILE: a server on another machine is known by its token")
+    return Target(base, settings.token)
+
+
+def stop(named: Named, *, cancel: bool = False) -> int:
     """Stop the server of a state directory; print one line; return 0, or 1 when there is none."""
-    meant = target(state, host, port)
-    directory = meant.settings.state
-    pid = holder(directory)
+    if named.url is not None:
+        raise ConfigError("--url: only a server of this machine can be stopped; name its --state")
+    directory = settings_of(named).state
+    pid = discovery.holder(directory)
     if pid is None:
         print(f"no server runs on {directory}")
         return 1
     cancelled = ""
     if cancel:
-        with Client(meant.base, token=meant.token, tries=3) as client:
+        with Client(target(named), tries=3) as client:
             cancelled = f", {counted_live(cancel_all(client))} cancelled"
     if not end(directory, pid):
         raise Unavailable(f"the server (pid {pid}) has not stopped yet")
@@ -121,7 +132,7 @@ def end(state: Path, pid: int) -> bool:
         pass
     except PermissionError:
         raise Unavailable(f"the server (pid {pid}) belongs to another user") from None
-    return _until(lambda: holder(state) != pid, STOP_SECONDS)
+    return _until(lambda: discovery.holder(state) != pid, STOP_SECONDS)
 
 
 class StartedServer:
@@ -134,21 +145,26 @@ class StartedServer:
             settings.state.mkdir(0o700, parents=True, exist_ok=True)
             out = os.open(self.log, flags, 0o600)
         except OSError as error:
-            raise _unusable(settings.state, error) from None
+            raise discovery.unusable(settings.state, error) from None
         with os.fdopen(out, "wb") as log:
             words = command(settings, agents)
             self._process = subprocess.Popen(
                 words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
 
-    def wait(self, client: Client) -> None:
-        """Wait until a server answers. Raises Unavailable with the log's last line when none does."""
-        told = _until(lambda: client.alive() or self._process.poll() is not None, START_SECONDS)
+    def wait(self, found: Callable[[], Target | None]) -> Target:
+        """Return the server once it is found. Raises Unavailable with the log's last line when none is."""
+        _until(lambda: found() is not None or self._process.poll() is not None, START_SECONDS)
         # A server that ended at once may have met another one that was just starting.
-        if not (told and _until(client.alive, RIVAL_SECONDS)):
-            lines = self.log.read_text(errors="replace").splitlines() or ["it printed nothing"]
-            last = plain(lines[-1]).removeprefix("praisonrun: ")
-            raise Unavailable(f"the server did not start: {last} (log: {self.log})")
+        _until(lambda: found() is not None, RIVAL_SECONDS)
+        if (server := found()) is not None:
+            return server
+        lines = self.log.read_text(errors="replace").splitlines() or ["it printed nothing"]
+        last = plain(lines[-1]).removeprefix("praisonrun: ")
+        raise Unavailable(f"the server did not start: {last} (log: {self.log})")
+
+    def lives(self) -> bool:
+        return self._process.poll() is None
 
     def stop(self) -> bool:
         """Stop it if it is still running; return whether it is gone within STOP_SECONDS."""
@@ -165,13 +181,8 @@ def command(settings: Settings, agents: Path | None) -> list[str]:
     safe = [] if Path(__file__).parents[2] == Path.cwd() else isolated
     words = [sys.executable, *safe, "-m", "praisonrun", "serve"]
     words += ["--host", settings.host, "--port", str(settings.port), "--state", str(settings.state)]
+    words += ["--token-file", str(settings.token_file)] if settings.token_file else []
     return words + (["--agents", str(agents.absolute())] if agents else [])
-
-
-def _unusable(state: Path, error: OSError) -> ConfigError:
-    return ConfigError(
-        f"cannot use {state} as the state directory: {reason(error)}; choose another with --state DIR"
-    )
 
 
 def _until(true: Callable[[], bool], seconds: float) -> bool:

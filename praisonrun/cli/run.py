@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..config.discovery import Named
 from ..config.settings import Settings
 from ..core.errors import Invalid, PraisonrunError, Unavailable
 from ..core.model import Json
 from .client import Client, Pause
-from .local import StartedServer, counted_live, target
+from .local import StartedServer, counted_live, find, no_server, settings_of
+from .proof import Target
 from .screen import Screen, plain
 
 TIMED_OUT = 124
@@ -30,11 +32,9 @@ class RunFlags:
     """The command line's arguments and flags."""
 
     prompt: str
+    server: Named
     agent: str | None = None
     agents: Path | None = None
-    host: str | None = None
-    port: int | None = None
-    state: Path | None = None
     timeout: int | None = None
     session: str | None = None
     as_json: bool = False
@@ -43,40 +43,41 @@ class RunFlags:
 
 def run(flags: RunFlags) -> int:
     """Run an agent; return the exit code (see `exit_code`)."""
-    meant = target(flags.state, flags.host, flags.port, flags.agents)
+    settings = settings_of(flags.server, flags.agents)
     screen = Screen(sys.stderr, quiet=flags.as_json)
-    with Client(meant.base, token=meant.token, tell=screen.note) as client:
-        server = None
-        try:
-            server = _serve(client, meant.settings, flags, screen)
-            return _one(client, flags, screen, theirs=server is None)
-        except KeyboardInterrupt:  # before the run was submitted, or once more while it was cancelled
-            return INTERRUPTED
-        finally:
-            screen.close()
-            if server is not None:
-                _leave(client, server, screen)
+    target, server = find(flags.server, settings), None
+    try:
+        if target is None:
+            target, server = _serve(settings, flags, screen)
+        with Client(target, tell=screen.note) as client:
+            try:
+                return _one(client, flags, screen, theirs=server is None)
+            finally:
+                if server is not None:
+                    _leave(client, server, screen)
+    except KeyboardInterrupt:  # before the run was submitted, or once more while it was cancelled
+        return INTERRUPTED
+    finally:
+        screen.close()
 
 
-def _serve(client: Client, settings: Settings, flags: RunFlags, screen: Screen) -> StartedServer | None:
-    if client.alive():
-        return None
+def _serve(settings: Settings, flags: RunFlags, screen: Screen) -> tuple[Target, StartedServer]:
     if flags.no_server:
-        raise Unavailable(f"no server answers at {client.base}; start one: praisonrun serve")
+        raise no_server(settings.state)
     server = StartedServer(settings, flags.agents)
     try:
-        server.wait(client)
+        target = server.wait(lambda: find(flags.server, settings))
     except BaseException:
         server.stop()
         raise
-    screen.note(f"started a server at {client.base}, log: {server.log}")
-    return server
+    screen.note(f"started a server at {target.base}, log: {server.log}")
+    return target, server
 
 
 def _leave(client: Client, server: StartedServer, screen: Screen) -> None:
     live: dict[str, str] = {}
     with suppress(PraisonrunError):  # a server that is gone has nothing to stay for
-        live = client.live() if client.alive() else {}
+        live = client.live() if server.lives() else {}
     if live:
         screen.note(f"the server keeps running for {counted_live(live)}; stop it with: praisonrun stop")
     elif not server.stop():

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from ..config.discovery import Named
 from ..core.errors import Invalid, counted
 from .client import Client
 from .local import target
 from .screen import plain
 
 
-def show(state: Path | None, host: str | None, port: int | None, *, dead: bool) -> int:
+def show(named: Named, *, dead: bool) -> int:
     """Print a line for each of the newest deliveries; return 0."""
-    meant = target(state, host, port)
-    with Client(meant.base, token=meant.token, tries=3) as client:
+    with Client(target(named), tries=3) as client:
         page = client.deliveries(dead=dead)
     found = page["deliveries"]
     for delivery in found:
@@ -34,12 +33,11 @@ def line(delivery: Mapping[str, Any]) -> str:
     return "  ".join(part for part in parts if part)
 
 
-def replay(state: Path | None, host: str | None, port: int | None, run_id: str | None, *, every: bool) -> int:
+def replay(named: Named, run_id: str | None, *, every: bool) -> int:
     """Send a run's webhook again, or every one that was given up; return 0, or 1 if there was none."""
     if (run_id is None) is not every:
         raise Invalid("name a run, or use --all for every webhook that was given up")
-    meant = target(state, host, port)
-    with Client(meant.base, token=meant.token, tries=3) as client:
+    with Client(target(named), tries=3) as client:
         count = client.replay_dead() if run_id is None else client.replay(run_id)
     print(f"{counted(count, 'webhook')} will be sent again")
     return 0 if count else 1

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import Literal
+from typing import Literal, TypeAlias
 
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from .. import __version__
+from ..config.discovery import API_VERSION
 from ..core.json import Json, dumps
 from ..core.model import Status
 from ..engine.engine import Engine
 from ..web.fields import WireModel
 from ..web.openapi import document
 from ..web.operations import Answer, Operation, operation
-from ..web.requests import base_url
+from ..web.requests import base_url, read_query
 from ..web.responses import json_response
+
+Prove: TypeAlias = Callable[[str], str]
+"""Answers a challenge with this server's proof."""
 
 
 class Healthz(WireModel):
@@ -75,25 +80,37 @@ class Agents(WireModel):
 
 
 class Info(WireModel):
-    """Which server this is, and what it speaks."""
+    """Which server this is, and what it speaks. To a challenge it says the first four and its proof alone."""
 
     name: str
     version: str
-    api: list[str]
-    pid: int
-    started_at: str
-    features: dict[str, bool]
+    api_version: int
+    store: str = Field(description="An id of the state directory.")
+    proof: str | None = Field(None, description="HMAC-SHA256(secret of server.json, CHALLENGE:PORT).")
+    api: list[str] | None = Field(None, description="Its dialects.")
+    pid: int | None = None
+    started_at: str | None = None
+    features: dict[str, bool] | None = None
+
+
+class InfoQuery(WireModel):
+    """How to prove that this server has the state directory that a client means. Needs no token."""
+
+    challenge: str | None = Field(None, pattern="^[0-9a-fA-F]{1,256}$")
+
+
+_INFO = {200: Answer("This one.", Info), 422: Answer("A challenge that is not 1 to 256 hex digits.")}
 
 
 class System:
     """The endpoints."""
 
-    def __init__(self, engine: Engine, api: Sequence[str] = (), since: str = "", **features: bool) -> None:
+    def __init__(
+        self, engine: Engine, api: Sequence[str] = (), since: str = "", prove: Prove = str, **features: bool
+    ) -> None:
         """`api` names the dialects; each of `features` is something that the settings turn on or off."""
-        self._engine = engine
-        self._info = {
-            "name": "praisonrun",
-            "version": __version__,
+        self._engine, self._prove = engine, prove
+        self._more = {
             "api": list(api),
             "pid": os.getpid(),
             "started_at": since,
@@ -108,10 +125,13 @@ class System:
         """Is it up?"""
         return json_response({"status": "ok"})
 
-    @operation("GET", "/api/v1/info", {200: Answer("This one.", Info)})
-    async def info(self, _request: Request) -> Response:
+    @operation("GET", "/api/v1/info", _INFO, query=InfoQuery)
+    async def info(self, request: Request) -> Response:
         """What server is this?"""
-        return json_response(self._info)
+        challenge = read_query(request, InfoQuery).challenge
+        known = {"name": "praisonrun", "version": __version__, "api_version": API_VERSION}
+        more = {"proof": self._prove(challenge)} if challenge else self._more
+        return json_response({**known, "store": self._engine.store.id, **more})
 
     @operation("GET", "/health", {200: Answer("So.", Health)})
     async def health(self, _request: Request) -> Response:

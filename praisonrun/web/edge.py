@@ -28,6 +28,8 @@ BODY_CAP, LARGE_CAP = 1024 * 1024, 8 * 1024 * 1024
 """Bytes of a body, and of one on a path that takes large ones."""
 OPEN = "/healthz"
 """The one path that needs no token. It says only that a server is up."""
+PROOF = "/api/v1/info"
+"""The path that needs none with a challenge: a client wants the answer before it shows its token."""
 
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _OWN_SITE = frozenset({b"same-origin", b"none"})
@@ -125,7 +127,11 @@ class Edge:
         return None
 
     def _unauthorized(self, scope: Scope, head: Head) -> Fault | None:
-        free = scope["path"] == OPEN and scope["method"] in ("GET", "HEAD")
+        path, query = scope["path"], scope["query_string"]
+        open_to_all = path == OPEN or (
+            path == PROOF and query.startswith(b"challenge=") and b"&" not in query
+        )
+        free = open_to_all and scope["method"] in ("GET", "HEAD")
         if self._token is None or free or self._token.admits(head.get(b"authorization", b"")):
             return None
         return 401, "this server wants its token: Authorization: Bearer …"

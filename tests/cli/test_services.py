@@ -8,7 +8,8 @@ from pathlib import Path
 
 import httpx2
 
-from praisonrun.cli.local import end, holder
+from praisonrun.cli.local import end
+from praisonrun.config.discovery import holder
 
 from ..rigs.harness import Server
 from ..rigs.processes import of_run

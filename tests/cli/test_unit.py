@@ -16,14 +16,16 @@ from praisonrun import __main__, __version__, cli
 from praisonrun.agents.check import AgentReport, Report
 from praisonrun.cli import check, local, run
 from praisonrun.cli.client import RUNS, TRIES, Client
+from praisonrun.cli.proof import Target
 from praisonrun.cli.screen import Screen, plain
-from praisonrun.config.discovery import LOCK
+from praisonrun.config.discovery import LOCK, holder
 from praisonrun.config.settings import Settings
 from praisonrun.core.errors import BadRequest, Invalid, NotFound, Unavailable
 
 from ..rigs.harness import no_server
 from ..rigs.places import ROOT
 
+HERE = Target("http://127.0.0.1:8005")
 Handler = Callable[[httpx2.Request], httpx2.Response]
 
 
@@ -48,7 +50,7 @@ def pauses() -> list[float]:
 def client_of(pauses: list[float]) -> Callable[[Handler], Client]:
     def make(handler: Handler) -> Client:
         transport = httpx2.MockTransport(handler)
-        return Client("http://127.0.0.1:8005", transport=transport, pause=pauses.append)
+        return Client(HERE, transport=transport, pause=pauses.append)
 
     return make
 
@@ -216,7 +218,7 @@ def test_a_server_that_stays_away_is_given_up(pauses: list[float]) -> None:
 
     told: list[str] = []
     transport = httpx2.MockTransport(handler)
-    client = Client("http://x", transport=transport, pause=pauses.append, tell=told.append)
+    client = Client(Target("http://x"), transport=transport, pause=pauses.append, tell=told.append)
     with pytest.raises(Unavailable, match="does not answer"):
         list(client.events("run_1"))
     assert told == ["the server at http://x does not answer; trying for a minute"]
@@ -246,12 +248,6 @@ def test_what_the_server_refuses_is_said_in_its_words(
 ) -> None:
     with pytest.raises(kind, match="its words"):
         client_of(lambda _: httpx2.Response(status, json={"detail": "its words"})).status("run_1")
-
-
-def test_alive_means_a_server_of_ours(client_of: ClientOf) -> None:
-    assert client_of(lambda _: httpx2.Response(200, json={"status": "ok"})).alive()
-    with pytest.raises(Unavailable, match="--port"):
-        client_of(lambda _: httpx2.Response(200, text="<html>")).alive()
 
 
 def test_stop_cancels_all_pages_of_live_runs(client_of: ClientOf, pauses: list[float]) -> None:
@@ -306,8 +302,6 @@ class Fake:
     def __call__(self, request: httpx2.Request) -> httpx2.Response:
         path = request.url.path
         self.asked.append((request.method, path))
-        if path == "/health":
-            return httpx2.Response(200, json={"status": "ok"})
         if request.method == "POST" and path == RUNS:
             self.submitted = json.loads(request.content)
             return httpx2.Response(202, json={"job_id": "run_1", "poll_url": f"http://x{RUNS}/run_1"})
@@ -324,6 +318,7 @@ class Fake:
 @pytest.fixture
 def serve_with(monkeypatch: pytest.MonkeyPatch, client_of: ClientOf) -> Callable[[Handler], None]:
     def use(handler: Handler) -> None:
+        monkeypatch.setattr(run, "find", lambda *_: HERE)
         monkeypatch.setattr(run, "Client", lambda _, **__: client_of(handler))
 
     return use
@@ -400,14 +395,14 @@ def test_one_interrupt_leaves_the_run_two_cancel_it(client_of: ClientOf) -> None
 
 
 def test_a_held_lock_is_a_running_server(here: Path) -> None:
-    assert local.holder(here / "none") is None
+    assert holder(here / "none") is None
     with (here / LOCK).open("w") as lock:
         lock.write("4242\n")
         lock.flush()
-        assert local.holder(here) is None
+        assert holder(here) is None
         fcntl.flock(lock, fcntl.LOCK_EX)
-        assert local.holder(here) == 4242
-    assert local.holder(here) is None
+        assert holder(here) == 4242
+    assert holder(here) is None
 
 
 def test_stop_without_a_server(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

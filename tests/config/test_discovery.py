@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from praisonrun import __version__
-from praisonrun.cli import local
-from praisonrun.cli.local import holder, target
+from praisonrun.cli.local import target
 from praisonrun.config import discovery
-from praisonrun.config.discovery import FILE, Listening
+from praisonrun.config.discovery import FILE, Listening, Named, holder
+from praisonrun.core.errors import ConfigError
 
 from ..rigs.harness import Server
 
@@ -104,7 +104,8 @@ def test_commands_find_a_server_on_another_port_with_its_token(tmp_path: Path, a
         assert (done.returncode, done.stdout) == (0, "got hello\n"), done.stderr
         assert server.url in done.stderr
         assert TOKEN not in done.stderr
-        assert command(server, "run", "x", "--no-server", "--port", "1").returncode == 1  # a flag wins
+        done = command(server, "run", "x", "--no-server", "--port", "1")  # another server is meant
+        assert (done.returncode, server.url in done.stderr) == (2, True)
         done = command(server, "stop", "--cancel")
         assert done.returncode == 0, done.stderr
         assert "stopped" in done.stdout
@@ -115,13 +116,16 @@ def test_a_flag_or_the_environment_wins(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "token").write_text(TOKEN)
     (tmp_path / "token").chmod(0o600)
     discovery.write(tmp_path, replace(HERE, token_file=str(tmp_path / "token")))
-    monkeypatch.setattr(local, "holder", lambda _: os.getpid())
-    found = target(tmp_path, None, None, environ={})
+    monkeypatch.setattr(discovery, "holder", lambda _: os.getpid())
+    monkeypatch.delenv("PRAISONRUN_TOKEN", raising=False)
+    here = Named(state=tmp_path)
+    found = target(here)
     assert (found.base, found.token) == (HERE.url, TOKEN)
     assert TOKEN not in repr(found)
-    elsewhere = target(tmp_path, None, 9, environ={})
-    assert (elsewhere.base, elsewhere.token) == ("http://127.0.0.1:9", None)  # the token is not for others
-    named = target(tmp_path, None, None, environ={"PRAISONRUN_TOKEN": "t" * 20})
-    assert (named.base, named.token) == (HERE.url, "t" * 20)
-    same = target(tmp_path, None, 4711, environ={})
-    assert (same.base, same.token) == (HERE.url, TOKEN)
+    for elsewhere in (replace(here, port=9), replace(here, host="127.0.0.2")):
+        with pytest.raises(ConfigError, match="leave --host and --port out"):
+            target(elsewhere)
+    for same in (replace(here, port=4711), replace(here, host="localhost"), replace(here, host="127.0.0.1")):
+        assert target(same) == found
+    monkeypatch.setenv("PRAISONRUN_TOKEN", "t" * 20)
+    assert (target(here).base, target(here).token) == (HERE.url, "t" * 20)
