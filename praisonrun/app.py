@@ -40,6 +40,8 @@ from .webhooks import Own, Sender, Signer, Webhooks, addresses_of
 
 CHECKPOINT_EVERY = 30.0
 """Seconds between two looks at the size of the store's log file."""
+LEAST_FREE = 64 * 1024
+"""Bytes without which no run is taken, whatever --min-free says: a transaction and a journal need some."""
 
 
 @asynccontextmanager
@@ -60,7 +62,10 @@ async def engine_of(
         files, notifier, shims = RunFiles(settings.state), Notifier(), Spawner(spawner)
         viewers = Viewers(files, notifier)
         limits = Limits(
-            settings.concurrency, settings.queue_limit, settings.min_free << 20, settings.inline_agents
+            settings.concurrency,
+            settings.queue_limit,
+            max(settings.min_free << 20, LEAST_FREE),
+            settings.inline_agents,
         )
         context = Context(store, catalog, files, notifier, viewers, limits, umask, boot_id(), clock.now)
         stack.callback(shims.close)

@@ -22,6 +22,8 @@ from ..core.errors import counted, escaped
 
 BACKLOG = 256 << 10
 """Bytes that wait at most, beside the line that made them too many."""
+REPEATED, REMEMBERED = 60.0, 1000
+"""Seconds for which a line of the log is not said again, and how many lines are known for that."""
 PATIENCE = 0.5
 """Seconds that an ending process waits for what it still has to say."""
 
@@ -36,11 +38,28 @@ class OneLine(logging.Formatter):
         return "\n".join(map(escaped, super().formatException(ei).split("\n")))
 
 
+class Once(logging.Filter):
+    """Passes a line once for as long as it is repeated: what fails is tried again each second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        line, now = record.getMessage(), record.created
+        again = abs(now - self._said.pop(line, 0)) < REPEATED
+        self._said[line] = now  # the youngest is the last
+        if len(self._said) > REMEMBERED:
+            del self._said[next(iter(self._said))]
+        return not again
+
+
 def start() -> None:
     """Take standard error over, and log to it, until the process ends."""
     sys.stderr = Stderr()
     atexit.register(sys.stderr.drain)
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(Once())
     handler.setFormatter(OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("uvicorn").setLevel(logging.WARNING)

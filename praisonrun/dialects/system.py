@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Literal, TypeAlias
 
@@ -13,6 +14,7 @@ from starlette.responses import Response
 
 from .. import __version__
 from ..config.discovery import API_VERSION
+from ..core.errors import PraisonrunError
 from ..core.json import Json, dumps
 from ..core.model import Status
 from ..engine.engine import Engine
@@ -137,18 +139,18 @@ class System:
     async def health(self, _request: Request) -> Response:
         """How is it?"""
         engine = self._engine
-        engine.catalog.all()  # looks at the file, so that a problem is known
-        free = engine.files.free_bytes()
-        problems = [engine.catalog.problem] if engine.catalog.problem else []
-        if free < engine.limits.min_free:
-            problems.append("the disk is nearly full: new runs are refused")
-        if engine.store.lost:
-            problems.append("the disk failed and nothing more is written: restart the server")
+        problems, runs, free = await engine.problems(), {}, 0
+        with suppress(OSError):
+            free = engine.files.free_bytes()
+        try:
+            runs = await engine.store.totals()
+        except PraisonrunError as unreadable:
+            problems = problems or [unreadable.message]
         shown = {
             "status": "degraded" if problems else "ok",
             "version": __version__,
             "problems": problems,
-            "runs": await engine.store.totals(),
+            "runs": runs,
             "concurrency": engine.limits.concurrency,
             "queue_limit": engine.limits.queue,
             "free_bytes": free,

@@ -157,6 +157,25 @@ class Engine:
         self.viewers.ends.pop(run_id, None)
         self._notifier.ring(run_topic(run_id))
 
+    async def problems(self) -> list[str]:
+        """Return what keeps runs from being taken or kept, and what to do about it."""
+        self.catalog.all()  # looks at the file, so that its problem is known
+        found = [self.catalog.problem, *await self.store.problems(), self._files_problem()]
+        return [problem for problem in found if problem]
+
+    def _files_problem(self) -> str | None:
+        with suppress(OSError):  # which the store tells
+            if self.files.free_bytes() < self.limits.min_free:
+                return "the disk is nearly full: new runs are rejected until there is space"
+        broken = [
+            live.run.id for live in self.live.values() if live.pid and not self.files.sound(live.run.id)
+        ]
+        if broken:
+            return (
+                f"the journal of run {broken[0]} was removed or cut short while it runs: cancel and retry it"
+            )
+        return None
+
     async def artifacts(self, run_id: str) -> list[Artifact]:
         """Return the files that a run left."""
         return await asyncio.to_thread(listed, self.files.folder(run_id))

@@ -69,11 +69,12 @@ class Settlements:
         while True:
             try:
                 at = self._now()
+                self._store.check()  # before anything is read: a directory that was moved has no journals
                 decide = partial(lifecycle.unclaim, at=at)
                 if ended is not None:
                     decide = partial((await self._read(live, ended, trouble)).settle, at=at)
                 return await self._store.change(live.run.id, decide)
-            except (DiskFull, Unavailable) as rejected:
+            except (DiskFull, Unavailable, OSError) as rejected:
                 log.warning("run %s has ended but the store rejected it: %s", live.run.id, rejected)
                 await anyio.sleep(RETRY)
             except NotFound:

@@ -52,6 +52,7 @@ class Submissions:
                 run = request.first(ask, agent, await self._context.store.see_version(agent, at), at)
                 reservation = held.enter_context(self._reservations.reserving(run, agent, ask.envs))
             except (PraisonrunError, OSError):
+                self._context.store.check()  # says more, and a key names nothing that may be lost
                 if key is not None and (known := await self._context.store.named(key)) is not None:
                     return Added(known, replayed=True)
                 raise

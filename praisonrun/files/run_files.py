@@ -12,7 +12,6 @@ import fcntl
 import logging
 import os
 import re
-import shutil
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from pathlib import Path
@@ -109,10 +108,24 @@ class RunFiles:
             with os.fdopen(self.open_read(run_id), "rb", 0) as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except FileNotFoundError:
+            self._must_be_there()
             return None
         except BlockingIOError:
             return True
         return False
+
+    def _must_be_there(self) -> None:
+        """Raise OSError where the directory of all runs is gone, which says nothing of one run's journal."""
+        if not self._runs.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "the directory of the runs' files is gone")
+
+    def sound(self, run_id: str) -> bool:
+        """Say whether a live run's journal is there, has its header, and can be read by its owner."""
+        try:
+            about = self.journal(run_id).stat()
+        except OSError:
+            return False
+        return about.st_size >= journal.START and bool(about.st_mode & 0o400)
 
     def watch(self, run_id: str, on: bool) -> None:
         """Set whether somebody watches a run: its shim rings only then. Does nothing without a journal."""
@@ -127,6 +140,7 @@ class RunFiles:
             with Reader(self.open_read(run_id)) as reader:
                 return reader.tail()
         except FileNotFoundError:
+            self._must_be_there()
             return Tail(journal.START, whole=False)
 
     def remove(self, run_id: str) -> None:
@@ -173,7 +187,9 @@ class RunFiles:
                 yield run_id_of(entry.name.removesuffix(_SUFFIX))
 
     def free_bytes(self) -> int:
-        return shutil.disk_usage(self.root).free
+        """Return the free bytes of the disk: 0 where no more files can be made."""
+        about = os.statvfs(self.root)
+        return 0 if about.f_files and not about.f_favail else about.f_bavail * about.f_frsize
 
 
 def _locked(fd: int, run_id: str) -> int:

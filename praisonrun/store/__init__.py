@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
 from ..core import clock
 from ..core.agent import Agent
+from ..core.errors import PraisonrunError, Unavailable
 from ..core.model import Status
 from . import database, deliveries, reads, writes
 from . import versions as entries
 from .connection import Connection, Connections, reading, writing
 from .directory import hold, settle
 from .group_commit import GroupCommit
+from .open_files import OpenFiles
 from .types import Added, DeliveryLog, Find, Key, Page, Sizes, StoredVersion
 
 __all__ = ["Added", "DeliveryLog", "Find", "Key", "Outbox", "Page", "Sizes", "Store", "StoredVersion"]
@@ -32,6 +34,10 @@ class ReadOnly(GroupCommit):
     """The connection that reads: its transactions see one state of the database."""
 
     begin = "BEGIN"
+
+    def refusal(self) -> str:
+        """Return why reading would kill this process, or "": what has lost its name can still be read."""
+        return self.files.cut_index()
 
 
 class Outbox(Connections):
@@ -90,8 +96,11 @@ class Store(Connections):
     crews_of_versions = reading(entries.crews)
     delete_versions = writing(entries.delete)
 
-    def __init__(self, store: str, path: Path, writer: Connection, reader: Connection) -> None:
+    def __init__(
+        self, store: str, path: Path, files: OpenFiles, writer: Connection, reader: Connection
+    ) -> None:
         super().__init__(writer, reader)
+        self._files = files
         self.id = store
         """16 hex digits, made with the state directory; a copy has another."""
         self.outbox = Outbox(writer, reader)
@@ -108,14 +117,20 @@ class Store(Connections):
         `adopt` says how long a run's journal is: with it, a copied directory becomes a store of its own.
         Raises ConfigError if the directory or the file cannot be used, and for a copy.
         """
-        with hold(directory) as path:
+        files = OpenFiles(directory)
+        with hold(directory) as path, files.held():
             uri, prepare = path.as_uri(), partial(database.prepare_writer, path=path)
             async with (
-                Connection.open(f"{uri}?mode=rw", GroupCommit, prepare) as writer,
-                Connection.open(f"{uri}?mode=ro", ReadOnly, database.prepare_reader) as reader,
+                Connection.open(f"{uri}?mode=rw", GroupCommit, prepare, files) as writer,
+                Connection.open(f"{uri}?mode=ro", ReadOnly, database.prepare_reader, files) as reader,
             ):
                 store = await writer.run(partial(settle, database=path, at=clock.now(), adopt=adopt))
-                yield cls(store, path, writer, reader)
+                files.look()
+                try:
+                    yield cls(store, path, files, writer, reader)
+                finally:
+                    if files.torn or files.lost:  # the last to close would write into the database
+                        await writer.close()
 
     async def see_version(self, agent: Agent, at: int) -> str:
         """Store an agent's entry, once, and return its digest. Reads nothing for an object seen before."""
@@ -154,9 +169,22 @@ class Store(Connections):
         return True
 
     @property
-    def lost(self) -> bool:
-        """Whether an fsync failed: nothing more is written, and only a restart shows what is stored."""
-        return self._writer.lost
+    def lost(self) -> str:
+        """Why nothing more is written and only a restart shows what is stored, or ""."""
+        return self._files.lost
+
+    def check(self) -> None:
+        """Raise Unavailable where nothing can be acknowledged."""
+        if refusal := self._files.refusal():
+            raise Unavailable(refusal)
+
+    async def problems(self) -> list[str]:
+        """Return what keeps the store from writing, and what to do about it."""
+        if self._files.failed:
+            with suppress(PraisonrunError):  # try once more: space may have come back
+                await self._writer.run(lambda db: db.execute("UPDATE place SET path = path"))
+        found = self._files.lost, self._files.look(), self._files.failed
+        return [problem for problem in found if problem]
 
     def sizes(self) -> Sizes:
         """Return the bytes of the files, and the versions of the schema and of SQLite."""
@@ -167,5 +195,5 @@ class Store(Connections):
 def _bytes(path: Path) -> int:
     try:
         return path.stat().st_size
-    except FileNotFoundError:
+    except OSError:
         return 0

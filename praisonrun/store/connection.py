@@ -21,19 +21,22 @@ import anyio
 
 from ..core.errors import PraisonrunError, Unavailable
 from .group_commit import Answer, GroupCommit, Job
+from .open_files import OpenFiles
 
 log = logging.getLogger("praisonrun")
 P = ParamSpec("P")
 T = TypeVar("T")
 Work: TypeAlias = Callable[Concatenate[sqlite3.Connection, P], T]
 """A function that runs in a transaction of its first argument."""
+STOPPED = "the store stopped; restart the server"
 Prepare: TypeAlias = Callable[[GroupCommit], None]
 
 
 class Connection:
     """A database connection that the loop uses."""
 
-    def __init__(self) -> None:
+    def __init__(self, files: OpenFiles) -> None:
+        self._files = files
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[Job] = deque()
         self._bell: SimpleQueue[bool] = SimpleQueue()
@@ -46,9 +49,11 @@ class Connection:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, uri: str, kind: type[GroupCommit], prepare: Prepare) -> AsyncIterator[Connection]:
+    async def open(
+        cls, uri: str, kind: type[GroupCommit], prepare: Prepare, files: OpenFiles
+    ) -> AsyncIterator[Connection]:
         """Open `uri` and let `prepare` set it up on its thread; at the end run what waits, then close."""
-        connection = cls()
+        connection = cls(files)
         factory = partial(connection._made, kind, prepare)
         connection._db = await aiosqlite.connect(uri, uri=True, isolation_level=None, factory=factory)
         try:
@@ -58,12 +63,12 @@ class Connection:
             yield connection
         finally:
             with anyio.CancelScope(shield=True):
-                await connection._close()
+                await connection.close()
 
     def _made(self, kind: type[GroupCommit], prepare: Prepare, *args: Any, **named: Any) -> GroupCommit:
         made = self._thread_side = kind(*args, **named)
         made.waiting, made.bell, made.taken = self._waiting, self._bell, []
-        made.hand_over = self._from_thread
+        made.hand_over, made.files = self._from_thread, self._files
         try:
             prepare(made)
         except Exception as error:
@@ -88,11 +93,6 @@ class Connection:
             self._loop.call_soon(self._bell.put, True)  # later, so that all who come now go together
         return answer
 
-    @property
-    def lost(self) -> bool:
-        """Whether an fsync failed: nothing is written any more."""
-        return self._thread_side.lost
-
     async def checkpoint(self) -> None:
         """Move the whole -wal file into the database and empty it."""
         await self.run(lambda db: db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall(), alone=True)
@@ -108,11 +108,12 @@ class Connection:
             return
         if (error := commit.exception()) is not None:
             log.critical("the store stopped", exc_info=error)
+            self._files.lost = STOPPED
         self._closed = True
         unanswered = [*self._thread_side.taken, *self._waiting]  # else they would wait for ever
         self._waiting.clear()
         for job in unanswered:
-            _hand_out(Answer(job, None, Unavailable("the store stopped; restart the server")))
+            _hand_out(Answer(job, None, Unavailable(STOPPED)))
 
     def _from_thread(self, answers: list[Answer]) -> None:
         self._loop.call_soon_threadsafe(self._settled, answers)
@@ -125,7 +126,7 @@ class Connection:
         for answer in answers:
             _hand_out(answer)
 
-    async def _close(self) -> None:
+    async def close(self) -> None:
         """Run all that waits, then close: when the last job is answered, every job before it was run."""
         if self._fault is None and not self._closed:
             self._closed = True

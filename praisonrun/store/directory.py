@@ -8,25 +8,27 @@ compared only within one.
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from ..config.discovery import LOCK
+from ..config.discovery import FILE, LOCK
 from ..config.settings import boot_id
 from ..core import lifecycle
 from ..core.delivery import Delivery
 from ..core.errors import ConfigError, counted
 from ..core.model import Run
 from . import writes
+from .open_files import DATABASE as DATABASE
+from .open_files import RUNS
 
-DATABASE = "praisonrun.db"
 TRIES, PAUSE = 500, 0.01
 """How often, and after how many seconds, a server tries again for a lock that only commands hold."""
 _MOST = (1 << 63) - 1
@@ -41,16 +43,23 @@ def hold(directory: Path) -> Iterator[Path]:
     forked inside the block would share the lock: fork before.
     """
     _make_private(directory)
-    lock = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
+    with ExitStack() as stack:
+        lock = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        stack.callback(os.close, lock)
+        itself = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+        stack.callback(os.close, itself)
+        with suppress(OSError):  # NFS locks no directory
+            if not _locked(itself, fcntl.LOCK_EX):  # also by a server whose lock file was removed
+                raise _in_use(lock, directory)
         _lock(lock, directory)
-        _refuse_lost_database(directory)
+        if not _leads_to(directory / LOCK, lock):
+            raise ConfigError(f"{directory / LOCK} was replaced meanwhile; start again")
         path = directory.resolve() / DATABASE
+        if not path.exists() or not path.stat().st_size:
+            _refuse_journals(directory, "is gone")
         path.touch(0o600)
         path.chmod(0o600)  # SQLite gives -wal and -shm the same mode
         yield path
-    finally:
-        os.close(lock)
 
 
 def _make_private(directory: Path) -> None:
@@ -80,6 +89,13 @@ def _lock(lock: int, directory: Path) -> None:
     os.pwrite(lock, b"%d\n" % os.getpid(), 0)
 
 
+def _leads_to(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
 def _locked(lock: int, how: int) -> bool:
     try:
         fcntl.flock(lock, how | fcntl.LOCK_NB)
@@ -89,23 +105,28 @@ def _locked(lock: int, how: int) -> bool:
 
 
 def _in_use(lock: int, directory: Path) -> ConfigError:
-    holder = os.pread(lock, 32, 0).decode(errors="replace").strip() or "unknown"
+    holder = os.pread(lock, 32, 0).decode(errors="replace").strip()
+    stop = "`praisonrun stop`"
+    if not holder:  # the file is new: the one that the server holds was removed
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            holder = str(json.loads((directory / FILE).read_bytes())["pid"])
+            stop = f"`kill {holder}`"
     return ConfigError(
-        f"{directory} is in use by another server (pid {holder}); "
-        "stop it with `praisonrun stop`, or use --state DIR"
+        f"{directory} is in use by another server (pid {holder or 'unknown'}); "
+        f"stop it with {stop}, or use --state DIR"
     )
 
 
-def _refuse_lost_database(directory: Path) -> None:
-    """Raise ConfigError for journals without the database that knows them: a fresh one would forget them."""
-    database, runs = directory / DATABASE, directory / "runs"
+def _refuse_journals(directory: Path, database: str) -> None:
+    """Raise ConfigError if there are journals, where a `database` tells of no run: it would forget them."""
+    runs = directory / RUNS
     try:
-        left = 0 if database.exists() and database.stat().st_size else len(list(runs.glob("*.journal")))
+        left = len(list(runs.glob("*.journal")))
     except OSError as error:
         raise ConfigError(f"cannot look at {runs}: {error.strerror}") from error
     if left:
         raise ConfigError(
-            f"{database} is gone, but the files of {counted(left, 'run')} are in {runs}; "
+            f"{directory / DATABASE} {database}, but the files of {counted(left, 'run')} are in {runs}; "
             f"restore it, or move {runs} away"
         )
 
@@ -142,6 +163,8 @@ def settle(
     says how long a run's journal is.
     """
     here = Place.of(database)
+    if connection.execute("SELECT 1 FROM runs LIMIT 1").fetchone() is None:  # a lost -wal takes rows along
+        _refuse_journals(database.parent, "knows no run")
     row = connection.execute("SELECT store, dir_ino, db_ino, dev, boot, path FROM place").fetchone()
     if row is None:
         return _record(connection, secrets.token_hex(8), here)

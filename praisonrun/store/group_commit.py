@@ -14,6 +14,7 @@ from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 from ..core.errors import DiskFull, Invalid, PraisonrunError, Unavailable
+from .open_files import OpenFiles
 
 LARGEST = 500
 """Jobs that share one transaction, at most: the jobs behind them must not wait too long."""
@@ -37,9 +38,9 @@ class Answer(NamedTuple):
 
 
 class _Shared(Exception):
-    """BEGIN or COMMIT failed. No job caused it, and all of them get this error."""
+    """BEGIN or COMMIT failed, or was not tried. No job caused it, and all of them get this error."""
 
-    def __init__(self, error: sqlite3.Error) -> None:
+    def __init__(self, error: Exception) -> None:
         self.error = error
 
 
@@ -57,9 +58,8 @@ class GroupCommit(sqlite3.Connection):
     """True: jobs wait. False: stop."""
     hand_over: Callable[[list[Answer]], None]
     """Takes the answers of a transaction to the loop."""
+    files: OpenFiles
     stopped = False
-    lost = False
-    """An fsync failed: the content of the disk is unknown until the next start."""
 
     def commit(self) -> None:
         """At each ring of the bell, run the waiting jobs in one transaction and hand over their answers."""
@@ -79,26 +79,34 @@ class GroupCommit(sqlite3.Connection):
             self.taken.append(self.waiting[0])  # before it leaves the queue: this may be out of memory
             self.waiting.popleft()
 
-    def _settle(self, jobs: Sequence[Job]) -> list[Answer]:
-        """Run jobs together. If one of them fails after it wrote, undo all and run them one by one."""
+    def _settle(self, jobs: Sequence[Job], *, again: bool = False) -> list[Answer]:
+        """Run jobs together. If one of them fails after it wrote, undo all and run them one by one.
+
+        A damaged page is read once more: SQLite says the same of a read that failed.
+        """
         try:
             return self._run_together(jobs)
         except _Shared as shared:
             self._undo()
-            return [Answer(job, None, translated(shared.error)) for job in jobs]
+            return [Answer(job, None, self._told(shared.error)) for job in jobs]
         except BaseException as error:
             self._undo()
-            if len(jobs) == 1:
-                return [Answer(jobs[0], None, translated(error))]
-        return [answer for job in jobs for answer in self._settle([job])]
+            if len(jobs) == 1 and (again or not damaged(error)):
+                return [Answer(jobs[0], None, self._told(error))]
+        return [answer for job in jobs for answer in self._settle([job], again=len(jobs) == 1)]
 
     def _run_together(self, jobs: Sequence[Job]) -> list[Answer]:
-        if self.lost:
-            raise Unavailable("the store failed to write and its state is unknown; restart the server")
+        if refusal := self.refusal():
+            raise _Shared(Unavailable(refusal))
         self._execute_shared(self.begin)
         answers = [self._run(job) for job in jobs]
         self._execute_shared("COMMIT")
+        self.files.failed = ""
         return answers
+
+    def refusal(self) -> str:
+        """Return why no transaction may begin now, or ""."""
+        return self.files.refusal()
 
     def _run(self, job: Job) -> Answer:
         before = self.total_changes
@@ -111,17 +119,30 @@ class GroupCommit(sqlite3.Connection):
 
     def _run_outside(self, job: Job) -> Answer:
         try:
+            if refusal := self.refusal():
+                raise Unavailable(refusal)
             return Answer(job, job.work(self), None)
         except BaseException as error:
-            self.lost = self.lost or failed_sync(error)
-            return Answer(job, None, translated(error))
+            return Answer(job, None, self._told(error))
 
     def _execute_shared(self, sql: str) -> None:
         try:
             self.execute(sql)
         except sqlite3.Error as error:
-            self.lost = self.lost or failed_sync(error)
             raise _Shared(error) from error
+
+    def _told(self, error: BaseException) -> BaseException:
+        """Return what a caller is told of an error. What it says of the files is kept for all."""
+        told, files = translated(error), self.files
+        if failed_sync(error):
+            files.lost = (
+                files.lost or "the store failed to write and its state is unknown; restart the server"
+            )
+        elif damaged(error):
+            files.lost = files.lost or files.damage(error)
+        elif told is not error and isinstance(told, (DiskFull, Unavailable)):
+            files.failed = told.message
+        return told
 
     def _undo(self) -> None:
         """Leave no transaction open. If even that fails, the next BEGIN fails and comes here again."""
@@ -132,6 +153,8 @@ class GroupCommit(sqlite3.Connection):
 
 def translated(error: BaseException) -> BaseException:
     """Return one of our errors for an error of the disk or of a value, and any other error as it is."""
+    if isinstance(error, MemoryError):
+        return Unavailable("the store is out of memory", retry_after=5)
     if isinstance(error, (UnicodeEncodeError, OverflowError)):
         return Invalid(f"a value cannot be stored: {error}")
     # SQLite calls a failed read "malformed", and Python raises DatabaseError itself for that.
@@ -147,3 +170,9 @@ def failed_sync(error: BaseException) -> bool:
     """Say whether an fsync failed. (A failed write is undone, and what was synced before it stays.)"""
     code = getattr(error, "sqlite_errorcode", 0)
     return code in (sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC)
+
+
+def damaged(error: BaseException) -> bool:
+    """Say whether SQLite met a page that makes no sense."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)

@@ -6,6 +6,7 @@ whose detail says only that the log has the trace. The default form is RFC 9457 
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -100,7 +101,8 @@ def handlers(
     def on_error(_request: Request, error: Exception) -> Response:
         return respond(error, statuses, render)
 
-    kinds = (core.PraisonrunError, pydantic.ValidationError, HTTPException, ClientDisconnect, Exception)
+    ours = core.PraisonrunError, pydantic.ValidationError, HTTPException, ClientDisconnect
+    kinds = (*ours, MemoryError, OSError, Exception)
     return dict.fromkeys(kinds, on_error)
 
 
@@ -111,6 +113,9 @@ def respond(
         return render(error.status_code, error.detail, error.headers)
     if isinstance(error, ClientDisconnect):
         return Response(status_code=400)  # nobody reads it; a client that left is not worth a log entry
+    if isinstance(error, (MemoryError, OSError)):
+        error = trouble_of(error)
+        log.warning("a request failed: %s", error)
     status = nearest(error, statuses)
     if status is None:
         if isinstance(
@@ -122,6 +127,15 @@ def respond(
         return render(status, summary(faults_of(error)), None, error)
     later = None if error.retry_after is None else {"Retry-After": str(error.retry_after)}
     return render(status, error.message, later, error)
+
+
+def trouble_of(error: MemoryError | OSError) -> core.PraisonrunError:
+    """Return what a client is told where the system denies the server what it needs."""
+    if isinstance(error, MemoryError):
+        return core.Unavailable("the server is out of memory; try again", retry_after=5)
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    why = f"the server cannot do this now ({core.reason(error)}); see /health"
+    return (core.DiskFull if full else core.Unavailable)(why, retry_after=30 if full else 5)
 
 
 def nearest(error: Exception, table: Mapping[type[Exception], T]) -> T | None:

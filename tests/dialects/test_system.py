@@ -115,8 +115,8 @@ def test_head_is_get_without_its_body(api: Api) -> None:
 async def test_a_lost_store_shows_in_health(engine: Engine) -> None:
     asked = Request({"type": "http", "headers": []})
     assert json.loads(bytes((await System(engine).health(asked)).body))["status"] == "ok"
-    engine.store._writer._thread_side.lost = True
+    engine.store._files.lost = "the disk failed; restart the server"
     shown = json.loads(bytes((await System(engine).health(asked)).body))
     assert shown["status"] == "degraded"
-    assert shown["problems"] == ["the disk failed and nothing more is written: restart the server"]
-    engine.store._writer._thread_side.lost = False
+    assert shown["problems"] == ["the disk failed; restart the server"]
+    engine.store._files.lost = ""

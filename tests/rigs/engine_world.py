@@ -276,7 +276,7 @@ class World:
     def _detach(self) -> None:
         self.shims.server_is_gone()
         for batch in self._batches:
-            batch.lost = True
+            batch.files.lost = "killed"
         if self.files is not None:
             self.files.die()
 

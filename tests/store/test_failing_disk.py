@@ -59,14 +59,24 @@ async def test_a_commit_whose_fsync_fails_is_the_last(
     assert (await store.find(Find())).total == 0
 
 
-async def test_a_file_that_cannot_be_read_is_the_stores_trouble(store: Store, tmp_path: Path) -> None:
-    """SQLite calls a read that failed "malformed", which Python does not raise as an OperationalError."""
+@pytest.mark.parametrize("fails", [1, 2])
+async def test_a_file_that_cannot_be_read_is_the_stores_trouble(
+    store: Store, tmp_path: Path, fails: int
+) -> None:
+    """SQLite calls a read that failed "malformed", too: it is tried again before it stops the store."""
     (tmp_path / "damaged").write_bytes(b"x" * 8192)
+    tries = iter(range(2))
 
     def read(_: sqlite3.Connection) -> None:
-        with closing(sqlite3.connect(tmp_path / "damaged")) as damaged:
-            damaged.execute("SELECT * FROM runs")
+        if next(tries) < fails:
+            with closing(sqlite3.connect(tmp_path / "damaged")) as damaged:
+                damaged.execute("SELECT * FROM runs")
 
+    if fails == 1:
+        await store._reader.run(read)
+        await add(store, "run_1")
+        return
     with pytest.raises(Unavailable, match="the store failed"):
         await store._reader.run(read)
-    await add(store, "run_1")
+    with pytest.raises(Unavailable, match="is damaged"):
+        await add(store, "run_1")
