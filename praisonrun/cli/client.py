@@ -18,6 +18,8 @@ RUNS = "/api/v1/runs"
 DELIVERIES = "/api/v1/deliveries"
 TRIES = 30
 """Attempts in a row before a server is given up: about a minute."""
+PATIENCE = 60.0
+"""Seconds of them in all: what hangs, or takes no connection, uses up its time in each."""
 AWAY = 4
 """Attempts in a row before the person at the terminal is told: three quarters of a second."""
 QUIET = 45.0
@@ -57,6 +59,7 @@ class Client:
         self._tries = tries
         self._pause = pause
         self._tell = tell
+        self._lost_at = 0.0
 
     def __enter__(self) -> Client:
         return self
@@ -148,7 +151,9 @@ class Client:
                 failures = self._again(failures, error)
 
     def _again(self, failures: int, fault: Exception) -> int:
-        if failures == self._tries:
+        if failures == 0:
+            self._lost_at = time.monotonic()
+        if failures == self._tries or time.monotonic() - self._lost_at > PATIENCE:
             raise Unavailable(f"the server at {self.base} does not answer: {fault}") from fault
         if failures == AWAY and self._tell is not None:
             self._tell(f"the server at {self.base} does not answer; trying for a minute")

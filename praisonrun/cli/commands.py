@@ -42,9 +42,9 @@ def target(command: Callable[..., None]) -> Callable[..., None]:
         named = {each.name: flags.pop(each.name) for each in fields(Named)}
         command(server=Named(**named), **flags)
 
-    host = setting("--host", "Address of the server (default: the state directory's).")
-    port = setting("--port", "Its port (default: likewise).", type=click.IntRange(1, 65535), metavar="N")
-    token = setting("--token-file", "Private file with its token (default: likewise).", **FILE)
+    host = setting("--host", "Address of the server that is started (default: 127.0.0.1).")
+    port = setting("--port", "Its port (default: a free one).", type=click.IntRange(1, 65535), metavar="N")
+    token = setting("--token-file", "Private file with its token (default: the running server's).", **FILE)
     url = setting("--url", "A server on another machine; needs --token-file.", metavar="URL")
     return state(host(port(token(url(gathered)))))
 

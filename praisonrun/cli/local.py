@@ -48,8 +48,7 @@ def find(named: Named, settings: Settings) -> Target | None:
     if found is None:
         return None
     port = found.port if named.port is None else named.port
-    host = named.host if named.host not in (None, "localhost") else None
-    if port != found.port or (host and url(settings.host, port) != found.url):
+    if port != found.port or (named.host and url(settings.host, port) != found.url):
         raise ConfigError(
             f"the server of {settings.state} listens at {found.url}: leave --host and --port out, or name "
             "the --state of the one that you mean (for another machine: --url and --token-file)"

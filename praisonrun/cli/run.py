@@ -79,7 +79,8 @@ def _leave(client: Client, server: StartedServer, screen: Screen) -> None:
     with suppress(PraisonrunError):  # a server that is gone has nothing to stay for
         live = client.live() if server.lives() else {}
     if live:
-        screen.note(f"the server keeps running for {counted_live(live)}; stop it with: praisonrun stop")
+        stop = f"stop it with: praisonrun stop --state {server.log.parent}"
+        screen.note(f"the server keeps running for {counted_live(live)}; {stop}")
     elif not server.stop():
         screen.note(f"the server does not stop; log: {server.log}")
 

@@ -20,7 +20,8 @@ HOST = "127.0.0.1"
 PORT = 8005
 
 _LOOPBACK = re.compile(r"localhost|::1|127(\.\d{1,3}){3}")
-_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - the addresses that stand for all
+# The addresses that stand for all, and the name that may stand for another program's ::1.
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1", "localhost": "127.0.0.1"}  # noqa: S104
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?)(:\d{1,5})?")
 _ORIGIN = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(:\d{1,5})?/?")
 _DEFAULT_PORT = {"http": ":80", "https": ":443"}
@@ -101,7 +102,7 @@ class Settings:
     @property
     def hosts(self) -> tuple[str, ...]:
         """The Host names to accept besides the usual loopback ones."""
-        usual = self.host in ("127.0.0.1", "localhost", "::1", *_ANY)
+        usual = self.host in ("127.0.0.1", "::1", *_ANY)
         return self.allow_host if usual else (_bracketed(self.host), *self.allow_host)
 
     @property

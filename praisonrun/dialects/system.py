@@ -24,8 +24,8 @@ from ..web.operations import Answer, Operation, operation
 from ..web.requests import base_url, read_query
 from ..web.responses import json_response
 
+BAD = Answer("A challenge that is not 1 to 256 hex digits.")
 Prove: TypeAlias = Callable[[str], str]
-"""Answers a challenge with this server's proof."""
 
 
 class Healthz(WireModel):
@@ -101,9 +101,6 @@ class InfoQuery(WireModel):
     challenge: str | None = Field(None, pattern="^[0-9a-fA-F]{1,256}$")
 
 
-_INFO = {200: Answer("This one.", Info), 422: Answer("A challenge that is not 1 to 256 hex digits.")}
-
-
 class System:
     """The endpoints."""
 
@@ -127,7 +124,7 @@ class System:
         """Is it up?"""
         return json_response({"status": "ok"})
 
-    @operation("GET", "/api/v1/info", _INFO, query=InfoQuery)
+    @operation("GET", "/api/v1/info", {200: Answer("This one.", Info), 422: BAD}, query=InfoQuery)
     async def info(self, request: Request) -> Response:
         """What server is this?"""
         challenge = read_query(request, InfoQuery).challenge

@@ -20,7 +20,7 @@ import httpx2
 import pytest
 
 from praisonrun import __version__, cli
-from praisonrun.cli import proof
+from praisonrun.cli import local, proof
 from praisonrun.cli.client import Client
 from praisonrun.cli.proof import Target
 from praisonrun.config import discovery
@@ -269,7 +269,9 @@ def praisonrun(home: Path, *words: str, **environ: str) -> subprocess.CompletedP
     )
 
 
-def test_a_state_directory_without_a_server_gets_its_own(server: Server, tmp_path: Path) -> None:
+def test_a_state_directory_without_a_server_gets_its_own(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Not the server of another one, even on the port that is the default."""
     other = tmp_path / "other"
     words = ("run", "hello", "--agents", str(server.agents), "--state", str(other))
@@ -277,14 +279,14 @@ def test_a_state_directory_without_a_server_gets_its_own(server: Server, tmp_pat
     assert (done.returncode, done.stdout) == (0, "got hello\n"), done.stderr
     assert f"started a server at http://127.0.0.1:{server.port}," not in done.stderr
     assert (other / "praisonrun.db").exists()
-    done = praisonrun(tmp_path, *words, "--port", str(server.port))
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
-    assert "address already in use" in done.stderr
+    monkeypatch.setattr(local, "RIVAL_SECONDS", 0.1)
+    assert cli.main(no_server, [*words, "--port", str(server.port)]) == 1
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n"), "address already in use" in err) == ("", 1, True)
     for line in ("webhooks list", "run x --no-server"):
-        done = praisonrun(tmp_path, *line.split(), "--port", str(server.port), "--state", str(other))
-        assert (done.returncode, done.stderr) == (
-            1, f"praisonrun: no server runs on {other}; start one: praisonrun serve --state {other}\n",
-        )  # fmt: skip
+        assert cli.main(no_server, [*line.split(), "--port", str(server.port), "--state", str(other)]) == 1
+        start = f"start one: praisonrun serve --state {other}"
+        assert capsys.readouterr().err == f"praisonrun: no server runs on {other}; {start}\n"
     with server.client() as client:
         assert client.get("/api/v1/runs").json()["total"] == 0
 

@@ -55,7 +55,8 @@ def test_run_leaves_its_server_to_a_service(tmp_path: Path, agents_file: Path) -
         said = next(line for line in run.stderr if line.startswith("started a server at"))
         run_id = start_service(said.split()[4].rstrip(","))
         gate.touch()
-        assert "the server keeps running for 1 service; stop it with: praisonrun stop\n" in run.stderr.read()
+        stop = f"stop it with: praisonrun stop --state {state}\n"
+        assert f"the server keeps running for 1 service; {stop}" in run.stderr.read()
         assert run.wait(20) == 0
         assert of_run(run_id)
         pid = holder(state)

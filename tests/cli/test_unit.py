@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
@@ -14,7 +15,7 @@ import pytest
 
 from praisonrun import __main__, __version__, cli
 from praisonrun.agents.check import AgentReport, Report
-from praisonrun.cli import check, local, run
+from praisonrun.cli import check, client, local, run
 from praisonrun.cli.client import RUNS, TRIES, Client
 from praisonrun.cli.proof import Target
 from praisonrun.cli.screen import Screen, plain
@@ -224,6 +225,20 @@ def test_a_server_that_stays_away_is_given_up(pauses: list[float]) -> None:
     assert told == ["the server at http://x does not answer; trying for a minute"]
     assert len(pauses) == TRIES
     assert 45 < sum(pauses) < 75
+
+
+def test_a_server_that_hangs_is_given_up_after_a_minute(
+    client_of: ClientOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = iter(range(0, 600, 5))  # each attempt takes 5 s
+
+    def handler(request: httpx2.Request) -> httpx2.Response:
+        raise httpx2.ConnectTimeout("timed out")
+
+    monkeypatch.setattr(client, "time", SimpleNamespace(monotonic=lambda: next(times)))
+    with pytest.raises(Unavailable, match="does not answer: timed out"):
+        client_of(handler).status("run_1")
+    assert next(times) <= 75
 
 
 def test_a_submit_is_repeated_with_its_key(client_of: ClientOf) -> None:

@@ -16,6 +16,7 @@ from praisonrun import __version__
 from praisonrun.cli.local import target
 from praisonrun.config import discovery
 from praisonrun.config.discovery import FILE, Listening, Named, holder
+from praisonrun.config.settings import url
 from praisonrun.core.errors import ConfigError
 
 from ..rigs.harness import Server
@@ -40,6 +41,11 @@ def test_only_the_holder_of_the_lock_is_believed(tmp_path: Path) -> None:
     discovery.write(tmp_path, HERE)
     assert discovery.find(tmp_path, None) is None
     assert discovery.find(tmp_path, os.getpid() + 1) is None
+
+
+def test_a_name_that_may_lead_elsewhere_is_not_where_a_server_is() -> None:
+    """A program on [::1] with the same port could pass the challenge of `localhost` on to the server."""
+    assert url("localhost", 7) == url("0.0.0.0", 7) == "http://127.0.0.1:7"
 
 
 def test_only_its_own_file_is_removed(tmp_path: Path) -> None:
