@@ -101,7 +101,8 @@ def _asked(connection: socket.socket, base: str, challenge: str) -> dict[str, An
             got += data
         answer = json.loads(said or b"{}")
     except TimeoutError:
-        raise Unavailable(f"what listens at {base} does not answer within {SECONDS:.0f} s") from None
+        silent = f"what listens at {base} does not answer within {SECONDS:.0f} s"
+        raise Unavailable(f"{silent}; try again, or end that process and start the server again") from None
     except (OSError, ValueError, RecursionError):
         return {}
     return answer if isinstance(answer, dict) else {}
