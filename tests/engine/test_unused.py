@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 from typing import NamedTuple
 
+import anyio
 import pytest
 
+from praisonrun.core import clock
 from praisonrun.core.agent import Agent, Crew
 from praisonrun.core.model import Run
 from praisonrun.engine import unused
@@ -117,3 +120,31 @@ async def test_a_crew_s_copy_stays_as_long_as_a_version_names_it(house: House) -
     await house.unused.prune(AT)
     left = {path.name for path in house.crews.iterdir()}
     assert left == {f"{named}.yaml", f"{young}.yaml", "driver-0.py"}
+
+
+async def test_nothing_goes_because_the_clock_was_set(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unused, "EVERY", 0)
+    now, looks = clock.now(), asyncio.Queue[None]()
+    ages = Ages(tmp_path, "boot", lambda: now, lambda: 1)
+    one = agent("b", 1)
+    await house.store.see_version(one, now)
+    crew = house.crews / f"{'a' * 64}.yaml"
+    crew.write_text("roles: {}")
+    now += 40 * DAY
+    ages.look()
+    crews = house.store.crews_of_versions
+
+    async def looked(after: str, limit: int) -> list[tuple[str, str | None]]:
+        looks.put_nowait(None)
+        return await crews(after, limit)
+
+    monkeypatch.setattr(house.store, "crews_of_versions", looked)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(Unused(house.store, house.crews, set, ages).serve)
+        for _ in range(8):
+            await looks.get()
+        tasks.cancel_scope.cancel()
+    assert await house.there() == {one.version}
+    assert crew.exists()
