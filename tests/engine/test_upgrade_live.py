@@ -1,4 +1,4 @@
-"""Live runs of an earlier commit are taken over by this one, and back: old shims meet a new server.
+"""Live runs of an earlier commit are taken over by this one: old shims meet a new server.
 
 The earlier commit comes from the history of this checkout: a shallow clone has none.
 """
@@ -6,10 +6,13 @@ The earlier commit comes from the history of this checkout: a shallow clone has 
 from __future__ import annotations
 
 import signal
+import sqlite3
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from io import BytesIO
 from pathlib import Path
 
@@ -38,6 +41,7 @@ agents:
       print("up")
       while not os.path.exists(name): time.sleep(0.01)
       for number in range(1000): print("line", number)
+  long: {command: [/bin/sleep, "600"], prompt: none, files: false, grace: 0.2}
   one: {command: [/bin/echo, done], prompt: none, concurrency: 1}
   web:
     mode: service
@@ -109,10 +113,8 @@ def process_of(run_id: str) -> int:
 
 
 @pytest.mark.parametrize("going", [signal.SIGKILL, signal.SIGTERM])
-@pytest.mark.parametrize("back", [False, True], ids=["up", "down"])
-def test_live_runs_change_their_server(house: Server, earlier: Path, going: int, back: bool) -> None:
-    first, second = (None, earlier) if back else (earlier, None)
-    be(house, first)
+def test_live_runs_change_their_server(house: Server, earlier: Path, going: int) -> None:
+    be(house, earlier)
     before = version(house)
     house.start()
     go = house.home / "go"
@@ -131,7 +133,7 @@ def test_live_runs_change_their_server(house: Server, earlier: Path, going: int,
     house.stop(going)
     assert alive(pid)
 
-    be(house, second)
+    be(house, None)
     assert version(house) != before
     house.start()
     assert process_of(live) == pid
@@ -156,3 +158,65 @@ def test_live_runs_change_their_server(house: Server, earlier: Path, going: int,
     assert not alive(running["process_id"])
     folder = house.state / "runs" / live
     assert sorted(path.name for path in folder.iterdir()) == ["artifacts"]  # the shim removed the rest
+
+
+def test_an_earlier_server_leaves_a_newer_directory_and_its_runs_alone(house: Server, earlier: Path) -> None:
+    house.start()
+    live = house.submit("until", str(house.home / "go"))
+    until(house, f"{RUNS}/{live}", "running")
+    pid = process_of(live)
+    house.stop(signal.SIGTERM)
+    be(house, earlier)
+    with pytest.raises(AssertionError, match="made by a newer praisonrun"):
+        house.start()
+    house.stop()
+    assert alive(pid)
+    be(house, None)
+    house.start()
+    (house.home / "go").touch()
+    assert house.ended(live)["status"] == "succeeded"
+
+
+_MANY = """
+    WITH RECURSIVE generate(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM generate WHERE n < {count})
+    INSERT INTO runs ({columns}) SELECT {values} FROM runs, generate WHERE runs.id = ?
+"""
+
+
+def more_rows(database: Path, run_id: str, count: int) -> None:
+    """Repeat the row of a run, as often as wanted, under other ids."""
+    with closing(sqlite3.connect(database)) as db, db:
+        columns = [row[1] for row in db.execute("PRAGMA table_info(runs)") if row[1] != "seq"]
+        values = ["'run_' || printf('%032x', n)" if name == "id" else name for name in columns]
+        sql = _MANY.format(count=count, columns=", ".join(columns), values=", ".join(values))
+        db.execute(sql, (run_id,))
+
+
+@pytest.mark.timeout(240)
+def test_200_live_runs_and_100_000_rows_are_taken_over(
+    house: Server, earlier: Path, figure: Callable[[str], None]
+) -> None:
+    house.flags = ("--concurrency", "200", "--retain-days", "0", "--retain-gb", "0")
+    be(house, earlier)
+    house.start()
+    kept = house.submit("one", "say " * 180)
+    house.ended(kept)
+    live = [house.submit("long") for _ in range(200)]
+    for run_id in live:
+        until(house, f"{RUNS}/{run_id}", "running")
+    agents = {process_of(run_id) for run_id in live}
+    house.kill()
+    more_rows(house.state / "praisonrun.db", kept, 100_000)
+    be(house, None)
+    started = time.monotonic()
+    house.start()
+    figure(
+        f"200 live runs and 100 000 rows of {EARLIER} were taken over in {time.monotonic() - started:.1f} s"
+    )
+    assert any("upgrading 100201 runs" in line for line in house.said)
+    assert all(alive(pid) for pid in agents)
+    assert ask(house, "/stats")["live"] == 200
+    for run_id in live:
+        ask(house, f"{RUNS}/{run_id}/cancel", {})
+    assert {house.ended(run_id)["status"] for run_id in live} == {"cancelled"}
+    assert not any(alive(pid) for pid in agents)
