@@ -160,20 +160,16 @@ class Engine:
     async def problems(self) -> list[str]:
         """Return what keeps runs from being taken or kept, and what to do about it."""
         self.catalog.all()  # looks at the file, so that its problem is known
-        found = [self.catalog.problem, *await self.store.problems(), self._files_problem()]
+        stored = await self.store.problems()
+        found = [self.catalog.problem, *stored, None if stored else self._files_problem()]
         return [problem for problem in found if problem]
 
     def _files_problem(self) -> str | None:
-        with suppress(OSError):  # which the store tells
-            if self.files.free_bytes() < self.limits.min_free:
-                return "the disk is nearly full: new runs are rejected until there is space"
-        broken = [
-            live.run.id for live in self.live.values() if live.pid and not self.files.sound(live.run.id)
-        ]
-        if broken:
-            return (
-                f"the journal of run {broken[0]} was removed or cut short while it runs: cancel and retry it"
-            )
+        if self.files.free_bytes() < self.limits.min_free:
+            return "the disk is nearly full: new runs are rejected until there is space"
+        live = [each.run.id for each in self.live.values() if each.pid]
+        for run_id in (run_id for run_id in live if not self.files.sound(run_id)):
+            return f"the journal of run {run_id} was removed or cut short while it runs: cancel and retry it"
         return None
 
     async def artifacts(self, run_id: str) -> list[Artifact]:

@@ -162,8 +162,9 @@ class Submissions:
             catalog.crew_copy(agent, crew_files(files))
         free = self._tick.once("free", files.free_bytes)
         if free < min_free:
-            left = f"{free >> 20} MB free on the disk of the state directory"
-            raise DiskFull(f"{left}, less than --min-free {min_free >> 20}", retry_after=60)
+            left = f"{free >> 20} MB free" if free else "no room for another file"
+            why = f"{left} on the disk of the state directory, less than --min-free {min_free >> 20}"
+            raise DiskFull(why, retry_after=60)
 
     def _found(self, agent: Agent, environ: Mapping[str, str]) -> str | None:
         return self._tick.once(agent.version, lambda: program(agent, environ))

@@ -50,8 +50,8 @@ class OpenFiles:
         self._held: dict[str, int] = {}
         """A descriptor of each file: while it is open, no other file gets its inode."""
         self._size, self._looked = 0, 0.0
-        self._stamp: tuple[int, int] | None = None
-        """The directory as of the latest look: its change time tells of every name that came or went."""
+        self._stamp = 0
+        """When the directory had changed, at the latest look: each name that comes or goes changes it."""
         self._fault: Fault | None = None
         self.lost = ""
         """Why nothing more is written until a restart: an fsync failed, or a page is damaged."""
@@ -68,10 +68,10 @@ class OpenFiles:
                 os.close(self._held.popitem()[1])
 
     def refusal(self) -> str:
-        """Return why nothing may be written now, or "". It costs one `stat`; a few times a second, all."""
+        """Return why nothing may be written now, or "". Path by path it looks a few times a second only."""
         if self._held:
             due = self._fault or time.monotonic() - self._looked > LOOK
-            if due or self._stamp != self._stamped() or self.torn:
+            if due or self._stamp != self._changed_at() or self.torn:
                 self.look()
         return self.lost or (f"{self._fault.what}; /health says what to do" if self._fault else "")
 
@@ -84,7 +84,7 @@ class OpenFiles:
             return str(self._looked_at() or "")
 
     def _looked_at(self) -> Fault | None:
-        before, self._looked, self._stamp = self._fault, time.monotonic(), self._stamped()
+        before, self._looked, self._stamp = self._fault, time.monotonic(), self._changed_at()
         self._fault = self._wrong() and self._wrong()  # the first time may have met a checkpoint
         if self._fault and (before is None or before.what != self._fault.what):
             log.error("%s", self._fault)
@@ -92,12 +92,8 @@ class OpenFiles:
             log.warning("writing again: it is over that %s", before.what)
         return self._fault
 
-    def _stamped(self) -> tuple[int, int] | None:
-        try:
-            about = self._directory.stat()
-        except OSError:
-            return None
-        return about.st_ino, about.st_ctime_ns
+    def _changed_at(self) -> int:
+        return os.fstat(self._held[""]).st_ctime_ns if self._held else 0
 
     def damage(self, error: BaseException) -> str:
         """Say that a page is damaged, and how to save the others."""

@@ -42,6 +42,9 @@ STATUSES: Mapping[type[Exception], int] = {
 }
 """The HTTP status of each error; subclasses have the status of their nearest base class."""
 
+SHORT = MemoryError, OSError, RuntimeError
+"""What Python raises where memory, files or threads are short, and more."""
+
 
 class Render(Protocol):
     """Makes an error answer in the form of one dialect.
@@ -98,11 +101,11 @@ def handlers(
 ) -> dict[type[Exception] | int, ExceptionHandler]:
     """Return Starlette's exception handlers for a dialect."""
 
-    def on_error(_request: Request, error: Exception) -> Response:
+    async def on_error(_request: Request, error: Exception) -> Response:  # a thread may be what is short
         return respond(error, statuses, render)
 
     ours = core.PraisonrunError, pydantic.ValidationError, HTTPException, ClientDisconnect
-    kinds = (*ours, MemoryError, OSError, Exception)
+    kinds = (*ours, *SHORT, Exception)
     return dict.fromkeys(kinds, on_error)
 
 
@@ -113,14 +116,13 @@ def respond(
         return render(error.status_code, error.detail, error.headers)
     if isinstance(error, ClientDisconnect):
         return Response(status_code=400)  # nobody reads it; a client that left is not worth a log entry
-    if isinstance(error, (MemoryError, OSError)):
-        error = trouble_of(error)
+    if isinstance(error, SHORT) and (denied := trouble_of(error)) is not None:
+        error = denied
         log.warning("a request failed: %s", error)
     status = nearest(error, statuses)
     if status is None:
-        if isinstance(
-            error, core.PraisonrunError
-        ):  # Starlette raises others again: the server logs the trace
+        if isinstance(error, (core.PraisonrunError, *SHORT)):
+            # Starlette raises others again: the server logs the trace.
             log.error("a request failed", exc_info=error)
         return render(500, INTERNAL)
     if not isinstance(error, core.PraisonrunError):
@@ -129,10 +131,12 @@ def respond(
     return render(status, error.message, later, error)
 
 
-def trouble_of(error: MemoryError | OSError) -> core.PraisonrunError:
+def trouble_of(error: Exception) -> core.PraisonrunError | None:
     """Return what a client is told where the system denies the server what it needs."""
-    if isinstance(error, MemoryError):
-        return core.Unavailable("the server is out of memory; try again", retry_after=5)
+    if isinstance(error, MemoryError) or "can't start new thread" in error.args:
+        return core.Unavailable("the server is out of memory or threads; try again", retry_after=5)
+    if not isinstance(error, OSError):
+        return None
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     why = f"the server cannot do this now ({core.reason(error)}); see /health"
     return (core.DiskFull if full else core.Unavailable)(why, retry_after=30 if full else 5)

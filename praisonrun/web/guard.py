@@ -75,8 +75,10 @@ class Guard(HttpToolsProtocol):
             self.parser.feed_data(piece)
         except httptools.HttpParserUpgrade:  # the next bytes belong to another protocol
             self.cycle.keep_alive = False
-        except httptools.HttpParserError as error:
+        except (httptools.HttpParserError, MemoryError) as error:
             cause = error.__context__
+            if isinstance(error, MemoryError) or isinstance(cause, MemoryError):
+                cause = _Rejected(503, "the server is out of memory; try again")
             fault = cause.args if isinstance(cause, _Rejected) else (400, "the request is not valid HTTP")
             self._reject(*fault)
             return

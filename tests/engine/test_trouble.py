@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import subprocess
 from pathlib import Path
 
 import httpx2
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
-from praisonrun.web.errors import respond
+from praisonrun.web.errors import handlers, respond
 
 from ..rigs.harness import Json, Server, alive
 
@@ -58,6 +63,7 @@ def test_a_moved_directory_starts_nothing_and_comes_back(server: Server, tmp_pat
     answer = refused(server)
     assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
     assert "state was removed or moved; /health says" in answer.json()["detail"]
+    assert len(health(server)["problems"]) == 1  # and none about a journal
     gate.touch()  # the first ends: its end waits, and so does the second
     assert health(server)["runs"] == {"queued": 1, "running": 1, "succeeded": 0, "failed": 0, "cancelled": 0}
     (tmp_path / "away").rename(server.state)
@@ -94,7 +100,13 @@ def test_the_journal_of_a_live_run_is_missed(server: Server, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("error", "status"),
-    [(MemoryError(), 503), (FileNotFoundError(2, "gone"), 503), (OSError(28, "No space left"), 507)],
+    [
+        (MemoryError(), 503),
+        (FileNotFoundError(2, "gone"), 503),
+        (OSError(28, "No space left"), 507),
+        (RuntimeError("can't start new thread"), 503),
+        (RuntimeError("a bug"), 500),
+    ],
 )
 def test_what_the_system_denies_is_no_fault_of_ours(error: Exception, status: int) -> None:
     assert respond(error).status_code == status
@@ -122,3 +134,22 @@ def test_a_run_that_was_found_again_outlives_a_moved_directory(
     ended = server.ended(run_id)
     assert (ended["status"], ended["attempt"], ended["error"]) == ("succeeded", 1, None)
     assert len(up.read_text().split()) == 1
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't start new thread"), OSError(5, "bad")])
+def test_an_error_is_told_without_a_thread(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def endpoint(_: Request) -> Response:
+        raise error
+
+    def no_thread(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def answered() -> httpx2.Response:
+        app = Starlette(routes=[Route("/", endpoint)], exception_handlers=handlers())
+        transport = httpx2.ASGITransport(app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
+            return await client.get("/")
+
+    monkeypatch.setattr("starlette._exception_handler.run_in_threadpool", no_thread)
+    answer = asyncio.run(answered())
+    assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")

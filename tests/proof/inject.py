@@ -20,9 +20,9 @@ import pytest
 from .world import PATIENCE
 
 CALL = re.compile(r"^(?:(?P<pid>\d+) +)?(?P<name>\w+)\(")
-POOL = 3
-"""Threads of a server before the first of its pool: the loop, the writer, the reader."""
-ROLES = ("loop", "writer", "reader", "pool")
+POOL = 4
+"""Threads of a server before the first of its pool: the loop, the log, the writer, the reader."""
+ROLES = ("loop", "log", "writer", "reader", "pool")
 
 
 @dataclass(frozen=True, slots=True)
