@@ -94,7 +94,7 @@ def test_a_link_is_no_journal(runs: RunFiles, tmp_path: Path) -> None:
 
 
 def test_the_tail_of_a_journal(runs: RunFiles) -> None:
-    assert runs.tail("r") == Tail(journal.START)
+    assert runs.tail("r") == Tail(journal.START, whole=False)
     fd = runs.create("r")
     assert runs.tail("r") == Tail(journal.START)
     append(fd, (Kind.STARTED, b'{"attempt": 1}'), (Kind.STDOUT, b"x" * 100_000))
@@ -104,7 +104,7 @@ def test_the_tail_of_a_journal(runs: RunFiles) -> None:
     assert runs.tail("r") == Tail(end, {"attempt": 1, "pid": 7}, {"attempt": 1, "code": 0})
     end = append(fd, (Kind.STARTED, b'{"attempt": 2}'))
     os.write(fd, journal.encode(Kind.ENDED, b"{}", 5, end)[:-1])
-    assert runs.tail("r") == Tail(end, {"attempt": 2})
+    assert runs.tail("r") == Tail(end, {"attempt": 2}, torn=True)
     os.close(fd)
 
 
