@@ -170,6 +170,9 @@ def test_what_is_kept_is_ours_alone(house: House, figure: Callable[[str], None])
     paths = [house.server.state, *house.server.state.rglob("*")]
     for path in paths:
         mode = path.lstat().st_mode
+        if path.is_symlink():  # to the scratch directory of a live run
+            assert stat.S_IMODE(path.stat().st_mode) == 0o700
+            continue
         kind = "d" if stat.S_ISDIR(mode) else "f" if stat.S_ISREG(mode) else "other"
         seen.add(kind)
         wanted = {"d": (0o700,), "f": (0o600,), "other": (0o600, 0o700)}[kind]

@@ -32,6 +32,7 @@ PROVIDERS = (
 )  # fmt: skip
 """Variables that crews get besides BASE, because their files cannot name them."""
 Strings: TypeAlias = Mapping[str, str]
+_NONE: Strings = {}
 
 
 def program(agent: Agent, environ: Strings) -> str | None:
@@ -79,14 +80,18 @@ def install_argv(agent: Agent, environ: Strings) -> list[str]:
     return _filled(agent, agent.install, {}, environ) if agent.install else []
 
 
-def child_env(agent: Agent, environ: Strings, given: Strings, extra: Strings) -> dict[str, str]:
-    """Return the child's environment: what passes from `environ`, the entry's literals, `given`, `extra`.
+def child_env(
+    agent: Agent, environ: Strings, given: Strings, extra: Strings, defaults: Strings = _NONE
+) -> dict[str, str]:
+    """Return the child's environment: what passes from `environ`, `defaults`, what `env_pass` names exactly,
+    the entry's literals, `given`, `extra`.
 
     Later ones win. The server's own variables (its token, its sockets) never pass.
     """
     wanted = _matching((*BASE, *agent.env_pass, *agent.env_required, *(PROVIDERS if agent.crew else ())))
     passed = {key: value for key, value in environ.items() if wanted.match(key) and not key.startswith(OURS)}
-    return {**passed, **agent.env, **given, **extra}
+    named = {name: passed[name] for name in agent.env_pass if name in passed}
+    return {**passed, **defaults, **named, **agent.env, **given, **extra}
 
 
 def missing_env(agent: Agent, environ: Strings, given: Strings) -> list[str]:

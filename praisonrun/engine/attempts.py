@@ -86,7 +86,7 @@ class Attempts:
         try:
             agent = replace(live.agent, env=context.catalog.env_of(live.agent))
             environ, envs = context.catalog.environ, live.reservation.envs
-            order = spec(run, str(context.mark(run)), agent, context.files, environ, envs, size, install)
+            order = spec(run, context.mark(run), agent, context.files, environ, envs, size, install)
         except BaseException:  # a shim that waits for its spec ends when its lifeline closes
             attempt.close()
             raise

@@ -167,6 +167,7 @@ class Retention:
                 strangers = chunk - await self._store.known(chunk)
                 removed = await self._store.removed(strangers) if strangers else set()
                 unknown = max(unknown, await asyncio.to_thread(self._sweep, strangers, removed))
+        await asyncio.to_thread(self._files.remove_orphans, self._orphaned)
         if unknown > self._told:
             self._told = unknown
             log.warning(UNKNOWN, self._files.journal(unknown))
@@ -175,8 +176,11 @@ class Retention:
         """Remove what can go, and return a run that must not, or an empty text."""
         kept = {run_id for run_id in strangers - removed if self._files.begun(run_id)}
         for run_id in strangers - kept:
-            self._files.remove_idle(run_id, lambda changed: self._ages.older(changed, ORPHAN_AGE))
+            self._files.remove_idle(run_id, self._orphaned)
         return max(kept, default="")
+
+    def _orphaned(self, changed: int) -> bool:
+        return self._ages.older(changed, ORPHAN_AGE)
 
     async def _remove(self, gone: list[Run]) -> None:
         for batch in batches([run.id for run in gone if run.mode is Mode.RUN], BATCH):

@@ -17,7 +17,7 @@ from anyio.abc import TaskGroup
 from ..core import lifecycle
 from ..core.agent import Agent
 from ..core.errors import PraisonrunError
-from ..core.model import Exit, Mode, Phase, Run, Status
+from ..core.model import Exit, Failure, Mode, Phase, Run, Status
 from ..core.notifier import DELIVERIES, run_topic
 from ..journal.results import Progress
 from ..process.attempt import Spawner
@@ -153,10 +153,11 @@ class Supervisor:
         return run_id in ends or (await store.get(run_id)).status in lifecycle.FINAL
 
     async def _clear(self, live: Live, run: Run) -> None:
-        """Remove the scratch directory of a final run that might have kept it and does not."""
-        if run.scratch_until is None and lifecycle.may_keep_scratch(run, live.agent):
+        """Put the scratch directory of a final run where it is kept, or remove what its shim did not."""
+        files, kept = self._context.files, run.scratch_until is not None
+        if kept or lifecycle.may_keep_scratch(run, live.agent) or run.failure is Failure.LOST:
             try:
-                await asyncio.to_thread(self._context.files.remove_scratch, run.id)
+                await asyncio.to_thread(files.keep_scratch if kept else files.remove_scratch, run.id)
             except Exception:  # retention finds what is left
                 log.exception("run %s: removing its scratch directory failed", run.id)
 

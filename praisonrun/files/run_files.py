@@ -9,6 +9,7 @@ import base64
 import binascii
 import errno
 import fcntl
+import hashlib
 import logging
 import os
 import re
@@ -20,6 +21,7 @@ from typing import TypeVar
 from ..core.errors import DiskFull, Unavailable, reason
 from ..journal import format as journal
 from ..journal.reader import Reader, Tail
+from . import scratch
 from .bell import Bell
 from .trees import disk_bytes, remove_tree, tree_bytes
 
@@ -146,13 +148,35 @@ class RunFiles:
     def remove(self, run_id: str) -> None:
         """Remove all files of a run that there are, following no link."""
         self.journal(run_id).unlink(missing_ok=True)
+        scratch.remove(self._scratch(run_id))
         remove_tree(str(self.folder(run_id)))
 
     def remove_scratch(self, run_id: str) -> None:
         """Remove a run's scratch directory, and its folder if that is empty then."""
-        remove_tree(str(self.folder(run_id) / "scratch"))
+        scratch.remove(self._scratch(run_id))
         with suppress(OSError):
             self.folder(run_id).rmdir()
+
+    def keep_scratch(self, run_id: str) -> None:
+        """Move a run's scratch directory into its folder, if it is elsewhere."""
+        try:
+            scratch.keep(self._scratch(run_id))
+        except OSError as error:  # shutil's is one, too
+            why = "the scratch directory of run %s stays where it is, and may be gone after a restart: %s"
+            log.warning(why, run_id, reason(error))
+
+    def scratch_places(self, store: str, run_id: str) -> list[str]:
+        """Return where a run's scratch directory may be while it lives, the best first."""
+        name = hashlib.sha256(f"{store}{run_id}".encode()).hexdigest()[:8]
+        return [f"{base}/{name}" for base in scratch.bases()]
+
+    def remove_orphans(self, old: Callable[[int], bool]) -> None:
+        """Remove the scratch directories of runs that are gone, if their last change (µs) is `old`."""
+        for base in scratch.bases():
+            scratch.remove_orphans(base, old)
+
+    def _scratch(self, run_id: str) -> str:
+        return f"{self.folder(run_id)}/scratch"
 
     def begun(self, run_id: str) -> bool:
         """Say whether a journal has a frame, or is of another version, whose frames are unknown."""

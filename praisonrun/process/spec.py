@@ -14,6 +14,7 @@ from ..core.model import Json, Run
 from ..files.run_files import RunFiles
 from ..journal.format import START
 from ..journal.formats import FORMATS
+from .attempt import Mark
 from .sweep import MARK
 
 OUTPUT_CAP = 64 * 1024 * 1024
@@ -28,7 +29,7 @@ INSTALL_TIMEOUT = 3600.0
 
 def spec(
     run: Run,
-    mark: str,
+    mark: Mark,
     agent: Agent,
     files: RunFiles,
     environ: Mapping[str, str],
@@ -43,10 +44,13 @@ def spec(
     Raises errors.Invalid when the program is missing or the prompt does not fit an argument.
     """
     folder = str(files.folder(run.id)) if agent.files else None
+    places = files.scratch_places(mark.store, run.id) if folder else []
+    scratch = places[0] if places else f"{folder}/scratch"
+    defaults = {"PYTHONUNBUFFERED": "1", **({"TMPDIR": scratch} if folder else {})}
     return {
         "run_id": run.id,
         "attempt": run.attempt,
-        "mark": mark,
+        "mark": str(mark),
         "argv": argv(
             agent,
             prompt=run.prompt,
@@ -58,12 +62,13 @@ def spec(
         ),
         "install": install_argv(agent, environ) if install else [],
         "install_timeout": INSTALL_TIMEOUT,
-        "env": child_env(agent, environ, given, {MARK: mark, **_ours(run, folder)}),
+        "env": child_env(agent, environ, given, {MARK: str(mark), **_ours(run, folder, scratch)}, defaults),
         "cwd": agent.cwd,
         "stdin": "none" if agent.prompt == "none" else "prompt",
         "prompt": run.prompt if agent.prompt == "stdin" else "",
         "input": run.input or json.dumps({"prompt": run.prompt}),
         "folder": folder,
+        "scratch": places,
         "keep_scratch": may_keep_scratch(run, agent),
         "timeout": run.timeout,
         "idle_timeout": agent.idle_timeout,
@@ -81,11 +86,10 @@ def crew_files(files: RunFiles) -> Path:
     return files.root / "crews"
 
 
-def _ours(run: Run, folder: str | None) -> dict[str, str]:
+def _ours(run: Run, folder: str | None, scratch: str) -> dict[str, str]:
     names = {
         "PRAISONRUN_RUN_ID": run.id,
         "PRAISONRUN_ATTEMPT": str(run.attempt),
-        "PYTHONUNBUFFERED": "1",
     }
     if run.port is not None:
         names["PORT"] = str(run.port)
@@ -99,8 +103,7 @@ def _ours(run: Run, folder: str | None) -> dict[str, str]:
             "PRAISONRUN_RESULT_PATH": f"{folder}/result.json",
             "PRAISONRUN_EVENTS": f"{folder}/events",
             "PRAISONRUN_ARTIFACTS": f"{folder}/artifacts",
-            "PRAISONRUN_SCRATCH": f"{folder}/scratch",
-            "TMPDIR": f"{folder}/scratch",
+            "PRAISONRUN_SCRATCH": scratch,
         }
         if run.result_env is not None:
             names[run.result_env] = names["PRAISONRUN_RESULT_PATH"]

@@ -115,8 +115,10 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
-        for run_id in RunFiles(self.state).ids_on_disk():
+        files = RunFiles(self.state)
+        for run_id in files.ids_on_disk():
             kill_run(run_id)
+            files.remove_scratch(run_id)
 
     @property
     def url(self) -> str:

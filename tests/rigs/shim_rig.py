@@ -124,6 +124,7 @@ class Rig:
             "prompt": "",
             "input": None,
             "folder": None,
+            "scratch": [],
             "keep_scratch": False,
             "timeout": None,
             "idle_timeout": None,

@@ -12,6 +12,7 @@ import signal
 from collections.abc import Mapping
 from typing import Any
 
+from praisonrun.files import scratch
 from praisonrun.files.trees import FILE, is_own_file, own_directory, remove_tree
 
 _MINE = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -97,17 +98,23 @@ class Folder:
         self.input, self.events, self.result, self.artifacts, self.scratch = (
             f"{path}/{name}" for name in ("input.json", "events", "result.json", "artifacts", "scratch")
         )
+        self._held = -1
 
-    def make(self, given: str | None) -> int:
-        """Make everything and return the open FIFO. The folder of an earlier attempt is used again."""
+    def make(self, spec: dict[str, Any]) -> int:
+        """Make everything and return the open FIFO. The folder of an earlier attempt is used again.
+
+        Takes the input out of the spec, and corrects in its environment where the scratch directory is.
+        """
         own_directory(self.path)
         self._clear()
-        if given is not None:
+        if (given := spec.pop("input")) is not None:
             fd = os.open(self.input, os.O_WRONLY | _MINE, 0o600)
             with os.fdopen(fd, "wb") as file:
                 file.write(given.encode("utf-8", "surrogatepass"))
         own_directory(self.artifacts)
-        own_directory(self.scratch)
+        places, env = spec["scratch"], spec["env"]
+        path, self._held = scratch.make(self.scratch, places)
+        env.update({name: path for name, value in env.items() if value in places})
         os.mkfifo(self.events, 0o600)
         return os.open(self.events, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
 
@@ -133,8 +140,10 @@ class Folder:
     def remove(self, keep_scratch: bool) -> None:
         """Remove everything except artifacts and, if it is to be kept, the scratch directory."""
         self._clear()
+        if self._held >= 0:
+            os.close(self._held)
         if not keep_scratch:
-            remove_tree(self.scratch)
+            scratch.remove(self.scratch)
         for path in (self.artifacts, self.path):
             with contextlib.suppress(OSError):  # it is not empty
                 os.rmdir(path)

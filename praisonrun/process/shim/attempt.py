@@ -55,7 +55,7 @@ class Attempt:
     def _run(self) -> dict[str, Any]:
         try:
             if self._folder:
-                self._fifo = Events(self._folder.make(self._spec.pop("input")), Kind.EVENT, self._output)
+                self._fifo = Events(self._folder.make(self._spec), Kind.EVENT, self._output)
             self._write_started({})
             if self._spec.get("install") and (refused := self._install()):
                 self._settle(well=False)
