@@ -6,7 +6,9 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from praisonrun.process import surroundings
 
 if TYPE_CHECKING:
     import socket
@@ -17,23 +19,26 @@ if TYPE_CHECKING:
 def main() -> int:
     """Run the command line and return its exit code."""
     _open_standard_streams()
-    spawner = _spawner() if serves(sys.argv[1:]) else None
+    surroundings.hear_signals()
+    started = _start_spawner() if serves(sys.argv[1:]) else None
     from praisonrun import cli
 
     def run_server(settings: Settings) -> int:
         from praisonrun.server import serve  # the commands that ask a server do not pay for one
 
-        return serve(settings, spawner or _spawner())
+        return serve(settings, *(started or _start_spawner()))
 
     return cli.main(run_server)
 
 
-def _spawner() -> socket.socket:
+def _start_spawner() -> tuple[socket.socket, dict[str, Any]]:
+    """Start the spawner; return its control socket, and the surroundings that the user's agents get."""
     from praisonrun.process import spawner  # standard library only: a fork costs by the megabyte
 
+    user = surroundings.take()
     control = spawner.start()
     gc.disable()  # imports leave little garbage; the server enables it once it is up
-    return control
+    return control, user
 
 
 def serves(arguments: Sequence[str]) -> bool:

@@ -7,10 +7,11 @@ import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
+from typing import Any
 
 import anyio
 
-from .agents import Catalog
+from .agents import Catalog, user_environ
 from .config.settings import Settings, boot_id, url
 from .core import clock
 from .core.errors import PraisonrunError
@@ -38,6 +39,7 @@ from .web.operations import Dialects
 from .web.responses import StreamLimits
 from .webhooks import Own, Sender, Signer, Webhooks, addresses_of
 
+USER: Mapping[str, Any] = {"umask": 0o022, "limits": ()}
 CHECKPOINT_EVERY = 30.0
 """Seconds between two looks at the size of the store's log file."""
 LEAST_FREE = 64 * 1024
@@ -46,13 +48,17 @@ LEAST_FREE = 64 * 1024
 
 @asynccontextmanager
 async def engine_of(
-    settings: Settings, spawner: socket.socket, environ: Mapping[str, str], port: int = 0, umask: int = 0o022
+    settings: Settings,
+    spawner: socket.socket,
+    environ: Mapping[str, str],
+    port: int = 0,
+    user: Mapping[str, Any] = USER,
 ) -> AsyncIterator[Engine]:
     """Assemble an engine and run it inside this block. Live runs outlive it.
 
-    `port` is the one that the server listens on, if it is not that of the settings; agents get `umask`.
+    `port` is the one that the server listens on, if it is not that of the settings; agents get `user`.
     """
-    environ = dict(environ)  # os.environ decodes each value each time
+    environ = user_environ(environ)
     own = Own(port or settings.port, addresses_of(settings.host))
     sender = Sender(Signer.read(settings.webhook_secret_file), own, clock.now)
     catalog = Catalog(settings.agents, settings.agent_root, environ)
@@ -67,7 +73,7 @@ async def engine_of(
             max(settings.min_free << 20, LEAST_FREE),
             settings.inline_agents,
         )
-        context = Context(store, catalog, files, notifier, viewers, limits, umask, boot_id(), clock.now)
+        context = Context(store, catalog, files, notifier, viewers, limits, user, boot_id(), clock.now)
         stack.callback(shims.close)
         stack.enter_context(viewers.listening())
         slots, ports = RunSlots(limits.concurrency, notifier), Ports(store)

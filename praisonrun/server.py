@@ -10,7 +10,7 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
@@ -24,6 +24,7 @@ from .config.settings import Settings, url
 from .core import clock
 from .core.errors import ConfigError, counted, reason
 from .engine.engine import Engine
+from .process import surroundings
 from .web.guard import Guard, sweep
 from .web.head import SWEEP
 
@@ -45,18 +46,20 @@ UVICORN: dict[str, Any] = {
 }
 
 
-def serve(settings: Settings, spawner: socket.socket) -> int:
-    """Serve until told to stop; return the process's exit code. Raises ConfigError."""
-    umask = os.umask(0o077)  # our files are for the user alone; agents get the user's own mask
+def serve(settings: Settings, spawner: socket.socket, user: Mapping[str, Any]) -> int:
+    """Serve until told to stop; return the process's exit code. Agents get `user`. Raises ConfigError."""
+    _check_limits()
     _allow_many_files()
     log.start()
     with _listen(settings) as listener, asyncio.Runner() as runner:
-        return runner.run(_serve(settings, spawner, listener, umask))
+        return runner.run(_serve(settings, spawner, listener, user))
 
 
-async def _serve(settings: Settings, spawner: socket.socket, listener: socket.socket, umask: int) -> int:
+async def _serve(
+    settings: Settings, spawner: socket.socket, listener: socket.socket, user: Mapping[str, Any]
+) -> int:
     port = listener.getsockname()[1]
-    async with engine_of(settings, spawner, os.environ, port, umask) as engine:
+    async with engine_of(settings, spawner, os.environ, port, user) as engine:
         secret = secrets.token_hex(16)
         edge = application(engine, settings, partial(discovery.proof, secret, port))
         edge.set_port(port)
@@ -140,6 +143,16 @@ class _Server(uvicorn.Server):
 
 def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
+
+
+def _check_limits() -> None:
+    most = surroundings.largest_file()
+    if 0 <= most < surroundings.SMALLEST_FILE:
+        least = surroundings.SMALLEST_FILE >> 20
+        raise ConfigError(
+            f"files may have {most} bytes at most here, which is too little for the database and the logs of"
+            f" runs; allow {least} MiB (`ulimit -f unlimited`)"
+        )
 
 
 def _allow_many_files() -> None:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from .rigs.harness import Server
 
+linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 SHOW = "import json, os; print(json.dumps(dict(os.environ)))"
 AGENTS = f"""
 agents:
@@ -23,6 +29,8 @@ agents:
     prompt: none
     env: {{TMPDIR: /var/tmp, PYTHONUNBUFFERED: ""}}
   named: {{command: ["{{python}}", -c, "{SHOW}"], prompt: none, env_pass: [TMPDIR]}}
+  status: {{command: [cat, /proc/self/status], prompt: none}}
+  stubborn: {{command: [sh], timeout: 0.2, grace: 0.1}}
   manager: {{command: ["{{python}}", -c, "import multiprocessing as m; m.Manager(); print(1)"], prompt: none}}
 """
 
@@ -35,6 +43,13 @@ def odd(tmp_path: Path) -> Iterator[Server]:
     (home / "agents.yaml").write_text(AGENTS)
     with Server(home, home / "agents.yaml") as server:
         yield server
+
+
+def started_by(server: Server, code: str) -> None:
+    """Start the server from a process that did something odd before."""
+    then = "os.execv(sys.executable, [sys.executable, '-m', 'praisonrun', *sys.argv[1:]])"
+    server.program = [sys.executable, "-c", f"import os, resource, signal, sys\n{code}\n{then}"]
+    server.start()
 
 
 def result(server: Server, agent: str, prompt: str = "x", **more: Any) -> Any:
@@ -83,3 +98,99 @@ def test_a_scratch_that_is_kept_is_moved_to_the_runs_folder(odd: Server) -> None
     assert not os.path.lexists(runs / gone / "scratch")
     places = (odd.home / "places").read_text().split()
     assert [os.path.lexists(place) for place in places] == [False, False]
+
+
+IGNORING = """
+for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}: signal.signal(number, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+"""
+
+
+@linux
+def test_signals_that_the_starter_turned_off(odd: Server) -> None:
+    """An agent has them all. The server, its spawner and its shims hear of ends, timeouts and stops."""
+    started_by(odd, IGNORING)
+    status = dict(line.split(":\t") for line in result(odd, "status").splitlines())
+    internal = 0b11 << 31  # 32 and 33 belong to the C library, which sets them as it likes
+    assert [int(status[name], 16) & ~internal for name in ("SigBlk", "SigIgn", "SigCgt")] == [0, 0, 0]
+    assert odd.ended(odd.submit("stubborn", "sleep 60"))["failure"] == "timed_out"
+    run_id = odd.submit("sh", "echo up; sleep 60")
+    with odd.client() as client:
+        assert client.post(f"/api/v1/runs/{run_id}/cancel").json()["status"] == "cancelled"
+    assert odd.stop(signal.SIGINT) == 0
+    odd.start()
+    assert odd.stop(signal.SIGTERM) == 0
+
+
+@linux
+def test_a_command_can_be_left_whatever_its_starter_ignored(odd: Server, tmp_path: Path) -> None:
+    odd.start()
+    then = "os.execv(sys.executable, [sys.executable, '-m', 'praisonrun', *sys.argv[1:]])"
+    words = ["run", "--state", str(odd.state), "--agent", "sh", f"echo $$ > {tmp_path}/fifo; sleep 60"]
+    os.mkfifo(tmp_path / "fifo")
+    command = [sys.executable, "-c", f"import os, signal, sys\n{IGNORING}\n{then}", *words]
+    with subprocess.Popen(command, env=odd.environ) as process:
+        (tmp_path / "fifo").read_text()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+
+
+@linux
+def test_descriptors_of_the_starter_reach_no_agent(odd: Server, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("x")
+    started_by(odd, f"for n in (3, 4, 17, 900): os.dup2(os.open({str(tmp_path / 'secret')!r}, 0), n)")
+    look = "for fd in /proc/$$/fd/*; do readlink $fd; done; true"
+    assert "secret" not in result(odd, "sh", look)
+    assert odd.process is not None
+    for child in psutil.Process(odd.process.pid).children():  # a new spawner, of the server as it is now
+        child.kill()
+    assert "secret" not in result(odd, "sh", look)
+
+
+@linux
+def test_an_agent_has_the_users_limits_and_umask(odd: Server) -> None:
+    code = "\n".join(
+        f"resource.setrlimit(resource.RLIMIT_{name}, ({soft}, resource.getrlimit(resource.RLIMIT_{name})[1]))"
+        for name, soft in {"NOFILE": 300, "CORE": 4096, "FSIZE": 1 << 20, "CPU": 700, "AS": 1 << 33}.items()
+    )
+    started_by(odd, f"{code}\nos.umask(0o027)\nos.nice(3)")
+    look = "ulimit -Sn; ulimit -Sc; ulimit -Sf; ulimit -St; ulimit -Sv; umask; nice"
+    wanted = ["300", "8", "2048", "700", str(1 << 23), "0027", "3"]
+    assert result(odd, "sh", look).split() == wanted
+    assert odd.process is not None
+    for child in psutil.Process(odd.process.pid).children():
+        child.kill()
+    assert result(odd, "sh", look).split() == wanted
+    with odd.client() as client:  # a journal is ours
+        run_id = odd.submit("sh", "head -c 3000000 /dev/zero | tr '\\0' x")
+        assert odd.ended(run_id)["status"] == "succeeded"
+        assert len(client.get(f"/api/v1/runs/{run_id}/logs").content) == 3_000_000
+
+
+@pytest.mark.parametrize("missing", ["all of it", "empty"])
+def test_an_agent_has_what_a_login_sets(odd: Server, missing: str) -> None:
+    user = pwd.getpwuid(os.getuid())
+    odd.environ = {} if missing == "all of it" else dict.fromkeys(("HOME", "USER", "PATH"), "")
+    odd.start()
+    seen = environ(odd)
+    wanted = {"HOME": user.pw_dir, "USER": user.pw_name, "LOGNAME": user.pw_name, "SHELL": user.pw_shell}
+    assert {name: seen[name] for name in wanted} == wanted
+    assert seen["PATH"] == os.defpath
+    assert result(odd, "sh", "cd; pwd").strip() == user.pw_dir
+
+
+def test_what_was_swept_is_said(odd: Server) -> None:
+    odd.start()
+    run_id = odd.submit("sh", "sleep 60 & setsid sleep 60 & printf 'no newline'")
+    odd.ended(run_id)
+    with odd.client() as client:
+        logs = client.get(f"/api/v1/runs/{run_id}/logs").text
+    assert logs.splitlines() == ["no newline", "praisonrun: 2 processes that it left were ended"]
+
+
+def test_a_file_size_that_holds_no_database_is_one_line(odd: Server) -> None:
+    with pytest.raises(AssertionError, match="did not start"):
+        started_by(odd, "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))")
+    (said,) = odd.said
+    assert said.startswith("praisonrun: files may have 1048576 bytes at most here, which is too little for")
+    assert said.endswith("allow 128 MiB (`ulimit -f unlimited`)\n")

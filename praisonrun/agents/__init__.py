@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 from .catalog import Catalog
-from .launch import argv, child_env, install_argv, missing_env, preflight, program
+from .launch import argv, child_env, install_argv, missing_env, preflight, program, user_environ
 
-__all__ = ["Catalog", "argv", "child_env", "install_argv", "missing_env", "preflight", "program"]
+__all__ = [
+    "Catalog",
+    "argv",
+    "child_env",
+    "install_argv",
+    "missing_env",
+    "preflight",
+    "program",
+    "user_environ",
+]

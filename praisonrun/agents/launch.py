@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from fnmatch import translate
 from functools import lru_cache
 from pathlib import Path
@@ -33,6 +35,7 @@ PROVIDERS = (
 """Variables that crews get besides BASE, because their files cannot name them."""
 Strings: TypeAlias = Mapping[str, str]
 _NONE: Strings = {}
+_LOGIN = ("HOME", "USER", "LOGNAME", "SHELL", "PATH")
 
 
 def program(agent: Agent, environ: Strings) -> str | None:
@@ -92,6 +95,18 @@ def child_env(
     passed = {key: value for key, value in environ.items() if wanted.match(key) and not key.startswith(OURS)}
     named = {name: passed[name] for name in agent.env_pass if name in passed}
     return {**passed, **defaults, **named, **agent.env, **given, **extra}
+
+
+def user_environ(environ: Strings) -> dict[str, str]:
+    """Return an environment with what a login would have set, where the server was started without it."""
+    found = dict(environ)
+    if not all(found.get(name) for name in _LOGIN):
+        with suppress(KeyError):  # a user whom this machine does not know
+            user = pwd.getpwuid(os.getuid())
+            known = (user.pw_dir, user.pw_name, user.pw_name, user.pw_shell or "/bin/sh", os.defpath)
+            found |= {name: value for name, value in zip(_LOGIN, known, strict=True) if not found.get(name)}
+    found["PATH"] = found.get("PATH") or os.defpath
+    return found
 
 
 def missing_env(agent: Agent, environ: Strings, given: Strings) -> list[str]:

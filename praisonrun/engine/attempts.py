@@ -90,7 +90,7 @@ class Attempts:
         except BaseException:  # a shim that waits for its spec ends when its lifeline closes
             attempt.close()
             raise
-        await attempt.give({**order, "umask": context.umask})
+        await attempt.give({**order, **context.user})
         return attempt
 
     def _journal(self, run_id: str) -> int:

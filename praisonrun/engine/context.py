@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ..agents import Catalog
 from ..core.agent import Agent
@@ -41,8 +42,8 @@ class Context:
     notifier: Notifier
     viewers: Viewers
     limits: Limits
-    umask: int
-    """The user's file mode mask, which agents inherit; the server's own files are for the user alone."""
+    user: Mapping[str, Any]
+    """The user's file mode mask and soft limits, which agents inherit; see `process.surroundings`."""
     boot: str
     """The boot id of this machine's run."""
     now: Callable[[], int]

@@ -87,8 +87,7 @@ class Spawner:
         """Since when a shim is idle, the latest last."""
         self._poller = select.poll()
         self._poller.register(control, select.POLLIN)
-        self._files = soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        """What an agent shall have; here each live run takes a descriptor."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)  # here each live run takes a descriptor
         most = _MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_FILES)
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
@@ -152,7 +151,6 @@ class Spawner:
         try:
             signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # until the shim can take it
             if os.fork() == 0:
-                resource.setrlimit(resource.RLIMIT_NOFILE, self._files)
                 top = max(ours.fileno(), theirs.fileno(), *held, *self._shims)
                 become(theirs.fileno(), shim.serve, top)
         except OSError:

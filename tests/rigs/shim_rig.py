@@ -130,6 +130,7 @@ class Rig:
             "idle_timeout": None,
             "grace": 0.2,
             "umask": 0o022,
+            "limits": [],
             "cap": 1 << 26,
             "event_cap": 1 << 23,
             "partial": True,

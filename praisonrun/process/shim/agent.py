@@ -14,13 +14,11 @@ from typing import Any
 
 from praisonrun.files import scratch
 from praisonrun.files.trees import FILE, is_own_file, own_directory, remove_tree
+from praisonrun.process.surroundings import given_back
 
 _MINE = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_DEFAULTS = [
-    signal.Signals[f"SIG{name}"]
-    for name in ("PIPE", "XFSZ", "INT", "HUP", "QUIT", "TERM", "CHLD", "TSTP", "TTIN", "TTOU")
-]
-"""Python, the spawner or a nohup may have changed these: the agent gets them as from a login shell."""
+_DEFAULTS = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
+"""Python, the spawner or the starter may have changed them: the agent gets them as from a login shell."""
 
 
 class SpawnFailed(Exception):
@@ -57,15 +55,13 @@ def _spawn(spec: Mapping[str, Any], actions: list[Any]) -> int:
         os.chdir(spec["cwd"])
     except (OSError, ValueError) as error:
         raise SpawnFailed(f"cannot enter {spec['cwd']}: {reason(error)}") from None
-    ours = os.umask(spec["umask"])
+    rest: dict[str, Any] = {"setpgroup": 0, "setsigmask": [], "setsigdef": _DEFAULTS}
     try:
-        return os.posix_spawn(
-            argv[0], argv, spec["env"], file_actions=actions, setpgroup=0, setsigmask=[], setsigdef=_DEFAULTS
-        )
+        with given_back(spec):
+            return os.posix_spawn(argv[0], argv, spec["env"], file_actions=actions, **rest)
     except (OSError, ValueError) as error:
         raise SpawnFailed(f"cannot start {argv[0]}: {reason(error)}") from None
     finally:
-        os.umask(ours)
         os.chdir("/")
 
 

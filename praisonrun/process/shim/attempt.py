@@ -88,6 +88,7 @@ class Attempt:
         if running.status:
             how = "exited with" if running.status > 0 else "was killed by signal"
             return "install_failed", f"install command {how} {abs(running.status)}"
+        self._tell_swept()
         self._agent, self._installed = None, True
         return None
 
@@ -118,15 +119,22 @@ class Attempt:
         try:
             result = self._folder.read_result(min(self._spec["result_cap"], MAX_PAYLOAD))
         except ValueError as error:
-            self._journal.append(Kind.STDERR, f"praisonrun: {error}\n".encode())
+            self._output.say(str(error))
         else:
             if result is not None:
                 self._journal.append_surely(Kind.RESULT, result)
                 self._result = True
         self._folder.remove(keep_scratch=self._spec["keep_scratch"] and not well)
 
+    def _tell_swept(self) -> None:
+        """Say in the log how many processes the agent left, which were ended: nothing else tells."""
+        if self._agent and (left := self._agent.swept):
+            some = "1 process that it left was" if left == 1 else f"{left} processes that it left were"
+            self._output.say(f"{some} ended")
+
     def _end(self, reason: str, error: str | None) -> dict[str, Any]:
         """Write the ended frame, however long that takes, and return its payload."""
+        self._tell_swept()
         agent, output = self._agent, self._output
         status = agent.status if agent else None
         ended = {

@@ -85,12 +85,15 @@ class Output:
         self.event_room = event_cap
         self.by_line = by_line
         self.full = False
+        self.unfinished = b""
+        """What ends the last line, if the agent has not."""
         self.dropped = {_STDOUT: 0, _STDERR: 0, _EVENT: 0}
         self.events = 0
         self.tail = LastOutput()
 
     def put(self, kind: int, payloads: list[Bytes]) -> None:
         """Append a frame for each payload, as far as there is room."""
+        self.unfinished = b"" if payloads[-1][-1:] == b"\n" else b"\n"
         size = sum(map(len, payloads)) + journal.HEAD_SIZE * len(payloads)
         if size > self.room or self.full:
             self._fill(kind, payloads)
@@ -111,6 +114,11 @@ class Output:
     def drop_event(self, size: int) -> None:
         """Count an event that the journal does not hold."""
         self.dropped[_EVENT] += size
+
+    def say(self, text: str) -> None:
+        """Append a line of praisonrun's own, once all output was put."""
+        self.journal.append(_STDERR, self.unfinished + f"praisonrun: {text}\n".encode())
+        self.unfinished = b""
 
     def finish(self) -> None:
         """Write how much is missing, and the last bytes of it."""

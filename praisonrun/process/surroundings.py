@@ -1,0 +1,64 @@
+"""What the starter handed down, and what of it praisonrun cannot live with. Agents get it back.
+
+Standard library only: this runs before the spawner is forked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_NEEDED = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGCHLD, signal.SIGALRM)
+"""Signals that nobody may have turned off. SIGHUP is not one: nohup turns it off."""
+_RAISED = [
+    getattr(resource, f"RLIMIT_{name}")
+    for name in ("FSIZE", "CPU", "AS", "DATA", "NPROC", "NOFILE", "CORE")
+    if hasattr(resource, f"RLIMIT_{name}")
+]
+"""Limits that praisonrun changes for itself, or may change."""
+SMALLEST_FILE = 128 << 20
+"""Bytes that a journal or the database must be able to have."""
+
+
+def hear_signals() -> None:
+    """Undo a starter's mask, and have it ignore nothing that a stop, a timeout or a child's end needs."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    for number in _NEEDED:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+            signal.signal(number, default)
+
+
+def take() -> dict[str, Any]:
+    """Take off the soft limits and the file mode mask that are for the user's programs, and return them."""
+    both = [(number, resource.getrlimit(number)) for number in _RAISED]
+    for number, (_, hard) in both:
+        if number not in (resource.RLIMIT_NOFILE, resource.RLIMIT_CORE):
+            with contextlib.suppress(OSError, ValueError):
+                resource.setrlimit(number, (hard, hard))
+    umask = os.umask(0o077)  # our files are for the user alone
+    return {"umask": umask, "limits": [(number, soft) for number, (soft, _) in both]}
+
+
+def largest_file() -> int:
+    """Return how many bytes a file of ours may have at most; RLIM_INFINITY without a limit."""
+    return resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+
+
+@contextlib.contextmanager
+def given_back(user: Mapping[str, Any]) -> Iterator[None]:
+    """Have what `take` returned inside this block."""
+    ours = [(number, resource.getrlimit(number)) for number, _ in user["limits"]]
+    umask = os.umask(user["umask"])
+    try:
+        for (number, soft), (_, (_, hard)) in zip(user["limits"], ours, strict=True):
+            resource.setrlimit(number, (soft, hard))
+        yield
+    finally:
+        for number, both in ours:
+            resource.setrlimit(number, both)
+        os.umask(umask)
