@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,14 +12,19 @@ from typing import TYPE_CHECKING, Any
 from praisonrun.process import surroundings
 
 if TYPE_CHECKING:
-    import socket
-
     from praisonrun.config.settings import Settings
+    from praisonrun.process.spawner import Control
+
+_PASSED_ON = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2}
+_FROM_A_KERNEL = 128
+"""The `si_code` of a signal that a terminal sent, which every process of its foreground group has got."""
 
 
 def main() -> int:
     """Run the command line and return its exit code."""
     _open_standard_streams()
+    if serves(sys.argv[1:]) and os.getpid() == 1:
+        _stay_as_init()
     surroundings.hear_signals()
     started = _start_spawner() if serves(sys.argv[1:]) else None
     from praisonrun import cli
@@ -31,7 +37,30 @@ def main() -> int:
     return cli.main(run_server)
 
 
-def _start_spawner() -> tuple[socket.socket, dict[str, Any]]:
+def _stay_as_init() -> None:
+    """Return in a child. The first process of a container stays init: it reaps orphans and passes signals on.
+
+    The server must not: who reaps any child takes the exit status from whoever waits for one.
+    """
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    waited = _PASSED_ON | {signal.SIGCHLD}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, waited)
+    if (server := os.fork()) == 0:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        return
+    while True:
+        got = signal.sigwaitinfo(waited)
+        if got.si_signo != signal.SIGCHLD:
+            if got.si_code != _FROM_A_KERNEL:
+                os.kill(server, got.si_signo)
+            continue
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            if ended[0] == server:
+                code = os.waitstatus_to_exitcode(ended[1])
+                os._exit(code if code >= 0 else 128 - code)
+
+
+def _start_spawner() -> tuple[Control, dict[str, Any]]:
     """Start the spawner; return its control socket, and the surroundings that the user's agents get."""
     from praisonrun.process import spawner  # standard library only: a fork costs by the megabyte
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures.thread  # noqa: F401 - asyncio.to_thread imports it late: see load_pydantic
-import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
@@ -29,7 +28,8 @@ from .engine.supervisor import Supervisor
 from .engine.unused import Unused
 from .engine.viewers import Viewers
 from .files.run_files import RunFiles
-from .process.attempt import Spawner
+from .process.spawner import Control
+from .process.spawning import Spawner
 from .process.spec import crew_files
 from .services.ports import Ports
 from .store import Store
@@ -49,7 +49,7 @@ LEAST_FREE = 64 * 1024
 @asynccontextmanager
 async def engine_of(
     settings: Settings,
-    spawner: socket.socket,
+    spawner: Control,
     environ: Mapping[str, str],
     port: int = 0,
     user: Mapping[str, Any] = USER,

@@ -25,6 +25,7 @@ from .core import clock
 from .core.errors import ConfigError, counted, reason
 from .engine.engine import Engine
 from .process import surroundings
+from .process.spawner import Control
 from .web.guard import Guard, sweep
 from .web.head import SWEEP
 
@@ -46,7 +47,7 @@ UVICORN: dict[str, Any] = {
 }
 
 
-def serve(settings: Settings, spawner: socket.socket, user: Mapping[str, Any]) -> int:
+def serve(settings: Settings, spawner: Control, user: Mapping[str, Any]) -> int:
     """Serve until told to stop; return the process's exit code. Agents get `user`. Raises ConfigError."""
     _check_limits()
     _allow_many_files()
@@ -56,7 +57,7 @@ def serve(settings: Settings, spawner: socket.socket, user: Mapping[str, Any]) -
 
 
 async def _serve(
-    settings: Settings, spawner: socket.socket, listener: socket.socket, user: Mapping[str, Any]
+    settings: Settings, spawner: Control, listener: socket.socket, user: Mapping[str, Any]
 ) -> int:
     port = listener.getsockname()[1]
     async with engine_of(settings, spawner, os.environ, port, user) as engine:

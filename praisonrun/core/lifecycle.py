@@ -25,8 +25,15 @@ _FRESH: dict[str, Json] = {"exit_code": None, "signal": None, "pid": None, "erro
 """What a run that is not finished does not have: it is about an attempt that is over."""
 MAX_BACKOFF = 300.0
 """Seconds: the longest pause between two attempts."""
-_OURS = ("timed_out", "idle_timed_out", "spawn_failed", "install_failed", "lost", "env_lost")
-"""Reasons of ends that are failures of the same name: what praisonrun did to an attempt."""
+START_PATIENCE = 600.0
+"""Seconds for which a run waits for the trouble to pass that keeps its agent from being started."""
+START_PAUSE = 60
+"""Seconds: the longest pause between two tries to start it."""
+_OURS = {
+    **{name: Failure(name) for name in ("timed_out", "idle_timed_out", "install_failed", "lost", "env_lost")},
+    **dict.fromkeys(("spawn_failed", "not_started"), Failure.SPAWN_FAILED),
+}
+"""Reasons of ends that are failures: what praisonrun did to an attempt."""
 
 
 def claim(run: Run, at: int, boot: str, claim: str) -> Run:
@@ -36,11 +43,24 @@ def claim(run: Run, at: int, boot: str, claim: str) -> Run:
     return _move(run, Status.RUNNING, at, **fresh)
 
 
-def unclaim(run: Run, at: int) -> Run:
-    """Take back a claim whose process never started."""
+def unclaim(run: Run, at: int, trouble: str | None = None) -> Run:
+    """Take back a claim whose agent never started; after `trouble` it is claimed again after a pause."""
     started = run.started_at if run.attempt > 1 else None
     end = run.journal_end if run.attempt > 1 else None  # of a service that was cancelled before it ever ran
-    return _move(run, Status.QUEUED, at, attempt=run.attempt - 1, started_at=started, journal_end=end)
+    queued = _move(run, Status.QUEUED, at, attempt=run.attempt - 1, started_at=started, journal_end=end)
+    if run.cancel_requested_at is not None:
+        return cancel(queued, at)
+    if trouble is None:
+        return queued
+    return queued._replace(
+        error=trouble, uncounted=run.uncounted + 1, not_started_since=min(run.not_started_since or at, at),
+        due_at=at + min(1 << min(run.uncounted, 30), START_PAUSE) * 1_000_000,
+    )  # fmt: skip
+
+
+def may_start(run: Run, at: int) -> bool:
+    """Say whether a run that was not started waits on for the trouble to pass."""
+    return at - (run.not_started_since or at) < START_PATIENCE * 1e6
 
 
 def release(run: Run, at: int) -> Run:
@@ -84,7 +104,7 @@ def restart(run: Run, at: int, env_names: tuple[str, ...] = ()) -> Run:
     return run._replace(  # not by `_move`: the only way out of a final state
         **_FRESH, status=Status.QUEUED, updated_at=at, due_at=0, env_names=env_names, started_at=None,
         finished_at=None, ready_at=None, cancel_requested_at=None, cancel_reason=None, failure=None,
-        scratch_until=None, summary=None, metrics=None,
+        scratch_until=None, summary=None, metrics=None, uncounted=0, not_started_since=None,
     )  # fmt: skip
 
 
@@ -121,7 +141,7 @@ def judge(run: Run, ended: Exit, result: Outcome | None, needs_result: bool) -> 
     agent (`needs_result`) that ended without one; the exit code.
     """
     if ended.reason in _OURS:
-        return Outcome(Status.FAILED, Failure(ended.reason), ended.error)
+        return Outcome(Status.FAILED, _OURS[ended.reason], ended.error)
     if run.mode is Mode.SERVICE:
         return _judge_service(run, ended)
     if ended.reason == "cancelled":
@@ -164,7 +184,8 @@ def finish(
     settled = run._replace(metrics=_metrics(ended), journal_end=journal_end)
     if retriable(run, outcome):
         due = at + round(pause(run) * 1e6)
-        return _move(settled, Status.QUEUED, at, **_FRESH | {"error": outcome.error, "due_at": due})
+        again = {"error": outcome.error, "due_at": due, "uncounted": 0, "not_started_since": None}
+        return _move(settled, Status.QUEUED, at, **_FRESH | again)
     return _move(
         settled, outcome.status, at, finished_at=at, failure=outcome.failure, error=outcome.error,
         exit_code=ended.code, signal=ended.signal, pid=ended.pid, summary=summary,

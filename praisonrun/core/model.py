@@ -66,7 +66,7 @@ class Run(NamedTuple):
     created_at: int
     updated_at: int
     due_at: int
-    """Not claimed before this time; 0 but for a pause between two attempts."""
+    """Not claimed before this time; 0 but for a pause before the next attempt."""
     status: Status = Status.QUEUED
     mode: Mode = Mode.RUN
     seq: int = 0
@@ -86,6 +86,10 @@ class Run(NamedTuple):
     backoff: float = 1.0
     attempt: int = 0
     """Attempts claimed so far."""
+    uncounted: int = 0
+    """How often in a row the agent of its latest attempt could not be started; these are no attempts."""
+    not_started_since: int | None = None
+    """When that was so first."""
     started_at: int | None = None
     finished_at: int | None = None
     ready_at: int | None = None
@@ -192,8 +196,8 @@ class Exit:
 
     attempt: int
     reason: str
-    """exited, cancelled, timed_out, idle_timed_out, spawn_failed, install_failed; the server's own are lost
-    and env_lost."""
+    """exited, cancelled, timed_out, idle_timed_out, spawn_failed, install_failed, lost; not_started for what
+    kept the agent from its start and may pass; the server's own is env_lost."""
     code: int | None = None
     signal: int | None = None
     error: str | None = None

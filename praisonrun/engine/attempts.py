@@ -14,9 +14,11 @@ import anyio
 
 from ..core.errors import PraisonrunError, Unavailable, Unreadable, reason
 from ..core.model import Exit, Phase
-from ..process.attempt import NeverStarted, Spawned, Spawner, Started, look
+from ..process.attempt import SLACK, Attempt, NeverStarted, Spawned, look
 from ..process.found import Found
-from ..process.spec import spec
+from ..process.shim.agent import passes
+from ..process.spawning import Spawner
+from ..process.spec import INSTALL_TIMEOUT, spec
 from .context import Context, Live
 from .versions import Installs
 
@@ -26,8 +28,6 @@ Tell: TypeAlias = Callable[[Live, int, Phase], None]
 """Told each process of an attempt, its pid and its phase."""
 RETRY = 1.0
 """Seconds between two tries of what the disk or the system refused."""
-TRIES = 2
-"""How often an attempt is started whose shim ends before its agent runs."""
 
 
 async def patiently(run_id: str, read: Callable[[], Awaitable[T]]) -> T:
@@ -48,35 +48,43 @@ class Attempts:
     def __init__(self, context: Context, spawner: Spawner, installs: Installs, started: Tell) -> None:
         self._context, self._spawner, self._installs, self._started = context, spawner, installs, started
 
-    async def start(self, live: Live) -> Exit:
+    async def start(self, live: Live) -> Exit | None:
         """Start the agent of a run that was just claimed, and wait for its end."""
         number = live.run.attempt
         if missing := sorted(set(live.run.env_names) - live.reservation.envs.keys()):
             why = "the server restarted before this run could start, and envs are never stored"
             return Exit(number, "env_lost", error=f"{why}; submit it again with {', '.join(missing)}")
-        for _ in range(TRIES):
-            try:
-                if (ended := await self._once(live)) is not None:
-                    return ended
-            except PraisonrunError as rejected:
-                return Exit(number, "spawn_failed", error=rejected.message)
-            except OSError as error:
-                return Exit(number, "spawn_failed", error=f"cannot make the run's files: {reason(error)}")
-        return Exit(number, "spawn_failed", error="the shim ended before the agent started")
+        try:
+            ended = await self._start(live)
+        except PraisonrunError as rejected:
+            return Exit(number, "spawn_failed", error=rejected.message)
+        except NeverStarted:
+            ended = Exit(number, "not_started", error="the process that was to start the agent ended before")
+        except OSError as error:
+            word = "not_started" if passes(error) else "spawn_failed"
+            ended = Exit(number, word, error=f"cannot make the run's files: {reason(error)}")
+        if ended and ended.reason == "not_started":
+            log.warning("run %s was not started and will be tried again: %s", live.run.id, ended.error)
+        return ended
 
-    async def _once(self, live: Live) -> Exit | None:
-        """Try to start the agent; None if the shim ended before."""
+    async def _start(self, live: Live) -> Exit | None:
+        """Try to start the agent, and wait for its end. Raises NeverStarted."""
         install = await patiently(live.run.id, lambda: self._installs.begin(live))
         if live.given_up:
             return Exit(live.run.attempt, "cancelled")
         attempt = await self._spawn(live, install=install)  # has it in `live` first: a cancel finds it there
         try:
-            return await attempt.wait(partial(self._started, live))
-        except NeverStarted:
-            return None
+            return await attempt.wait(partial(self._told, live, attempt))
         except OSError as trouble:  # its agent may have run: what it left must be found and ended
             log.warning("run %s cannot be looked at: %s", live.run.id, trouble)
         return await self.find(live)
+
+    def _told(self, live: Live, attempt: Attempt, pid: int, phase: Phase) -> None:
+        """Pass on what is told of a process, and have its shim looked after once that is overdue."""
+        limit = live.run.timeout if phase is Phase.RUNNING else INSTALL_TIMEOUT
+        if limit is not None:
+            attempt.end_within(limit + live.agent.grace + SLACK)
+        self._started(live, pid, phase)
 
     async def _spawn(self, live: Live, *, install: bool) -> Spawned:
         run, context = live.run, self._context
@@ -105,12 +113,13 @@ class Attempts:
     async def find(self, live: Live) -> Exit | None:
         """Wait for the end of an attempt that an earlier server started; None if its agent never ran."""
         self._context.viewers.refresh(live.run.id)
-        return await self._end_of_found(live, partial(self._started, live))
+        return await self._end_of_found(live, self._told)
 
     async def after_reboot(self, live: Live) -> Exit:
         """Return how an attempt of another boot ended: a lock proves nothing, an unwritten end is a loss."""
         with suppress(NeverStarted):
-            if (ended := await look(self._context.files, self._context.mark(live.run))) is not None:
+            ended = await look(self._context.files, self._context.mark(live.run))
+            if ended is not None and ended.reason != "not_started":
                 return ended
         return Exit(live.run.attempt, "lost", error="lost: the machine restarted")
 
@@ -120,17 +129,19 @@ class Attempts:
         The lifeline may be closed by now, so the attempt is looked for as if by a new server.
         """
         ended = await self._end_of_found(live, lambda *_: None, cancel=True)
-        if ended is None:
+        if ended is None or ended.reason == "not_started":
             return Exit(live.run.attempt, "spawn_failed", error=why)
         return replace(ended, reason="lost", error=f"lost: {why}")
 
-    async def _end_of_found(self, live: Live, started: Started, *, cancel: bool = False) -> Exit | None:
+    async def _end_of_found(
+        self, live: Live, told: Callable[[Live, Attempt, int, Phase], None], *, cancel: bool = False
+    ) -> Exit | None:
         while True:
             live.attempt = attempt = Found(self._context.files, self._context.mark(live.run))
             if cancel or live.given_up:  # perhaps before the attempt was there
                 attempt.cancel()
             try:
-                return await attempt.wait(started)
+                return await attempt.wait(partial(told, live, attempt))
             except NeverStarted:
                 return None
             except OSError as trouble:  # no descriptor left, say: no reason to give up a living agent

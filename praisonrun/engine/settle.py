@@ -63,15 +63,18 @@ class Settlements:
     async def until_stored(self, live: Live, ended: Exit | None, trouble: str | None) -> Run | None:
         """Store what an end means, however long the store rejects it: nothing else can tell it any more.
 
-        `ended` is None for an agent that never ran: its run goes back to the queue. Returns the run as
-        stored, None when its row is gone.
+        An agent that never ran, for which `ended` may be None, has its run go back to the queue. Returns the
+        run as stored, None when its row is gone.
         """
         while True:
             try:
                 at = self._now()
                 self._store.check()  # before anything is read: a directory that was moved has no journals
-                decide = partial(lifecycle.unclaim, at=at)
-                if ended is not None:
+                if ended is None:
+                    decide = partial(lifecycle.unclaim, at=at)
+                elif ended.reason == "not_started" and lifecycle.may_start(live.run, at):
+                    decide = partial(lifecycle.unclaim, at=at, trouble=ended.error or "not started")
+                else:
                     decide = partial((await self._read(live, ended, trouble)).settle, at=at)
                 return await self._store.change(live.run.id, decide)
             except (DiskFull, Unavailable, OSError) as rejected:

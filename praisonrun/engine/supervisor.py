@@ -20,7 +20,7 @@ from ..core.errors import PraisonrunError
 from ..core.model import Exit, Failure, Mode, Phase, Run, Status
 from ..core.notifier import DELIVERIES, run_topic
 from ..journal.results import Progress
-from ..process.attempt import Spawner
+from ..process.spawning import Spawner
 from ..services.readiness import Services
 from .attempts import Attempts, patiently
 from .context import Context, Live

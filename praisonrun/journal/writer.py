@@ -29,6 +29,8 @@ class Journal:
         self._bell: str | None = None
         self._name = b""
         self._socket: socket.socket | None = None
+        self.refused = OSError("nothing was refused")
+        """Why the disk refused what was to be appended last."""
         self._torn = True
         """Whether there may be bytes after the last whole frame."""
         self._cut_off()
@@ -71,18 +73,25 @@ class Journal:
                 rest = b"".join(parts)
                 while done < size:
                     done += os.write(self.fd, rest[done:])
-        except OSError:
+        except OSError as error:
             self._torn = True
             self._cut_off()
+            self.refused = error
             return False
         return True
+
+    def cut(self, end: int) -> bool:
+        """Cut off all frames from `end` on. Returns False if that failed."""
+        self.end = end
+        return self._cut_off()
 
     def _cut_off(self) -> bool:
         """Cut off the bytes after the last whole frame. Returns False if that failed."""
         try:
             os.ftruncate(self.fd, self.end)
             os.lseek(self.fd, self.end, os.SEEK_SET)
-        except OSError:
+        except OSError as error:
+            self.refused = error
             return False
         self._torn = False
         return True

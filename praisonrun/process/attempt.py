@@ -9,6 +9,7 @@ import asyncio
 import json
 import logging
 import os
+import signal
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,14 +18,17 @@ from typing import NamedTuple, TypeAlias
 
 from ..core.model import Exit, Json, Phase
 from ..files.run_files import RunFiles
-from . import spawner, sweep
+from . import sweep
+from .spawning import Spawner
 
 log = logging.getLogger("praisonrun")
 _EXIT_FIELDS = frozenset(field.name for field in fields(Exit))
 Started: TypeAlias = Callable[[int, Phase], None]
 """Told a pid, and whether it is the agent's (running) or its install command's (installing)."""
-
-
+SLACK = 3.0
+"""Seconds that a shim has beyond the time by which it should have ended its agent."""
+LOOK = 0.5
+"""Seconds between two looks at whether a spawner answers that was handed a run."""
 CUT = "its journal was removed or cut off"
 
 
@@ -42,7 +46,7 @@ class Mark(NamedTuple):
 
 
 class NeverStarted(Exception):
-    """The shim ended, or was never made, before the agent could run: safe to start again."""
+    """The shim is gone, or was never made, and its agent never ran: safe to start again."""
 
 
 class Attempt:
@@ -50,19 +54,60 @@ class Attempt:
 
     def __init__(self, files: RunFiles, mark: Mark) -> None:
         self._files, self._mark, self._run_id = files, mark, mark.run_id
-        self._cancelled = False
+        self._cancelled = self._woken = self._over = False
+        self._shim = 0
+        """The shim's pid, once that is known; meant only while it holds the lock."""
+        self._look: asyncio.TimerHandle | None = None
 
     def cancel(self) -> None:
         """Ask the shim to end the agent. Harmless after the end, and when repeated."""
+        self._cancelled = True
+        self._ask()
+        self.end_within(0)
+
+    def end_within(self, seconds: float) -> None:
+        """Look after the shim from then on: an agent may stop it, and then nobody would end either."""
+        loop = asyncio.get_running_loop()
+        if not self._over and (self._look is None or self._look.when() > loop.time() + seconds):
+            if self._look is not None:
+                self._look.cancel()
+            self._look = loop.call_later(seconds, self._look_after)
+
+    def _let_go(self) -> None:
+        self._over = True
+        if self._look is not None:
+            self._look.cancel()
+
+    def _look_after(self) -> None:
+        """Wake a shim that is stopped; kill one that was stopped again: then its run is lost, and swept."""
+        if self._shim and sweep.stopped(self._shim) and self._files.held(self._run_id):
+            log.warning(
+                "run %s: its shim is stopped and is %s", self._run_id, "killed" if self._woken else "woken"
+            )
+            self._signal(signal.SIGKILL if self._woken else signal.SIGCONT)
+            self._woken = True
+        self._look = None
+        self.end_within(SLACK)
+
+    def _ask(self) -> None:
+        """Have the shim hear of a cancel, if it can yet."""
+        raise NotImplementedError
+
+    def _signal(self, number: int) -> None:
+        """Signal the shim, which is known."""
         raise NotImplementedError
 
     async def wait(self, started: Started) -> Exit:
         """Return how the attempt ended; `started` is told of its agent's process, and its install's before.
 
-        Raises NeverStarted. A shim that was killed gives an Exit whose reason is `lost`,
-        after everything that it left behind was killed.
+        Raises NeverStarted. An agent that was not started but may be later gives `not_started`. A shim that
+        was killed gives `lost`, after everything that it left behind was killed.
         """
-        if ended := await self._until_gone(started):
+        try:
+            ended = await self._until_gone(started)
+        finally:
+            self._let_go()
+        if ended:
             return ended
         while self._files.held(self._run_id):  # noqa: ASYNC110 - a dying process lets go of its descriptors one by one
             await asyncio.sleep(0.01)
@@ -76,33 +121,14 @@ class Attempt:
         raise NotImplementedError
 
 
-class Spawner:
-    """The process that forks shims; made anew when it is gone, which harms no run."""
-
-    def __init__(self, link: socket.socket) -> None:
-        self._link = link
-
-    def request(self, journal: int, lifeline: int) -> None:
-        """Pass both descriptors to a shim. The caller closes its copies."""
-        try:
-            spawner.request(self._link, journal, lifeline)
-        except OSError:
-            self._link.close()
-            self._link = spawner.start_exec()  # by exec: this process has threads by now
-            spawner.request(self._link, journal, lifeline)
-
-    def close(self) -> None:
-        """Let the spawner go; runs go on."""
-        self._link.close()
-
-
 class Spawned(Attempt):
     """An attempt that this server started: its lifeline tells everything at once."""
 
-    def __init__(self, files: RunFiles, mark: Mark, lifeline: socket.socket) -> None:
+    def __init__(self, files: RunFiles, mark: Mark, lifeline: socket.socket, by: Spawner) -> None:
         super().__init__(files, mark)
-        self._lifeline = lifeline
+        self._lifeline, self._by = lifeline, by
         self._given = False
+        self._silent = asyncio.get_running_loop().call_later(LOOK, self._ask_spawner)
 
     @classmethod
     def start(cls, files: RunFiles, mark: Mark, journal: int, by: Spawner) -> Spawned:
@@ -118,7 +144,7 @@ class Spawned(Attempt):
         finally:
             os.close(journal)
         ours.setblocking(False)
-        return cls(files, mark, ours)
+        return cls(files, mark, ours, by)
 
     async def give(self, spec: dict[str, Json]) -> None:
         """Tell the shim what to run. A shim that is gone shows in `wait`."""
@@ -128,17 +154,27 @@ class Spawned(Attempt):
             await asyncio.get_running_loop().sock_sendall(self._lifeline, message)
         self._given = True
         if self._cancelled:
-            self.cancel()
+            self._ask()
 
     def close(self) -> None:
         """Let the shim go without a run."""
+        self._let_go()
+        self._silent.cancel()
         self._lifeline.close()
 
-    def cancel(self) -> None:
-        self._cancelled = True
+    def _ask(self) -> None:
         if self._given:
             with suppress(OSError):
                 self._lifeline.send(b"C")
+
+    def _ask_spawner(self) -> None:
+        """See, while no shim says anything, that the spawner works: the run comes back if it is killed."""
+        self._by.check(self._cancelled)
+        self._silent = asyncio.get_running_loop().call_later(LOOK, self._ask_spawner)
+
+    def _signal(self, number: int) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(self._shim, number)
 
     async def _until_gone(self, started: Started) -> Exit | None:
         buffer = b""
@@ -149,6 +185,7 @@ class Spawned(Attempt):
                 for line in lines:
                     said = json.loads(line)
                     if start := said.get("started"):
+                        self._shim = start["shim"]
                         started(start["pid"], phase_of(start))
                     else:
                         ended = exit_of(said["ended"])
@@ -159,6 +196,8 @@ class Spawned(Attempt):
             return await asyncio.get_running_loop().sock_recv(self._lifeline, 65536)
         except OSError:
             return b""
+        finally:
+            self._silent.cancel()
 
 
 def phase_of(start: dict[str, Json]) -> Phase:
@@ -176,17 +215,21 @@ async def look(files: RunFiles, mark: Mark) -> Exit | None:
 
     None when its agent was started and its end is nowhere written: the shim was killed.
     Raises NeverStarted when its agent was not started: its journal, made before the claim, would say so.
+    What that says of `not_started` may be an earlier claim's, whose attempt had this number.
     """
     tail = await asyncio.to_thread(files.tail, mark.run_id)
     if not tail.readable:
         return await lose(files, mark, "its journal is of another version of praisonrun")
-    if tail.ended and tail.ended["attempt"] == mark.number:
-        return exit_of(tail.ended)
-    if tail.started and tail.started["attempt"] == mark.number:
+    ended = exit_of(tail.ended) if tail.ended and tail.ended["attempt"] == mark.number else None
+    if ended and ended.reason != "not_started":
+        return ended
+    if not ended and tail.started and tail.started["attempt"] == mark.number:
         return None
     left = await asyncio.to_thread(sweep.marked, f"{sweep.MARK}={mark}")
     if mark.claim and (left or tail.torn or not tail.whole):
         return await lose(files, mark, CUT)
+    if ended:
+        return ended
     raise NeverStarted(mark.run_id)
 
 

@@ -20,17 +20,18 @@ class Found(Attempt):
 
     def __init__(self, files: RunFiles, mark: Mark) -> None:
         super().__init__(files, mark)
-        self._shim = 0
         self._pidfd = -1
         self._told: Phase | None = None
 
-    def cancel(self) -> None:
-        self._cancelled = True
+    def _ask(self) -> None:
+        self._signal(signal.SIGTERM)
+
+    def _signal(self, number: int) -> None:
         with suppress(ProcessLookupError):
             if self._pidfd >= 0:
-                signal.pidfd_send_signal(self._pidfd, signal.SIGTERM)
+                signal.pidfd_send_signal(self._pidfd, number)
             elif self._shim and self._files.held(self._run_id):
-                os.kill(self._shim, signal.SIGTERM)
+                os.kill(self._shim, number)
 
     async def _until_gone(self, started: Started) -> Exit | None:
         try:
@@ -50,7 +51,7 @@ class Found(Attempt):
             self._shim = int(start["shim"])
             self._open_pidfd()
             if self._cancelled:
-                self.cancel()
+                self._ask()
         if start.get("pid") and self._told is not (phase := phase_of(start)):
             self._told = phase
             started(int(start["pid"]), phase)

@@ -19,9 +19,12 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from praisonrun.process.shim import main as shim
+from praisonrun.process.shim.agent import SpawnFailed
 
 IDLE_SECONDS = 1.0
 """How long an idle shim is kept."""
+PING = b"?"
+"""What the server sends to learn whether the spawner still works, and its answer."""
 _MAX_FILES = 65536
 _OPEN = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
 """This process's descriptors. A bare container has no /dev/fd."""
@@ -33,7 +36,14 @@ _CODE = (
 )
 
 
-def start() -> socket.socket:
+class Control(socket.socket):
+    """The server's end of the control socket."""
+
+    pid = 0
+    """The spawner's, which is the server's child."""
+
+
+def start() -> Control:
     """Fork a spawner from this process, which must have one thread; return its control socket.
 
     Fork before the heavy imports: what this process holds, every shim pays for.
@@ -41,22 +51,32 @@ def start() -> socket.socket:
     if sys.platform == "darwin":  # forking a process that loaded its frameworks is unsafe there
         return start_exec()
     ours, theirs = socket.socketpair()
-    if os.fork() == 0:
+    if (pid := os.fork()) == 0:
         become(theirs.fileno(), serve)
     theirs.close()
-    return ours
+    return _control(ours, pid)
 
 
-def start_exec() -> socket.socket:
+def start_exec() -> Control:
     """Start a spawner as a fresh interpreter; return its control socket."""
     ours, theirs = socket.socketpair()
     place = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     argv = [sys.executable, "-I", "-S", "-c", _CODE.format(place)]
     env = {name: value for name, value in os.environ.items() if not name.startswith("PRAISONRUN_")}
+    actions = [(os.POSIX_SPAWN_DUP2, theirs.fileno(), 0)]
     with theirs:
-        actions = [(os.POSIX_SPAWN_DUP2, theirs.fileno(), 0)]
-        os.posix_spawn(sys.executable, argv, env, file_actions=actions)
-    return ours
+        try:
+            pid = os.posix_spawn(sys.executable, argv, env, file_actions=actions)
+        except OSError:
+            ours.close()
+            raise
+    return _control(ours, pid)
+
+
+def _control(ours: socket.socket, pid: int) -> Control:
+    control = Control(fileno=ours.detach())
+    control.pid = pid
+    return control
 
 
 def request(control: socket.socket, journal: int, lifeline: int) -> None:
@@ -123,16 +143,19 @@ class Spawner:
 
     def _request(self) -> bool:
         try:
-            fds = shim.receive_fds(self._control)
+            said, fds = shim.receive_fds(self._control)
         except OSError:
-            fds = []
+            said, fds = b"", []
         try:
             if len(fds) == 2:
                 self._hand_on(*fds)
+            elif said == PING:
+                with contextlib.suppress(OSError):
+                    self._control.send(PING, socket.MSG_DONTWAIT)
         finally:
             for fd in fds:
                 os.close(fd)
-        return bool(fds)
+        return bool(said)
 
     def _hand_on(self, journal: int, lifeline: int) -> None:
         while True:
@@ -140,7 +163,7 @@ class Spawner:
                 fd = self._idle.popitem()[0] if self._idle else self._fork((journal, lifeline))
             except OSError as error:
                 with socket.socket(fileno=os.dup(lifeline)) as life:
-                    return shim.refuse(life, f"cannot start a process: {error.strerror}")
+                    return shim.refuse(life, SpawnFailed("cannot start a process", error))
             try:
                 return request(self._shims[fd], journal, lifeline)
             except OSError:  # an idle shim was killed

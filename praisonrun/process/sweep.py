@@ -81,6 +81,11 @@ def ticks(pid: int) -> int | None:
     return int(fields[19]) if len(fields) > 19 else None
 
 
+def stopped(pid: int) -> bool:
+    """Say whether a process is stopped by a signal or a debugger. Linux only: elsewhere none is."""
+    return _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()[:1] in ([b"T"], [b"t"])
+
+
 def environment(pid: int) -> list[bytes]:
     """Return the environment that a process was started with; empty where it cannot be read."""
     return _read(f"/proc/{pid}/environ").split(b"\0")

@@ -36,6 +36,37 @@ def test_taking_back_a_claim_leaves_no_trace_of_it() -> None:
     assert lifecycle.unclaim(RUNNING, 3) == QUEUED._replace(updated_at=3, boot="boot", claim="c" * 16)
 
 
+def test_what_could_not_be_started_waits_longer_each_time() -> None:
+    run, pauses = QUEUED, []
+    for at in range(1, 900_000_000, 100_000_000):
+        claimed = lifecycle.claim(run, at, "boot", "c" * 16)
+        assert lifecycle.may_start(claimed, at) == (at <= 500_000_001)
+        run = lifecycle.unclaim(claimed, at, "no room")
+        pauses.append((run.due_at - at) / 1e6)
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    assert (run.status, run.error, run.attempt, run.started_at) == (Status.QUEUED, "no room", 0, None)
+    assert (run.uncounted, run.not_started_since) == (9, 1)
+
+
+def test_a_clock_set_back_makes_nobody_wait_longer_than_ten_minutes() -> None:
+    first = lifecycle.unclaim(RUNNING, 10**15, "no room")
+    again = lifecycle.unclaim(lifecycle.claim(first, 5, "boot", "c" * 16), 5, "no room")
+    assert again.not_started_since == 5
+
+
+def test_an_attempt_that_was_made_ends_the_count() -> None:
+    waited = lifecycle.claim(lifecycle.unclaim(RUNNING, 3, "no room"), 4, "boot", "c" * 16)
+    failed = finished(waited._replace(retries=1), replace(ENDED, code=1))
+    assert (failed.status, failed.uncounted, failed.not_started_since) == (Status.QUEUED, 0, None)
+
+
+def test_a_cancelled_run_that_could_not_be_started_does_not_wait() -> None:
+    asked = lifecycle.cancel(RUNNING, 3, "enough")
+    for trouble in ("no room", None):
+        gone = lifecycle.unclaim(asked, 4, trouble)
+        assert (gone.status, gone.error, gone.finished_at) == (Status.CANCELLED, "cancelled: enough", 4)
+
+
 def test_cancel_ends_a_queued_run_and_marks_a_running_one() -> None:
     assert lifecycle.cancel(QUEUED, 5, "why").status is Status.CANCELLED
     assert lifecycle.cancel(QUEUED, 5, "why").error == "cancelled: why"
@@ -70,6 +101,7 @@ GOOD = Outcome(Status.SUCCEEDED)
         (replace(ENDED, reason="timed_out"), GOOD, False, Status.FAILED, Failure.TIMED_OUT),
         (replace(ENDED, reason="idle_timed_out"), GOOD, False, Status.FAILED, Failure.IDLE_TIMED_OUT),
         (replace(ENDED, reason="spawn_failed"), None, False, Status.FAILED, Failure.SPAWN_FAILED),
+        (replace(ENDED, reason="not_started"), None, False, Status.FAILED, Failure.SPAWN_FAILED),
         (replace(ENDED, reason="env_lost"), None, False, Status.FAILED, Failure.ENV_LOST),
         (replace(ENDED, reason="lost"), GOOD, False, Status.FAILED, Failure.LOST),
         # the agent's own result event wins over its exit code

@@ -151,6 +151,7 @@ class Base(RuleBasedStateMachine):
         """Everything comes to its end: no run is stuck, and no webhook."""
         world = self.world
         world.shims.slow, world.shims.deaf, world.shims.doomed = "no", False, 0
+        world.shims.refusals = "no"
         world.receiver.status, world.answers = 200, True
         world.disk.next.clear()
         world.disk.removing = 0

@@ -20,6 +20,8 @@ ALLOWED = {
     "running": {"cancelled", "failed", "queued", "succeeded"},
 }
 """ARCHITECTURE's table, written down once more."""
+PATIENT = 600_000_000
+"""Microseconds for which a run that cannot be started is tried again."""
 SOON = 1000
 """Microseconds that a timer may be late."""
 FINAL = ("succeeded", "failed", "cancelled")
@@ -27,7 +29,7 @@ RETRIED = {"exit_nonzero", "timed_out", "idle_timed_out", "agent_error", "no_res
 COLUMNS = (
     "id, seq, agent, mode, status, priority, created_at, updated_at, due_at, finished_at, held, attempt, "
     "retries, cancel_requested_at, failure, ready_at, env_names, boot, parent, root, webhook_url, "
-    "session_id, key, port"
+    "session_id, key, port, not_started_since"
 )
 _NEW = ", ".join(f"new.{name.strip()}" for name in COLUMNS.split(","))
 _OLD = ", ".join(f"old.{name.strip()}" for name in COLUMNS.split(","))
@@ -74,6 +76,7 @@ class Row(NamedTuple):
     session_id: str | None
     key: str | None
     port: int | None
+    not_started_since: int | None
 
     @property
     def final(self) -> bool:
@@ -202,7 +205,8 @@ class Checks:
         assert found in self._expected(row, attempt, shims), f"{found} of {row} after {told(shims)}"
         self._count(row, attempt)
         if row.status == "queued" and row.attempt == attempt - 1:
-            assert not any(shim.begun_at < self._read for shim in shims), f"given back after a start: {row}"
+            begun = [shim for shim in shims if shim.begun_at < self._read and not shim.refused]
+            assert not begun, f"given back after a start: {row}"
         elif row.status == "queued":
             assert row.cancel_requested_at is None, f"tried again after a cancel: {row}"
 
@@ -217,15 +221,16 @@ class Checks:
     def _expected(self, row: Row, attempt: int, shims: list[Shim]) -> set[tuple[str, str | None]]:
         last = shims[-1] if shims else None
         assert last is None or last.over_at < self._read, "an attempt that goes on was settled"
-        if last is not None and last.ended is not None and not last.lost:
+        if last is not None and last.ended is not None and not last.lost and not last.refused:
             return {self._judged(row, attempt, last)}
-        if row.boot != f"boot {self.world.boot}" or (last is not None and last.begun_at < self._read):
+        begun = last is not None and last.begun_at < self._read and not last.refused
+        if row.boot != f"boot {self.world.boot}" or begun:
             return {("failed", "lost")}
         found: set[tuple[str, str | None]] = {("queued", None)}
-        if shims or self.world.disk.kept_from_starting:  # a read that failed once is no reason
-            found.add(("failed", "spawn_failed"))
         if row.cancel_requested_at is not None:
-            found.add(("cancelled", None))
+            found = {("cancelled", None)}
+        if row.not_started_since is not None and row.updated_at - row.not_started_since >= PATIENT:
+            found.add(("failed", "spawn_failed"))
         if row.env_names != "[]" and self.envs.get(row.id, self.world.starts) != self.world.starts:
             found = found - {("failed", "spawn_failed")} | {("failed", "env_lost")}
         return found

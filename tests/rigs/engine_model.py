@@ -80,7 +80,9 @@ class Engine(Clients):
 
     @rule(
         slow=st.sampled_from(["no", "no", "spec", "agent"]), deaf=st.booleans(),
-        doomed=st.sampled_from([0, 0, 1, 2]), status=st.sampled_from([200, 200, 500, 410, 0]),
+        doomed=st.sampled_from([0, 0, 1, 2]),
+        refusals=st.sampled_from(["no", "no", "no", "not_started", "spawn_failed"]),
+        status=st.sampled_from([200, 200, 500, 410, 0]),
         answers=st.booleans(), removing=st.sampled_from([0.0, 1.0, 5.0]),
     )  # fmt: skip
     @counted

@@ -43,7 +43,15 @@ def _ends(reason: str = "exited", code: int | None = 0, says: bool | None = None
 
 
 def _others(**these: Any) -> Step:
-    well = {"slow": "no", "deaf": False, "doomed": 0, "status": 200, "answers": True, "removing": 0.0}
+    well = {
+        "slow": "no",
+        "deaf": False,
+        "doomed": 0,
+        "refusals": "no",
+        "status": 200,
+        "answers": True,
+        "removing": 0.0,
+    }
     return "others_are", {**well, **these}
 
 
@@ -77,6 +85,14 @@ STORIES: dict[str, list[Step]] = {
     ],
     "a shim dies before its install": [_begin(), _others(doomed=1), _submit("made"), _time(3)],
     "both shims of an attempt die": [_begin(), _others(doomed=2), _submit("made", 2), _time(3)],
+    "a start is refused, and works in the end": [
+        _begin("needy", "web", "made"), _others(refusals="not_started"), _submit("plain"), _submit("needy"),
+        _serve("web"), _ends(), _time(3), _cancel(), _now("crash"), _UP, _time(45), _others(), _time(45),
+    ],
+    "a start is refused for ten minutes": [
+        _begin(), _others(refusals="not_started"), _submit("again"), *[_time(45)] * 16,
+    ],
+    "a start is refused for good": [_begin(), _others(refusals="spawn_failed"), _submit("kept")],
     "a shim dies while no server is up": [
         _begin(), _others(slow="spec"), _submit("plain"), _now("crash"), _others(doomed=1), _time(1), _UP,
     ],

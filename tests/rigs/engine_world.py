@@ -185,6 +185,9 @@ class World:
         if self._alive:
             self.shims.request(journal, lifeline)
 
+    def check(self, hurry: bool) -> None:
+        """Stand for a spawner that answers."""
+
     def close(self) -> None:
         """What the server does with its spawner at the end."""
 

@@ -23,6 +23,7 @@ from .fired import fired
 
 Json = Any
 Slow = Literal["no", "spec", "agent"]
+Refusals = Literal["no", "not_started", "spawn_failed"]
 NO_PID = 1 << 30
 """Above every pid that a system gives out."""
 NEVER = 1 << 60
@@ -44,6 +45,8 @@ class Shim:
         self.lost = False
         """Whether a power cut took that frame."""
         self.installed = False
+        self.refused = False
+        """Whether its agent could not be started, but may be later."""
         self.said: bool | None = None
         """Whether its result event, if it gave one, says that all is well."""
         self.printed = b""
@@ -148,6 +151,14 @@ class Shim:
         self.printed += data
         self._append(Kind.STDOUT, data)
 
+    def refuse(self, reason: str) -> None:
+        """Have the system refuse to start the agent."""
+        fired("a start was refused for now" if reason == "not_started" else "a start was refused for good")
+        self.begun, self.begun_at, self.refused = True, self._log(), reason == "not_started"
+        self._writes = Journal(self._journal)
+        self._say({})
+        self.end(reason)
+
     def result(self, *, well: bool) -> None:
         """Have an agent that prints JSON say how it went."""
         self.said = well
@@ -161,13 +172,14 @@ class Shim:
             "reason": reason,
             "code": code,
             "signal": signal,
-            "pid": self.pid,
+            "error": "no room" if self.refused else None,
+            "pid": self.pid if self.running else None,
             "installed": bool(self.spec["install"]) and self.running,
             "stdout": len(self.printed),
         }
         self._append(Kind.ENDED, json.dumps(ended).encode())
         self.ended = ended
-        if self.spec["folder"]:
+        if self.spec["folder"] and self.scratch.exists():
             self._clear(keep=self.spec["keep_scratch"] and not (reason == "exited" and code == 0))
         assert self._writes is not None
         self._tell({"ended": {**ended, "end": self._writes.end}})
@@ -214,6 +226,8 @@ class Shims:
         """Whether they have not heard yet that an agent is to be cancelled."""
         self.doomed = 0
         """How many of the next die before their agent starts."""
+        self.refusals: Refusals = "no"
+        """Whether the system refuses to start agents, for now or for good."""
         self.pidfds: dict[int, Shim] | None = {}
         """None where the system has no pidfds."""
         self.log: Callable[[], int] = lambda: 0
@@ -236,6 +250,8 @@ class Shims:
                 self.doomed -= 1
                 fired("a shim died before its agent started")
                 shim.die()
+            elif shim.spec and not was and self.refusals != "no":
+                shim.refuse(self.refusals)
             elif shim.step(deaf=self.deaf) and shim.begun and not was:
                 self.begins[shim.attempt] += 1
 

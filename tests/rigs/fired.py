@@ -20,7 +20,7 @@ SHIMS = (
     "a shim left a torn frame", "an install began", "an install ended well", "an install failed",
     "a result was good", "a result was bad", "scratch was kept", "scratch was removed",
     "pidfds are missing", "a signal went by pid", "a signal went by pidfd",
-    "a process to signal was gone",
+    "a process to signal was gone", "a start was refused for now", "a start was refused for good",
 )  # fmt: skip
 DISK = (
     "a read failed", "a write failed", "a version was not read", "a journal was not made",

@@ -7,6 +7,7 @@ Standard library only, and no pathlib: every shim would pay for it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 from collections.abc import Mapping
@@ -21,8 +22,27 @@ _DEFAULTS = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 """Python, the spawner or the starter may have changed them: the agent gets them as from a login shell."""
 
 
+_FINAL = frozenset(
+    getattr(errno, name, 0)  # some are one system's own
+    for name in (
+        "E2BIG", "EACCES", "EEXIST", "EFAULT", "EINVAL", "EISDIR", "ELIBBAD", "ELOOP", "ENAMETOOLONG",
+        "ENOENT", "ENOEXEC", "ENOSYS", "ENOTDIR", "EPERM",
+    )
+)  # fmt: skip
+"""What the system says of a start that will fail again: of any other error the cause may pass."""
+
+
 class SpawnFailed(Exception):
     """The agent's program could not be started."""
+
+    def __init__(self, what: str, error: Exception) -> None:
+        super().__init__(f"{what}: {reason(error)}")
+        self.passes = passes(error)
+
+
+def passes(error: Exception) -> bool:
+    """Say whether what kept an agent from its start may pass: the same start may succeed later."""
+    return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno not in _FINAL)
 
 
 def start(spec: Mapping[str, Any]) -> tuple[int, int, int]:
@@ -54,20 +74,22 @@ def _spawn(spec: Mapping[str, Any], actions: list[Any]) -> int:
     try:
         os.chdir(spec["cwd"])
     except (OSError, ValueError) as error:
-        raise SpawnFailed(f"cannot enter {spec['cwd']}: {reason(error)}") from None
+        raise SpawnFailed(f"cannot enter {spec['cwd']}", error) from None
     rest: dict[str, Any] = {"setpgroup": 0, "setsigmask": [], "setsigdef": _DEFAULTS}
     try:
         with given_back(spec):
             return os.posix_spawn(argv[0], argv, spec["env"], file_actions=actions, **rest)
     except (OSError, ValueError) as error:
-        raise SpawnFailed(f"cannot start {argv[0]}: {reason(error)}") from None
+        raise SpawnFailed(f"cannot start {argv[0]}", error) from None
     finally:
         os.chdir("/")
 
 
 def reason(error: Exception) -> str:
     """Return the system's message for an error, without the path."""
-    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+    if isinstance(error, OSError | ValueError):
+        return getattr(error, "strerror", None) or str(error)
+    return repr(error)
 
 
 def _holding(data: bytes) -> int:

@@ -19,7 +19,7 @@ from praisonrun.process.shim import agent as child
 from praisonrun.process.shim.output import Output
 from praisonrun.process.shim.stream import Events, Lines, Pipe, Text
 from praisonrun.process.shim.wait import RunningAgent, Wake
-from praisonrun.process.sweep import ticks
+from praisonrun.process.sweep import kill_descendants, ticks
 
 _WORTH_A_SYNC = 1.0
 """An attempt that took more seconds than this has its end written through to the disk."""
@@ -36,6 +36,9 @@ class Attempt:
         self._folder = child.Folder(spec["folder"]) if spec["folder"] else None
         self._fifo: Events | None = None
         self._pipes: list[Pipe] = []
+        self._begin = journal.end
+        self._alive = False
+        """Whether a process was started whose end is not known."""
         self._agent: RunningAgent | None = None
         self._result = False
         self._installed = False
@@ -44,36 +47,47 @@ class Attempt:
         """Run the agent, after its install command where it has one, and return the ended frame's payload."""
         try:
             return self._run()
+        except child.SpawnFailed as refusal:
+            return self._end_before_the_agent(refusal)
         except Exception as fault:
-            why = f"praisonrun failed: {fault!r}"
-        self.clean = False
-        if self._agent is None:
-            return self._end_before_the_agent(why)
-        self._agent.sweep()
-        return self._end(self._agent.reason, why)
+            if self._alive:
+                return self._crash(fault)
+            return self._end_before_the_agent(child.SpawnFailed("cannot prepare the agent's start", fault))
 
     def _run(self) -> dict[str, Any]:
-        try:
-            if self._folder:
+        if self._folder:
+            try:
                 self._fifo = Events(self._folder.make(self._spec), Kind.EVENT, self._output)
-            self._write_started({})
-            if self._spec.get("install") and (refused := self._install()):
-                self._settle(well=False)
-                return self._end(*refused)
-            running = self._start(self._spec, {})
-        except child.SpawnFailed as refusal:
-            return self._end_before_the_agent(str(refusal))
-        except OSError as error:
-            return self._end_before_the_agent(f"cannot make the run's folder: {child.reason(error)}")
+            except OSError as error:
+                raise child.SpawnFailed("cannot make the run's folder", error) from None
+        self._write_started({})
+        if self._spec.get("install") and (refused := self._install()):
+            self._settle(well=False)
+            return self._end(*refused)
+        running = self._start(self._spec, {})
         self.clean = running.run(self._fifo) and not self._installed
         self._settle(running.status == 0 and running.reason == "exited")
         return self._end(running.reason, running.error)
 
-    def _end_before_the_agent(self, error: str) -> dict[str, Any]:
+    def _end_before_the_agent(self, refusal: child.SpawnFailed) -> dict[str, Any]:
         if self._folder and self._fifo:
-            self._fifo.close()
-            self._folder.remove(keep_scratch=False)
-        return self._end("spawn_failed", error)
+            with contextlib.suppress(OSError):
+                self._fifo.close()
+                self._folder.remove(keep_scratch=self._spec["keep_scratch"] and refusal.passes)
+        return self._end("not_started" if refusal.passes else "spawn_failed", str(refusal))
+
+    def _crash(self, fault: Exception) -> dict[str, Any]:
+        """End all that was started: a fault of ours is never told as the agent's own end."""
+        self.clean = False
+        if self._agent is None:
+            kill_descendants(os.getpid(), lambda: None)
+        else:
+            status = self._agent.status
+            self._agent.sweep()
+            self._agent.status = status  # not the signal of this sweep
+        with contextlib.suppress(Exception):
+            self._settle(well=False)
+        return self._end("lost", f"lost: praisonrun failed: {fault!r}")
 
     def _install(self) -> tuple[str, str | None] | None:
         """Run the install command. Returns why the agent must not start, None when it may."""
@@ -89,11 +103,12 @@ class Attempt:
             how = "exited with" if running.status > 0 else "was killed by signal"
             return "install_failed", f"install command {how} {abs(running.status)}"
         self._tell_swept()
-        self._agent, self._installed = None, True
+        self._agent, self._alive, self._installed = None, False, True
         return None
 
     def _start(self, spec: dict[str, Any], more: dict[str, Any]) -> RunningAgent:
         pid, out, err = child.start(spec)
+        self._alive = True
         make = Text if spec["partial"] else Lines
         self._pipes = [make(out, Kind.STDOUT, self._output), make(err, Kind.STDERR, self._output)]
         self._agent = RunningAgent(pid, spec, self._pipes, self._life, self._wake)
@@ -107,7 +122,7 @@ class Attempt:
         payload = {"attempt": self._spec["attempt"], "shim": os.getpid(), **more, "time": now}
         written = self._journal.append(Kind.STARTED, json.dumps(payload).encode())
         if not more and not written:
-            raise child.SpawnFailed("the journal cannot be written: is the disk full?")
+            raise child.SpawnFailed("the journal cannot be written", self._journal.refused)
         if more:
             send(self._life, {"started": payload})
 
@@ -156,10 +171,15 @@ class Attempt:
             "installed": self._installed,
             "ended_at": time.time_ns() // 1000,
         }
-        self._journal.append_surely(Kind.ENDED, json.dumps(ended).encode())
+        if reason != "not_started" or self._installed or not self._say_or_unsay(ended):
+            self._journal.append_surely(Kind.ENDED, json.dumps(ended).encode())
         if agent and agent.wall > _WORTH_A_SYNC:
             self._journal.sync()
         return {**ended, "end": self._journal.end}
+
+    def _say_or_unsay(self, ended: dict[str, Any]) -> bool:
+        """Write the end of what was never started, or cut it off: a full disk must not make it wait."""
+        return self._journal.append(Kind.ENDED, json.dumps(ended).encode()) or self._journal.cut(self._begin)
 
 
 def send(life: socket.socket, message: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ import sys
 from typing import Any
 
 from praisonrun.journal.writer import Journal
+from praisonrun.process.shim.agent import SpawnFailed
 from praisonrun.process.shim.attempt import Attempt, send
 from praisonrun.process.shim.wait import Wake
 
@@ -28,12 +29,12 @@ if sys.platform == "linux":
     _prctl = ctypes.CDLL(None).prctl
 
 
-def receive_fds(sock: socket.socket) -> list[int]:
-    """Return the descriptors of the next message, none at its sender's end. No child will inherit them."""
-    fds = socket.recv_fds(sock, 1, 2)[1]
+def receive_fds(sock: socket.socket) -> tuple[bytes, list[int]]:
+    """Return the next message, empty at its sender's end, and its descriptors. No child will inherit them."""
+    said, fds, *_ = socket.recv_fds(sock, 1, 2)
     for fd in fds:  # recv_fds ignores its `flags` (CPython 3.11), MSG_CMSG_CLOEXEC among them
         os.set_inheritable(fd, False)
-    return fds
+    return said, fds
 
 
 def serve(pool: socket.socket) -> None:
@@ -60,7 +61,7 @@ def _next(pool: socket.socket, wake: Wake) -> list[int]:
     while True:
         ready = dict(poller.poll())
         if pool.fileno() in ready:
-            return receive_fds(pool)
+            return receive_fds(pool)[1]
         if wake.cancelled():
             return []
 
@@ -74,19 +75,21 @@ def _serve_one(fd: int, life: socket.socket, wake: Wake) -> bool:
         journal = Journal(fd)
         journal.ring_at(spec["bell"], spec["run_id"])
         attempt = Attempt(spec, journal, life, wake)
+    except Exception as error:
+        refuse(life, SpawnFailed("praisonrun failed", error))
+        return False
+    else:  # what fails from here on is not said: the journal tells whether the agent was started
         send(life, {"ended": attempt.run()})
         return attempt.clean
-    except Exception as error:
-        refuse(life, f"praisonrun failed: {error!r}")
-        return False
     finally:
         os.close(fd)
         life.close()
 
 
-def refuse(life: socket.socket, error: str) -> None:
+def refuse(life: socket.socket, refusal: SpawnFailed) -> None:
     """Tell the server that nothing was started, and why."""
-    send(life, {"ended": {"attempt": 0, "reason": "spawn_failed", "error": error, "end": 0}})
+    reason = "not_started" if refusal.passes else "spawn_failed"
+    send(life, {"ended": {"attempt": 0, "reason": reason, "error": str(refusal), "end": 0}})
 
 
 def _read_spec(life: socket.socket) -> dict[str, Any] | None:

@@ -21,6 +21,9 @@ from praisonrun.process.shim.stream import END, Pipe, Text
 LEAVER = 1.0
 """Seconds for which the pipes are read after the agent's end, because a descendant may hold them."""
 
+LONGEST = 60_000
+"""Milliseconds of one wait at most: poll takes no more than 24.8 days."""
+
 
 class Wake:
     """SIGCHLD and SIGTERM as bytes in a pipe, so that poll sees them."""
@@ -174,7 +177,9 @@ class RunningAgent:
         else:
             due = min(self._begun + self._limit, self._heard + self._idle)
         soonest = min([due, *[text.due for text in self._texts]])
-        return None if soonest == math.inf else max(0.0, math.ceil((soonest - self._now) * 1000))
+        if soonest == math.inf:
+            return None
+        return min(max(0.0, math.ceil((soonest - self._now) * 1000)), LONGEST)
 
     def _do_what_is_due(self) -> None:
         """Flush partial lines, kill after the grace, and stop after a timeout."""
