@@ -65,7 +65,14 @@ def _start_spawner() -> tuple[Control, dict[str, Any]]:
     from praisonrun.process import spawner  # standard library only: a fork costs by the megabyte
 
     user = surroundings.take()
-    control = spawner.start()
+    if lack := surroundings.lack():
+        sys.exit(f"praisonrun: {lack}")
+    try:
+        control = spawner.start()
+    except OSError as error:
+        sys.exit(
+            f"praisonrun: cannot start a process: {error.strerror}; is `ulimit -u` or `ulimit -v` too low?"
+        )
     gc.disable()  # imports leave little garbage; the server enables it once it is up
     return control, user
 

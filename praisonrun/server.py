@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import resource
 import secrets
 import signal
 import socket
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -19,20 +18,17 @@ import uvicorn
 
 from . import __version__
 from .app import application, engine_of
-from .config import discovery, form, log
+from .config import discovery, form, limits
 from .config.settings import Settings, url
 from .core import clock
 from .core.errors import ConfigError, counted, reason
 from .engine.engine import Engine
-from .process import surroundings
 from .process.spawner import Control
 from .web.guard import Guard, sweep
 from .web.head import SWEEP
 
 STOP_PATIENCE = 3.0
 """Seconds in which a second Ctrl-C cancels the live runs."""
-FILES = 65_536
-"""Number of open files that the server asks the system for."""
 UVICORN: dict[str, Any] = {
     "loop": "asyncio",  # uvloop gives children sockets for stdio and spawns at half the speed
     "http": Guard,  # httptools behind our caps and clocks
@@ -49,10 +45,9 @@ UVICORN: dict[str, Any] = {
 
 def serve(settings: Settings, spawner: Control, user: Mapping[str, Any]) -> int:
     """Serve until told to stop; return the process's exit code. Agents get `user`. Raises ConfigError."""
-    _check_limits()
-    _allow_many_files()
-    log.start()
-    with _listen(settings) as listener, asyncio.Runner() as runner:
+    limits.allow_many_files()
+    with limits.threads() as threads, _listen(settings) as listener, asyncio.Runner() as runner:
+        runner.get_loop().set_default_executor(threads)
         return runner.run(_serve(settings, spawner, listener, user))
 
 
@@ -144,23 +139,6 @@ class _Server(uvicorn.Server):
 
 def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
-
-
-def _check_limits() -> None:
-    most = surroundings.largest_file()
-    if 0 <= most < surroundings.SMALLEST_FILE:
-        least = surroundings.SMALLEST_FILE >> 20
-        raise ConfigError(
-            f"files may have {most} bytes at most here, which is too little for the database and the logs of"
-            f" runs; allow {least} MiB (`ulimit -f unlimited`)"
-        )
-
-
-def _allow_many_files() -> None:
-    """Raise the limit of open files: each connection may also read a journal."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard if 0 < hard < FILES else FILES, hard))
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -25,6 +25,9 @@ def main(serve: Callable[[Settings], int], arguments: Sequence[str] | None = Non
     except OSError as error:
         _report(error)
         return 1
+    except MemoryError:
+        print("praisonrun: out of memory: is `ulimit -v` or `ulimit -d` too low?", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -20,8 +20,15 @@ _RAISED = [
     if hasattr(resource, f"RLIMIT_{name}")
 ]
 """Limits that praisonrun changes for itself, or may change."""
-SMALLEST_FILE = 128 << 20
-"""Bytes that a journal or the database must be able to have."""
+
+
+_LEAST = {
+    "FSIZE": (128 << 20, "`ulimit -f`: bytes of a file"),
+    "AS": (128 << 20, "`ulimit -v`: bytes of memory"),
+    "DATA": (96 << 20, "`ulimit -d`: bytes of memory"),
+    "NOFILE": (64, "`ulimit -n`: open files"),
+}
+"""What a server must be able to have: the database and a journal, its program, its connections."""
 
 
 def hear_signals() -> None:
@@ -44,9 +51,13 @@ def take() -> dict[str, Any]:
     return {"umask": umask, "limits": [(number, soft) for number, (soft, _) in both]}
 
 
-def largest_file() -> int:
-    """Return how many bytes a file of ours may have at most; RLIM_INFINITY without a limit."""
-    return resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+def lack() -> str | None:
+    """Return what is too little here for a server, and what it needs."""
+    for name, (least, meaning) in _LEAST.items():
+        most = resource.getrlimit(getattr(resource, f"RLIMIT_{name}"))[1]
+        if most != resource.RLIM_INFINITY and most < least:
+            return f"a limit is too low for a server ({meaning}): {most} here, and it needs {least}"
+    return None
 
 
 @contextlib.contextmanager

@@ -55,7 +55,9 @@ class Connection:
         """Open `uri` and let `prepare` set it up on its thread; at the end run what waits, then close."""
         connection = cls(files)
         factory = partial(connection._made, kind, prepare)
-        connection._db = await aiosqlite.connect(uri, uri=True, isolation_level=None, factory=factory)
+        opening = aiosqlite.connect(uri, uri=True, isolation_level=None, factory=factory)
+        opening._thread.daemon = True  # a start that fails and cannot clean up must end, too
+        connection._db = await opening
         try:
             if connection._fault is not None:
                 raise connection._fault

@@ -1,0 +1,46 @@
+"""What a server needs of the system: threads, and many open files."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+
+from ..core.errors import ConfigError
+from . import log
+
+FILES = 65_536
+"""Number of open files that the server asks the system for."""
+
+
+class Threads(ThreadPoolExecutor):
+    """Threads for what blocks: when the system denies another one, those that are there do its work, too."""
+
+    def _adjust_thread_count(self) -> None:
+        try:
+            super()._adjust_thread_count()
+        except RuntimeError:
+            if not self._threads:
+                raise
+
+
+@contextmanager
+def threads() -> Iterator[Threads]:
+    """Have threads inside this block, one at least. Raises ConfigError where the system denies that."""
+    try:
+        log.start()
+        made = Threads()
+        made.submit(int).result()
+        yield made
+    except RuntimeError as error:
+        if "can't start new thread" not in error.args:
+            raise
+        raise ConfigError("cannot start a thread: is `ulimit -u` or `ulimit -v` too low?") from None
+
+
+def allow_many_files() -> None:
+    """Raise the limit of open files: each connection may also read a journal."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard if 0 < hard < FILES else FILES, hard))
