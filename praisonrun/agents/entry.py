@@ -145,6 +145,8 @@ def _check_together(node: Node, values: Mapping[str, Any], *, service: bool) -> 
     for key in ("port", "readiness", "public_url"):
         if key in pairs and not service:
             raise node.keys[key].fault(f"`{key}` needs `mode: service`; add it or remove `{key}`")
+    if "port" in pairs and values.get("env", {}).get("PORT", pairs["port"].text) != pairs["port"].text:
+        raise pairs["env"].keys["PORT"].fault("`port` sets PORT for the service; remove one of the two")
     if "prompt" in pairs:
         _check_prompt(pairs["prompt"], values, service=service)
     if values.get("files") is False and values.get("retain", Retain()).on_failure:

@@ -87,7 +87,8 @@ def request(control: socket.socket, journal: int, lifeline: int) -> None:
 def serve(control: socket.socket) -> None:
     """Hand out runs until the server goes."""
     os.setsid()
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):  # ended shims need no reaping
+    # Ended shims need no reaping. A shim has its agent's limit of CPU time for a moment: no reason to end.
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGXCPU):
         signal.signal(number, signal.SIG_IGN)
     os.umask(0o077)
     os.chdir("/")

@@ -174,6 +174,8 @@ BROKEN = {
     "command: [x], mode: daemon": (27, "run or service"),
     "command: [x], mode: service, port: 70000": (42, "from 1 to 65535"),
     "command: [x], mode: service, port: any": (42, "or auto"),
+    "command: [x], mode: service, port: auto, env: {PORT: '80'}": (54, "`port` sets PORT"),
+    "command: [x], mode: service, port: 81, env: {PORT: '80'}": (52, "`port` sets PORT"),
     "command: [x], mode: service, readiness: {type: http}": (36, "needs a `port`"),
     "command: [x], mode: service, port: 1, readiness: {typ: tcp}": (57, "did you mean `type`"),
     "command: [x], mode: service, port: 1, readiness: {type: http, path: up}": (75, "must begin with /"),
