@@ -135,9 +135,17 @@ def _remove_place(place: str) -> None:
 
 
 def _place(link: str) -> str | None:
-    """Return the short place that a link names; None for any other file or link, such as an agent's own."""
-    place = _link(link)
-    return place if place and _PLACE.fullmatch(place) and _is_ours(os.path.dirname(place)) else None
+    """Return the short place that a link names, if it leads back there: an agent may have made the link, or a
+    copy of the state directory may have it.
+    """
+    place = _link(link) or ""
+    if not _PLACE.fullmatch(place) or not _is_ours(os.path.dirname(place)):
+        return None
+    back = _link(place + _BACK) or link
+    try:
+        return place if os.path.samefile(os.path.dirname(back), os.path.dirname(link)) else None
+    except OSError:
+        return None
 
 
 def _link(path: str) -> str | None:

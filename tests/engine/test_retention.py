@@ -18,6 +18,7 @@ from praisonrun.engine import retention
 from praisonrun.engine.ages import Ages
 from praisonrun.engine.engine import Engine
 from praisonrun.engine.retention import Keep, Retention, prunable
+from praisonrun.files import scratch
 from praisonrun.files.run_files import RunFiles
 from praisonrun.store import Find
 
@@ -274,3 +275,18 @@ async def test_a_look_that_fails_is_logged_and_not_the_last(
         tasks.cancel_scope.cancel()
     assert "looking for old runs failed" in caplog.text
     assert "too deep" in caplog.text
+
+
+async def test_the_scratch_of_a_run_that_is_gone_goes(house: House, tmp_path: Path) -> None:
+    """As when somebody removed its folder, or a whole state directory."""
+    link = tmp_path / "gone" / "scratch"
+    link.parent.mkdir()
+    place, held = scratch.make(str(link), house.files.scratch_places(house.engine.store.id, "gone"))
+    os.close(held)
+    await house.retention(2 * HOUR).sweep()
+    assert Path(place).is_dir()
+    link.unlink()
+    await house.retention(HOUR // 2).sweep()
+    assert Path(place).is_dir()
+    await house.retention(2 * HOUR).sweep()
+    assert not os.path.lexists(place)

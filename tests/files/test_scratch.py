@@ -126,6 +126,24 @@ def test_a_link_of_an_agents_own_is_not_followed(link: str, tmp_path: Path, targ
     assert not os.path.lexists(link)
 
 
+def test_a_copy_of_the_state_directory_touches_nothing_of_the_original(
+    base: Path, link: str, tmp_path: Path
+) -> None:
+    path, held = scratch.make(link, [place(base)])
+    Path(path, "file").touch()
+    os.close(held)
+    (tmp_path / "copy").mkdir()
+    copy = str(tmp_path / "copy" / "scratch")
+    os.symlink(path, copy)
+    scratch.keep(copy)
+    scratch.remove(copy)
+    assert not os.path.lexists(copy)
+    (tmp_path / "other name").symlink_to(Path(link).parent)
+    assert Path(path, "file").exists()
+    scratch.keep(str(tmp_path / "other name" / "scratch"))
+    assert Path(link, "file").exists()
+
+
 def test_kept_across_file_systems(base: Path, link: str) -> None:
     path, held = scratch.make(link, [place(base)])
     Path(path, "deep").mkdir()
