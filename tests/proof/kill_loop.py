@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from .worker import pieces
-from .world import PATIENCE, World
+from .world import PATIENCE, Json, World
 
 CLIENTS = 8
 WINDOW = 4
@@ -87,6 +87,8 @@ class KillLoop:
         self.figures = Figures()
         self.asked: dict[str, Ask] = {}
         """By the id of the run that was acknowledged."""
+        self.killed: set[int] = set()
+        """The pids of shims that were killed: the runs that they had are lost."""
         self._news = threading.Condition()
         self._over = False
 
@@ -198,7 +200,7 @@ class KillLoop:
     def _check(self, run_id: str) -> None:
         ask, shown = self.asked[run_id], self.world.final(run_id)
         printed = self.world.logs(run_id)
-        if ask.cancel and shown["status"] == "cancelled":
+        if (ask.cancel and shown["status"] == "cancelled") or self._lost(run_id, shown):
             assert (ask.output * ask.attempts).startswith(printed), (ask, shown)
             return
         # One that is asked to stop may end by itself before that; then it is not tried again.
@@ -207,6 +209,9 @@ class KillLoop:
         found = (shown["status"], shown["exit_code"], shown["attempt"])
         assert found == (status, ask.code, attempts), (ask, shown)
         assert printed == ask.output * attempts, (ask, shown)
+
+    def _lost(self, run_id: str, shown: Json) -> bool:
+        return shown["failure"] == "lost" and self.world.tail(run_id)["shim"] in self.killed
 
     # The end
 
@@ -224,7 +229,8 @@ class KillLoop:
             attempts[run_id].append(attempt)
         for run_id, run in runs.items():
             begun = sorted(attempts[run_id])
-            assert begun == list(range(1, 1 + run["attempt"])) or run["status"] == "cancelled", (run, begun)
+            cut = run["status"] == "cancelled" or self._lost(run_id, run)
+            assert cut or begun == list(range(1, 1 + run["attempt"])), (run, begun)
         assert not world.marked(), "a process was left behind"
         assert not world.holders(), "a shim was left behind"
         world.slots_are_free(world.ask("GET", "/health").json["concurrency"])

@@ -130,9 +130,12 @@ class World(Server):
         return str(answer.json["job_id"])
 
     def final(self, run_id: str) -> Json:
-        """Return the status object of a run once it is final: its stream ends then."""
-        assert self.insist("GET", f"/api/v1/runs/{run_id}/stream").status in (200, 204)
-        return self.insist("GET", f"/api/v1/runs/{run_id}").json
+        """Return the status object of a run once it is final: its stream ends then, or when a server stops."""
+        while True:
+            assert self.insist("GET", f"/api/v1/runs/{run_id}/stream").status in (200, 204)
+            shown = self.insist("GET", f"/api/v1/runs/{run_id}").json
+            if shown["completed_at"] is not None:
+                return shown
 
     def over(self, run_id: str) -> Json:
         """Return the status object of a run once it is final, without having its output sent."""
