@@ -14,7 +14,7 @@ import anyio
 
 from ..core.errors import PraisonrunError, Unavailable, Unreadable, reason
 from ..core.model import Exit, Phase
-from ..process.attempt import SLACK, Attempt, NeverStarted, Spawned, look
+from ..process.attempt import SLACK, Attempt, NeverStarted, Spawned, look, lose
 from ..process.found import Found
 from ..process.shim.agent import passes
 from ..process.spawning import Spawner
@@ -117,11 +117,12 @@ class Attempts:
 
     async def after_reboot(self, live: Live) -> Exit:
         """Return how an attempt of another boot ended: a lock proves nothing, an unwritten end is a loss."""
+        files, mark = self._context.files, self._context.mark(live.run)
         with suppress(NeverStarted):
-            ended = await look(self._context.files, self._context.mark(live.run))
+            ended = await look(files, mark)
             if ended is not None and ended.reason != "not_started":
                 return ended
-        return Exit(live.run.attempt, "lost", error="lost: the machine restarted")
+        return await lose(files, mark, "the machine restarted", rebooted=True)
 
     async def abandon(self, live: Live, why: str) -> Exit:
         """End the process of an attempt that cannot be seen through, and say why.

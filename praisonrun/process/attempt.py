@@ -233,19 +233,24 @@ async def look(files: RunFiles, mark: Mark) -> Exit | None:
     raise NeverStarted(mark.run_id)
 
 
-async def lose(files: RunFiles, mark: Mark, why: str) -> Exit:
-    """Kill what a shim of this boot left behind when it was killed, and say that the attempt is lost."""
-    swept = await asyncio.to_thread(_sweep, files, mark)
+async def lose(files: RunFiles, mark: Mark, why: str, *, rebooted: bool = False) -> Exit:
+    """Kill what a killed shim left behind, and say that the attempt is lost.
+
+    `rebooted`: the boot seems to be another, so pids prove nothing any more, but a mark does.
+    """
+    swept = await asyncio.to_thread(_sweep, files, mark, rebooted)
     return Exit(mark.number, "lost", error=f"lost: {why}", swept=swept)
 
 
-def _sweep(files: RunFiles, mark: Mark) -> int:
+def _sweep(files: RunFiles, mark: Mark, rebooted: bool) -> int:
     start = files.tail(mark.run_id).started or {}
-    if start.get("attempt") != mark.number:
+    if start.get("attempt") != mark.number or rebooted:
         start = {}
     if mark.claim is not None:
         known = (start["pid"], start["ticks"]) if start.get("ticks") else None
         return sweep.kill_marked(str(mark), known)
+    if rebooted:
+        return 0
     swept, left = sweep.kill_unmarked(mark.run_id, str(files.root / "runs"), start.get("shim", -1))
     for pid in left:
         log.warning("run %s is lost; not provably a process of it and left running: pid %d", mark.run_id, pid)

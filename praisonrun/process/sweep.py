@@ -51,7 +51,7 @@ def marked(entry: str, known: tuple[int, int] | None = None) -> set[int]:
         return _marked_by_ps(entry) - {os.getpid()}
     parents = _parents()
     bearers = {pid for pid in parents if entry.encode() in environment(pid)}
-    if known and ticks(known[0]) == known[1]:
+    if known and known[0] in parents and ticks(known[0]) == known[1]:
         bearers.add(known[0])
     return (bearers | _below(bearers, parents)) - {os.getpid()}
 
@@ -106,7 +106,8 @@ def _kill(find: Callable[[], set[int]], reap: Callable[[], object]) -> int:
     seen: set[int] = set()
     give_up = time.monotonic() + _PATIENCE
     pause = 0.001
-    while (found := _stopped(find, seen)) and time.monotonic() < give_up:
+    # A process that is dying has no environment any more, and still holds what it has open.
+    while ((found := _stopped(find, seen)) or seen & _parents().keys()) and time.monotonic() < give_up:
         _signal(found, signal.SIGKILL)
         reap()
         time.sleep(pause)  # there is no event to wait for: they may not be our children

@@ -21,7 +21,7 @@ from praisonrun.journal.reader import Reader
 from praisonrun.journal.results import Result, result
 from praisonrun.store import Find, Key
 
-from ..rigs.harness import Engines, alive, ran, submit
+from ..rigs.harness import Engines, alive, pid_of, ran, submit
 
 OUTPUT = SharedRendering(lambda _, frames: b"".join(f.data for f in frames if f.kind is Kind.STDOUT))
 
@@ -96,7 +96,7 @@ async def test_retries_until_it_works(engine: Engine) -> None:
 async def test_cancel_waits_until_the_process_is_gone(engine: Engine) -> None:
     run_id = await submit(engine, "wait")
     await until_printed(engine, run_id, "up")
-    pid = (await engine.get(run_id)).pid
+    pid = await pid_of(engine, run_id)
     shown = await engine.cancel(run_id, "enough")
     assert (shown.run.status, shown.run.error) == (Status.CANCELLED, "cancelled: enough")
     assert pid is not None

@@ -20,7 +20,7 @@ from praisonrun.engine.engine import Choice, Engine, Submit
 from praisonrun.files.run_files import RunFiles
 from praisonrun.store.directory import DATABASE
 
-from ..rigs.harness import Engines, alive, engine_in, ran, submit
+from ..rigs.harness import Engines, alive, engine_in, pid_of, ran, submit
 from ..rigs.processes import kill_run
 from .test_engine import printed, until_printed
 
@@ -65,7 +65,7 @@ async def test_two_stores_may_have_one_id(engines: Engines, tmp_path: Path, stra
     async with engines() as one, engine_in(tmp_path / "other", tmp_path / "agents.yaml") as other:
         for engine in (one, other):
             await named(engine, "same-1", "until", gate)
-        mine, theirs = [(await engine.get("same-1")).pid for engine in (one, other)]
+        mine, theirs = [await pid_of(engine, "same-1") for engine in (one, other)]
         bystander = stranger(
             PRAISONRUN_RUN_ID="same-1", PRAISONRUN_MARK=f"{one.store.id}/same-1/1/{'0' * 16}"
         )
@@ -85,7 +85,7 @@ async def test_an_agent_that_emptied_its_environment_is_known_by_pid_and_ticks(
     async with engines() as engine:
         run_id = await submit(engine, "bare")
         await until_printed(engine, run_id, "up")
-        pid = (await engine.get(run_id)).pid
+        pid = await pid_of(engine, run_id)
         os.kill(RunFiles(tmp_path / "state").tail(run_id).started["shim"], signal.SIGKILL)
         shown = await engine.until_final(run_id)
         assert (shown.run.failure, alive(pid)) == (Failure.LOST, False)
@@ -103,7 +103,7 @@ async def test_a_lost_journal_proves_nothing(engines: Engines, tmp_path: Path, s
     async with engines() as engine:
         run_id = await submit(engine, "until", str(tmp_path / "gate"), retries=2)
         await until_printed(engine, run_id, "up")
-        pid = (await engine.get(run_id)).pid
+        pid = await pid_of(engine, run_id)
     cut(RunFiles(tmp_path / "state").journal(run_id), size)
     async with engines() as engine:
         shown = await engine.until_final(run_id)
@@ -132,13 +132,13 @@ async def test_a_killed_shim_whose_journal_is_gone_is_still_found(
     async with engines() as engine:
         run_id = await submit(engine, "until", str(tmp_path / "gate"), retries=2)
         await until_printed(engine, run_id, "up")
-        pid = (await engine.get(run_id)).pid
+        pid = await pid_of(engine, run_id)
     files = RunFiles(tmp_path / "state")
     os.kill(files.tail(run_id).started["shim"], signal.SIGKILL)
     cut(files.journal(run_id), size)
     async with engines() as engine:
         shown = await engine.until_final(run_id)
-        assert (shown.run.failure, shown.run.attempt, alive(pid)) == (Failure.LOST, 1, False)
+        assert (shown.run.failure, shown.run.attempt, alive(pid)) == (Failure.LOST, 1, False), shown.run
 
 
 async def test_a_journal_without_a_claim_is_used(engines: Engines, tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ async def test_an_attempt_of_before_is_known_by_its_place_or_its_shim(
     state = tmp_path / "state"
     async with engines() as engine:
         await named(engine, "old-1", "until", "/nowhere")
-        pid = (await engine.get("old-1")).pid
+        pid = await pid_of(engine, "old-1")
     of_before(state, "old-1")
     result = "PRAISONRUN_RESULT_PATH"
     ours = stranger(PRAISONRUN_RUN_ID="old-1", **{result: f"{state}/runs/old-1/result.json"})

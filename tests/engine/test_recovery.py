@@ -12,7 +12,7 @@ import pytest
 from praisonrun.core.model import Failure, Status
 from praisonrun.files.run_files import RunFiles
 
-from ..rigs.harness import Engines, Server, alive, submit
+from ..rigs.harness import Engines, Server, alive, pid_of, submit
 from .test_engine import printed, until_printed
 
 
@@ -20,7 +20,7 @@ async def test_a_run_goes_on_without_a_server_and_is_found_again(engines: Engine
     async with engines() as engine:
         run_id = await submit(engine, "until", str(tmp_path / "gate"))
         await until_printed(engine, run_id, "up")
-        pid = (await engine.get(run_id)).pid
+        pid = await pid_of(engine, run_id)
     async with engines() as engine:
         assert (await engine.get(run_id)).run.status is Status.RUNNING
         (tmp_path / "gate").touch()
@@ -59,7 +59,7 @@ async def test_a_killed_shim_is_a_lost_run_and_leaves_nothing(engines: Engines, 
     async with engines() as engine:
         run_id = await submit(engine, "stubborn", retries=3)
         await until_printed(engine, run_id, "up")
-        pid = (await engine.get(run_id)).pid
+        pid = await pid_of(engine, run_id)
         os.kill(RunFiles(tmp_path / "state").tail(run_id).started["shim"], signal.SIGKILL)
         shown = await engine.until_final(run_id)
         assert (shown.run.status, shown.run.failure, shown.run.attempt) == (Status.FAILED, Failure.LOST, 1)
@@ -88,10 +88,12 @@ async def test_after_a_reboot_a_claimed_run_is_lost(
     async with engines() as engine:
         run_id = await submit(engine, "wait")
         await until_printed(engine, run_id, "up")
+        pid = await pid_of(engine, run_id)
     monkeypatch.setattr("praisonrun.app.boot_id", lambda: "another boot")
     async with engines() as engine:
         shown = await engine.until_final(run_id)
         assert (shown.run.failure, shown.run.error) == (Failure.LOST, "lost: the machine restarted")
+        assert not alive(pid)  # its mark proves what its pid does not
 
 
 async def test_a_queued_run_starts_after_the_restart_unless_it_needs_envs(

@@ -130,7 +130,7 @@ class World(Server):
         return str(answer.json["job_id"])
 
     def final(self, run_id: str) -> Json:
-        """Return the status object of a run once it is final: its stream ends then, or when a server stops."""
+        """Return a final run's status object. Its stream ends then, or when a server stops."""
         while True:
             assert self.insist("GET", f"/api/v1/runs/{run_id}/stream").status in (200, 204)
             shown = self.insist("GET", f"/api/v1/runs/{run_id}").json

@@ -86,6 +86,11 @@ async def until(engine: Engine, run_id: str, holds: Callable[[Snapshot], bool]) 
         await bell.wait()
 
 
+async def pid_of(engine: Engine, run_id: str) -> int:
+    """Return the pid of a run's agent once the engine knows it: its output may be there before."""
+    return (await until(engine, run_id, lambda shown: shown.pid is not None)).pid or 0
+
+
 def no_server(_: Settings) -> int:
     """Stand for the server where a command starts none."""
     raise AssertionError("this command starts no server")
@@ -93,8 +98,9 @@ def no_server(_: Settings) -> int:
 
 def alive(pid: int | None) -> bool:
     """Say whether a process does anything yet; one that only waits to be reaped does not."""
+    assert pid is not None
     try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        return psutil.Process(pid).status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
     except psutil.NoSuchProcess:
         return False
 

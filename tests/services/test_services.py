@@ -35,7 +35,7 @@ from praisonrun.services import ports
 from praisonrun.services import readiness as services
 from praisonrun.services.ports import Probe, free_port, probe
 
-from ..rigs.harness import Json, Server, alive, ran, submit
+from ..rigs.harness import Json, Server, alive, pid_of, ran, submit
 from ..rigs.nullspace_rig import BASE, Client
 from ..rigs.places import PROGRAMS
 
@@ -345,7 +345,7 @@ async def test_what_cannot_be_restarted(engine: Engine, tmp_path: Path) -> None:
         await engine.restart(run, {})
     up = await well(engine, tmp_path)
     (tmp_path / "agents.yaml").write_text(AGENTS)
-    assert (await engine.get(up.run.id)).pid == up.pid
+    assert await pid_of(engine, up.run.id) == up.pid
 
 
 async def test_each_mode_has_its_own_door(engine: Engine) -> None:
