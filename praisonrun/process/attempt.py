@@ -169,8 +169,19 @@ class Spawned(Attempt):
 
     def _ask_spawner(self) -> None:
         """See, while no shim says anything, that the spawner works: the run comes back if it is killed."""
+        loop = asyncio.get_running_loop()
         self._by.check(self._cancelled)
-        self._silent = asyncio.get_running_loop().call_later(LOOK, self._ask_spawner)
+        if self._shim:
+            self.end_within(0)  # its agent may have stopped it before it could say anything
+        else:
+            loop.run_in_executor(None, self._find_shim)
+        self._silent = loop.call_later(LOOK, self._ask_spawner)
+
+    def _find_shim(self) -> None:
+        with suppress(OSError):
+            tail = self._files.tail(self._run_id)
+            if tail.started and not tail.ended and tail.started["attempt"] == self._mark.number:
+                self._shim = tail.started["shim"]
 
     def _signal(self, number: int) -> None:
         with suppress(ProcessLookupError):

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from ..core.model import Exit, Json, Phase
 from ..files.run_files import RunFiles
-from .attempt import CUT, Attempt, Mark, Started, lose, phase_of
+from .attempt import CUT, SLACK, Attempt, Mark, Started, lose, phase_of
 
 SLOW_LOOK = 0.25
 """Seconds between two looks at a lock, where nothing better tells of its release."""
@@ -50,6 +50,8 @@ class Found(Attempt):
         if not self._shim:
             self._shim = int(start["shim"])
             self._open_pidfd()
+            if not start.get("pid"):
+                self.end_within(SLACK)  # its agent may have stopped it before it could say more
             if self._cancelled:
                 self._ask()
         if start.get("pid") and self._told is not (phase := phase_of(start)):
