@@ -20,9 +20,8 @@ import pytest
 from .world import PATIENCE
 
 CALL = re.compile(r"^(?:(?P<pid>\d+) +)?(?P<name>\w+)\(")
-POOL = 4
-"""Threads of a server before the first of its pool: the loop, the log, the writer, the reader."""
-ROLES = ("loop", "log", "writer", "reader", "pool")
+ROLES = ("loop", "log", "pool", "writer", "reader")
+"""What the threads of a server do, in the order of their start; later ones are of the pool, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,10 @@ def strace(threads: Sequence[int], file: Path, *say: str) -> Iterator[Traced]:
 def threads(pid: int) -> dict[str, list[int]]:
     """Return the threads of a server by what they do."""
     found = sorted(map(int, os.listdir(f"/proc/{pid}/task")))
-    return dict(zip(ROLES, [*([each] for each in found[:POOL]), found[POOL:]], strict=True))
+    first = dict(zip(ROLES, found, strict=False))
+    return {role: [thread] for role, thread in first.items()} | {
+        "pool": [first["pool"], *found[len(ROLES) :]]
+    }
 
 
 def spawner(server: int) -> int:

@@ -150,13 +150,13 @@ def begun(world: CutWorld) -> tuple[str, Path]:
 
 
 def test_a_journal_that_cannot_be_made(world: CutWorld, figure: Figure) -> None:
-    with strace(
-        thread(world, "loop"), world.home / "calls", "trace=write", "inject=write:error=ENOSPC:when=1"
-    ):
-        shown = world.final(world.submitted("true"))
-    assert (shown["status"], shown["failure"]) == ("failed", "spawn_failed"), shown
+    calls = "trace=pwrite64", "inject=pwrite64:error=ENOSPC:when=1"
+    with strace(thread(world, "writer"), world.home / "calls", *calls):
+        answer = world.ask("POST", "/api/v1/runs", {"agent": "true", "prompt": "x"})
+    assert answer.status == 507, answer
+    assert not world.everything()
     assert world.final(world.submitted("true"))["status"] == "succeeded"
-    figure(f"ENOSPC at the making of a journal: {shown['error']!r}")
+    figure(f"ENOSPC at the making of a journal: {answer.json['detail']!r}")
 
 
 def test_a_delete_that_the_disk_refuses(world: CutWorld, figure: Figure) -> None:
