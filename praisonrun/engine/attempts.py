@@ -63,7 +63,7 @@ class Attempts:
         except OSError as error:
             word = "not_started" if passes(error) else "spawn_failed"
             ended = Exit(number, word, error=f"cannot make the run's files: {reason(error)}")
-        if ended and ended.reason == "not_started":
+        if ended and ended.reason == "not_started" and not live.run.uncounted:
             log.warning("run %s was not started and will be tried again: %s", live.run.id, ended.error)
         return ended
 

@@ -27,7 +27,7 @@ Started: TypeAlias = Callable[[int, Phase], None]
 """Told a pid, and whether it is the agent's (running) or its install command's (installing)."""
 SLACK = 3.0
 """Seconds that a shim has beyond the time by which it should have ended its agent."""
-LOOK = 0.5
+LOOK = 0.25
 """Seconds between two looks at whether a spawner answers that was handed a run."""
 CUT = "its journal was removed or cut off"
 

@@ -17,7 +17,7 @@ from . import spawner
 log = logging.getLogger("praisonrun")
 ANSWER = 3.0
 """Seconds after which a spawner is replaced that owes an answer."""
-HURRY = 1.0
+HURRY = 0.7
 """The same where a run waits for it whose cancel was asked for."""
 REAP = 0.05
 """Seconds between two looks at whether a killed one is gone."""
