@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ import pytest
 from praisonrun.app import application
 from praisonrun.config import settings as config
 from praisonrun.engine.engine import Engine
-from praisonrun.files.run_files import RunFiles
+from praisonrun.store.directory import DATABASE
 
 from .rigs.harness import Server
 from .rigs.wire_rig import RUNS, table
@@ -142,17 +144,17 @@ def files(house: House) -> dict[str, bytes]:
 
 
 def crash(house: House) -> None:
-    """Make the server meet what it never expects: a journal that is a directory."""
+    """Make the server meet what it never expects: a row that is no row of its own."""
     run_id = house.submit("quiet", envs={"SECRET": GIVEN})
     house.ended(run_id)
-    journal = RunFiles(house.server.state).journal(run_id)
-    journal.unlink()
-    journal.mkdir()
-    answer = house.ask("GET", f"{RUNS}/{run_id}/result")
+    with closing(sqlite3.connect(house.server.state / DATABASE)) as db, db:
+        db.execute("UPDATE runs SET summary = '{\"progress\": [1]}' WHERE id = ?", (run_id,))
+    answer = house.ask("GET", f"{RUNS}/{run_id}")
     assert answer.status_code == 500, answer.text
     assert answer.json()["detail"] == "internal error; the server's log has the trace"
     assert str(house.server.state) not in answer.text
-    journal.rmdir()
+    with closing(sqlite3.connect(house.server.state / DATABASE)) as db, db:
+        db.execute("UPDATE runs SET summary = NULL WHERE id = ?", (run_id,))
 
 
 def processes() -> Iterator[bytes]:

@@ -65,5 +65,10 @@ def _copied(column: str, count: int) -> str:
     """Return what a column of a copy holds: the names are its own, the times are shifted, else the same."""
     if column.endswith("_at"):
         return f"one.{column} - ({count} - n) * {SECOND}"
-    own = {"seq": "one.seq + n", "id": "printf('run_%032x', n)", "key": "printf('bulk-%d', n)"}
+    own = {
+        "seq": "one.seq + n",
+        "rev": "one.rev + n",
+        "id": "printf('run_%032x', n)",
+        "key": "printf('bulk-%d', n)",
+    }
     return own.get(column, f"one.{column}")
