@@ -14,7 +14,8 @@ import anyio
 
 from ..core.errors import PraisonrunError, Unavailable, Unreadable, reason
 from ..core.model import Exit, Phase
-from ..process.attempt import SLACK, Attempt, NeverStarted, Spawned, look, lose
+from ..process.attempt import SLACK, Attempt, Spawned
+from ..process.ends import NeverStarted, look, lose
 from ..process.found import Found
 from ..process.shim.agent import passes
 from ..process.spawning import Spawner

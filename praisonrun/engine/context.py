@@ -13,7 +13,8 @@ from ..core.notifier import Notifier
 from ..files.run_files import RunFiles
 from ..journal.formats import Summary
 from ..journal.results import Progress
-from ..process.attempt import Attempt, Mark
+from ..process.attempt import Attempt
+from ..process.ends import Mark
 from ..services.readiness import ReadinessWatch
 from ..store import Store
 from .reservations import Reservation

@@ -9,7 +9,8 @@ from contextlib import suppress
 
 from ..core.model import Exit, Json, Phase
 from ..files.run_files import RunFiles
-from .attempt import CUT, SLACK, Attempt, Mark, Started, lose, phase_of
+from .attempt import SLACK, Attempt, Started
+from .ends import CUT, Mark, lose, phase_of
 
 SLOW_LOOK = 0.25
 """Seconds between two looks at a lock, where nothing better tells of its release."""

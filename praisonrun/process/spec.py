@@ -14,7 +14,7 @@ from ..core.model import Json, Run
 from ..files.run_files import RunFiles
 from ..journal.format import START
 from ..journal.formats import FORMATS
-from .attempt import Mark
+from .ends import Mark
 from .sweep import MARK
 
 OUTPUT_CAP = 64 * 1024 * 1024
