@@ -29,7 +29,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 @pytest.mark.scorecard(1, 2, 3, 8)
 @pytest.mark.timeout(180)
 def test_a_killed_server_loses_and_repeats_nothing(world: World) -> None:
-    print(KillLoop(world, seed()).run(kills=4))
+    print(KillLoop(world, seed()).run(kills=3))
 
 
 @pytest.mark.scorecard(21)

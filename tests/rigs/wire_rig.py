@@ -33,7 +33,7 @@ STATUS_KEYS = {
 """The keys of a status object."""
 MORE_AGENTS = """
   cat:   {command: [/bin/cat], files: false}
-  said:  {command: [/bin/cat], format: jsonl, files: false}
+  said:  {command: [/bin/cat], format: jsonl, files: false, backoff: 0.01}
   bytes: {command: ["{python}", -c, "import sys; sys.stdout.buffer.write(bytes.fromhex(sys.stdin.read()))"]}
   both:  {command: [/bin/sh, -c, "echo out 1; echo err 1 >&2; echo out 2; echo err 2 >&2"], prompt: none}
   input: {command: [/bin/sh, -c, 'cat "$PRAISONRUN_INPUT_PATH"; printf %s "$PRAISONRUN_SESSION_ID"']}

@@ -270,12 +270,12 @@ def killed(place: Path, after: int) -> set[str]:
 
 @pytest.mark.scorecard(1)
 async def test_kill_9_loses_nothing_that_was_acknowledged(place: Path) -> None:
-    acknowledged: set[str] = set().union(*(killed(place, 5 + 3 * loop) for loop in range(20)))
+    acknowledged: set[str] = set().union(*(killed(place, 5 + 3 * loop) for loop in range(8)))
     async with Store.open(place) as store:
         check = await store._writer.run(lambda db: db.execute("PRAGMA integrity_check").fetchone())
         there = await store._reader.run(lambda db: {name for (name,) in db.execute("SELECT id FROM runs")})
         total = (await store.find(Find())).total
     assert check == ("ok",)
-    assert len(acknowledged) > 500
+    assert len(acknowledged) > 100
     assert acknowledged <= there
     assert total == len(there)
