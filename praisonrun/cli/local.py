@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from ..config import discovery, private_file
 from ..config.discovery import Named
-from ..config.settings import Settings, make, url
+from ..config.settings import PORT, Settings, make, url
 from ..core.errors import ConfigError, Unavailable, counted
 from .client import Client, Pause
 from .proof import Target
@@ -35,6 +37,14 @@ def settings_of(named: Named, agents: Path | None = None) -> Settings:
     token = os.environ.get("PRAISONRUN_TOKEN") or None
     own = {"host": named.host, "state": named.state, "token_file": named.token_file, "token": token}
     return make(port=named.port or 0, agents=agents, **own)
+
+
+def usual(named: Named, settings: Settings) -> Settings:
+    """Return the settings, with the usual port if that is free and neither port nor state is named."""
+    if named.port is None and named.state is None:
+        with suppress(OSError), socket.create_server((settings.host, PORT)):
+            return replace(settings, port=PORT)
+    return settings
 
 
 def find(named: Named, settings: Settings) -> Target | None:

@@ -17,7 +17,7 @@ from ..config.settings import Settings
 from ..core.errors import Invalid, PraisonrunError, Unavailable
 from ..core.model import Json
 from .client import Client, Pause
-from .local import StartedServer, counted_live, find, no_server, settings_of
+from .local import StartedServer, counted_live, find, no_server, settings_of, usual
 from .proof import Target
 from .screen import Screen, plain
 
@@ -64,7 +64,7 @@ def run(flags: RunFlags) -> int:
 def _serve(settings: Settings, flags: RunFlags, screen: Screen) -> tuple[Target, StartedServer]:
     if flags.no_server:
         raise no_server(settings.state)
-    server = StartedServer(settings, flags.agents)
+    server = StartedServer(usual(flags.server, settings), flags.agents)
     try:
         target = server.wait(lambda: find(flags.server, settings))
     except BaseException:
