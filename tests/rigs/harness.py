@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -105,6 +107,19 @@ def alive(pid: int | None) -> bool:
         return False
 
 
+CHANCE = random.SystemRandom()
+
+
+def free_port() -> int:
+    """Return a free port that the system gives to nobody else: a server that is started again needs its own."""
+    while True:
+        with (
+            suppress(OSError),
+            socket.create_server(("127.0.0.1", CHANCE.randrange(12_000, 32_000))) as found,
+        ):
+            return int(found.getsockname()[1])
+
+
 class Server:
     """`praisonrun serve` as a child process, which can be killed and started again on its port."""
 
@@ -132,6 +147,7 @@ class Server:
 
     def start(self, *flags: str) -> None:
         """Start it and return when it answers."""
+        self.port = self.port or free_port()
         command = [*self.program, "serve", "--port", str(self.port)]
         command += ["--state", str(self.state), "--agents", str(self.agents), "--min-free", "0"]
         self.process = subprocess.Popen(
