@@ -64,14 +64,24 @@ def run(flags: RunFlags) -> int:
 def _serve(settings: Settings, flags: RunFlags, screen: Screen) -> tuple[Target, StartedServer]:
     if flags.no_server:
         raise no_server(settings.state)
-    server = StartedServer(usual(flags.server, settings), flags.agents)
+    first = usual(flags.server, settings)
     try:
-        target = server.wait(lambda: find(flags.server, settings))
+        target, server = _started(first, flags)
+    except Unavailable:
+        if first.port == settings.port:
+            raise
+        target, server = _started(settings, flags)  # somebody was quicker at the usual port, perhaps
+    screen.note(f"started a server at {target.base}, log: {server.log}")
+    return target, server
+
+
+def _started(settings: Settings, flags: RunFlags) -> tuple[Target, StartedServer]:
+    server = StartedServer(settings, flags.agents)
+    try:
+        return server.wait(lambda: find(flags.server, settings)), server
     except BaseException:
         server.stop()
         raise
-    screen.note(f"started a server at {target.base}, log: {server.log}")
-    return target, server
 
 
 def _leave(client: Client, server: StartedServer, screen: Screen) -> None:

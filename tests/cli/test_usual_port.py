@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from praisonrun.cli import local
+from praisonrun.cli import local, run
 from praisonrun.cli.local import settings_of, usual
 from praisonrun.config.discovery import Named
 
@@ -32,3 +34,22 @@ def test_the_port_of_a_server_that_run_starts(
             held.close()
         wanted = {"usual": number, "free": 0}.get(str(port), port)
         assert usual(named, settings_of(named)).port == wanted
+
+
+def test_who_comes_second_to_the_usual_port_takes_another(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Between the look and the start somebody takes the port."""
+    for name in [name for name in os.environ if name.startswith("PRAISONRUN_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "s"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(local, "RIVAL_SECONDS", 0)
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        taken = held.getsockname()[1]
+        monkeypatch.setattr(run, "usual", lambda _, settings: replace(settings, port=taken))
+        assert run.run(run.RunFlags(prompt="hi", server=Named())) == 0
+    said = capfd.readouterr().err
+    assert "started a server at http://127.0.0.1:" in said
+    assert f":{taken}," not in said
