@@ -6,6 +6,7 @@ import json
 import os
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import anyio
@@ -162,14 +163,15 @@ def test_a_stop_lets_all_viewers_go_at_once(server: Server, tmp_path: Path) -> N
         api.until(run_id, "up")
         url, after = f"{RUNS}/{run_id}", api.get(f"{RUNS}/{run_id}/events").json()["next"]
         lines = {"Accept": "application/x-ndjson"}
-        with (
-            api.stream("GET", f"{url}/stream") as sse,
-            api.stream("GET", f"{url}/stream", headers=lines) as ndjson,
-            api.stream("GET", f"{url}/logs?follow") as logs,
-            ThreadPoolExecutor() as threads,
-        ):
-            page = threads.submit(api.get, f"{url}/events?wait=60&after={after}")
-            readers = [answer.iter_text() for answer in (sse, ndjson, logs)]
+        with ThreadPoolExecutor() as threads, ExitStack() as streams:
+            page = threads.submit(api.get, f"{url}/events?wait=60&after={after}")  # long before the stop
+            asked: list[tuple[str, dict[str, str]]] = [
+                (f"{url}/stream", {}),
+                (f"{url}/stream", lines),
+                (f"{url}/logs?follow", {}),
+            ]
+            opened = [api.stream("GET", path, headers=headers) for path, headers in asked]
+            readers = [streams.enter_context(each).iter_text() for each in opened]
             seen = [next(reader) for reader in readers]
             assert server.stop() == 0
             seen = [first + "".join(reader) for first, reader in zip(seen, readers, strict=True)]
