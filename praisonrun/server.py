@@ -23,6 +23,7 @@ from .config.settings import Settings, url
 from .core import clock
 from .core.errors import ConfigError, counted, reason
 from .engine.engine import Engine
+from .process import surroundings
 from .process.spawner import Control
 from .web.guard import Guard, sweep
 from .web.head import SWEEP
@@ -45,7 +46,7 @@ UVICORN: dict[str, Any] = {
 
 def serve(settings: Settings, spawner: Control, user: Mapping[str, Any]) -> int:
     """Serve until told to stop; return the process's exit code. Agents get `user`. Raises ConfigError."""
-    limits.allow_many_files()
+    surroundings.allow_many_files()  # each connection may also read a journal
     with limits.threads() as threads, _listen(settings) as listener, asyncio.Runner() as runner:
         runner.get_loop().set_default_executor(threads)
         return runner.run(_serve(settings, spawner, listener, user))

@@ -1,17 +1,13 @@
-"""What a server needs of the system: threads, and many open files."""
+"""What a server needs of the system: threads."""
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from ..core.errors import ConfigError
 from . import log
-
-FILES = 65_536
-"""Number of open files that the server asks the system for."""
 
 
 class Threads(ThreadPoolExecutor):
@@ -37,10 +33,3 @@ def threads() -> Iterator[Threads]:
         if "can't start new thread" not in error.args:
             raise
         raise ConfigError("cannot start a thread: is `ulimit -u` or `ulimit -v` too low?") from None
-
-
-def allow_many_files() -> None:
-    """Raise the limit of open files: each connection may also read a journal."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard if 0 < hard < FILES else FILES, hard))

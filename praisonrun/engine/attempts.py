@@ -14,6 +14,7 @@ import anyio
 
 from ..core.errors import PraisonrunError, Unavailable, Unreadable, reason
 from ..core.model import Exit, Phase
+from ..journal.format import START
 from ..process.attempt import SLACK, Attempt, Spawned
 from ..process.ends import NeverStarted, look, lose
 from ..process.found import Found
@@ -89,27 +90,24 @@ class Attempts:
 
     async def _spawn(self, live: Live, *, install: bool) -> Spawned:
         run, context = live.run, self._context
-        journal = self._journal(run.id)
-        size = os.fstat(journal).st_size
-        live.attempt = attempt = Spawned.start(context.files, context.mark(run), journal, self._spawner)
+        mark, (journal, size) = context.mark(run), self._journal(run.id)
+        live.attempt = attempt = Spawned.start(context.files, mark, journal, self._spawner)
         try:
             agent = replace(live.agent, env=context.catalog.env_of(live.agent))
             environ, envs = context.catalog.environ, live.reservation.envs
-            order = spec(run, context.mark(run), agent, context.files, environ, envs, size, install)
+            order = spec(run, mark, agent, context.files, environ, envs, size, install)
         except BaseException:  # a shim that waits for its spec ends when its lifeline closes
             attempt.close()
             raise
         await attempt.give({**order, **context.user})
         return attempt
 
-    def _journal(self, run_id: str) -> int:
-        files = self._context.files
-        try:
-            journal, new = files.create(run_id), True
-        except FileExistsError:
-            journal, new = files.reopen(run_id), False
-        self._context.viewers.refresh(run_id, new=new)
-        return journal
+    def _journal(self, run_id: str) -> tuple[int, int]:
+        """Lock a journal, which was made with the run's claim. Returns its descriptor and size."""
+        journal = self._context.files.reopen(run_id)
+        size = os.fstat(journal).st_size
+        self._context.viewers.refresh(run_id, new=size <= START)
+        return journal, size
 
     async def find(self, live: Live) -> Exit | None:
         """Wait for the end of an attempt that an earlier server started; None if its agent never ran."""

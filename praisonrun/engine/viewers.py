@@ -67,7 +67,7 @@ class Viewers:
                     self._flag(run_id, on=False)
 
     def refresh(self, run_id: str, *, new: bool = False) -> None:
-        """Set the flag of a journal that was found again, or was just made: then it is off already."""
+        """Set the flag of a journal that was found again, or is `new`: then it is off already."""
         if run_id in self._watchers or not new:
             self._flag(run_id, on=run_id in self._watchers)
 

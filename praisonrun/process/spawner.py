@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
+from praisonrun.process import surroundings
 from praisonrun.process.shim import main as shim
 from praisonrun.process.shim.agent import SpawnFailed
 
@@ -25,7 +26,6 @@ IDLE_SECONDS = 1.0
 """How long an idle shim is kept."""
 PING = b"?"
 """What the server sends to learn whether the spawner still works, and its answer."""
-_MAX_FILES = 65536
 _OPEN = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
 """This process's descriptors. A bare container has no /dev/fd."""
 _CONTROL = 3
@@ -108,10 +108,7 @@ class Spawner:
         """Since when a shim is idle, the latest last."""
         self._poller = select.poll()
         self._poller.register(control, select.POLLIN)
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)  # here each live run takes a descriptor
-        most = _MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_FILES)
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
+        surroundings.allow_many_files()  # here each live run takes a descriptor
 
     def run(self) -> None:
         """Serve until the server's end of the control socket is closed."""

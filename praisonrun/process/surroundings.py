@@ -20,8 +20,8 @@ _RAISED = [
     if hasattr(resource, f"RLIMIT_{name}")
 ]
 """Limits that praisonrun changes for itself, or may change."""
-
-
+FILES = 65_536
+"""Number of open files that the server and the spawner ask the system for."""
 _LEAST = {
     "FSIZE": (128 << 20, "`ulimit -f`: bytes of a file"),
     "AS": (128 << 20, "`ulimit -v`: bytes of memory"),
@@ -49,6 +49,14 @@ def take() -> dict[str, Any]:
                 resource.setrlimit(number, (hard, hard))
     umask = os.umask(0o077)  # our files are for the user alone
     return {"umask": umask, "limits": [(number, soft) for number, (soft, _) in both]}
+
+
+def allow_many_files() -> None:
+    """Raise this process's limit of open files as far as it may be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = FILES if hard == resource.RLIM_INFINITY else min(hard, FILES)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
 
 
 def lack() -> str | None:

@@ -77,13 +77,13 @@ def ticks(pid: int) -> int | None:
 
     No other process of one boot has the same pid and ticks.
     """
-    fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    fields = _stat(pid)
     return int(fields[19]) if len(fields) > 19 else None
 
 
 def stopped(pid: int) -> bool:
     """Say whether a process is stopped by a signal or a debugger. Linux only: elsewhere none is."""
-    return _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()[:1] in ([b"T"], [b"t"])
+    return _stat(pid, 1)[:1] in ([b"T"], [b"t"])
 
 
 def environment(pid: int) -> list[bytes]:
@@ -135,10 +135,18 @@ def _parents() -> dict[int, int]:
     found = {}
     for name in os.listdir("/proc") if LINUX else ():
         if name.isdigit():
-            fields = _read(f"/proc/{name}/stat").rpartition(b")")[2].split(None, 2)
+            fields = _stat(name, 2)
             if len(fields) > 1 and fields[0].decode() not in _DEAD:
                 found[int(name)] = int(fields[1])
     return found
+
+
+def _stat(pid: int | str, most: int = -1) -> list[bytes]:
+    """Return what the system says of a process after its name: state, parent, ...; nothing if it is gone.
+
+    Only the first `most` fields are split off.
+    """
+    return _read(f"/proc/{pid}/stat").rpartition(b")")[2].split(None, most)
 
 
 def _below(roots: set[int], parents: dict[int, int]) -> set[int]:
