@@ -140,10 +140,20 @@ async def test_a_second_server_is_refused_until_the_first_has_gone(place: Path) 
 
 @pytest.fixture
 def spawn() -> Iterator[Callable[[], None]]:
-    """Start a child that inherits what it may and lives until the test's end."""
+    """Start a child that inherits what it may and lives until the test's end; return once it runs.
+
+    A starter may continue sooner: the kernel closes what a child must not inherit a moment later.
+    """
     children: list[subprocess.Popen[bytes]] = []
-    sleeper = [sys.executable, "-c", "input()"]
-    yield lambda: children.append(subprocess.Popen(sleeper, stdin=subprocess.PIPE, close_fds=False))
+    sleeper = [sys.executable, "-c", "print(flush=True); input()"]
+
+    def start() -> None:
+        child = subprocess.Popen(sleeper, stdin=subprocess.PIPE, stdout=subprocess.PIPE, close_fds=False)
+        children.append(child)
+        assert child.stdout is not None
+        child.stdout.readline()
+
+    yield start
     for child in children:
         child.communicate(b"\n")
 
