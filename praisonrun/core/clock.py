@@ -30,6 +30,19 @@ def iso(at: int | None) -> str | None:
     return datetime.fromtimestamp(at / 1e6, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+class SetBack:
+    """Notices that the wall clock was set back: what was to come then would come too late."""
+
+    def __init__(self, now: Callable[[], int]) -> None:
+        self._now = now
+        self._ahead: int | None = None
+
+    def look(self) -> bool:
+        """Say whether it was set back by a second or more since the last look; the first cannot know."""
+        before, self._ahead = self._ahead, self._now() - ticks()
+        return before is None or self._ahead < before - 1_000_000
+
+
 class OncePerTick:
     """Remembers answers until the loop's next turn: a crowd of requests asks the disk once, not each."""
 

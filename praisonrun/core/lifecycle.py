@@ -29,6 +29,8 @@ START_PATIENCE = 600.0
 """Seconds for which a run waits for the trouble to pass that keeps its agent from being started."""
 START_PAUSE = 60
 """Seconds: the longest pause between two tries to start it."""
+START_TRIES = 10
+"""Tries that it has whatever the clock says: one that is set ahead ends no patience."""
 _OURS = {
     **{name: Failure(name) for name in ("timed_out", "idle_timed_out", "install_failed", "lost", "env_lost")},
     **dict.fromkeys(("spawn_failed", "not_started"), Failure.SPAWN_FAILED),
@@ -38,7 +40,7 @@ _OURS = {
 
 def claim(run: Run, at: int, boot: str, claim: str) -> Run:
     """Give a queued run to the scheduler, which will start its next attempt. `claim` is new each time."""
-    number, started = run.attempt + 1, run.started_at or at
+    number, started = run.attempt + 1, run.started_at or _later(run, at)
     fresh = {**_FRESH, "attempt": number, "boot": boot, "claim": claim, "started_at": started}
     return _move(run, Status.RUNNING, at, **fresh)
 
@@ -54,26 +56,38 @@ def unclaim(run: Run, at: int, trouble: str | None = None) -> Run:
         return queued
     return queued._replace(
         error=trouble, uncounted=run.uncounted + 1, not_started_since=min(run.not_started_since or at, at),
-        due_at=at + min(1 << min(run.uncounted, 30), START_PAUSE) * 1_000_000,
+        due_at=at + _start_pause(run.uncounted),
     )  # fmt: skip
+
+
+def _start_pause(tries: int) -> int:
+    """Return the microseconds between a try to start a run and the next, after some `tries` before it."""
+    return min(1 << min(tries, 30), START_PAUSE) * 1_000_000
+
+
+def hasten(run: Run, at: int) -> Run:
+    """Let a queued run wait no longer than its pause, whose start a clock that was set back has hidden."""
+    longest = _start_pause(run.uncounted - 1) if run.uncounted else round(pause(run) * 1e6)
+    return run._replace(due_at=min(run.due_at, at + longest))
 
 
 def may_start(run: Run, at: int) -> bool:
     """Say whether a run that was not started waits on for the trouble to pass."""
-    return at - (run.not_started_since or at) < START_PATIENCE * 1e6
+    return run.uncounted < START_TRIES or at - (run.not_started_since or at) < START_PATIENCE * 1e6
 
 
 def release(run: Run, at: int) -> Run:
     """Let a held run be claimed. Raises WrongState for any other."""
     if run.status is not Status.QUEUED or not run.held:
         raise WrongState(f"run {run.id} is {run.status}, and not held")
-    return run._replace(held=False, due_at=0, updated_at=at)
+    return run._replace(held=False, due_at=0, updated_at=_later(run, at))
 
 
 def cancel(run: Run, at: int, reason: str | None = None, *, keep_scratch: bool = False) -> Run:
     """End a queued run at once; mark a running one, whose process must end first. Raises WrongState."""
     if run.status in FINAL:
         raise WrongState(f"run {run.id} is already {run.status}")
+    at = _later(run, at)
     asked = run._replace(
         cancel_requested_at=run.cancel_requested_at or at,
         cancel_reason=run.cancel_reason or reason,
@@ -102,15 +116,18 @@ def restart(run: Run, at: int, env_names: tuple[str, ...] = ()) -> Run:
     if run.status not in FINAL:
         raise WrongState(f"service {run.id} is {run.status}; it must end before it is started again")
     return run._replace(  # not by `_move`: the only way out of a final state
-        **_FRESH, status=Status.QUEUED, updated_at=at, due_at=0, env_names=env_names, started_at=None,
-        finished_at=None, ready_at=None, cancel_requested_at=None, cancel_reason=None, failure=None,
-        scratch_until=None, summary=None, metrics=None, uncounted=0, not_started_since=None,
+        **_FRESH, status=Status.QUEUED, updated_at=_later(run, at), due_at=0, env_names=env_names,
+        started_at=None, finished_at=None, ready_at=None, cancel_requested_at=None, cancel_reason=None,
+        failure=None, scratch_until=None, summary=None, metrics=None, uncounted=0, not_started_since=None,
     )  # fmt: skip
 
 
 def ready(run: Run, at: int) -> Run:
     """Note that a service answers for the first time in this attempt."""
-    return run if run.ready_at is not None else run._replace(ready_at=at, updated_at=at)
+    if run.ready_at is not None:
+        return run
+    at = _later(run, at)
+    return run._replace(ready_at=at, updated_at=at)
 
 
 def may_keep_scratch(run: Run, agent: Agent) -> bool:
@@ -186,6 +203,7 @@ def finish(
         due = at + round(pause(run) * 1e6)
         again = {"error": outcome.error, "due_at": due, "uncounted": 0, "not_started_since": None}
         return _move(settled, Status.QUEUED, at, **_FRESH | again)
+    at = _later(run, at)
     return _move(
         settled, outcome.status, at, finished_at=at, failure=outcome.failure, error=outcome.error,
         exit_code=ended.code, signal=ended.signal, pid=ended.pid, summary=summary,
@@ -225,7 +243,12 @@ def _metrics(ended: Exit) -> dict[str, Json]:
     }
 
 
+def _later(run: Run, at: int) -> int:
+    """Return the time of a change, which is never before the change before it, whatever the clock says."""
+    return max(at, run.updated_at)
+
+
 def _move(run: Run, to: Status, at: int, **changes: Json) -> Run:
     if to not in TRANSITIONS[run.status]:
         raise WrongState(f"run {run.id} is {run.status}; it cannot become {to}")
-    return run._replace(status=to, updated_at=at, **changes)
+    return run._replace(status=to, updated_at=_later(run, at), **changes)

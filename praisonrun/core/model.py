@@ -140,10 +140,14 @@ class Run(NamedTuple):
 
     @property
     def duration(self) -> int | None:
-        """Microseconds from the first attempt's start to the run's end; None before the end."""
+        """Microseconds that the latest attempt took by a steady clock; where its journal does not tell,
+        those from the first start to the end. None before the end."""
         if self.started_at is None or self.finished_at is None:
             return None
-        return self.finished_at - self.started_at
+        wall = (self.metrics or {}).get("wall_seconds")
+        if isinstance(wall, int | float) and wall > 0:
+            return round(wall * 1e6)
+        return max(0, self.finished_at - self.started_at)
 
 
 class Condition(StrEnum):

@@ -7,6 +7,7 @@ import logging
 import anyio
 from anyio.abc import TaskStatus
 
+from ..core.clock import SetBack
 from ..core.errors import PraisonrunError
 from ..core.notifier import QUEUE
 from .attempts import RETRY
@@ -28,6 +29,7 @@ class Scheduler:
         self._context, self._supervisor, self._slots = context, supervisor, slots
         self._looked_at = 0
         """The time of the latest claim."""
+        self._clock, self._set_back = SetBack(context.now), False
 
     async def serve(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Pick up what an earlier server left, then claim until cancelled. Live runs outlive that."""
@@ -44,7 +46,12 @@ class Scheduler:
 
     async def _turn(self) -> float | None:
         """Claim what can be. Returns the seconds until more is due, None when a bell will tell."""
+        self._set_back |= self._clock.look()
         try:
+            if self._set_back:
+                await self._context.store.hasten(self._context.now())
+                self._set_back = False
+                self._slots.waiting = True
             while self._slots.waiting and (free := self._slots.free()) > 0:
                 with anyio.CancelScope(shield=True):  # a claim that committed must also be entered
                     await self._claim(min(free, BATCH))

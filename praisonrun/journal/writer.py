@@ -26,6 +26,8 @@ class Journal:
         self.fd = fd
         last = Reader(fd).last()
         self.end = last.end if last else journal.START
+        self._latest = last.time if last else 0
+        """The time of the last frame: none after it is earlier, whatever the clock says."""
         self._bell: str | None = None
         self._name = b""
         self._socket: socket.socket | None = None
@@ -52,7 +54,7 @@ class Journal:
             time.sleep(0.5)
 
     def _append(self, kind: int, payloads: Sequence[Bytes]) -> bool:
-        now = time.time_ns() // 1000
+        self._latest = now = max(self._latest, time.time_ns() // 1000)
         parts: list[Bytes] = []
         offset = self.end
         for payload in payloads:

@@ -47,6 +47,7 @@ class Outbox(Connections):
     find = reading(deliveries.find)
     due = reading(deliveries.due)
     next_due = reading(deliveries.next_due)
+    hasten = writing(deliveries.hasten)
     record = writing(deliveries.record)
     replay = writing(deliveries.change)
     replay_dead = writing(deliveries.replay_dead)
@@ -64,6 +65,7 @@ class Store(Connections):
     change_tree = writing(writes.change_tree)
     release = writing(writes.release)
     claim = writing(writes.claim)
+    hasten = writing(writes.hasten)
     delete = writing(writes.delete)
 
     get = reading(reads.get)

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from uuid_utils import uuid7
 
+from ..core import clock
 from ..core.delivery import Delivery, DeliveryState, Reach, Reply
 from ..core.errors import NotFound
 from ..core.model import Run
@@ -43,6 +44,12 @@ _NEXT_DUE = (
     "SELECT min(due_at) FROM deliveries INDEXED BY deliveries_due WHERE state = 'pending' AND due_at > ?"
 )
 _DUE = f"{_FROM} WHERE d.id IN ({_LONGEST}) ORDER BY d.due_at"
+# A pause began with the attempt before it.
+_HASTEN = (
+    "UPDATE deliveries INDEXED BY deliveries_due SET due_at = min(due_at, :at + CASE attempts WHEN 0 THEN 0 "
+    "ELSE max(0, due_at - coalesce((SELECT at FROM delivery_attempts WHERE delivery = deliveries.id "
+    "ORDER BY seq DESC LIMIT 1), due_at)) END) WHERE state = 'pending' AND due_at > :at"
+)
 _ATTEMPT = "delivery, at, duration, status, error, text"
 _ATTEMPTS = f"SELECT {_ATTEMPT} FROM delivery_attempts"  # noqa: S608
 _REACHES = {reach.value: reach for reach in Reach}
@@ -62,7 +69,9 @@ def owed(run: Run) -> Delivery | None:
 def owe(db: Connection, owes: Delivery | None) -> None:
     """Store what a run owes, if anything, in the transaction that makes it final."""
     if owes is not None:
-        row = (owes.id, owes.url, owes.receiver, owes.type, owes.due_at, owes.created_at, owes.run_id)
+        # A run's end is never before its start; where the clock was set back, that lies in the future.
+        due = min(owes.due_at, clock.now())
+        row = (owes.id, owes.url, owes.receiver, owes.type, due, owes.created_at, owes.run_id)
         db.execute(_OWE, row)
 
 
@@ -93,6 +102,11 @@ def next_due(db: Connection, at: int) -> int | None:
     """Return the first time after `at` at which a delivery is due."""
     due: int | None = db.execute(_NEXT_DUE, (at,)).fetchone()[0]
     return due
+
+
+def hasten(db: Connection, at: int) -> None:
+    """Let no delivery wait longer than its pause from a time on: the clock may have been set back."""
+    db.execute(_HASTEN, {"at": at})
 
 
 def record(db: Connection, delivery: str, reply: Reply, decide: Decide) -> Delivery:

@@ -32,6 +32,9 @@ _BEST = (
     "SELECT -priority, seq FROM runs INDEXED BY runs_queued "
     "WHERE status = 'queued' AND held = 0 AND agent = ? AND due_at <= ? ORDER BY priority DESC, seq LIMIT ?"
 )
+_PAUSED = (
+    f"SELECT {COLUMNS} FROM runs INDEXED BY runs_due WHERE status = 'queued' AND held = 0 AND due_at > ?"  # noqa: S608
+)
 Decide: TypeAlias = Callable[[Run], Run]
 Deliver: TypeAlias = Callable[[Run], Delivery | None]
 
@@ -156,6 +159,13 @@ def _claim(db: Connection, seq: int, at: int, boot: str, prepare: Prepare) -> Ru
     prepare(after.id)
     _write(db, before, after)
     return after
+
+
+def hasten(db: Connection, at: int) -> None:
+    """Let no queued run wait longer than its pause from a time on: the clock may have been set back."""
+    for row in db.execute(_PAUSED, (at,)).fetchall():
+        run = run_of(row)
+        _write(db, run, lifecycle.hasten(run, at))
 
 
 def delete(db: Connection, run_id: str) -> None:

@@ -37,7 +37,7 @@ def decide(
     """Return the delivery after an attempt: delivered, due again, or dead; `chance` is from 0 to 1."""
     tried = replace(delivery, attempts=delivery.attempts + 1)
     if succeeded(reply):
-        return replace(tried, state=DeliveryState.DELIVERED, delivered_at=now)
+        return replace(tried, state=DeliveryState.DELIVERED, delivered_at=max(now, delivery.created_at))
     if reply.status == GONE or tried.attempts > len(schedule):
         return replace(tried, state=DeliveryState.DEAD)
     pause = schedule[tried.attempts - 1] * (1 + JITTER * (2 * chance - 1))

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import anyio
 from anyio.abc import TaskGroup
 
+from ..core.clock import SetBack
 from ..core.delivery import Delivery, DeliveryState, Reach, Reply
 from ..core.errors import NotFound, PraisonrunError
 from ..core.notifier import DELIVERIES, Notifier
@@ -50,6 +51,7 @@ class Webhooks:
         self.outbox, self._notifier, self._sender, self._now = outbox, notifier, sender, now
         self._chance, self._plan = chance, plan
         self._queue = schedule.DeliveryQueue()
+        self._clock, self._set_back = SetBack(now), False
 
     def check(self, url: str, reach: Reach) -> None:
         """Raise Invalid (`webhook_url`) for a URL that a caller with this reach can never use."""
@@ -87,7 +89,11 @@ class Webhooks:
         at = self._now()
         # An attempt that is in flight now may be recorded and leave while an older state of it is read.
         in_flight = frozenset(self._queue.busy)
+        self._set_back |= self._clock.look()
         try:
+            if self._set_back:
+                await self.outbox.hasten(at)
+                self._set_back = False
             due = await self.outbox.due(at, 2 * schedule.EACH)
             for delivery in self._queue.pick(found for found in due if found.id not in in_flight):
                 tasks.start_soon(self._deliver, delivery, compose)

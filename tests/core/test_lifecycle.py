@@ -13,6 +13,7 @@ from praisonrun.core.model import Exit, Failure, Outcome, Run, Status
 
 QUEUED = Run("run_1", "a", "v", created_at=1, updated_at=1, due_at=1)
 RUNNING = lifecycle.claim(QUEUED, 2, "boot", "c" * 16)
+DAY = 86_400_000_000
 ENDED = Exit(1, "exited", code=0)
 
 
@@ -37,15 +38,54 @@ def test_taking_back_a_claim_leaves_no_trace_of_it() -> None:
 
 
 def test_what_could_not_be_started_waits_longer_each_time() -> None:
-    run, pauses = QUEUED, []
-    for at in range(1, 900_000_000, 100_000_000):
-        claimed = lifecycle.claim(run, at, "boot", "c" * 16)
-        assert lifecycle.may_start(claimed, at) == (at <= 500_000_001)
+    run, pauses, at = QUEUED, [], 1
+    while lifecycle.may_start(claimed := lifecycle.claim(run, at, "boot", "c" * 16), at):
         run = lifecycle.unclaim(claimed, at, "no room")
-        pauses.append((run.due_at - at) / 1e6)
-    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+        pauses.append((run.due_at - at) // 10**6)
+        at = run.due_at
+    assert pauses == [1, 2, 4, 8, 16, 32] + [60] * 9
     assert (run.status, run.error, run.attempt, run.started_at) == (Status.QUEUED, "no room", 0, None)
-    assert (run.uncounted, run.not_started_since) == (9, 1)
+    assert (run.uncounted, run.not_started_since) == (15, 1)
+
+
+def test_a_clock_set_ahead_ends_nobodys_patience() -> None:
+    waits = lifecycle.unclaim(RUNNING, 3, "no room")
+    assert lifecycle.may_start(lifecycle.claim(waits, 40 * DAY, "boot", "c" * 16), 40 * DAY)
+
+
+@pytest.mark.parametrize("back", [1, DAY, 40 * DAY])
+def test_no_end_is_before_its_start_and_no_start_before_the_submit(back: int) -> None:
+    """The clock goes back at each step."""
+    queued = QUEUED._replace(created_at=4 * back, updated_at=4 * back, due_at=0)
+    running = lifecycle.claim(queued, 3 * back, "boot", "c" * 16)
+    ready = lifecycle.ready(running, 2 * back)
+    asked = lifecycle.cancel(ready, back, "enough")
+    done = lifecycle.finish(asked, ENDED, Outcome(Status.SUCCEEDED), 0, journal_end=64, summary=None)
+    times = (done.created_at, done.started_at, done.ready_at, done.cancel_requested_at, done.finished_at)
+    assert times == (4 * back,) * 5
+    assert (done.updated_at, done.duration) == (4 * back, 0)
+    never_ran = lifecycle.cancel(queued, 0)
+    assert (never_ran.finished_at, never_ran.duration) == (4 * back, None)
+
+
+@pytest.mark.parametrize("jump", [-40 * DAY, -DAY, 0, DAY, 40 * DAY])
+def test_a_duration_is_of_the_steady_clock_where_the_journal_has_one(jump: int) -> None:
+    running = QUEUED._replace(created_at=50 * DAY, updated_at=50 * DAY)
+    running = lifecycle.claim(running, 50 * DAY, "boot", "c" * 16)
+    outcome, at = Outcome(Status.SUCCEEDED), 50 * DAY + jump
+    done = lifecycle.finish(running, replace(ENDED, wall=1.5), outcome, at, journal_end=64, summary=None)
+    assert done.duration == 1_500_000
+    lost = lifecycle.finish(running, ENDED, outcome, at, journal_end=64, summary=None)
+    assert lost.duration == max(0, jump)
+
+
+def test_a_clock_set_back_makes_no_pause_longer() -> None:
+    failed = finished(RUNNING._replace(retries=9, backoff=2.0, attempt=2), replace(ENDED, code=1))
+    assert failed.due_at == 9 + 4_000_000
+    assert lifecycle.hasten(failed, 5).due_at == 5 + 4_000_000
+    assert lifecycle.hasten(failed, 20) == failed
+    waits = lifecycle.unclaim(RUNNING._replace(uncounted=3), DAY, "no room")
+    assert (waits.due_at, lifecycle.hasten(waits, 7).due_at) == (DAY + 8_000_000, 7 + 8_000_000)
 
 
 def test_a_clock_set_back_makes_nobody_wait_longer_than_ten_minutes() -> None:

@@ -33,3 +33,25 @@ async def test_a_retry_that_was_cancelled_in_its_pause_keeps_its_journal(engine:
     assert (pausing.status, pausing.journal_end is None) == (Status.QUEUED, False)
     done = (await engine.cancel(run_id)).run
     assert (done.status, done.attempt, done.journal_end) == (Status.CANCELLED, 1, pausing.journal_end)
+
+
+@pytest.mark.parametrize("days", [-40, -1, 1, 40])
+async def test_a_clock_that_is_set_delays_no_retry_and_turns_no_times_around(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    """The clock is set in the pause before the second attempt, and back again after a restart."""
+    right, offset = clock.now, [0]
+    monkeypatch.setattr(clock, "now", lambda: right() + offset[0])
+    agents, state = tmp_path / "agents.yaml", tmp_path / "state"
+    agents.write_text("agents:\n  late: {command: [/bin/false], prompt: none, retries: 2, backoff: 0.5}\n")
+    async with engine_in(state, agents) as engine:
+        run_id = await submit(engine, "late")
+        await until(engine, run_id, lambda shown: shown.run.attempt == 1 and shown.phase is None)
+        offset[0] = days * 86_400_000_000
+        await until(engine, run_id, lambda shown: shown.run.attempt == 2 and shown.phase is None)
+    offset[0] = -offset[0]
+    async with engine_in(state, agents) as engine:
+        fresh, run = await ran(engine, "late", retries=0), (await engine.until_final(run_id)).run
+    assert (run.attempt, run.duration is not None and run.duration < 60_000_000) == (3, True)
+    for done in (run, fresh.run):
+        assert done.created_at <= (done.started_at or 0) <= (done.finished_at or 0) <= done.updated_at

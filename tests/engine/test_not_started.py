@@ -121,6 +121,7 @@ async def test_after_ten_minutes_it_has_failed_with_the_last_reason(
     engine: Engine, tmp_path: Path, written: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("praisonrun.core.lifecycle.START_PATIENCE", 0.3)
+    monkeypatch.setattr("praisonrun.core.lifecycle.START_TRIES", 1)
     with written():
         done = (await ran(engine, "busy")).run
     assert (done.status, done.failure) == (Status.FAILED, Failure.SPAWN_FAILED)

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from praisonrun.core import lifecycle
+from praisonrun.files.run_files import RunFiles
 from praisonrun.journal import format as journal
 from praisonrun.journal.format import HEAD_SIZE, START, Frame, Kind, decode, encode
+from praisonrun.journal.reader import Reader
+from praisonrun.journal.writer import Journal
 
 FRAMES = st.lists(st.tuples(st.sampled_from(list(Kind)), st.binary(max_size=200), st.integers(0, 2**63)))
 
 
 def written(frames: list[tuple[Kind, bytes, int]], offset: int = START) -> bytes:
     buffer = b""
-    for kind, data, time in frames:
-        buffer += encode(kind, data, time, offset + len(buffer))
+    for kind, data, at in frames:
+        buffer += encode(kind, data, at, offset + len(buffer))
     return buffer
 
 
@@ -59,3 +68,16 @@ def test_a_run_without_a_journal_ends_where_a_journal_begins() -> None:
 @given(st.integers(0, 2**50), st.integers(0, journal.IDS_PER_BYTE - 1))
 def test_an_event_id_is_its_place(offset: int, slot: int) -> None:
     assert journal.split_event_id(journal.event_id(offset, slot)) == (offset, slot)
+
+
+def test_no_frame_is_earlier_than_the_one_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock is set back by a day within an attempt, and by another before the next."""
+    files, times = RunFiles(tmp_path), [0]
+    for days in (3, 2, 1):
+        monkeypatch.setattr(time, "time_ns", partial(int, days * 86_400 * 10**9))
+        writer = Journal(files.reopen("run_1"))
+        writer.append(Kind.STDOUT, b"a", b"b")
+        os.close(writer.fd)
+        with Reader(files.open_read("run_1")) as reader:
+            times = [header.time for header in reader.headers()]
+    assert times == [3 * 86_400 * 10**6] * 6

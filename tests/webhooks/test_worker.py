@@ -448,3 +448,28 @@ async def test_a_run_of_which_somebody_is_still_to_be_told_is_not_pruned(rig: Ri
             await rig.until_state(told, DeliveryState.DEAD)
             await rig.until_attempts(owing, 1)
         assert [run.id for run in await rig.store.oldest(0, 10)] == [told]
+
+
+@pytest.mark.parametrize("back", [3600 * 10**6, 86_400 * 10**6, 40 * 86_400 * 10**6])
+async def test_a_clock_set_back_delays_no_delivery_longer_than_its_pause(rig: Rig, back: int) -> None:
+    with Receiver(zoo.answer(500, times=1)) as receiver:
+        run_id = await rig.owe(receiver.url)
+        async with rig.worker():
+            await rig.until_attempts(run_id, 1)
+            rig.now -= back
+            fresh = await rig.owe(receiver.url + "?fresh")
+            await rig.until_state(fresh, DeliveryState.DELIVERED)
+            assert (await rig.log(run_id)).delivery.due_at == rig.now + 5_000_000
+            rig.now += 5_000_000
+            rig.bells.ring(DELIVERIES)
+            log = await rig.until_state(run_id, DeliveryState.DELIVERED)
+    assert (log.delivery.delivered_at or 0) >= log.delivery.created_at
+
+
+@pytest.mark.parametrize("back", [0, 86_400 * 10**6])
+async def test_a_clock_set_back_while_no_server_runs_delays_no_delivery(rig: Rig, back: int) -> None:
+    with Receiver(zoo.answer(200)) as receiver:
+        run_id = await rig.owe(receiver.url)
+        rig.now -= back
+        async with rig.worker():
+            await rig.until_state(run_id, DeliveryState.DELIVERED)
