@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ..core.errors import ConfigError, reason
 from . import private_file
+from .origins import origin
 
 HOST = "127.0.0.1"
 PORT = 8005
@@ -23,8 +24,6 @@ _LOOPBACK = re.compile(r"localhost|::1|127(\.\d{1,3}){3}")
 # The addresses that stand for all, and the name that may stand for another program's ::1.
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1", "localhost": "127.0.0.1"}  # noqa: S104
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?)(:\d{1,5})?")
-_ORIGIN = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(:\d{1,5})?/?")
-_DEFAULT_PORT = {"http": ":80", "https": ":443"}
 
 
 def default_state() -> Path:
@@ -157,11 +156,11 @@ def _host(name: str) -> str:
 
 
 def _origin(text: str) -> str:
-    match = _ORIGIN.fullmatch(text.lower())
-    if not match:
-        raise ConfigError(f"--allow-origin {text}: must be an exact origin, such as https://app.example:3000")
-    scheme, host, port = match.groups()
-    return f"{scheme}://{host}{port if port and port != _DEFAULT_PORT[scheme] else ''}"
+    found = origin(text)
+    if found is None:
+        example = "such as https://app.example:3000, vscode-webview://ID or http://localhost:*"
+        raise ConfigError(f"--allow-origin {text}: must be an exact origin, {example}")
+    return found
 
 
 def _absolute(path: Path) -> Path:

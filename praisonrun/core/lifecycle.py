@@ -21,7 +21,7 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
 FINAL = frozenset(status for status, onward in TRANSITIONS.items() if not onward)
 EMPTY_JOURNAL = 64
 """The `journal_end` of a run that ends without a journal: the offset of a first frame."""
-_FRESH: dict[str, Json] = {"exit_code": None, "signal": None, "pid": None, "error": None}
+_FRESH: dict[str, Json] = {"exit_code": None, "signal": None, "pid": None, "error": None, "error_tail": None}
 """What a run that is not finished does not have: it is about an attempt that is over."""
 MAX_BACKOFF = 300.0
 """Seconds: the longest pause between two attempts."""
@@ -196,17 +196,27 @@ def finish(
     journal_end: int,
     summary: Mapping[str, Json] | None,
     keep: int | None = None,
+    tail: str | None = None,
 ) -> Run:
-    """Settle an attempt: a final status, or the queue when a retry is left. `keep` is `keeps_scratch`'s."""
+    """Settle an attempt: a final status, or the queue when a retry is left. `keep` is `keeps_scratch`'s.
+
+    `tail` is what the agent of a failed attempt wrote last.
+    """
     settled = run._replace(metrics=_metrics(ended), journal_end=journal_end)
     if retriable(run, outcome):
         due = at + round(pause(run) * 1e6)
-        again = {"error": outcome.error, "due_at": due, "uncounted": 0, "not_started_since": None}
+        again = {
+            "error": outcome.error,
+            "error_tail": tail,
+            "due_at": due,
+            "uncounted": 0,
+            "not_started_since": None,
+        }
         return _move(settled, Status.QUEUED, at, **_FRESH | again)
     at = _later(run, at)
     return _move(
         settled, outcome.status, at, finished_at=at, failure=outcome.failure, error=outcome.error,
-        exit_code=ended.code, signal=ended.signal, pid=ended.pid, summary=summary,
+        error_tail=tail, exit_code=ended.code, signal=ended.signal, pid=ended.pid, summary=summary,
         scratch_until=None if keep is None else at + keep * 1_000_000,
     )  # fmt: skip
 

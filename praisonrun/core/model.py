@@ -98,6 +98,8 @@ class Run(NamedTuple):
     cancel_reason: str | None = None
     failure: Failure | None = None
     error: str | None = None
+    error_tail: str | None = None
+    """The last lines that the agent of a failed attempt wrote, plain and short."""
     exit_code: int | None = None
     signal: int | None = None
     pid: int | None = None

@@ -13,9 +13,10 @@ import anyio
 from ..core import lifecycle
 from ..core.agent import Agent
 from ..core.errors import DiskFull, NotFound, Unavailable
-from ..core.model import Exit, Json, Mode, Run
+from ..core.model import Exit, Json, Mode, Run, Status
 from ..files.artifacts import manifest, own_manifest
 from ..journal.formats import FORMATS, Summary
+from ..journal.last_words import error_tail
 from ..journal.results import last_words, result
 from ..services.readiness import explained
 from .attempts import RETRY
@@ -41,6 +42,8 @@ class Settlement:
     trouble: str | None
     """What the last look at a service found wrong; `tail` is the last lines of its log."""
     tail: str
+    error_tail: str | None
+    """What the agent of a failed attempt wrote last."""
 
     def settle(self, run: Run, at: int) -> Run:
         """Return what becomes of the run."""
@@ -51,7 +54,10 @@ class Settlement:
         if self.outputs:
             stored = {**(stored or {}), "outputs": self.outputs}
         keep, end = lifecycle.keeps_scratch(run, self.agent, outcome), self.journal_end
-        return lifecycle.finish(run, self.exit, outcome, at, journal_end=end, summary=stored, keep=keep)
+        words = self.error_tail if outcome.status is Status.FAILED else None
+        return lifecycle.finish(
+            run, self.exit, outcome, at, journal_end=end, summary=stored, keep=keep, tail=words
+        )
 
 
 class Settlements:
@@ -99,7 +105,10 @@ class Settlements:
         if run.mode is Mode.SERVICE:
             tail = await asyncio.to_thread(self._files.read, run.id, partial(last_words, lines=LAST_LINES))
         end = ended.end or (await asyncio.to_thread(self._files.tail, run.id)).end
-        return Settlement(agent, ended, summary, outputs, end, trouble, tail or "")
+        words = None
+        if outcome.status is Status.FAILED:
+            words = await asyncio.to_thread(self._files.read, run.id, error_tail)
+        return Settlement(agent, ended, summary, outputs, end, trouble, tail or "", words)
 
     def _manifest(self, run: Run, agent: Agent, ended: Exit) -> dict[str, Json] | None:
         if ended.result:

@@ -147,7 +147,10 @@ class RunFiles:
 
     def remove(self, run_id: str) -> None:
         """Remove all files of a run that there are, following no link."""
-        self.journal(run_id).unlink(missing_ok=True)
+        try:
+            self.journal(run_id).unlink(missing_ok=True)
+        except OSError:  # an agent put a directory there
+            remove_tree(str(self.journal(run_id)))
         scratch.remove(self._scratch(run_id))
         remove_tree(str(self.folder(run_id)))
 

@@ -67,13 +67,15 @@ def own_directory(path: str) -> None:
 
 
 def remove_tree(path: str) -> None:
-    """Remove a directory and everything in it, as far as possible. Follows no link.
+    """Remove a directory and everything in it, or any other file there, as far as possible. Follows no link.
 
     Deep directories are first moved to the top, so that depth costs neither stack nor descriptors.
     """
     try:
         top = _opened(path)
     except OSError:
+        with suppress(OSError):  # an agent may have put anything in the place of its directory
+            os.unlink(path)
         return
     try:
         _empty(top)
@@ -107,6 +109,8 @@ def _opened(name: str, inside: int | None = None) -> int:
     try:
         fd = os.open(name, DIRECTORY, dir_fd=inside)
     except PermissionError:
+        if not stat.S_ISDIR(os.lstat(name, dir_fd=inside).st_mode):
+            raise
         os.chmod(name, 0o700, dir_fd=inside)
         fd = os.open(name, DIRECTORY, dir_fd=inside)
     with suppress(OSError):  # another user's

@@ -17,8 +17,9 @@ from starlette.responses import Response
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..config.origins import allows, origin
 from .errors import Render, problem
-from .head import Fault, Head, Token, allowed_hosts, is_json, printable, read_head
+from .head import Fault, Head, Token, allowed_hosts, is_json, printable, read_head, routed
 from .transport import HEADERS
 
 RenderOf: TypeAlias = Callable[[str], Render]
@@ -39,9 +40,10 @@ _HEADERS_OF = {401: {"WWW-Authenticate": "Bearer"}, 413: _CLOSE}
 """Headers of a rejection, by its status."""
 _VARY = (b"vary", b"Origin")
 _EXPOSED = (b"access-control-expose-headers", b"Location, Retry-After, Idempotency-Replayed")
+_PRIVATE = {"Access-Control-Allow-Private-Network": "true"}
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, PATCH, DELETE",
-    "Access-Control-Allow-Headers": "content-type, idempotency-key, last-event-id, authorization",
+    "Access-Control-Allow-Headers": "content-type, idempotency-key, last-event-id, authorization, prefer",
     "Access-Control-Max-Age": "600",
 }
 
@@ -76,7 +78,7 @@ class Edge:
     ) -> None:
         self._app = app
         self._extra = tuple(access.hosts)
-        self._foreign: frozenset[bytes | None] = frozenset(origin.encode() for origin in access.origins)
+        self._foreign = frozenset(origin.encode() for origin in access.origins)
         self._token = Token(access.token) if access.token is not None else None
         self._large = [compile_path(path)[0] for path in large_paths]
         self.render = render
@@ -93,9 +95,10 @@ class Edge:
             return await self._app(scope, receive, send)
         if scope["type"] != "http":
             return await send({"type": "websocket.close", "code": 1008})
+        scope["path"] = routed(scope)
         head, fault = read_head(scope)
         origin = head.get(b"origin")
-        foreign = origin in self._foreign
+        foreign = self._is_named(origin)
         preflight = foreign and scope["method"] == "OPTIONS" and b"access-control-request-method" in head
         rejected = fault or self._foreign_page(head)
         if rejected is None and not preflight:  # a browser sends a preflight without the page's own headers
@@ -106,10 +109,14 @@ class Edge:
         if rejected is not None:
             answer = self.render(scope["path"])(*rejected, _HEADERS_OF.get(rejected[0]))
         elif preflight:
-            answer = Response(status_code=204, headers=_PREFLIGHT)
+            private = _PRIVATE if b"access-control-request-private-network" in head else {}
+            answer = Response(status_code=204, headers=_PREFLIGHT | private)
         elif b"transfer-encoding" in head:
             receive = _counted(receive, self._cap(scope))
         return await answer(scope, receive, send)
+
+    def _is_named(self, origin: bytes | None) -> bool:
+        return origin is not None and bool(self._foreign) and allows(self._foreign, origin)
 
     def _foreign_page(self, head: Head) -> Fault | None:
         host = head.get(b"host")
@@ -118,10 +125,10 @@ class Edge:
         if host not in self._hosts and host.lower() not in self._hosts:
             return 421, f"this server is not {printable(host)}; --allow-host adds a name"
         origin = head.get(b"origin")
-        if origin in self._foreign:
+        if self._is_named(origin):
             return None
         if origin is not None and origin not in self._own:
-            return 403, f"pages of {printable(origin)} may not use this server; --allow-origin adds one"
+            return 403, _stranger(origin)
         if head.get(b"sec-fetch-site", b"none") not in _OWN_SITE:
             return 403, "a page of another site may not use this server"
         return None
@@ -170,6 +177,17 @@ class Edge:
             return send(message)
 
         return with_headers
+
+
+def _stranger(sent: bytes) -> str:
+    """Return why a page may not use this server, and what helps, if anything does."""
+    page = f"pages of {printable(sent)} may not use this server"
+    named = origin(sent.decode("latin-1"))
+    if named is not None:
+        return f"{page}; --allow-origin {named} lets them"
+    if sent == b"null":
+        return f"{page}: a file or a sandboxed frame has no origin; open the page from a web server"
+    return page
 
 
 def _counted(receive: Receive, cap: int) -> Receive:

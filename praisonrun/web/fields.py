@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
@@ -16,6 +16,8 @@ class WireModel(BaseModel):
     """The form of a body or a query. It is built on its first use: most are only described."""
 
     model_config = ConfigDict(defer_build=True)
+    several: ClassVar[frozenset[str]] = frozenset()
+    """Parameters of a query that may be repeated: their values come joined by commas."""
 
 
 class _Sample(WireModel):

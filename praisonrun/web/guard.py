@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from .edge import RenderOf
 from .errors import problem
-from .head import HEAD_CAP, HEAD_TOO_LARGE, HEADERS_CAP, URL_CAP, URL_TOO_LONG, Limits
+from .head import HEAD_CAP, HEAD_TOO_LARGE, HEADERS_CAP, URL_CAP, URL_TOO_LONG, Limits, origin_form
 from .transport import CoalescingTransport, written
 
 PIECE = 64 * 1024
@@ -107,12 +107,20 @@ class Guard(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         if not self.url.startswith(b"/"):
-            raise _Rejected(400, "the request target must be a path")
+            self._take_absolute()
         if len(self.pipeline) >= self.limits.pipelined:
             raise _Rejected(429, "too many requests wait on this connection")
         super().on_headers_complete()
         self._unparsed = 0
         self._state, self._waits, self._leftover = _BODY, _NOTHING, 0
+
+    def _take_absolute(self) -> None:
+        """Take the target of a client that holds us for its proxy; its authority counts, not its Host."""
+        found = origin_form(self.url)
+        if found is None:
+            raise _Rejected(400, "the request target must be a path or an http:// URL of this server")
+        authority, self.url = found
+        self.headers[:] = [(name, authority if name == b"host" else value) for name, value in self.headers]
 
     def on_body(self, body: bytes) -> None:
         self._unparsed = 0

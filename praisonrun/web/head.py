@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -33,7 +34,11 @@ FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via"})
 _SINGLE = frozenset(
     {b"host", b"origin", b"sec-fetch-site", b"content-type", b"content-length", b"content-encoding"}
 )
-_WATCHED = _SINGLE | {b"transfer-encoding", b"access-control-request-method", b"authorization"}
+_WATCHED = (
+    _SINGLE
+    | {b"transfer-encoding", b"access-control-request-method", b"authorization"}
+    | {b"access-control-request-private-network"}
+)
 _JSON = frozenset(
     {b"application/json", b"application/json;charset=utf-8", b'application/json;charset="utf-8"'}
 )
@@ -72,6 +77,26 @@ def read_head(scope: Scope) -> tuple[Head, Fault | None]:
     elif total > HEAD_CAP or len(pairs) > HEADERS_CAP:
         fault = HEAD_TOO_LARGE
     return head, fault
+
+
+def routed(scope: Scope) -> str:
+    """Return the path by which a request is routed: a slash at its end means nothing, but in a file's."""
+    path: str = scope["path"]
+    if not path.endswith("/") or len(path) == 1 or "/artifacts/" in path[:-1]:
+        return path
+    sent: bytes = scope.get("raw_path") or b"/"
+    return path[:-1] if sent.partition(b"?")[0].endswith(b"/") else path  # else it is %2F, part of a name
+
+
+_ABSOLUTE = re.compile(rb"http://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
+
+
+def origin_form(target: bytes) -> tuple[bytes, bytes] | None:
+    """Return the authority and the path with query of an absolute http URL; None for another target."""
+    match = _ABSOLUTE.fullmatch(target)
+    if match is None or not match[1]:
+        return None
+    return match[1], match[2] if match[2].startswith(b"/") else b"/" + match[2]
 
 
 def is_json(head: Head) -> bool:

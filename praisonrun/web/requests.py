@@ -97,11 +97,12 @@ def read_query(request: Request, model: type[Model]) -> Model:
     """
     if not request.scope["query_string"]:
         return model.model_validate({})
+    several: frozenset[str] = getattr(model, "several", frozenset())
     values: dict[str, str] = {}
     for name, value in request.query_params.multi_items():
-        if name in values:
+        if name in values and name not in several:
             raise Invalid(f"the query parameter {name!r} is given more than once", field=name)
-        values[name] = value
+        values[name] = f"{values[name]},{value}" if name in values else value
     return model.model_validate(values)
 
 
@@ -121,6 +122,11 @@ def parse_object(body: bytes) -> dict[str, Json]:
 
 
 def _decoded(body: bytes) -> Json:
+    if (encoding := json.detect_encoding(body)) != "utf-8":
+        marked = encoding == "utf-8-sig"
+        name = encoding[:6].upper().strip("-")
+        why = "begins with a byte order mark; send UTF-8 without one" if marked else f"is {name}; send UTF-8"
+        raise NotJson(f"the body {why}")
     try:
         text = body.decode()
         value = _DECODER.decode(text)

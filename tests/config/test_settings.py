@@ -78,6 +78,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"allow_origin": ("*",)}, "--allow-origin"),
     ({"allow_origin": ("null",)}, "--allow-origin"),
     ({"allow_origin": ("https://x/y",)}, "--allow-origin"),
+    ({"allow_origin": ("file://",)}, "--allow-origin"),
+    ({"allow_origin": ("http://evil.test:*",)}, "--allow-origin"),
+    ({"allow_origin": ("http://*.test",)}, "--allow-origin"),
+    ({"allow_origin": ("app://x:*",)}, "--allow-origin"),
 ]
 
 

@@ -8,6 +8,7 @@ import os
 import socket
 import tempfile
 from collections.abc import Iterator
+from contextlib import chdir as within
 from pathlib import Path
 
 import pytest
@@ -251,3 +252,42 @@ def test_the_tail_is_json(runs: RunFiles) -> None:
     append(fd, (Kind.STARTED, json.dumps({"time": 1}).encode()))
     assert runs.tail("r").started == {"time": 1}
     os.close(fd)
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "dangling", "loop", "fifo", "socket", "sealed", "full"])
+@pytest.mark.parametrize("part", ["", "scratch", "artifacts", "events", "journal"])
+def test_whatever_an_agent_put_in_the_place_of_its_files_is_removed(
+    runs: RunFiles, tmp_path: Path, part: str, kind: str
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "kept").write_text("kept")
+    os.close(runs.create("r"))
+    place = runs.journal("r") if part == "journal" else runs.folder("r") / part
+    if part == "journal":
+        place.unlink()
+    elif part:
+        runs.folder("r").mkdir()
+    put(place, kind, outside)
+    runs.remove("r")
+    assert not [*(tmp_path / "state" / "runs").iterdir()]
+    assert [path.name for path in outside.iterdir()] == ["kept"]
+
+
+def put(place: Path, kind: str, outside: Path) -> None:
+    """Put a file of a kind somewhere."""
+    if kind == "fifo":
+        os.mkfifo(place)
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as made, within(place.parent):
+            made.bind(place.name)
+    elif kind in ("sealed", "full"):
+        (place / "a" / "b").mkdir(parents=True)
+        (place / "out").symlink_to(outside)
+        (place / "a").chmod(0o000 if kind == "sealed" else 0o755)
+        place.chmod(0o000 if kind == "sealed" else 0o755)
+    elif kind == "file":
+        place.write_text("x")
+        place.chmod(0)
+    else:
+        place.symlink_to({"link": outside, "dangling": Path("nowhere"), "loop": place}[kind])

@@ -27,11 +27,12 @@ RUNS = "/api/v1/runs"
 FINAL = ("result", "error", "cancelled")
 STATUS_KEYS = {
     "job_id", "status", "progress", "created_at", "started_at", "completed_at", "agent_id", "run_id",
-    "session_id", "error", "retry_after",
+    "session_id", "error", "error_tail", "retry_after",
     "agent", "exit_code", "timeout", "attempt", "metadata", "failure", "retry_of", "parent", "root",
 }  # fmt: skip
 """The keys of a status object."""
 MORE_AGENTS = """
+  code:  {command: ["{python}", -c, "import sys; exec(sys.stdin.read())"], files: false}
   cat:   {command: [/bin/cat], files: false}
   said:  {command: [/bin/cat], format: jsonl, files: false, backoff: 0.01}
   bytes: {command: ["{python}", -c, "import sys; sys.stdout.buffer.write(bytes.fromhex(sys.stdin.read()))"]}
@@ -74,6 +75,7 @@ def operation_of(method: str, path: str) -> Operation | None:
 def check(answer: httpx2.Response) -> None:
     """Check an answer against what the table, and so the OpenAPI document, promises."""
     method, path = answer.request.method, answer.request.url.path
+    path = path.removesuffix("/")  # which is routed like none
     operation = operation_of(method, path)
     if operation is None:
         assert answer.status_code in AT_THE_DOOR | {404, 405}, (method, path, answer.status_code)

@@ -11,9 +11,10 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from praisonrun.config.settings import Settings
 from praisonrun.web.edge import BODY_CAP, Access, Edge, RenderOf
 from praisonrun.web.errors import Render, problem
-from praisonrun.web.head import allowed_hosts
+from praisonrun.web.head import allowed_hosts, routed
 
 OWN = [(b"host", b"127.0.0.1:8005")]
 JSON = (b"content-type", b"application/json")
@@ -221,6 +222,66 @@ async def test_a_preflight_is_answered_for_an_allowed_origin_alone() -> None:
     assert (status, answered[b"access-control-allow-origin"]) == (204, PAGE)
     assert b"idempotency-key" in answered[b"access-control-allow-headers"]
     assert (await ask(edge(), [*OWN, (b"origin", PAGE), wish], "OPTIONS"))[0] == 403
+
+    near = (b"access-control-request-private-network", b"true")
+    answered = (await ask(guarded, [*OWN, (b"origin", PAGE), wish, near], "OPTIONS"))[1]
+    assert answered[b"access-control-allow-private-network"] == b"true"
+
+
+@pytest.mark.parametrize(
+    ("named", "sent", "status"),
+    [
+        ("vscode-webview://abc", b"vscode-webview://abc", 200),
+        ("vscode-webview://ABC/", b"vscode-webview://ABC", 200),
+        ("tauri://localhost", b"tauri://localhost", 200),
+        ("chrome-extension://abcdef", b"chrome-extension://abcdef", 200),
+        ("app://obsidian.md", b"app://obsidian.md", 200),
+        ("app://a:1", b"app://a:2", 403),
+        ("http://localhost:*", b"http://localhost:5173", 200),
+        ("http://localhost:*", b"http://localhost", 200),
+        ("http://[::1]:*", b"http://[::1]:80", 200),
+        ("http://localhost:*", b"https://localhost:5173", 403),
+        ("http://localhost:*", b"http://localhost.evil.test:5173", 403),
+        ("http://localhost:*", b"http://localhost:*", 200),
+        ("http://localhost:*", b"http://127.0.0.1:1", 403),
+        ("http://localhost:*", b"null", 403),
+    ],
+)
+async def test_an_origin_of_any_scheme_may_be_named(named: str, sent: bytes, status: int) -> None:
+    [origin] = Settings(allow_origin=(named,)).allow_origin
+    guarded = edge(origins=[origin])
+    got, answered, _ = await ask(guarded, [*OWN, (b"origin", sent), (b"sec-fetch-site", b"cross-site")])
+    shown = sent if status == 200 else None
+    assert (got, answered.get(b"access-control-allow-origin")) == (status, shown)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"vscode-webview://AbC", b"https://a.test", b"null", b"file://", b"*", b"a b", b"\xff"],
+)
+async def test_what_a_stranger_is_advised_works(sent: bytes) -> None:
+    page = [*OWN, (b"origin", sent)]
+    status, _, body = await ask(edge(), page)
+    _, offered, advice = json.loads(body)["detail"].partition("--allow-origin ")
+    assert (status, bool(offered)) == (403, b"://" in sent and sent != b"file://")
+    if offered:
+        origins = Settings(allow_origin=(advice.split()[0],)).allow_origin
+        assert (await ask(edge(origins=origins), page))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "raw", "served"),
+    [
+        ("/api/v1/runs/", "/api/v1/runs/", "/api/v1/runs"),
+        ("/", "/", "/"),
+        ("/x//", "/x//", "/x/"),
+        ("/runs/a/", "/runs/a%2F", "/runs/a/"),
+        ("/api/v1/runs/r/artifacts/", "/api/v1/runs/r/artifacts/", "/api/v1/runs/r/artifacts"),
+        ("/api/v1/runs/r/artifacts/d/", "/api/v1/runs/r/artifacts/d/", "/api/v1/runs/r/artifacts/d/"),
+    ],
+)
+def test_a_slash_at_the_end_means_nothing(path: str, raw: str, served: str) -> None:
+    assert routed({"path": path, "raw_path": raw.encode()}) == served
 
 
 async def test_refusals_take_the_form_of_the_dialect() -> None:

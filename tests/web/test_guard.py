@@ -34,7 +34,16 @@ REFUSED: dict[str, tuple[list[bytes], int]] = {
     "another protocol": ([b"\x16\x03\x01\x02\x00\x01\x00"], 400),
     "a folded header": ([b"GET / HTTP/1.1\r\n" + HOST + b"X: y\r\n z\r\n\r\n"], 400),
     "a bare CR": ([b"GET / HTTP/1.1\r\n" + HOST + b"X: y\rZ: z\r\n\r\n"], 400),
-    "an absolute target": ([b"GET http://127.0.0.1:8005/ HTTP/1.1\r\n" + HOST + b"\r\n"], 400),
+    "an absolute target of another server": ([b"GET http://evil.test/ HTTP/1.1\r\n" + HOST + b"\r\n"], 421),
+    "one that names a user": ([b"GET http://u@127.0.0.1:8005/ HTTP/1.1\r\n" + HOST + b"\r\n"], 421),
+    "one of TLS": ([b"GET https://127.0.0.1:8005/ HTTP/1.1\r\n" + HOST + b"\r\n"], 400),
+    "one of no server": ([b"GET http:///x HTTP/1.1\r\n" + HOST + b"\r\n"], 400),
+    "one without Host": ([b"GET http://127.0.0.1:8005/ HTTP/1.1\r\n\r\n"], 400),
+    "one with two": ([b"GET http://127.0.0.1:8005/ HTTP/1.1\r\n" + HOST * 2 + b"\r\n"], 400),
+    "one from a foreign page": (
+        [b"GET http://127.0.0.1:8005/ HTTP/1.1\r\n" + HOST + b"Origin: http://evil.test\r\n\r\n"],
+        403,
+    ),
     "a tunnel": ([b"CONNECT 127.0.0.1:22 HTTP/1.1\r\n" + HOST + b"\r\n"], 400),
     "a target of no path": ([b"OPTIONS * HTTP/1.1\r\n" + HOST + b"\r\n"], 400),
     "bytes in the path": ([b"GET /\xff HTTP/1.1\r\n" + HOST + b"\r\n"], 400),
@@ -227,3 +236,14 @@ async def test_a_connection_that_ended_leaves_no_clock_running() -> None:
         while server.server_state.connections:  # noqa: ASYNC110 - the end of a connection rings no bell
             await asyncio.sleep(0)
         assert guard.timeout_keep_alive_task is None
+
+
+@pytest.mark.parametrize(
+    "target", [b"http://127.0.0.1:8005/a?b=c", b"HTTP://LOCALHOST:8005/", b"http://[::1]:8005"]
+)
+async def test_an_absolute_target_is_served_by_its_own_authority(target: bytes) -> None:
+    """RFC 9112 3.2.2: whoever has us for a proxy sends it, and the Host beside it does not count."""
+    async with served(App()) as port:
+        for host in (HOST, b"Host: elsewhere.test\r\n"):
+            head = b"POST " + target + b" HTTP/1.1\r\n" + host + b"Content-Type: application/json\r\n"
+            assert (await ask(port, head + b"Content-Length: 2\r\n\r\n{}"))[::2] == (200, b"2")

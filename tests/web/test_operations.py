@@ -174,7 +174,12 @@ REFUSED = [
     (b'{"a": "\\ud800"}', r"surrogate"),
     (b'{"a": "\xff"}', r"UTF-8"),
     ('{"a": 1}'.encode("utf-16"), r"UTF-8"),
-    (b"\xef\xbb\xbf{}", r"not JSON"),
+    (b"\xef\xbb\xbf{}", r"begins with a byte order mark; send UTF-8 without one$"),
+    (b"\xff\xfe{\0}\0", r"is UTF-16; send UTF-8$"),
+    ("{}".encode("utf-16-be"), r"is UTF-16; send UTF-8$"),
+    ("{}".encode("utf-16-le"), r"is UTF-16; send UTF-8$"),
+    ("{}".encode("utf-32"), r"is UTF-32; send UTF-8$"),
+    ("{}".encode("utf-32-le"), r"is UTF-32; send UTF-8$"),
     (b'{"a":' * 65 + b"1" + b"}" * 65, r"64 levels"),
     (b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", r"64 levels"),
 ]

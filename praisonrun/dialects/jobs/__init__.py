@@ -7,15 +7,17 @@ from collections.abc import Mapping
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ...core.errors import BadRequest, QueueFull, RunNotFound, WrongState
+from ...core.errors import BadRequest, Invalid, QueueFull, RunNotFound, WrongState
+from ...core.json import Json
 from ...core.lifecycle import FINAL
-from ...core.model import Mode, Snapshot, Status
+from ...core.model import Mode, Snapshot
 from ...engine.engine import Engine
 from ...store import Find
 from ...web.errors import STATUSES, problem
+from ...web.fields import WireModel
 from ...web.head import caller
 from ...web.operations import Answer, Dialect, Header, operation, operations
-from ...web.requests import KEY, base_url, parse_object, read_body, read_query
+from ...web.requests import KEY, base_url, parse_object, read_query
 from ...web.responses import StreamLimits, json_response
 from . import models, show
 from .events import Streams
@@ -69,23 +71,21 @@ class Jobs:
         if not isinstance(given.get("prompt"), str) or not given["prompt"]:
             raise BadRequest("prompt must be a non-empty string", field="prompt")
         body = models.Submit.model_validate(given)
+        warnings = _warnings(request, given, models.Submit)
         key = models.key_of(request.headers.getlist("idempotency-key"), body, given)
         ask = models.parse_submit(body, caller(request))
         try:
             shown, replayed = await self._engine.submit(ask, key)
         except QueueFull as full:
             raise QueueFull("Job queue is full; retry later.", retry_after=full.retry_after or 1) from None
-        return _accepted(request, shown, replayed=replayed)
+        return _accepted(request, shown, warnings, replayed=replayed)
 
     @operation("GET", RUNS, _LIST, query=models.ListQuery)
     async def list_runs(self, request: Request) -> Response:
         """List runs, newest first."""
         query = read_query(request, models.ListQuery)
-        if query.status not in (None, *Status):
-            valid = sorted(map(str, Status))
-            raise BadRequest(f"Invalid status: {query.status}. Valid values: {valid}", field="status")
         wanted = Find(
-            status=None if query.status is None else (Status(query.status),),
+            status=None if query.status is None else models.statuses_of(query.status),
             session_id=query.session_id,
             agent=query.agent,
             root=query.root,
@@ -133,13 +133,22 @@ class Jobs:
     @operation("POST", RUN + "/retry", {**_SUBMITTED, **NOT_FOUND}, body=models.Retry)
     async def retry_run(self, request: Request) -> Response:
         """Submit a final run once more."""
-        body = await read_body(request, models.Retry)
+        given = parse_object(await request.body() or b"{}")
+        body, warnings = models.Retry.model_validate(given), _warnings(request, given, models.Retry)
         shown = await self._engine.retry(request.path_params["run_id"], body.envs or {})
-        return _accepted(request, shown)
+        return _accepted(request, shown, warnings)
 
 
-def _accepted(request: Request, shown: Snapshot, *, replayed: bool = False) -> Response:
-    answer = show.accepted(shown, base_url(request))
+def _warnings(request: Request, given: Mapping[str, Json], model: type[WireModel]) -> list[str]:
+    """Return what a body's unknown fields are answered with. Raises Invalid if the client wants that."""
+    warnings = models.unknown_fields(given, model)
+    if warnings and "handling=strict" in request.headers.get("prefer", "").replace(" ", "").lower():
+        raise Invalid(warnings[0].replace(" and was ignored", ""), field="body")
+    return warnings
+
+
+def _accepted(request: Request, shown: Snapshot, warnings: list[str], *, replayed: bool = False) -> Response:
+    answer = show.accepted(shown, base_url(request), warnings)
     again = {"Idempotency-Replayed": "true"} if replayed else {}
     return json_response(answer, 202, {"Location": answer["poll_url"], "Retry-After": "1", **again})
 

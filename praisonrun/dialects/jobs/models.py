@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Literal
 
 from pydantic import Field
 
 from ...core.delivery import Reach
-from ...core.errors import BadRequest, Invalid
+from ...core.errors import BadRequest, Invalid, escaped
 from ...core.json import Json
 from ...core.model import Status
 from ...engine.engine import Choice
@@ -89,6 +90,17 @@ def key_of(headers: list[str], body: Submit, given: Mapping[str, Json]) -> Key |
     return Key(f"jobs:session:{body.session_id}" if in_session else "jobs", key, payload)
 
 
+def unknown_fields(given: Mapping[str, Json], model: type[WireModel]) -> list[str]:
+    """Return a line for each field of a body that means nothing here, the ten first: it may be a typo."""
+    known = [*model.model_fields]
+    lines = []
+    for name in [name for name in given if name not in known][:10]:
+        close = get_close_matches(name[:100].lower(), known, n=1, cutoff=0.6)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        lines.append(f"the field '{escaped(name[:100])}' is unknown and was ignored{hint}")
+    return lines
+
+
 class Retry(WireModel, extra="ignore", hide_input_in_errors=True):
     """What a retry needs anew."""
 
@@ -98,13 +110,27 @@ class Retry(WireModel, extra="ignore", hide_input_in_errors=True):
 class ListQuery(WireModel):
     """Filters and page of a list."""
 
-    status: str | None = Field(None, json_schema_extra={"enum": [status.value for status in Status]})
+    several = frozenset({"status"})
+
+    status: str | None = Field(
+        None,
+        description="One status, or several: with commas between them, or the parameter repeated.",
+        json_schema_extra={"pattern": f"^({'|'.join(Status)})(,({'|'.join(Status)}))*$"},
+    )
     session_id: str | None = None
     agent: str | None = None
     root: str | None = Field(None, description="Only the tree of this run.")
     mode: Literal["run", "service"] = Field("run", description="Services are listed only when asked for.")
     page: int = Field(1, ge=1, le=10**9)
     page_size: int = Field(20, ge=1, le=100)
+
+
+def statuses_of(text: str) -> list[Status]:
+    """Return the statuses that a query names. Raises BadRequest."""
+    names, valid = text.split(","), sorted(map(str, Status))
+    for wrong in [name for name in names if name not in valid]:
+        raise BadRequest(f"Invalid status: {wrong}. Valid values: {valid}", field="status")
+    return [Status(name) for name in names]
 
 
 class CancelQuery(WireModel):

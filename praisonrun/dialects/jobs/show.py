@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from ...core.clock import iso
 from ...core.json import Json
 from ...core.lifecycle import FINAL
@@ -35,9 +37,10 @@ class Accepted(WireModel):
     created_at: str
     poll_url: str
     stream_url: str
+    warnings: list[str] = Field([], description="Fields that mean nothing here, if there are any.")
 
 
-def accepted(shown: Snapshot, base: str) -> dict[str, Json]:
+def accepted(shown: Snapshot, base: str, warnings: list[str]) -> dict[str, Json]:
     """Return the body of a 202."""
     url = url_of(shown.run, base)
     return {
@@ -46,6 +49,7 @@ def accepted(shown: Snapshot, base: str) -> dict[str, Json]:
         "created_at": iso(shown.run.created_at),
         "poll_url": url,
         "stream_url": f"{url}/stream",
+        **({"warnings": warnings} if warnings else {}),
     }
 
 
@@ -71,6 +75,7 @@ class JobStatus(WireModel):
     run_id: str | None
     session_id: str | None
     error: str | None
+    error_tail: str | None = Field(description="The last lines that the agent of a failed run wrote.")
     retry_after: int | None
     agent: str
     exit_code: int | None
@@ -112,6 +117,7 @@ def status(shown: Snapshot) -> dict[str, Json]:
         "run_id": run.id,
         "session_id": run.session_id,
         "error": run.error if final else None,
+        "error_tail": run.error_tail if final else None,
         "retry_after": None if final else 1,
         "agent": run.agent,
         "exit_code": run.exit_code if final else None,
@@ -138,6 +144,7 @@ class JobResult(WireModel):
     completed_at: str | None
     duration_seconds: float | None
     error: str | None
+    error_tail: str | None
 
 
 def result(shown: Snapshot, answer: Result, base: str) -> dict[str, Json]:
@@ -154,6 +161,7 @@ def result(shown: Snapshot, answer: Result, base: str) -> dict[str, Json]:
         "completed_at": iso(run.finished_at),
         "duration_seconds": None if run.duration is None else round(run.duration / 1e6, 6),
         "error": run.error,
+        "error_tail": run.error_tail,
     }
 
 

@@ -41,7 +41,11 @@ def body(shown: Snapshot, answer: Result, delivery: Delivery, base: str) -> dict
         **{name: full[name] for name in _OF_RESULT},
         "type": delivery.type,
         "timestamp": iso(delivery.created_at),
-        **({"failure": shown.run.failure} if shown.run.status is Status.FAILED else {}),
+        **(
+            {"failure": shown.run.failure, "error_tail": shown.run.error_tail}
+            if shown.run.status is Status.FAILED
+            else {}
+        ),
         **({"result_url": where} if where else {}),
     }
 

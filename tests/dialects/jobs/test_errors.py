@@ -36,11 +36,19 @@ def test_an_unknown_run_is_a_404(shared: Server, method: str, path: str, run_id:
 
 
 def test_unknown_paths_and_methods_are_problems(api: Api) -> None:
-    for path in ("/", "/api/v1", RUNS + "/", "/docs", "/favicon.ico"):
+    for path in ("/", "/api/v1", RUNS + "//", "/docs", "/favicon.ico"):
         assert api.get(path).status_code == 404
     answer = api.put(RUNS)
     assert (answer.status_code, set(answer.headers["allow"].split(", "))) == (405, {"GET", "HEAD", "POST"})
     assert answer.json()["title"] == "Method Not Allowed"
+
+
+def test_a_slash_at_the_end_means_nothing(api: Api) -> None:
+    run_id = api.post(f"{RUNS}/", json={"agent": "quick", "prompt": "x"}).json()["job_id"]
+    assert api.ended(run_id)["job_id"] == api.get(f"{RUNS}/{run_id}/").json()["job_id"] == run_id
+    for path in ("/healthz/", f"{RUNS}/?page=1", "/projects/p/runs/", "/v1/agent-deployments/"):
+        assert api.get(path).status_code == api.get(path.replace("/?", "?").rstrip("/")).status_code == 200
+    assert api.delete(f"{RUNS}/{run_id}/").status_code == 204
 
 
 def test_a_full_queue_is_a_503_before_any_row(server: Server, tmp_path: Path) -> None:

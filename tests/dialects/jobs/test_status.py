@@ -17,7 +17,7 @@ from ...rigs.wire_rig import RUNS, STATUS_KEYS, Api
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 RESULT_KEYS = {
     "job_id", "status", "result", "result_url", "metrics", "created_at", "started_at", "completed_at",
-    "duration_seconds", "error",
+    "duration_seconds", "error", "error_tail",
 }  # fmt: skip
 
 
@@ -184,6 +184,8 @@ def test_a_list_is_filtered(api: Api) -> None:
 
     assert found("status=succeeded") == [good]
     assert found("status=failed") == [bad]
+    assert found("status=failed,succeeded") == found("status=succeeded&status=failed") == [bad, good]
+    assert found("status=failed&status=failed,queued") == [bad]
     assert found("agent=fail") == [bad]
     assert found("agent=fail&status=succeeded") == []
     assert found("agent=unheard-of") == []
@@ -192,7 +194,9 @@ def test_a_list_is_filtered(api: Api) -> None:
 
 
 def test_a_bad_status_is_a_400_that_lists_the_good_ones(api: Api) -> None:
-    answer = api.get(f"{RUNS}?status=done")
+    assert api.get(f"{RUNS}?status=failed&page=1&page=2").status_code == 422
+    assert api.get(f"{RUNS}?status=failed,").status_code == api.get(f"{RUNS}?status=").status_code == 400
+    answer = api.get(f"{RUNS}?status=failed&status=done")
     assert answer.status_code == 400
     assert answer.json()["detail"] == (
         "Invalid status: done. Valid values: ['cancelled', 'failed', 'queued', 'running', 'succeeded']"
@@ -212,3 +216,12 @@ def test_a_run_that_is_claimed_but_not_begun_is_still_queued() -> None:
     run = Run("run_x", "a", "v", 1, 1, 1, status=Status.RUNNING, started_at=1)
     assert show.status(_snapshot(run))["status"] == "queued"
     assert show.status(_snapshot(run))["started_at"] is None
+
+
+def test_a_failed_run_says_what_its_agent_wrote_last(api: Api) -> None:
+    body = "import sys; print('no'); sys.stderr.write('\\x1b[31mError:\\x1b[0m bad key\\n\\n'); sys.exit(1)"
+    done = api.ended(api.submit(agent="code", prompt=body))
+    assert (done["error"], done["error_tail"]) == ("exited with code 1", "Error: bad key")
+    assert api.result(done["job_id"])["error_tail"] == "Error: bad key"
+    assert api.ended(api.submit(agent="code", prompt="print('well')"))["error_tail"] is None
+    assert api.ended(api.submit(agent="short"))["error_tail"] is None  # which wrote nothing

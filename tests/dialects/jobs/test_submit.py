@@ -180,3 +180,25 @@ def test_metadata_retries_and_envs(api: Api) -> None:
     done = api.ran("needy", envs={"SECRET": "123"})
     assert api.result(done["job_id"])["result"] == "3\n"
     assert "123" not in str(done["metadata"])
+
+
+def test_a_field_that_means_nothing_is_named(api: Api) -> None:
+    clients = dict.fromkeys(
+        ("agent_file", "agent_yaml", "recipe_name", "recipe_config", "config", "webhook_url")
+    )
+    known = api.post(RUNS, json={"prompt": "x", "framework": "praisonai", "timeout": 60, **clients})
+    assert (known.status_code, "warnings" in known.json()) == (202, False)
+    typo = {"prompt": "x", "agnet": "fail", "zzz\u001b": None}
+    answer = api.post(RUNS, json=typo)
+    assert answer.status_code == 202
+    assert answer.json()["warnings"] == [
+        "the field 'agnet' is unknown and was ignored; did you mean 'agent'?",
+        "the field 'zzz\\x1b' is unknown and was ignored",
+    ]
+    keyed = [api.post(RUNS, json=typo, headers={"Idempotency-Key": "typo"}).json() for _ in "12"]
+    assert keyed[0] == keyed[1] | {"status": keyed[0]["status"]}
+    before = api.get(RUNS).json()["total"]
+    strict = api.post(RUNS, json=typo, headers={"Prefer": "respond-async, handling=strict"})
+    assert strict.status_code == 422
+    assert strict.json()["detail"] == "the field 'agnet' is unknown; did you mean 'agent'?"
+    assert api.get(RUNS).json()["total"] == before
