@@ -77,7 +77,7 @@ def told(receiver: Receiver) -> tuple[Got, Json]:
     got = receiver.next()
     assert got.headers["content-type"] == "application/json"
     said = json.loads(got.body)
-    assert KEYS <= said.keys() <= KEYS | {"failure", "result_url"}
+    assert KEYS <= said.keys() <= KEYS | {"failure", "error_tail", "result_url"}
     assert ("failure" in said) == (said["status"] == "failed")
     assert said["type"] == f"run.{said['status']}"
     return got, said
