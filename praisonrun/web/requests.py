@@ -102,8 +102,16 @@ def read_query(request: Request, model: type[Model]) -> Model:
     for name, value in request.query_params.multi_items():
         if name in values and name not in several:
             raise Invalid(f"the query parameter {name!r} is given more than once", field=name)
+        if _counts(model, name) and not re.fullmatch("-?[0-9]{1,20}", value):
+            raise Invalid(f"{name}: must be a whole number in digits, such as 5", field=name)
         values[name] = f"{values[name]},{value}" if name in values else value
     return model.model_validate(values)
+
+
+def _counts(model: type[pydantic.BaseModel], name: str) -> bool:
+    """Say whether a parameter is a whole number: pydantic would take `5.0`, `1_0` and ` +5`, too."""
+    field = model.model_fields.get(name)
+    return field is not None and field.annotation in (int, int | None)
 
 
 def parse_object(body: bytes) -> dict[str, Json]:

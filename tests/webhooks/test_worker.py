@@ -450,6 +450,7 @@ async def test_a_run_of_which_somebody_is_still_to_be_told_is_not_pruned(rig: Ri
         assert [run.id for run in await rig.store.oldest(0, 10)] == [told]
 
 
+@pytest.mark.scorecard(4)
 @pytest.mark.parametrize("back", [3600 * 10**6, 86_400 * 10**6, 40 * 86_400 * 10**6])
 async def test_a_clock_set_back_delays_no_delivery_longer_than_its_pause(rig: Rig, back: int) -> None:
     with Receiver(zoo.answer(500, times=1)) as receiver:

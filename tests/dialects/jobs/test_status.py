@@ -225,3 +225,25 @@ def test_a_failed_run_says_what_its_agent_wrote_last(api: Api) -> None:
     assert api.result(done["job_id"])["error_tail"] == "Error: bad key"
     assert api.ended(api.submit(agent="code", prompt="print('well')"))["error_tail"] is None
     assert api.ended(api.submit(agent="short"))["error_tail"] is None  # which wrote nothing
+
+
+BEYOND = ("-1", "2147483648", "9007199254740993", "9223372036854775808", "1e3", "1e308", "NaN", "inf", "true")
+ODD = (" 5", "+5", "5 ", "5.0", "1_0", "\u0665", "0x5", "")
+
+
+@pytest.mark.scorecard(24)
+@pytest.mark.parametrize("number", BEYOND + ODD)
+def test_a_number_of_a_query_has_bounds_and_digits(api: Api, number: str) -> None:
+    run = f"{RUNS}/{api.ran('quick')['job_id']}"
+    asked = [(RUNS, "page"), (RUNS, "page_size"), ("/api/v1/deliveries", "page")]
+    asked += [("/v1/agent-deployments", "limit"), (f"{run}/events", "limit"), (f"{run}/logs", "tail")]
+    for path, name in [*asked, (f"{run}/events", "after")]:
+        assert api.get(path, params={name: number}).status_code in (400, 422), (path, name)
+
+
+@pytest.mark.scorecard(24)
+@pytest.mark.parametrize("field", ["timeout", "priority", "retries", "retention_seconds"])
+def test_a_number_of_a_submit_has_bounds(api: Api, field: str) -> None:
+    for number in (2**31, 2**53 + 1, 2**63, -(2**31), 1e308, 1.5, "5", " 5", True, [5]):
+        answer = api.post(RUNS, json={"agent": "quick", "prompt": "x", field: number})
+        assert (answer.status_code, answer.json()["errors"][0]["loc"][0]) == (422, field), number
