@@ -148,9 +148,14 @@ def _split(values: Iterable[str]) -> list[str]:
     return [part for value in values for part in re.split(r"[,\s]+", value) if part]
 
 
+def may_be_host(name: str) -> bool:
+    """Say whether --allow-host takes a name."""
+    return _HOST.fullmatch(name.lower()) is not None
+
+
 def _host(name: str) -> str:
     lowered = name.lower()
-    if not _HOST.fullmatch(lowered):
+    if not may_be_host(name):
         raise ConfigError(f"--allow-host {name}: must be a host name or host:port, such as box.lan:8005")
     return lowered
 

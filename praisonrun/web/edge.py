@@ -18,6 +18,7 @@ from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..config.origins import allows, origin
+from ..config.settings import may_be_host
 from .errors import Render, problem
 from .head import Fault, Head, Token, allowed_hosts, is_json, printable, read_head, routed
 from .transport import HEADERS
@@ -123,7 +124,9 @@ class Edge:
         if host is None:
             return 400, "the request has no Host header"
         if host not in self._hosts and host.lower() not in self._hosts:
-            return 421, f"this server is not {printable(host)}; --allow-host adds a name"
+            name = printable(host)
+            advice = f"; --allow-host {name} lets it be" if may_be_host(name) else ""
+            return 421, f"this server is not {name}{advice}"
         origin = head.get(b"origin")
         if self._is_named(origin):
             return None

@@ -270,6 +270,18 @@ async def test_what_a_stranger_is_advised_works(sent: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    "host", [b"box.lan", b"box.lan:8005", b"10.0.0.1:1", b"u@127.0.0.1:8005", b"", b"a b"]
+)
+async def test_what_an_unknown_name_is_advised_works(host: bytes) -> None:
+    status, _, body = await ask(edge(), [(b"host", host)])
+    _, offered, advice = json.loads(body)["detail"].partition("--allow-host ")
+    assert (status, bool(offered)) == (421, host[:1] in (b"b", b"1"))
+    if offered:
+        hosts = Settings(allow_host=(advice.split()[0],)).allow_host
+        assert (await ask(edge(hosts=hosts), [(b"host", host)]))[0] == 200
+
+
+@pytest.mark.parametrize(
     ("path", "raw", "served"),
     [
         ("/api/v1/runs/", "/api/v1/runs/", "/api/v1/runs"),

@@ -44,7 +44,7 @@ class Executions:
     async def _list(self, request: Request, query: models.RunsQuery | models.ServicesQuery) -> Response:
         found = await self._agents.of(request)
         wanted = replace(
-            words.ROWS[self.mode][query.status] if query.status else Find(),
+            words.rows(self.mode, query.status),
             agent=found.agent.name,
             mode=self.mode,
             version=await self._agents.digest(found, query.version_id),
@@ -63,7 +63,9 @@ class Executions:
         kept: list[Snapshot] = []
         while len(kept) <= query.limit:
             page, _ = await self._engine.find(wanted)
-            kept += [shown for shown in page if query.status in (None, words.status(shown))]
+            kept += [
+                one for one in page if query.status is None or words.status(one) in query.status.split(",")
+            ]
             if len(page) < wanted.page_size:
                 break
             wanted = replace(wanted, after_seq=page[-1].run.seq)

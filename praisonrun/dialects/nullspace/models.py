@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import ConfigDict, Field, StrictBool
+from pydantic import AfterValidator, ConfigDict, Field, StrictBool
 
 from ...core.json import Json
 from ...web.fields import Envs, Text, Whole, WireModel
@@ -14,6 +14,19 @@ RunWord = Literal[
 ]
 ServiceWord = Literal["starting", "ready", "unhealthy", "stopping", "stopped", "failed"]
 ModeWord = Literal["job", "service"]
+
+
+def _some_of(word: Any) -> tuple[Any, Any]:
+    """Return what makes a text be words of a kind, with commas between them."""
+    known = get_args(word)
+
+    def check(text: str) -> str:
+        if not {*text.split(",")} <= {*known}:
+            raise ValueError(f"must be of {', '.join(known)}")
+        return text
+
+    pattern = f"^({'|'.join(known)})(,({'|'.join(known)}))*$"
+    return AfterValidator(check), Field(json_schema_extra={"pattern": pattern})
 
 
 class _Body(WireModel):
@@ -74,12 +87,16 @@ class VersionsQuery(PageQuery):
 
 
 class RunsQuery(PageQuery):
-    status: RunWord | None = None
+    several = frozenset({"status"})
+
+    status: Annotated[str, *_some_of(RunWord)] | None = None
     version_id: str | None = None
 
 
 class ServicesQuery(PageQuery):
-    status: ServiceWord | None = None
+    several = frozenset({"status"})
+
+    status: Annotated[str, *_some_of(ServiceWord)] | None = None
     version_id: str | None = None
 
 

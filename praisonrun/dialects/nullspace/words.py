@@ -24,6 +24,16 @@ ROWS: Mapping[Mode, Mapping[str, Find]] = {
     },
 }
 """The rows that may have a status here; only the live process tells the phases and conditions apart."""
+
+
+def rows(mode: Mode, status: str | None) -> Find:
+    """Return the rows that may have one of some statuses, with commas between them."""
+    found = [ROWS[mode][word] for word in status.split(",")] if status else [Find()]
+    if len(found) == 1:
+        return found[0]
+    return Find(status={own for one in found for own in one.status or ()})
+
+
 _PREFIX = {Mode.RUN: "adrun_", Mode.SERVICE: "adsvc_"}
 _OURS = "run_"
 _FOREIGN = "~"

@@ -170,6 +170,9 @@ def test_lists_of_runs(client: Client) -> None:
     }
     assert by_status["queued"] == [run["id"] for run in waiting[::-1]]
     assert by_status["running"] == [up["id"]]
+    for several in ({"status": "queued,running,timed_out"}, {"status": ["running", "queued", "failed"]}):
+        found = [run["id"] for run in client.get(url, params=several).json()["items"]]
+        assert found == [run["id"] for run in (*waiting[::-1], up)]
     assert not by_status["starting"] + by_status["installing"] + by_status["failed"]
     first = client.get(url, params={"limit": 2}).json()
     second = client.get(url, params={"limit": 3, "cursor": first["next_cursor"]}).json()
@@ -177,7 +180,13 @@ def test_lists_of_runs(client: Client) -> None:
         run["id"] for run in (*waiting[::-1], up)
     ]
     assert second["next_cursor"] is None
-    for wrong in ({"limit": 201}, {"status": "done"}, {"cursor": "x"}, {"cursor": "-1"}):
+    for wrong in (
+        {"limit": 201},
+        {"status": "done"},
+        {"status": "failed,"},
+        {"cursor": "x"},
+        {"cursor": "-1"},
+    ):
         assert code(client.get(url, params=wrong)) == (400, "invalid_request")
     unknown = client.get(url, params={"version_id": "adpv_nothing"})
     assert code(unknown) == (404, "agent_deployment_version_not_found")
