@@ -25,6 +25,7 @@ from ..web.requests import base_url, read_query
 from ..web.responses import json_response
 
 BAD = Answer("A challenge that is not 1 to 256 hex digits.")
+_DOCUMENT = {200: Answer("OpenAPI 3.1.", "application/json"), 422: Answer("No such dialect.")}
 Prove: TypeAlias = Callable[[str], str]
 
 
@@ -101,6 +102,14 @@ class InfoQuery(WireModel):
     challenge: str | None = Field(None, pattern="^[0-9a-fA-F]{1,256}$")
 
 
+class DocumentQuery(WireModel):
+    """Which of the server's APIs to describe."""
+
+    dialect: Literal["jobs", "nullspace", "veryfront", "all"] = Field(
+        "jobs", description="jobs is PraisonAI's, with what belongs to no dialect; all is everything."
+    )
+
+
 class System:
     """The endpoints."""
 
@@ -108,7 +117,7 @@ class System:
         self, engine: Engine, api: Sequence[str] = (), since: str = "", prove: Prove = str, **features: bool
     ) -> None:
         """`api` names the dialects; each of `features` is something that the settings turn on or off."""
-        self._engine, self._prove = engine, prove
+        self._engine, self._prove, self._guarded = engine, prove, features.get("token", False)
         self._more = {
             "api": list(api),
             "pid": os.getpid(),
@@ -117,7 +126,9 @@ class System:
         }
         self.table: list[Operation] = []
         """All operations of the server; set once they are known."""
-        self._document: dict[str, bytes] = {}
+        self._documents: dict[str, bytes] = {}
+        """By dialect, for the URL that was asked for last."""
+        self._url = ""
 
     @operation("GET", "/healthz", {200: Answer("Yes.", Healthz)})
     async def healthz(self, _request: Request) -> Response:
@@ -193,10 +204,14 @@ class System:
         ]
         return json_response({"agents": shown, "default": default, "problem": catalog.problem})
 
-    @operation("GET", "/openapi.json", {200: Answer("OpenAPI 3.1.", "application/json")})
+    @operation("GET", "/openapi.json", _DOCUMENT, query=DocumentQuery)
     async def openapi(self, request: Request) -> Response:
-        """Describe this API."""
-        url = base_url(request)
-        if url not in self._document:
-            self._document = {url: dumps(document(self.table, __version__, url))}
-        return Response(self._document[url], media_type="application/json")
+        """Describe an API."""
+        dialect, url = read_query(request, DocumentQuery).dialect, base_url(request)
+        if url != self._url:
+            self._documents, self._url = {}, url
+        if dialect not in self._documents:
+            table = [row for row in self.table if dialect in ("all", row.tag)]
+            made = document(table, __version__, url, token=self._guarded)
+            self._documents[dialect] = dumps(made)
+        return Response(self._documents[dialect], media_type="application/json")

@@ -56,6 +56,6 @@ _FLAGS = {"": True, "true": True, "True": True, "1": True, "false": False, "Fals
 Flag = Annotated[
     bool,
     BeforeValidator(lambda given: _FLAGS.get(given, "neither") if isinstance(given, str) else given),
-    WithJsonSchema({"enum": [True, False, 1, 0, "", "True", "False"]}),
+    WithJsonSchema({"type": "boolean"}),
 ]
-"""A query parameter that needs no value: `?follow`. Python's True and False are accepted too."""
+"""A query parameter that needs no value: `?follow`. 1, 0 and Python's True and False are accepted, too."""

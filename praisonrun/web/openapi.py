@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal, TypeAlias
 
 import pydantic
@@ -17,12 +17,20 @@ _PARAMETER = re.compile(r"{(\w+)(?::(\w+))?}")
 _SEGMENT: dict[str, Json] = {"type": "string", "pattern": "^[^/?#]+$"}
 _TEXT: dict[str, Json] = {"type": "string"}
 _REF = "#/components/schemas/{model}"
+_TOKEN: dict[str, Json] = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "The token of a server with --token-file or PRAISONRUN_TOKEN.",
+}
 
 Use: TypeAlias = tuple[type[pydantic.BaseModel], Literal["validation", "serialization"]]
 Schemas: TypeAlias = Mapping[Use, Json]
 
 
-def document(operations: Iterable[Operation], version: str, server_url: str) -> dict[str, Json]:
+def document(
+    operations: Iterable[Operation], version: str, server_url: str, *, token: bool = False
+) -> dict[str, Json]:
+    """Return the document of some operations; `token` says that the server wants its token."""
     table = list(operations)
     schemas, definitions = _schemas(table)
     paths: dict[str, dict[str, Json]] = {}
@@ -33,10 +41,31 @@ def document(operations: Iterable[Operation], version: str, server_url: str) -> 
         "openapi": "3.1.0",
         "info": {"title": "praisonrun", "version": version, "summary": "A durable local agent runner."},
         "servers": [{"url": server_url}],
-        "tags": [{"name": tag} for tag in dict.fromkeys(row.tag for row in table if row.tag)],
+        "security": [{"token": []}] if token else [{}, {"token": []}],
+        "tags": [{"name": tag} for tag in dict.fromkeys(row.tag for row in table)],
         "paths": paths,
-        "components": {"schemas": definitions},
+        "components": {"schemas": _used(paths, definitions), "securitySchemes": {"token": _TOKEN}},
     }
+
+
+def _used(paths: Json, definitions: Mapping[str, Json]) -> dict[str, Json]:
+    """Return the definitions that the paths lead to: what describes a query stands at its parameters."""
+    used: dict[str, Json] = {}
+    left = list(_references(paths))
+    while left:
+        if (name := left.pop()) not in used:
+            used[name] = definitions[name]
+            left += _references(definitions[name])
+    return {name: used[name] for name in definitions if name in used}
+
+
+def _references(value: Json) -> Iterator[str]:
+    """Yield the names of the definitions that a value refers to."""
+    for key, child in value.items() if isinstance(value, dict) else enumerate(value):
+        if key == "$ref":
+            yield child.rpartition("/")[2]
+        elif isinstance(child, dict | list):
+            yield from _references(child)
 
 
 def _schemas(table: Sequence[Operation]) -> tuple[Schemas, dict[str, Json]]:
@@ -51,8 +80,7 @@ def _schemas(table: Sequence[Operation]) -> tuple[Schemas, dict[str, Json]]:
 
 def _operation(operation: Operation, schemas: Schemas, definitions: Mapping[str, Json]) -> dict[str, Json]:
     shown: dict[str, Json] = {"operationId": operation.name, "summary": operation.summary}
-    if operation.tag:
-        shown["tags"] = [operation.tag]
+    shown["tags"] = [operation.tag]
     if parameters := _parameters(operation, schemas, definitions):
         shown["parameters"] = parameters
     if operation.body:
@@ -104,9 +132,10 @@ def _parameter(where: str, name: str, schema: Mapping[str, Json], required: bool
 def _given(schema: Mapping[str, Json]) -> dict[str, Json]:
     """Return the schema of a parameter that is given: a query has no null."""
     kinds = [kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}]
-    if len(kinds) != 1:
-        return dict(schema)
-    return {**{key: value for key, value in schema.items() if key not in ("anyOf", "default")}, **kinds[0]}
+    only = kinds[0] if len(kinds) == 1 else {}
+    dropped = {"anyOf"} if only else set()
+    dropped |= {"default"} if schema.get("default", "") is None else set()
+    return {**{key: value for key, value in schema.items() if key not in dropped}, **only}
 
 
 def _responses(operation: Operation, schemas: Schemas) -> dict[str, Json]:

@@ -62,7 +62,8 @@ class Operation:
     headers: Mapping[str, Header] = field(default_factory=dict)
     large: bool = False
     """Whether a body may have 8 MiB instead of 1."""
-    tag: str = ""
+    tag: str = "jobs"
+    """Which of the server's APIs it belongs to."""
 
 
 def operation(
@@ -87,7 +88,7 @@ async def _unbound(_request: Request) -> Response:
     raise AssertionError("an endpoint is served by an object")
 
 
-def operations(*objects: object, tag: str = "") -> list[Operation]:
+def operations(*objects: object, tag: str = "jobs") -> list[Operation]:
     """Return the operations that the classes of some objects declare, served by those objects."""
     return [
         replace(row, endpoint=getattr(served, name), tag=tag)

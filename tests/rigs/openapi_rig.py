@@ -80,7 +80,7 @@ def tried(server: Server, home: Path, *flags: str) -> Outcome:
     """Have schemathesis try the document of a running server, in a directory of its own."""
     with Api(server.url) as api:
         pools = seeded(api)
-        document = strict(api.get("/openapi.json").json(), pools)
+        document = strict(api.get("/openapi.json?dialect=all").json(), pools)
     (home / "document.json").write_text(json.dumps(document))
     config = home / "schemathesis.toml"
     config.write_text(CONFIG.format(operations=json.dumps(WELL_FORMED_BUT)))

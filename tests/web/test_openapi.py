@@ -22,7 +22,7 @@ from ..rigs.wire_rig import Api, check, table
 
 @pytest.fixture(scope="module")
 def served(api: Api) -> Json:
-    return api.get("/openapi.json").json()
+    return api.get("/openapi.json?dialect=all").json()
 
 
 def nodes(value: Json) -> Iterator[Json]:
@@ -76,7 +76,7 @@ def test_the_document_holds_together(served: Json) -> None:
                 assert status == "default" or 200 <= int(status) < 600
                 for kind, content in answer.get("content", {}).items():
                     assert content["schema"], (path, status, kind)
-                    if not row.get("tags"):  # other dialects have errors of their own
+                    if row["tags"] == ["jobs"]:  # other dialects have errors of their own
                         assert (kind == MEDIA_TYPE) == (status == "default" or int(status) >= 400)
 
 

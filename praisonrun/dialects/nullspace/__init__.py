@@ -12,4 +12,4 @@ from .runs import Runs, Services
 def dialect(engine: Engine) -> Dialect:
     """Return the dialect over an engine."""
     endpoints = (Deployments(engine), Runs(engine), Services(engine))
-    return Dialect(("v1",), operations(*endpoints, tag="agent deployments"), STATUSES, render)
+    return Dialect(("v1",), operations(*endpoints, tag="nullspace"), STATUSES, render)

@@ -21,7 +21,7 @@ STATUSES = {**errors.STATUSES, Invalid: 400, pydantic.ValidationError: 400}
 
 def dialect(engine: Engine, limits: StreamLimits) -> Dialect:
     """Return the dialect over an engine."""
-    served = operations(Runs(engine), Events(engine, limits), tag="canonical runs")
+    served = operations(Runs(engine), Events(engine, limits), tag="veryfront")
     return Dialect(("runs", "projects", "conversations"), served, STATUSES, render)
 
 
