@@ -29,8 +29,8 @@ PREFIX = "/v1/agent-deployments"
 DEPLOYMENT = PREFIX + "/{deployment}"
 VERSIONS = DEPLOYMENT + "/versions"
 VERSION = VERSIONS + "/{version}"
-_DEPLOYMENTS = {200: Answer("A page.", schemas.Page[schemas.Deployment]), **FAULT}
-_VERSIONS = {200: Answer("A page.", schemas.Page[schemas.Version]), **ABSENT}
+_DEPLOYMENTS = {200: Answer("A page.", schemas.DeploymentPage), **FAULT}
+_VERSIONS = {200: Answer("A page.", schemas.VersionPage), **ABSENT}
 _ELSEWHERE = {501: rejection("Not here.")}
 _NO_DEPLOYMENT = "agent_deployment_not_found"
 

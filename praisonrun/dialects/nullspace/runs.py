@@ -26,9 +26,9 @@ _KEY = {
     "Idempotency-Key": Header("A repeated create answers with the first one's record.", KEY, required=True)
 }
 _RUN = Answer("The run.", schemas.Run)
-_RUNS = {200: Answer("A page.", schemas.Page[schemas.Run]), **ABSENT}
+_RUNS = {200: Answer("A page.", schemas.RunPage), **ABSENT}
 _SERVICE = Answer("The service.", schemas.Service)
-_SERVICES = {200: Answer("A page.", schemas.Page[schemas.Service]), **ABSENT}
+_SERVICES = {200: Answer("A page.", schemas.ServicePage), **ABSENT}
 _LOG = {200: Answer("A page of a log.", schemas.LogPage), **ABSENT}
 
 

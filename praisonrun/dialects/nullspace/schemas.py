@@ -168,3 +168,19 @@ class Page(WireModel, Generic[Item]):
 
     items: list[Item]
     next_cursor: str | None
+
+
+class DeploymentPage(Page[Deployment]):
+    """A page of deployments."""
+
+
+class VersionPage(Page[Version]):
+    """A page of versions."""
+
+
+class RunPage(Page[Run]):
+    """A page of runs."""
+
+
+class ServicePage(Page[Service]):
+    """A page of services."""

@@ -18,7 +18,7 @@ from ...web.requests import parse_object, read_query, seq_of
 from ...web.responses import json_response
 from . import models, show
 from .parse import parse_create
-from .schemas import BAD, NOT_FOUND, Cancelled, Page, Refused, RunAccepted, RunShown
+from .schemas import BAD, NOT_FOUND, Cancelled, Refused, RunAccepted, RunShown, RunShownPage
 from .streams import RUN
 
 PROJECT = "/projects/{project_ref}/runs"
@@ -83,7 +83,7 @@ class Runs:
         why = "is executed by praisonrun, which ends it itself; cancel it to end it sooner"
         raise BadRequest(f"run {run_id} {why}")
 
-    @operation("GET", PROJECT, {200: Answer("A page.", Page[RunShown]), **BAD}, query=models.RunsQuery)
+    @operation("GET", PROJECT, {200: Answer("A page.", RunShownPage), **BAD}, query=models.RunsQuery)
     async def list_canonical_runs(self, request: Request) -> Response:
         """List runs, newest first: a UUID names one project's, any other name all."""
         query = read_query(request, models.RunsQuery)

@@ -125,3 +125,15 @@ class Refused(WireModel):
 
 NOT_FOUND = {404: Answer("No such run.", Refused)}
 BAD = {400: Answer("A parameter or a cursor at fault; `detail` names it.", Refused)}
+
+
+class RunShownPage(Page[RunShown]):
+    """A page of runs."""
+
+
+class EventShownPage(Page[EventShown]):
+    """A page of events."""
+
+
+class ToldPage(Page[Told]):
+    """A page of events as a conversation reads them."""

@@ -19,11 +19,12 @@ from . import show
 from .events import RunEvents, WireEvent, last_id
 from .events import sse as encode
 from .models import EventsQuery
-from .schemas import BAD, NOT_FOUND, EventShown, Page, Projection, Told
+from .schemas import BAD, NOT_FOUND, EventShownPage, Projection, ToldPage
 
 RUN = "/runs/{run_id}"
 SPOKEN = "/conversations/{conversation_id}/runs/{run_id}"
 _FAULTS = {**BAD, **NOT_FOUND}
+_PAGE = {200: Answer("Some events.", EventShownPage), **_FAULTS}
 
 
 class Events:
@@ -33,9 +34,7 @@ class Events:
         self._engine, self._limits, self._heartbeat = engine, limits, heartbeat
         self._events = EventStream(engine, self._renderer, span=HEAD_SIZE)
 
-    @operation(
-        "GET", RUN + "/events", {200: Answer("Some events.", Page[EventShown]), **_FAULTS}, query=EventsQuery
-    )
+    @operation("GET", RUN + "/events", _PAGE, query=EventsQuery)
     async def list_canonical_events(self, request: Request) -> Response:
         """Page through a run's events."""
         events, *cursors = await self._page(request, await self._engine.get(request.path_params["run_id"]))
@@ -52,7 +51,7 @@ class Events:
         return json_response(show.projection(shown, await self._latest(shown.run)))
 
     @operation(
-        "GET", SPOKEN + "/events", {200: Answer("Some events.", Page[Told]), **_FAULTS}, query=EventsQuery
+        "GET", SPOKEN + "/events", {200: Answer("Some events.", ToldPage), **_FAULTS}, query=EventsQuery
     )
     async def list_conversation_events(self, request: Request) -> Response:
         """Page through a run's events in AG-UI's own form."""

@@ -1,0 +1,79 @@
+"""Other people's programs make whole clients of our OpenAPI document."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import openapi_spec_validator
+import pytest
+
+from praisonrun.web.openapi import document
+
+from ..rigs.harness import Json
+from ..rigs.wire_rig import table
+
+DIALECTS = ("jobs", "nullspace", "veryfront", "all")
+
+
+def described(dialect: str) -> Json:
+    return document((row for row in table() if dialect in ("all", row.tag)), "1", "http://127.0.0.1:8005")
+
+
+@pytest.fixture(params=DIALECTS)
+def served(request: pytest.FixtureRequest) -> Json:
+    return described(request.param)
+
+
+@pytest.fixture
+def file(tmp_path: Path, served: Json) -> Path:
+    path = tmp_path / "openapi.json"
+    path.write_text(json.dumps(served))
+    return path
+
+
+def made(program: str, *arguments: str | Path) -> str:
+    """Run a generator; return what it said. It must end well."""
+    found = Path(sys.executable).with_name(program)
+    done = subprocess.run([found, *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def operations(served: Json) -> set[str]:
+    return {row["operationId"] for item in served["paths"].values() for row in item.values()}
+
+
+def test_the_document_is_valid(served: Json) -> None:
+    openapi_spec_validator.validate(served)
+
+
+def test_a_python_client_has_every_operation(file: Path, served: Json, tmp_path: Path) -> None:
+    out = tmp_path / "client"
+    said = made("openapi-python-client", "generate", "--path", file, "--output-path", out, "--meta", "none")
+    assert "WARNING" not in said
+    modules = {path.stem: path for path in (out / "api").rglob("*.py") if path.stem != "__init__"}
+    assert modules.keys() == operations(served)
+    for path in out.rglob("*.py"):
+        ast.parse(path.read_text())
+
+
+def test_python_models_have_every_schema(file: Path, served: Json, tmp_path: Path) -> None:
+    out = tmp_path / "models.py"
+    kind = "pydantic_v2.BaseModel"
+    made("datamodel-codegen", "--input", file, "--output", out, "--output-model-type", kind)
+    classes = {node.name for node in ast.parse(out.read_text()).body if isinstance(node, ast.ClassDef)}
+    assert served["components"]["schemas"].keys() <= classes
+
+
+def test_nothing_is_described_that_nobody_refers_to(served: Json) -> None:
+    text = json.dumps(served)
+    for name in served["components"]["schemas"]:
+        assert f'"#/components/schemas/{name}"' in text, name
+
+
+def test_no_name_tells_where_our_code_lies(served: Json) -> None:
+    assert not [name for name in served["components"]["schemas"] if "praisonrun" in name]
