@@ -16,6 +16,7 @@ from typing import TypeAlias
 
 from ..core.agent import Agent
 from ..core.errors import Invalid
+from ..files import programs
 from . import crew, frameworks
 from .reading import OURS
 
@@ -131,8 +132,11 @@ def preflight(
             "put what is large into a file and send its path",
             field="envs",
         )
-    if find(agent, environ) is None:
+    found = find(agent, environ)
+    if found is None:
         raise _not_installed(agent, agent.command[0])
+    if found != sys.executable and (why := programs.why_not(found, agent.cwd or "/")):
+        raise _unstartable(agent, agent.command[0] if agent.command else found, why)
     missing = missing_env(agent, environ, given)
     if missing:
         raise Invalid(
@@ -156,16 +160,29 @@ def _found(agent: Agent, name: str, environ: Strings) -> str | None:
     if "/" not in name:
         found = shutil.which(name, path=agent.env.get("PATH") or environ.get("PATH") or os.defpath)
         return os.path.abspath(found) if found else None  # noqa: PTH100
-    for folder in (agent.cwd, os.path.dirname(agent.file)):  # noqa: PTH120
-        place = os.path.normpath(os.path.join(folder, name))  # noqa: PTH118
+    for place in _places(agent, name):
         if os.access(place, os.X_OK) and os.path.isfile(place):  # noqa: PTH113
             return place
     return None
 
 
+def _places(agent: Agent, name: str) -> list[str]:
+    """Return where a program may be whose name has a slash: below the agent's directory, then its file's."""
+    folders = (agent.cwd, os.path.dirname(agent.file))  # noqa: PTH120
+    return [os.path.normpath(os.path.join(folder, name)) for folder in folders]  # noqa: PTH118
+
+
 def _not_installed(agent: Agent, name: str) -> Invalid:
-    where = "does not exist or cannot be run" if "/" in name else "is not on PATH"
-    return Invalid(f"program {name!r} of agent {agent.name!r} {where}", field="agent")
+    if "/" in (full := os.path.expanduser(name)):  # noqa: PTH111
+        places = _places(agent, full)
+        place = next((one for one in places if os.path.lexists(one)), places[0])
+        return _unstartable(agent, name, programs.why_not(place) or "cannot be run")
+    beside = any(map(os.path.isfile, _places(agent, name)))
+    return _unstartable(agent, name, f"is not on PATH{f'; write ./{name}' if beside else ''}")
+
+
+def _unstartable(agent: Agent, name: str, why: str) -> Invalid:
+    return Invalid(f"program {name!r} of agent {agent.name!r} {why}", field="agent")
 
 
 def _refuse_prompt(agent: Agent, prompt: str) -> None:

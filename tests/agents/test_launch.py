@@ -89,6 +89,25 @@ def test_a_missing_program_is_invalid_before_anything_runs(tmp_path: Path) -> No
         assert caught.value.field == "agent"
 
 
+@pytest.mark.parametrize(
+    ("text", "mode", "says"),
+    [
+        ("echo hi\n", 0o755, r"has no #! line: use \[sh, .*/x\]"),
+        ("#!/bin/sh\r\n", 0o755, "the file has Windows line ends"),
+        ("#!/bin/sh\n", 0o644, r"is not executable: chmod \+x /"),
+        ("", 0o755, "is an empty file"),
+    ],
+)
+def test_a_program_that_cannot_start_is_rejected_before_anything_runs(
+    tmp_path: Path, text: str, mode: int, says: str
+) -> None:
+    script(tmp_path / "x", text).chmod(mode)
+    with pytest.raises(Invalid, match=f"program './x' of agent 'a' .*{says}"):
+        preflight(agent(tmp_path, "./x"), "", {}, {})
+    with pytest.raises(Invalid, match=r"is not on PATH; write \./x"):
+        preflight(agent(tmp_path, "x"), "", {"PATH": "/none"}, {})
+
+
 def test_a_prompt_must_fit_its_argument(tmp_path: Path) -> None:
     found = agent(tmp_path, "{python}", "{prompt}", prompt="arg")
     assert len(filled(found, {}, prompt="x" * STRING_LIMIT)[1]) == STRING_LIMIT
@@ -246,10 +265,12 @@ def test_check_tells_what_is_missing(tmp_path: Path) -> None:
         "  gone: {command: [no-such-tool], cwd: nowhere}\n"
         "  keyed: {command: ['{python}'], env_required: [TOKEN], env: {K: '${HOME}'}}\n"
         "  web: {mode: service, command: ['{python}', '{port}']}\n"
+        "  env: {command: [./x], cwd: agents.yaml}\n"
     )
+    script(tmp_path / "x", "#!/usr/bin/env no-such\n")
     report = check(file, {"PATH": "/none"})
     assert (report.file, report.default, report.ok) == (str(file), "ok", False)
-    ok, gone, keyed, web = report.agents
+    ok, gone, keyed, web, env = report.agents
     assert (ok.kind, ok.program, ok.path, ok.problem, ok.warnings) == (
         "command",
         "{python}",
@@ -262,6 +283,7 @@ def test_check_tells_what_is_missing(tmp_path: Path) -> None:
     assert "does not exist" in gone.warnings[0]
     assert (keyed.missing_env, keyed.problem, len(keyed.warnings)) == (("TOKEN",), None, 2)
     assert web.kind == "service"
+    assert [note.rsplit(" ", 3)[1:] for note in env.warnings] == [["is", "a", "file"], ["not", "on", "PATH"]]
 
 
 def test_check_tells_how_to_install_a_framework(tmp_path: Path) -> None:

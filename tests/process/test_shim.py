@@ -156,7 +156,10 @@ def test_the_agent_ignores_no_signal(rig: Rig) -> None:
     ("more", "error"),
     [
         ({"argv": ["/no/such/program"]}, "cannot start /no/such/program: No such file or directory"),
-        ({"argv": ["/etc/passwd"]}, "cannot start /etc/passwd: Permission denied"),
+        (
+            {"argv": ["/etc/passwd"]},
+            "cannot start /etc/passwd: Permission denied: it is not executable: chmod +x /etc/passwd",
+        ),
         ({"argv": ["/bin/sh", "a\0b"]}, "cannot start /bin/sh: embedded null byte"),
         ({"argv": ["/bin/sh", "x" * 200_000]}, "cannot start /bin/sh: Argument list too long"),
         ({"cwd": "/no/such/place"}, "cannot enter /no/such/place: No such file or directory"),

@@ -35,8 +35,8 @@ _FINAL = frozenset(
 class SpawnFailed(Exception):
     """The agent's program could not be started."""
 
-    def __init__(self, what: str, error: Exception) -> None:
-        super().__init__(f"{what}: {reason(error)}")
+    def __init__(self, what: str, error: Exception, why: str | None = None) -> None:
+        super().__init__(f"{what}: {why or reason(error)}")
         self.passes = passes(error)
 
 
@@ -80,9 +80,19 @@ def _spawn(spec: Mapping[str, Any], actions: list[Any]) -> int:
         with given_back(spec):
             return os.posix_spawn(argv[0], argv, spec["env"], file_actions=actions, **rest)
     except (OSError, ValueError) as error:
-        raise SpawnFailed(f"cannot start {argv[0]}", error) from None
+        raise SpawnFailed(f"cannot start {argv[0]}", error, _why(argv[0], spec["cwd"], error)) from None
     finally:
         os.chdir("/")
+
+
+def _why(program: str, cwd: str, error: Exception) -> str | None:
+    """Return what the program's file says of an error that blames it, after the system's word; else None."""
+    if passes(error) or getattr(error, "errno", None) == errno.E2BIG or not isinstance(error, OSError):
+        return None
+    from praisonrun.files import programs  # only a shim whose agent failed pays for it
+
+    why = programs.why_not(program, cwd)
+    return f"{reason(error)}: it {why}" if why and why != "does not exist" else None
 
 
 def reason(error: Exception) -> str:
