@@ -54,7 +54,7 @@ class Report:
 def check(file: Path | None, environ: Mapping[str, str]) -> Report:
     """Return the report on a file. Raises ConfigError, with its place, for a file that cannot be used."""
     environ = launch.user_environ(environ)
-    catalog = Catalog(file, [file.parent if file else Path.cwd()], environ)
+    catalog = Catalog(file, [file.parent if file else Path()], environ)
     agents = tuple(check_agent(agent, environ) for agent in catalog.all())
     return Report(str(file or ""), catalog.default.name, agents)
 

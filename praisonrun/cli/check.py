@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..agents.check import Report
 from ..agents.check import check as look
-from ..config.settings import default_agents
+from ..config.settings import absolute, default_agents
 from ..core.errors import counted
 from .screen import plain
 
@@ -17,6 +17,8 @@ def check(file: Path | None, *, strict: bool = False) -> int:
     """Print a line for each agent; return 0, or 1 with `strict` when one cannot start. Raises ConfigError."""
     if file is None and (found := default_agents()) is not None:
         file = Path(found.name)  # shown as a person would write it
+    if file is not None:
+        absolute(file)  # says so where the current directory is gone
     report = look(file, os.environ)
     print("\n".join(lines(report)))
     return 0 if report.ok or not strict else 1

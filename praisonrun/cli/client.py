@@ -77,6 +77,17 @@ class Client:
     def result(self, run_id: str) -> dict[str, Any]:
         return self._call("GET", f"{RUNS}/{run_id}/result")
 
+    def download(self, url: str) -> Iterator[bytes]:
+        """Yield what this server has at one of its URLs. Raises Unavailable where that breaks off."""
+        try:
+            with self._http.stream("GET", url.removeprefix(self.base)) as answer:
+                if answer.is_error:
+                    answer.read()
+                    _checked(answer)
+                yield from answer.iter_raw()
+        except httpx2.TransportError as error:
+            raise Unavailable(f"the server at {self.base} broke off: {error}; all of it: {url}") from error
+
     def cancel(self, run_id: str, *, wait: bool = True) -> None:
         """Cancel a run. Does nothing to a run that has finished or was deleted."""
         with suppress(WrongState, NotFound):

@@ -1,6 +1,6 @@
 """The flags and help of every command. A command's work is imported when it is called.
 
-Exit codes: 0 success, 1 failure, 2 a fault in the command line or a file; `run` adds its own.
+Exit codes: 0 success, 1 failure, 2 a fault in the command line or a file, or no server; `run` has its own.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def serve(run: Callable[[Settings], int], /, **flags: Any) -> None:
 
 
 @program.command()
-@click.argument("prompt")
+@click.argument("prompt", nargs=-1, metavar="[PROMPT]...")
 @click.option("--agent", metavar="NAME", help="Which agent (default: the file's default).")
 @click.option("--agents", help="Its agents file (default: the server's).", **FILE)
 @target
@@ -114,11 +114,12 @@ def serve(run: Callable[[Settings], int], /, **flags: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the whole result object and nothing else.")
 @click.option("--no-server", is_flag=True, help="Do not start a server if none runs.")
 def run(**flags: Any) -> None:
-    """Run an agent with PROMPT (- reads it from stdin) and print its result.
+    """Run an agent with PROMPT and print its result. Without one, or where it is -, standard input is read.
 
     Only the result goes to stdout; everything else goes to stderr. If no server runs, one is started.
 
-    Exit code: 0, or the agent's own; 1 failed without one; 124 timed out; 130 cancelled or left.
+    Exit code: the agent's own; 1 failed without one; 124 timed out; 128+N killed by signal N; 130 cancelled
+    or left; 125 rejected, or the result could not be written.
     After Ctrl-C the run continues in the background; a second Ctrl-C within 3 s cancels it.
     """
     from .run import RunFlags

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from ..config import discovery, private_file
 from ..config.discovery import Named
-from ..config.settings import PORT, Settings, make, url
-from ..core.errors import ConfigError, Unavailable, counted
+from ..config.settings import PORT, Settings, here, make, url
+from ..core.errors import ConfigError, NoServer, Unavailable, counted
 from .client import Client, Pause
 from .proof import Target
 from .screen import plain
@@ -79,9 +79,10 @@ def target(named: Named) -> Target:
 
 
 def no_server(state: Path) -> Unavailable:
+    """Return the error of a command that needs a server."""
     pid = discovery.holder(state)
     if pid is None:
-        return Unavailable(f"no server runs on {state}; start one: praisonrun serve --state {state}")
+        return NoServer(f"no server runs on {state}; start one: praisonrun serve --state {state}")
     return Unavailable(f"the server of {state} (pid {pid}) has no server.json yet; try again, or restart it")
 
 
@@ -94,14 +95,14 @@ def _remote(base: str, settings: Settings) -> Target:
 
 
 def stop(named: Named, *, cancel: bool = False) -> int:
-    """Stop the server of a state directory; print one line; return 0, or 1 when there is none."""
+    """Stop the server of a state directory; print one line; return 0, or 2 when there is none."""
     if named.url is not None:
         raise ConfigError("--url: only a server of this machine can be stopped; name its --state")
     directory = settings_of(named).state
     pid = discovery.holder(directory)
     if pid is None:
         print(f"no server runs on {directory}")
-        return 1
+        return 2
     cancelled = ""
     if cancel:
         with Client(target(named), tries=3) as client:
@@ -187,7 +188,7 @@ def command(settings: Settings, agents: Path | None) -> list[str]:
     """Return the command line of a server; everything else comes from the environment, as for any server."""
     # A module in the user's directory must not replace one of ours. The single file is isolated anyway.
     isolated = ["-I"] if sys.flags.isolated else ["-P"]
-    safe = [] if Path(__file__).parents[2] == Path.cwd() else isolated
+    safe = [] if str(Path(__file__).parents[2]) == here() else isolated
     words = [sys.executable, *safe, "-m", "praisonrun", "serve"]
     words += ["--host", settings.host, "--port", str(settings.port), "--state", str(settings.state)]
     words += ["--token-file", str(settings.token_file)] if settings.token_file else []

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 
 from ..config.discovery import Named
 from ..config.settings import Settings
-from ..core.errors import Invalid, PraisonrunError, Unavailable
+from ..core.errors import Invalid, PraisonrunError, Unavailable, reason
 from ..core.model import Json
 from .client import Client, Pause
 from .local import StartedServer, counted_live, find, no_server, settings_of, usual
@@ -23,6 +23,7 @@ from .screen import Screen, plain
 
 TIMED_OUT = 124
 INTERRUPTED = 130
+SIGNALLED = 128
 WINDOW = 3.0
 """Seconds in which a second Ctrl-C cancels the run."""
 
@@ -31,7 +32,8 @@ WINDOW = 3.0
 class RunFlags:
     """The command line's arguments and flags."""
 
-    prompt: str
+    prompt: tuple[str, ...]
+    """Its words; `-` stands for standard input."""
     server: Named
     agent: str | None = None
     agents: Path | None = None
@@ -119,18 +121,30 @@ def _to_its_end(client: Client, run_id: str, flags: RunFlags, screen: Screen) ->
 def request(flags: RunFlags, *, theirs: bool) -> dict[str, Json]:
     """Return the body of the submit; it names the agents file to a server of `theirs`: not started by us."""
     file = str(flags.agents.absolute()) if flags.agents and theirs else None
-    body: dict[str, Json] = {"prompt": _text(flags.prompt), "agent": flags.agent, "agent_file": file}
+    body: dict[str, Json] = {"prompt": prompt(flags.prompt), "agent": flags.agent, "agent_file": file}
     body |= {"timeout": flags.timeout, "session_id": flags.session}
     return {name: value for name, value in body.items() if value is not None}
 
 
-def _text(prompt: str) -> str:
+def prompt(words: Sequence[str]) -> str:
+    """Return the prompt: the words, and standard input after them where one is `-`, or where there is none.
+
+    With words, standard input is read only if it is asked for: it may be a shell loop's.
+    """
+    if not words and sys.stdin.isatty():
+        raise Invalid('no prompt: praisonrun run "what the agent is asked", or give it on standard input')
+    said = [word for word in words if word != "-"]
     try:
-        if prompt == "-":
-            return sys.stdin.buffer.read().decode()
-        return prompt.encode().decode()  # an argument that is not UTF-8 holds halves of surrogate pairs
+        parts = [" ".join(said).encode().decode()] if said else []  # halves of surrogate pairs: not UTF-8
+        if len(said) < len(words) or not words:
+            parts.append(sys.stdin.buffer.read().decode())
     except UnicodeError:
         raise Invalid("the prompt is not UTF-8 text") from None
+    except OSError as error:
+        raise Invalid(f"standard input cannot be read: {reason(error)}") from None
+    if not (text := "\n".join(parts)):
+        raise Invalid("the prompt is empty: standard input had nothing")
+    return text
 
 
 def show(screen: Screen, name: str, data: Json) -> None:
@@ -168,14 +182,24 @@ def interrupted(client: Client, run_id: str, screen: Screen, pause: Pause = time
 def _finish(client: Client, run_id: str, flags: RunFlags, screen: Screen) -> int:
     status, result = client.status(run_id), client.result(run_id)
     screen.close()
-    shown = result if flags.as_json else result.get("result")
-    if shown is not None:
+    shown, longer = result if flags.as_json else result.get("result"), result.get("result_url")
+    if longer and not flags.as_json and not sys.stdout.isatty():
+        _whole(client, str(longer))
+    elif shown is not None:
         _print(shown)
+    if longer and (flags.as_json or sys.stdout.isatty()):
+        screen.note(f"the result is longer; all of it: {longer}")
     if status.get("status") != "succeeded":
         screen.note(f"run {run_id} {status.get('status')}: {status.get('error') or 'no reason given'}")
-    elif result.get("result_url") and not flags.as_json:
-        screen.note(f"the result is longer; all of it: {result['result_url']}")
     return exit_code(status)
+
+
+def _whole(client: Client, path: str) -> None:
+    """Print a long result byte for byte, piece by piece."""
+    sys.stdout.flush()
+    for piece in client.download(path):
+        sys.stdout.buffer.write(piece)
+    sys.stdout.flush()
 
 
 def _print(result: Json) -> None:
@@ -198,5 +222,7 @@ def exit_code(status: Mapping[str, Any]) -> int:
     late = str(status.get("error")).startswith("timed out after")
     if late or status.get("failure") in ("timed_out", "idle_timed_out"):
         return TIMED_OUT
+    if isinstance(killer := status.get("signal"), int):
+        return SIGNALLED + killer
     code = status.get("exit_code")
     return code if isinstance(code, int) and 0 < code < 256 else 1

@@ -5,6 +5,7 @@ A setting that cannot work raises a ConfigError that names its flag, before anyt
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -19,6 +20,7 @@ from .origins import origin
 
 HOST = "127.0.0.1"
 PORT = 8005
+_GONE = {errno.ENOENT: "the current directory no longer exists"}
 
 _LOOPBACK = re.compile(r"localhost|::1|127(\.\d{1,3}){3}")
 # The addresses that stand for all, and the name that may stand for another program's ::1.
@@ -55,7 +57,7 @@ class Settings:
     port: int = PORT
     """0 takes a free port."""
     state: Path = field(default_factory=default_state)
-    agents: Path | None = field(default_factory=default_agents)
+    agents: Path | None = field(default_factory=lambda: default_agents() if here() else None)
     concurrency: int = field(default_factory=default_concurrency)
     allow_host: tuple[str, ...] = ()
     allow_origin: tuple[str, ...] = ()
@@ -82,13 +84,13 @@ class Settings:
     def __post_init__(self) -> None:
         put = object.__setattr__
         put(self, "host", self.host.strip("[]").lower())
-        put(self, "state", _absolute(self.state))
+        put(self, "state", absolute(self.state))
         put(self, "agents", self.agents and _file(self.agents))
         put(self, "allow_host", tuple(_host(name) for name in _split(self.allow_host)))
         put(self, "allow_origin", tuple(_origin(text) for text in _split(self.allow_origin)))
-        put(self, "agent_root", tuple(_root(path) for path in self.agent_root or (Path(),)))
-        put(self, "token_file", self.token_file and _absolute(self.token_file))
-        put(self, "webhook_secret_file", self.webhook_secret_file and _absolute(self.webhook_secret_file))
+        put(self, "agent_root", tuple(_root(path) for path in self.agent_root or _here()))
+        put(self, "token_file", self.token_file and absolute(self.token_file))
+        put(self, "webhook_secret_file", self.webhook_secret_file and absolute(self.webhook_secret_file))
         put(self, "token", self._token())
         _reachable(self.host, guarded=self.token is not None)
         _within("--port", self.port, 0, 65535)
@@ -168,18 +170,29 @@ def _origin(text: str) -> str:
     return found
 
 
-def _absolute(path: Path) -> Path:
+def absolute(path: Path) -> Path:
+    """Return the path, whatever directory becomes the current one. Raises ConfigError where there is none."""
     try:
         return path.expanduser().absolute()
     except RuntimeError:
         raise ConfigError(f"{path}: there is no such user") from None
     except OSError as error:
-        raise ConfigError(f"the working directory cannot be used: {reason(error)}") from None
+        raise ConfigError(
+            f"{path}: {_GONE.get(error.errno or 0, reason(error))}; go to another, or name an absolute path"
+        ) from None
+
+
+def here() -> str | None:
+    """Return the current directory; None if it is gone, or not to be found out."""
+    try:
+        return os.getcwd()  # noqa: PTH109
+    except OSError:
+        return None
 
 
 def _existing(path: Path, flag: str) -> Path | None:
     """Return the absolute path, or None if nothing is there. Raises ConfigError if that is not to be seen."""
-    found = _absolute(path)
+    found = absolute(path)
     try:
         found.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -194,6 +207,11 @@ def _file(path: Path) -> Path:
     if found is None or not found.is_file():
         raise ConfigError(f"--agents {path}: {'is not a file' if found else 'there is no such file'}")
     return found
+
+
+def _here() -> tuple[Path, ...]:
+    """Return the default of --agent-root: nothing where the current directory is gone."""
+    return (Path(),) if here() else ()
 
 
 def _root(path: Path) -> Path:

@@ -70,6 +70,10 @@ class Unavailable(PraisonrunError, code="unavailable"):
     """The server cannot do this now: it is stopping, or its store failed."""
 
 
+class NoServer(Unavailable):
+    """No server holds the state directory that a command means."""
+
+
 class Unreadable(Unavailable):
     """A stored version of an agent is damaged, or another praisonrun wrote it: waiting does not help."""
 

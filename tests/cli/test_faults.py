@@ -11,7 +11,7 @@ import pytest
 
 from praisonrun import cli
 
-from ..rigs.harness import no_server
+from ..rigs.harness import Server, no_server
 
 LONG = "x" * 300
 UNUSABLE = "choose another with --state DIR"
@@ -57,7 +57,7 @@ def test_a_path_that_cannot_be_used_is_one_line(
         code, error = done.returncode, done.stderr
     else:
         code, error = cli.main(no_server, line.split()), capsys.readouterr().err
-    assert (code, error.count("\n")) == (2, 1), error
+    assert (code, error.count("\n")) == (125 if line.startswith("run") else 2, 1), error
     assert error.startswith("praisonrun: ")
     assert says in error
 
@@ -68,7 +68,7 @@ def test_a_file_without_permission_is_reported_by_who_opens_it(
     """Not by click, which asks the system first and prints its usage."""
     (tmp_path / "a.yaml").write_text('agents: {a: {command: ["{python}"]}}')
     monkeypatch.setattr(os, "access", lambda *_, **__: False)
-    assert cli.main(no_server, ["run", "x", "--no-server", "--port", "1", "--agents", "a.yaml"]) == 1
+    assert cli.main(no_server, ["run", "x", "--no-server", "--port", "1", "--agents", "a.yaml"]) == 125
     assert "Usage" not in capsys.readouterr().err
 
 
@@ -85,15 +85,90 @@ def test_output_that_cannot_be_written_is_one_line(words: str) -> None:
     assert (done.returncode, done.stderr) == (1, "praisonrun: no space left on device\n")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+@pytest.mark.parametrize(
+    ("words", "code"), [("check", 0), ("check none.yaml", 2), ("run x --no-server", 125)]
+)
+def test_an_error_that_cannot_be_written_changes_no_exit_code(words: str, code: int) -> None:
+    for closed in ("2> /dev/full", "2>&-", "<&- >&- 2>&-"):
+        assert shell(f'"$@" {closed}', words).returncode == code, closed
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+def test_a_run_ends_as_its_agent_whatever_becomes_of_its_streams(server: Server) -> None:
+    """All that is said is lost with standard error; a result that cannot be written is said."""
+    words = f"run hello --state {server.state}"
+    for closed, code in {
+        "2> /dev/full": 0,
+        "2>&-": 0,
+        ">&-": 0,
+        "<&- >&- 2>&-": 0,
+        "> /dev/full": 125,
+    }.items():
+        done = shell(f'"$@" {closed}', words)
+        assert done.returncode == code, (closed, done.stderr)
+        assert "Traceback" not in done.stderr
+    assert done.stderr.endswith("praisonrun: no space left on device\n")
+
+
+def test_text_that_standard_output_cannot_show_is_escaped(tmp_path: Path) -> None:
+    name = "\N{SNOWMAN}.yaml"
+    (tmp_path / name).write_text('agents: {a: {command: ["{python}"]}}')
+    done = shell('PYTHONIOENCODING=ascii "$@"', f"check {name}")
+    assert (done.returncode, done.stdout.startswith("\\u2603.yaml: 1 agent")) == (0, True), done.stderr
+
+
+def test_a_result_is_printed_whole_into_a_pipe(tmp_path: Path, server: Server) -> None:
+    server.stop()
+    server.agents.write_text("agents: {seq: {command: [seq, '300000'], prompt: none}}")
+    server.start()
+    done = shell('"$@" 2> /dev/null | cksum', f"run x --state {server.state}")
+    whole = shell('"$@"; seq 300000 | cksum', "--version").stdout.splitlines()[-1]
+    assert done.stdout.strip() == whole
+
+
 def test_a_reader_that_left_is_no_fault() -> None:
     done = shell('{ "$@"; echo "code $?" >&2; } | true', "--help")
     assert done.stderr in ("code 0\n", "code 1\n")
 
 
-def test_a_working_directory_that_is_gone_is_one_line() -> None:
-    done = shell('mkdir gone && cd gone && rmdir ../gone && "$@"', "stop")
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
-    assert "working directory" in done.stderr
+GONE = 'mkdir gone && cd gone && rmdir ../gone && "$@"'
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("--help", 0),
+        ("check {here}/a.yaml", 0),
+        ("check", 2),
+        ("check a.yaml", 2),
+        ("info --state {here}/s", 0),
+        ("info --state s", 2),
+        ("stop --state {here}/s", 2),
+        ("stop --state s", 2),
+        ("webhooks list --state {here}/s", 2),
+        ("run x --no-server --state {here}/s", 125),
+        ("run x --agents a.yaml --state {here}/s", 125),
+        ("serve --state s", 2),
+        ("serve --agents a.yaml --state {here}/s", 2),
+        ("serve --token-file t --state {here}/s", 2),
+    ],
+)
+def test_a_current_directory_that_is_gone_matters_only_where_it_is_asked_for(
+    words: str, code: int, tmp_path: Path
+) -> None:
+    (tmp_path / "a.yaml").write_text('agents: {a: {command: ["{python}"]}}')
+    done = shell(GONE, words.format(here=tmp_path))
+    assert done.returncode == code, done.stderr
+    relative = (code and "{here}/s" not in words) or "a.yaml --state" in words or "--token-file" in words
+    assert ("the current directory no longer exists" in done.stderr) == bool(relative)
+    assert done.stderr.count("\n") == (code > 0 and not words.startswith("stop --state {here}"))
+
+
+def test_a_server_that_is_started_where_no_directory_is(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("agents: {a: {command: [/bin/echo, hi], prompt: none}}")
+    done = shell(GONE, f"run x --agents {tmp_path}/a.yaml --state {tmp_path}/s")
+    assert (done.returncode, done.stdout) == (0, "hi\n"), done.stderr
 
 
 def test_standard_streams_that_were_closed_are_opened() -> None:

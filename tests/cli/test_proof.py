@@ -157,7 +157,7 @@ COMMANDS = (
 def said_to(stranger: Stranger, state: Path, line: str, capsys: pytest.CaptureFixture[str]) -> str:
     """Return the one line that a command ends with; the stranger has heard a challenge and nothing else."""
     words = line.format(prompt=PROMPT).split()
-    assert cli.main(no_server, [*words, "--state", str(state)]) == 1
+    assert cli.main(no_server, [*words, "--state", str(state)]) == (125 if words[0] == "run" else 1)
     out, err = capsys.readouterr()
     assert (out, err.count("\n"), err[:12]) == ("", 1, "praisonrun: ")
     for heard in stranger.heard:
@@ -280,11 +280,11 @@ def test_a_state_directory_without_a_server_gets_its_own(
     assert f"started a server at http://127.0.0.1:{server.port}," not in done.stderr
     assert (other / "praisonrun.db").exists()
     monkeypatch.setattr(local, "RIVAL_SECONDS", 0.1)
-    assert cli.main(no_server, [*words, "--port", str(server.port)]) == 1
+    assert cli.main(no_server, [*words, "--port", str(server.port)]) == 125
     out, err = capsys.readouterr()
     assert (out, err.count("\n"), "address already in use" in err) == ("", 1, True)
-    for line in ("webhooks list", "run x --no-server"):
-        assert cli.main(no_server, [*line.split(), "--port", str(server.port), "--state", str(other)]) == 1
+    for line, code in {"webhooks list": 2, "run x --no-server": 125}.items():
+        assert cli.main(no_server, [*line.split(), "--port", str(server.port), "--state", str(other)]) == code
         start = f"start one: praisonrun serve --state {other}"
         assert capsys.readouterr().err == f"praisonrun: no server runs on {other}; {start}\n"
     with server.client() as client:
@@ -310,7 +310,7 @@ def test_another_machine_is_named_and_known_by_its_token(tmp_path: Path, agents_
             ("stop", *elsewhere): "only a server of this machine",
         }.items():
             done = praisonrun(tmp_path, *words)
-            assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+            assert (done.returncode, done.stderr.count("\n")) == (125 if words[0] == "run" else 2, 1)
             assert says_why in done.stderr
         assert not (tmp_path / "none").exists()
 
@@ -321,7 +321,7 @@ def test_a_stopped_server_is_one_line(
     assert server.process is not None
     server.process.send_signal(signal.SIGSTOP)
     try:
-        assert cli.main(no_server, ["run", "x", "--state", str(server.state)]) == 1
+        assert cli.main(no_server, ["run", "x", "--state", str(server.state)]) == 125
     finally:
         server.process.send_signal(signal.SIGCONT)
     assert "does not answer within" in capsys.readouterr().err

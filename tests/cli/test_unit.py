@@ -295,6 +295,7 @@ ENDS: list[tuple[dict[str, Any], int]] = [
     ({"status": "failed", "exit_code": 7}, 7),
     ({"status": "failed", "exit_code": 0}, 1),
     ({"status": "failed", "exit_code": None}, 1),
+    ({"status": "failed", "exit_code": None, "signal": 9}, 137),
     ({"status": "failed", "exit_code": 143, "failure": "timed_out"}, 124),
     ({"status": "failed", "exit_code": None, "error": "timed out after 3 s"}, 124),
     ({"status": "cancelled", "exit_code": 143}, 130),
@@ -383,12 +384,44 @@ def test_a_prompt_comes_from_stdin_and_is_text(
     assert command("run", "-") == 0
     assert fake.submitted == {"prompt": "schön\n"}
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\xff")))
-    assert command("run", "-") == command("run", "\udcff") == 2
+    assert command("run", "-") == command("run", "\udcff") == 125
     assert capsys.readouterr().err.endswith("praisonrun: the prompt is not UTF-8 text\n")
 
 
+@pytest.mark.parametrize(
+    ("words", "prompt"),
+    [
+        ([], "given\n"),
+        (["-"], "given\n"),
+        (["fix", "this", "-"], "fix this\ngiven\n"),
+        (["-", "fix"], "fix\ngiven\n"),
+        (["fix", "this"], "fix this"),
+    ],
+)
+def test_standard_input_follows_the_words_where_it_is_asked_for(
+    words: list[str], prompt: str, serve_with: Callable[[Handler], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake, given = Fake({"status": "succeeded"}, None), io.TextIOWrapper(io.BytesIO(b"given\n"))
+    serve_with(fake)
+    monkeypatch.setattr("sys.stdin", given)
+    assert command("run", *words) == 0
+    assert fake.submitted == {"prompt": prompt}
+    assert given.read() == ("" if "given" in prompt else "given\n")  # what the shell has next
+
+
+def test_a_prompt_is_never_waited_for_at_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal())
+    assert command("run") == 125
+    assert 'praisonrun run "' in capsys.readouterr().err
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"")))
+    assert command("run", "-") == 125
+    assert "standard input had nothing" in capsys.readouterr().err
+
+
 def test_without_a_server_and_told_not_to_start_one(capsys: pytest.CaptureFixture[str]) -> None:
-    assert command("run", "x", "--no-server", "--port", "1") == 1
+    assert command("run", "x", "--no-server", "--port", "1") == 125
     assert "praisonrun serve" in capsys.readouterr().err
 
 
@@ -421,7 +454,7 @@ def test_a_held_lock_is_a_running_server(here: Path) -> None:
 
 
 def test_stop_without_a_server(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command("stop", "--state", str(here)) == 1
+    assert command("stop", "--state", str(here)) == 2
     assert capsys.readouterr().out == f"no server runs on {here}\n"
 
 

@@ -49,7 +49,7 @@ def test_who_comes_second_to_the_usual_port_takes_another(
     with socket.create_server(("127.0.0.1", 0)) as held:
         taken = held.getsockname()[1]
         monkeypatch.setattr(run, "usual", lambda _, settings: replace(settings, port=taken))
-        assert run.run(run.RunFlags(prompt="hi", server=Named())) == 0
+        assert run.run(run.RunFlags(prompt=("hi",), server=Named())) == 0
     said = capfd.readouterr().err
     assert "started a server at http://127.0.0.1:" in said
     assert f":{taken}," not in said

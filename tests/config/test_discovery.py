@@ -111,7 +111,7 @@ def test_commands_find_a_server_on_another_port_with_its_token(tmp_path: Path, a
         assert server.url in done.stderr
         assert TOKEN not in done.stderr
         done = command(server, "run", "x", "--no-server", "--port", "1")  # another server is meant
-        assert (done.returncode, server.url in done.stderr) == (2, True)
+        assert (done.returncode, server.url in done.stderr) == (125, True)
         done = command(server, "stop", "--cancel")
         assert done.returncode == 0, done.stderr
         assert "stopped" in done.stdout

@@ -79,6 +79,7 @@ class JobStatus(WireModel):
     retry_after: int | None
     agent: str
     exit_code: int | None
+    signal: int | None = Field(description="The signal that killed the agent; its exit_code is null then.")
     timeout: float | None
     attempt: int
     failure: str | None
@@ -121,6 +122,7 @@ def status(shown: Snapshot) -> dict[str, Json]:
         "retry_after": None if final else 1,
         "agent": run.agent,
         "exit_code": run.exit_code if final else None,
+        "signal": run.signal if final else None,
         "timeout": run.timeout,
         "attempt": run.attempt,
         "failure": run.failure,
