@@ -33,6 +33,7 @@ from .process.spawning import Spawner
 from .process.spec import crew_files
 from .services.ports import Ports
 from .store import Store
+from .web.budget import Budget, Budgeted
 from .web.edge import Access, Edge
 from .web.fields import load_pydantic
 from .web.operations import Dialects
@@ -110,7 +111,8 @@ def application(engine: Engine, settings: Settings, prove: Prove = str) -> Edge:
     system.table = dialects.operations
     access = Access(settings.hosts, settings.allow_origin, settings.token)
     large = [row.path for row in dialects.operations if row.large]
-    return Edge(dialects, port=settings.port, access=access, large_paths=large, render=dialects.render)
+    within = Budgeted(dialects, Budget(), dialects.render)
+    return Edge(within, port=settings.port, access=access, large_paths=large, render=dialects.render)
 
 
 async def _keep_log_small(store: Store) -> None:

@@ -15,10 +15,11 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from .budget import ABORT
 from .edge import RenderOf
 from .errors import problem
 from .head import HEAD_CAP, HEAD_TOO_LARGE, HEADERS_CAP, URL_CAP, URL_TOO_LONG, Limits, origin_form
-from .transport import CoalescingTransport, written
+from .transport import READ, CoalescingTransport, written
 
 PIECE = 64 * 1024
 """Bytes that are parsed at once: so many may be held before they are counted."""
@@ -110,6 +111,7 @@ class Guard(HttpToolsProtocol):
             self._take_absolute()
         if len(self.pipeline) >= self.limits.pipelined:
             raise _Rejected(429, "too many requests wait on this connection")
+        self.scope["extensions"] = {ABORT: {"now": self._abort}}
         super().on_headers_complete()
         self._unparsed = 0
         self._state, self._waits, self._leftover = _BODY, _NOTHING, 0
@@ -129,6 +131,8 @@ class Guard(HttpToolsProtocol):
             if self._leftover > LEFTOVER:
                 raise _Rejected(413, "the request was answered before its body")
         super().on_body(body)
+        if len(self.cycle.body) > READ:
+            self.flow.pause_reading()
 
     def on_message_complete(self) -> None:
         self._unparsed = 0
@@ -183,6 +187,9 @@ class Guard(HttpToolsProtocol):
         path = self.url.partition(b"?")[0].decode("latin-1")
         self.transport.write(written(self._render(path)(status, detail, headers)))
         self._close()
+
+    def _abort(self) -> None:
+        self._close(abort=True)
 
     def _stop(self) -> None:
         self._closed = True

@@ -28,9 +28,8 @@ UNBUFFERED = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "n
 """Headers that keep proxies from buffering a stream."""
 TOTAL = 256
 PER_RUN = 64
-SLICE = 32 * 1024
-"""Bytes handed to a connection at once: a slow connection copies these for itself alone. The rest of a
-chunk is shared by all viewers at the same offset."""
+LARGE = 32 * 1024
+"""Bytes of a chunk from which on its viewer waits its turn: it catches up."""
 LATER = b"retry: 30000\n: too many streams are open\n\n"
 """The answer to an EventSource: any status but 200 would end it for good."""
 
@@ -98,21 +97,15 @@ class _Limited(Response):
         self.background = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def sliced(message: Message) -> None:
-            body = message.get("body", b"")
-            if len(body) <= SLICE:
-                await send(message)
-                return
-            async with self._limits.catching_up:
-                await asyncio.sleep(0)
-            view = memoryview(body)
-            for at in range(0, len(body), SLICE):
-                more = message.get("more_body", False) or at + SLICE < len(body)
-                await send({"type": "http.response.body", "body": view[at : at + SLICE], "more_body": more})
+        async def in_turn(message: Message) -> None:
+            if len(message.get("body", b"")) > LARGE:
+                async with self._limits.catching_up:
+                    await asyncio.sleep(0)
+            await send(message)
 
         with self._limits.admitted(self._run_id) as admitted:
             if admitted:
-                await self._answer(scope, receive, sliced)
+                await self._answer(scope, receive, in_turn)
             elif self._sse:
                 await Response(LATER, media_type="text/event-stream")(scope, receive, send)
             else:

@@ -11,6 +11,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 LARGE = 4 * 1024
 """Bytes of an answer that are sent at once."""
 
+READ = 16 * 1024
+"""Bytes that are read at once, and beyond which a connection reads no more of a body until they are taken."""
 BEHIND = 32 * 1024
 """Bytes of an answer that may wait for a slow client, besides those in the system's socket buffer."""
 HEADERS = (
@@ -39,6 +41,7 @@ class CoalescingTransport:
         self._held: list[bytes] = []
         self._size = 0
         transport.set_write_buffer_limits(BEHIND)
+        transport.max_size = READ  # type: ignore[attr-defined]  # asyncio reads 256 KiB
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)

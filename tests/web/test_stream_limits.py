@@ -7,13 +7,13 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 import anyio
 import pytest
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import StreamingResponse
 from starlette.types import ASGIApp, Message, Scope
 
 from praisonrun.dialects.jobs.events import Streams
 from praisonrun.dialects.jobs.output import Output
 from praisonrun.engine.engine import Engine
-from praisonrun.web.responses import SLICE, StreamLimits
+from praisonrun.web.responses import StreamLimits
 
 from ..rigs.harness import submit
 from ..rigs.wire_rig import RUNS, Call, app_of
@@ -119,18 +119,3 @@ async def test_an_answer_that_fails_gives_its_place_back() -> None:
     with pytest.raises(BaseException, match=r"boom|unhandled"):
         await limits.limited(StreamingResponse(broken()), "r", sse=True)(scope("/"), stays, send)
     assert limits.open == 0
-
-
-async def test_large_chunks_are_cut_and_come_whole() -> None:
-    body = bytes(range(256)) * 1024
-    sent: list[bytes] = []
-    ends: list[bool] = []
-
-    async def send(message: Message) -> None:
-        sent.append(bytes(message.get("body", b"")))
-        ends.append(not message.get("more_body", False))
-
-    await StreamLimits().limited(Response(body), "r", sse=False)(scope("/"), stays, send)
-    assert b"".join(sent) == body
-    assert max(map(len, sent)) == SLICE
-    assert ends[1:] == [False] * (len(ends) - 2) + [True]

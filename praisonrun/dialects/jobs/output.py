@@ -24,7 +24,8 @@ from ...web.responses import UNBUFFERED, StreamLimits, content_type, json_respon
 from .models import LogsQuery
 from .show import FOLLOWED, NOT_FOUND, RUN, url_of
 
-CHUNK = 256 * 1024
+CHUNK = 64 * 1024
+"""Bytes that are read, and sent, at once."""
 KIND = "application/octet-stream"
 _KINDS = {None: {Kind.STDOUT, Kind.STDERR}, "stdout": {Kind.STDOUT}, "stderr": {Kind.STDERR}}
 _LOGS = {200: Answer("What it printed.", "text/plain"), **FOLLOWED}

@@ -1,0 +1,226 @@
+"""One budget of memory for all clients: the bodies that they send, and what they have not taken of answers.
+
+Whatever is over FREE bytes needs place: a body before it is read, an answer before it is kept. A GET whose
+answer finds none drops it and makes it again once there is place, so that nothing waits in memory. What is
+smaller never waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Iterable
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .edge import LARGE_CAP, RenderOf
+
+SIZE = 64 * 1024 * 1024
+"""Bytes of one server."""
+FREE = 64 * 1024
+"""Bytes of one request, and of its answer, that are not counted."""
+PATIENCE = 5.0
+"""Seconds that a request waits for place."""
+UNDECLARED = 16 * 1024
+"""Bytes of a body without a length, from which on it may become as large as any."""
+SLICE = 32 * 1024
+"""Bytes handed to a connection at once: a slow connection copies these for itself alone."""
+ABORT = "praisonrun.abort"
+"""The extension of a scope that ends its connection in the middle of an answer."""
+FULL = "the server holds as much for its clients as it may; try again"
+AGAIN = {"Retry-After": "1"}
+
+
+class Budget:
+    """Counts bytes. Who waits is served in turn. Not thread-safe."""
+
+    def __init__(self, size: int = SIZE, patience: float = PATIENCE) -> None:
+        self._size, self._patience = size, patience
+        self.left = size
+        self._queue: deque[tuple[int, asyncio.Future[bool]]] = deque()
+        self._held: Counter[int] = Counter()
+
+    def cost(self, size: int) -> int:
+        """Return the place that so many bytes of one request take: all there is, where they are more."""
+        return min(max(size - FREE, 0), self._size)
+
+    def take(self, cost: int) -> bool:
+        """Take place without waiting; say whether there was enough."""
+        if cost > self.left:
+            return False
+        self.left -= cost
+        return True
+
+    async def wait(self, cost: int) -> bool:
+        """Take place once there is enough. Returns False if that takes too long."""
+        if not self._queue and self.take(cost):
+            return True
+        loop = asyncio.get_running_loop()
+        place: asyncio.Future[bool] = loop.create_future()
+        self._queue.append((cost, place))
+        timer = loop.call_later(self._patience, _give_up, place)
+        try:
+            return await place
+        except asyncio.CancelledError:
+            if place.done() and not place.cancelled() and place.result():
+                self.give(cost)
+            raise
+        finally:
+            timer.cancel()
+            self._serve()
+
+    def give(self, cost: int) -> None:
+        """Give place back."""
+        self.left += cost
+        self._serve()
+
+    def _serve(self) -> None:
+        while self._queue:
+            cost, place = self._queue[0]
+            if not place.done():
+                if not self.take(cost):
+                    return
+                place.set_result(True)
+            self._queue.popleft()
+
+    def hold(self, chunk: bytes) -> bool:
+        """Take place for a chunk, once for all who hold it; say whether there was enough."""
+        if id(chunk) not in self._held and not self.take(self.cost(len(chunk))):
+            return False
+        self._held[id(chunk)] += 1
+        return True
+
+    def drop(self, chunk: bytes) -> None:
+        """Give back what `hold` took, with the last holder."""
+        self._held[id(chunk)] -= 1
+        if not self._held[id(chunk)]:
+            del self._held[id(chunk)]
+            self.give(self.cost(len(chunk)))
+
+
+def _give_up(place: asyncio.Future[bool]) -> None:
+    if not place.done():
+        place.set_result(False)
+
+
+class Budgeted:
+    """ASGI middleware that keeps an app within a budget. It has the same `render` as the edge around it."""
+
+    def __init__(self, app: ASGIApp, budget: Budget, render: RenderOf) -> None:
+        self._app, self._budget, self._render = app, budget, render
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        exchange = _Exchange(self._budget, scope, receive, send)
+        safe = scope["method"] in ("GET", "HEAD")
+        given = receive if safe else exchange.receive
+        try:
+            await self._app(scope, given, exchange.send)
+            if exchange.wanted and safe and await exchange.grow():
+                await self._app(scope, given, exchange.send)
+            if exchange.wanted:  # what a POST did stays done: its client asks again, and is told
+                await self._render(scope["path"])(503, FULL, AGAIN)(scope, receive, send)
+            elif exchange.kept is not None:
+                await exchange.finish(exchange.kept)
+        finally:
+            if exchange.place:
+                self._budget.give(exchange.place)
+
+
+class _Exchange:
+    """One request, its answer, and the place that they take."""
+
+    __slots__ = ("_budget", "_due", "_receive", "_scope", "_send", "_start", "kept", "place", "wanted")
+
+    def __init__(self, budget: Budget, scope: Scope, receive: Receive, send: Send) -> None:
+        self._budget, self._scope, self._receive, self._send = budget, scope, receive, send
+        self.place = self.wanted = 0
+        """What is taken, and what an answer needed beside that for which there was no place."""
+        self.kept: bytes | None = None
+        """The body of a large answer. It is sent when the app, and all that it held, is gone."""
+        self._start: Message | None = None
+        self._due: int | None = None
+        """Bytes of the request's body: all that are declared, or those that came."""
+
+    async def receive(self) -> Message:
+        """Receive as the app does, once there is place for the whole body. Raises HTTPException."""
+        if self._due is None:
+            self._due = _length(self._scope["headers"])
+            await self._make_room(self._due or 0)
+        message = await self._receive()
+        if not self.place and message.get("more_body") and self._due <= UNDECLARED:
+            self._due += len(message.get("body", b""))
+            await self._make_room(LARGE_CAP if self._due > UNDECLARED else 0)
+        return message
+
+    async def _make_room(self, size: int) -> None:
+        self.wanted = self._budget.cost(size)
+        if self.wanted and not await self.grow():
+            self.wanted = 0
+            raise HTTPException(503, FULL, {**AGAIN, "Connection": "close"})
+
+    async def grow(self) -> bool:
+        """Wait for the place that is wanted; say whether it came."""
+        found = await self._budget.wait(self.wanted)
+        if found:
+            self.place, self.wanted = self.place + self.wanted, 0
+        return found
+
+    async def send(self, message: Message) -> None:
+        """Send a message of the app, or keep a large answer, if there is place, for `finish`."""
+        if message["type"] == "http.response.start":
+            if _length(message.get("headers", ())) > FREE:
+                self._start = message
+                return
+            await self._send(message)
+            return
+        body: bytes = message.get("body", b"")
+        if self._start is not None and len(body) > FREE and not message.get("more_body"):
+            self._keep(body)
+            return
+        if self._start is not None:
+            start, self._start = self._start, None
+            await self._send(start)
+        if len(body) <= SLICE:
+            await self._send(message)
+        elif len(body) <= FREE:
+            await self._write(body, more=message.get("more_body", False))
+        else:
+            await self._stream(body, more=message.get("more_body", False))
+
+    def _keep(self, body: bytes) -> None:
+        more = max(self._budget.cost(len(body)) - self.place, 0)
+        if self._budget.take(more):
+            self.place += more
+            self.kept = body
+        else:
+            self.wanted, self._start = more, None
+
+    async def finish(self, body: bytes) -> None:
+        """Send the answer that was kept."""
+        assert self._start is not None
+        await self._send(self._start)
+        await self._write(body, more=False)
+
+    async def _stream(self, body: bytes, *, more: bool) -> None:
+        # Whoever follows comes back with a cursor; waiting here would keep what there is no place for.
+        if not self._budget.hold(body):
+            self._scope["extensions"][ABORT]["now"]()
+            return
+        try:
+            await self._write(body, more=more)
+        finally:
+            self._budget.drop(body)
+
+    async def _write(self, body: bytes, *, more: bool) -> None:
+        view = memoryview(body)
+        for at in range(0, len(body), SLICE):
+            rest = more or at + SLICE < len(body)
+            await self._send({"type": "http.response.body", "body": view[at : at + SLICE], "more_body": rest})
+
+
+def _length(headers: Iterable[tuple[bytes, bytes]]) -> int:
+    """Return the declared length of a body; 0 if there is none. The edge has checked a request's."""
+    return next((int(value) for name, value in headers if name == b"content-length"), 0)
