@@ -92,8 +92,10 @@ class Reader:
         """Say whether a frame begins at `offset`."""
         return offset >= START and self._header_at(offset) is not None
 
-    def payload(self, header: Header) -> bytes:
-        return os.pread(self._fd, header.length, header.offset + HEAD_SIZE)
+    def payload(self, header: Header, at: int = 0, size: int | None = None) -> bytes:
+        """Return a frame's payload, or `size` bytes of it from `at` on."""
+        left = header.length - at
+        return os.pread(self._fd, left if size is None else min(size, left), header.offset + HEAD_SIZE + at)
 
     def frame(self, header: Header) -> Frame:
         return Frame(header.kind, header.time, header.offset, self.payload(header))

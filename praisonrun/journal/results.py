@@ -1,11 +1,9 @@
-"""What a journal comes to: its summary while it grows, the answer of its latest attempt, its last lines."""
+"""What a journal comes to: its summary while it grows, the answer and last words of its latest attempt."""
 
 from __future__ import annotations
 
 import asyncio
-import io
-from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import NamedTuple
 
@@ -132,19 +130,3 @@ def last_words(reader: Reader, lines: int) -> str:
         last += b"".join(frame.data for frame in frames if frame.kind in (Kind.STDOUT, Kind.STDERR))
         del last[: -4 * WORDS_SHOWN]
     return "\n".join(last.decode("utf-8", "replace").splitlines()[-lines:])[-WORDS_SHOWN:]
-
-
-def last_lines(reader: Reader, kinds: Collection[Kind], count: int) -> tuple[bytes, int]:
-    """Return the last `count` lines of some kinds of output, and the offset after the last frame."""
-    parts: deque[bytes] = deque()
-    lines, end = 0, START
-    for frames in reader.windows():
-        end = frames[-1].end
-        parts.append(b"".join(frame.data for frame in frames if frame.kind in kinds))
-        lines += parts[-1].count(b"\n")
-        while (fewer := lines - parts[0].count(b"\n")) > count:
-            lines = fewer
-            parts.popleft()
-    # Unlike splitlines, readlines does not split at a carriage return: progress bars are full of them.
-    kept = io.BytesIO(b"".join(parts)).readlines()
-    return b"".join(kept[max(len(kept) - count, 0) :]), end

@@ -40,8 +40,9 @@ from praisonrun.files.run_files import RunFiles
 from praisonrun.journal import format as journal
 from praisonrun.journal.format import HEAD_SIZE, MAX_PAYLOAD, START, Kind
 from praisonrun.journal.formats import FORMATS, frame_events
+from praisonrun.journal.last_lines import last_lines
 from praisonrun.journal.reader import Reader
-from praisonrun.journal.results import last_lines, last_words, result
+from praisonrun.journal.results import last_words, result
 from praisonrun.journal.writer import Journal
 from praisonrun.web.edge import Edge
 from praisonrun.web.errors import respond

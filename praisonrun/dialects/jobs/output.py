@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import aclosing, nullcontext
 from io import FileIO
@@ -16,7 +17,7 @@ from starlette.responses import Response, StreamingResponse
 from ...engine.engine import Engine
 from ...engine.journals import SharedRendering
 from ...journal.format import START, Frame, Kind
-from ...journal.results import last_lines
+from ...journal.last_lines import Place, last_lines, output
 from ...web.fields import WireModel
 from ...web.operations import Answer, operation
 from ...web.requests import base_url, read_query
@@ -64,18 +65,19 @@ class Output:
         return self._limits.limited(text, run.id, sse=False) if query.follow else text
 
     async def _printed(self, run_id: str, query: LogsQuery) -> AsyncIterator[bytes]:
-        offset, rendering = START, self._renderings[query.stream]
-        with self._engine.files.reader(run_id) or nullcontext() as reader, rendering.viewed(run_id):
+        kinds, rendering = _KINDS[query.stream], self._renderings[query.stream]
+        place, end = Place(), START
+        with self._engine.files.reader(run_id) or nullcontext() as reader:
             if reader and query.tail is not None:
-                lines, offset = await asyncio.to_thread(last_lines, reader, _KINDS[query.stream], query.tail)
-                yield lines
+                place, end = await asyncio.to_thread(last_lines, reader, kinds, query.tail)
             elif reader and not query.follow:
-                while (found := rendering.chunk(run_id, offset, reader))[1] > offset:
-                    chunk, offset = found
-                    yield chunk
-                    await asyncio.sleep(0)
+                end = sys.maxsize
+            for piece in output(reader, kinds, place, end) if reader else ():
+                if piece:
+                    yield piece
+                await asyncio.sleep(0)
         if query.follow:
-            async with aclosing(self._engine.journals.follow(run_id, offset, rendering)) as chunks:
+            async with aclosing(self._engine.journals.follow(run_id, end, rendering)) as chunks:
                 async for chunk in chunks:
                     yield chunk
 
