@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.agent import Agent
 from ..core.errors import Invalid
 from ..core.model import Mode
-from ..files import programs
-from . import launch
+from . import launch, notes
 from .catalog import Catalog
 
 _KINDS = {Mode.RUN: "command", Mode.SERVICE: "service"}
-_VARIABLE = re.compile(r"\$\{?[A-Za-z_]\w*\}?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,21 +65,5 @@ def check_agent(agent: Agent, environ: Mapping[str, str]) -> AgentReport:
     except Invalid as error:
         problem = error.message
     kind, program = ("crew", agent.crew.framework) if agent.crew else (_KINDS[agent.mode], agent.command[0])
-    return AgentReport(
-        agent.name, kind, program, path, missing, problem, tuple(_warnings(agent, missing, path, environ))
-    )
-
-
-def _warnings(
-    agent: Agent, missing: tuple[str, ...], path: str | None, environ: Mapping[str, str]
-) -> Iterator[str]:
-    for name, value in agent.env.items():
-        if _VARIABLE.fullmatch(value):
-            yield f"env {name} looks like a variable, but values are literal; use env_pass"
-    if missing:
-        yield f"a submit must send {', '.join(missing)} in `envs`, or the server's environment must hold it"
-    if agent.cwd and not os.path.isdir(agent.cwd):  # noqa: PTH112
-        yield f"its directory {agent.cwd} {'is a file' if os.path.exists(agent.cwd) else 'does not exist'}"  # noqa: PTH110
-    search = agent.env.get("PATH") or environ.get("PATH") or os.defpath
-    if path and agent.crew is None and (misses := programs.env_misses(path, search)):
-        yield misses
+    found = tuple(notes.of(agent, missing, path, environ))
+    return AgentReport(agent.name, kind, program, path, missing, problem, found)

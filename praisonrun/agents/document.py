@@ -14,7 +14,8 @@ from pathlib import Path
 
 from ..core.agent import Agent
 from ..core.errors import ConfigError, Invalid
-from . import crew, entry, files, reading
+from . import crew, entry, files, hints, reading
+from .faults import Faults
 from .nodes import Node
 from .yamltext import parse
 
@@ -26,7 +27,7 @@ NOWHERE = f"/dev/null/{INLINE}"
 """Stands for the file of an inline agent. No file can lie there, so its entry is never read again."""
 _EXAMPLE = "agents: {hello: {command: [echo, hi]}}"
 _SHARED = ("env", "env_pass", "env_required")
-_TOP = ("default", "agents", "python", *_SHARED)
+_TOP = ("default", "defaults", "agents", "python", *_SHARED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +47,18 @@ def read(text: str, file: Path, shown: str) -> Document:
 
     Raises ConfigError with `shown:line:column`.
     """
-    root = parse(text, shown)
+    faults = Faults()
+    root = parse(text, shown, faults)
     if root is None or root.pairs is None:
         place = root or Node(shown, 1, 1)
-        raise place.fault(f"an agents file is a mapping with `agents:`, such as {_EXAMPLE}")
+        faults.add(place.fault(f"an agents file is a mapping with `agents:`, such as {_EXAMPLE}"))
+        raise faults.joined()
     if crew.is_crew(root):
+        faults.check()
         agent = crew.read(root, text, file)
         shared = crew.Shared(python=crew.interpreter(root, file))
         return Document({agent.name: agent}, agent.name, text, shared)
-    return _entries(root, text, file)
+    return _entries(root, text, file, faults)
 
 
 @lru_cache(KEPT)  # one object for each text: the store knows agents by object
@@ -91,31 +95,54 @@ def builtin(folder: str) -> Document:
     return Document({hello.name: hello}, hello.name, "")
 
 
-def _entries(root: Node, text: str, file: Path) -> Document:
-    entry.refuse_reserved(root)
-    reading.unknown_keys(root, _TOP, "the file")
-    pairs = reading.mapping(root, "the file")
-    env = {key: entry.READERS[key](pairs[key], key) for key in _SHARED if key in pairs}
-    shared = crew.Shared(str(file), crew.interpreter(root, file), **env)
-    agents = _agents(root, pairs.get("agents"), shared)
-    default = _default(pairs["default"], agents) if "default" in pairs else next(iter(agents))
+def _entries(root: Node, text: str, file: Path, faults: Faults) -> Document:
+    with faults.kept():
+        entry.refuse_reserved(root)
+    with faults.kept():
+        reading.unknown_keys(root, _TOP, "the file")
+    pairs, env, python = reading.mapping(root, "the file"), {}, None
+    for key in [key for key in _SHARED if key in pairs]:
+        with faults.kept():
+            env[key] = entry.READERS[key](pairs[key], key)
+    with faults.kept():
+        python = crew.interpreter(root, file)
+    with faults.kept():
+        if "defaults" in pairs:
+            reading.values(pairs["defaults"], entry.DEFAULTS, "`defaults`", "defaults.")
+    shared = crew.Shared(str(file), python, **env)
+    agents: dict[str, Agent] = {}
+    default = ""
+    with faults.kept():
+        names = _names(root, pairs.get("agents"))
+        for name, node in names.items():
+            with faults.kept():
+                agents[name] = _agent(name, node, pairs, shared)
+        default = _default(pairs["default"], names) if "default" in pairs else next(iter(names))
+    faults.check()
     return Document(agents, default, text, shared)
 
 
-def _agents(root: Node, node: Node | None, shared: crew.Shared) -> dict[str, Agent]:
+def _names(root: Node, node: Node | None) -> dict[str, Node]:
+    """Return the entries of a file by their names. Raises ConfigError for none."""
     if node is None:
         raise root.fault(f"no `agents:` in the file; write {_EXAMPLE}")
-    found: dict[str, Agent] = {}
-    for name, value in reading.mapping(node, "agents").items():
-        if not _NAME.fullmatch(name):
-            raise node.keys[name].fault(f"{name[:80]!r}: an agent's name is letters, digits, . _ and -")
-        found[name] = entry.read(name, value, shared)
+    found = reading.mapping(node, "agents")
     if not found:
         raise node.fault(f"`agents` is empty; write {_EXAMPLE}")
     return found
 
 
-def _default(node: Node, agents: Mapping[str, Agent]) -> str:
+def _agent(name: str, node: Node, pairs: Mapping[str, Node], shared: crew.Shared) -> Agent:
+    faults = Faults()
+    if not _NAME.fullmatch(name):
+        faults.add(pairs["agents"].keys[name].fault(f"{name[:80]!r}: {hints.name(name)}"))
+    with faults.kept():
+        agent = entry.read(name[:80], node, shared, pairs.get("defaults"))
+    faults.check()
+    return agent
+
+
+def _default(node: Node, agents: Mapping[str, Node]) -> str:
     name = reading.text(node, "default")
     if name not in agents:
         near = reading.did_you_mean(name, agents) or f"; there are {', '.join(agents)}"

@@ -123,6 +123,8 @@ def _decoded(data: bytes, shown: str) -> str:
     try:
         return data.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
+        if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise ConfigError("is UTF-16; save the file as UTF-8", place=f"{shown}:1:1") from None
         before = data[: error.start]
         line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
         raise ConfigError("not UTF-8; save the file as UTF-8", place=f"{shown}:{line}:{column}") from None

@@ -17,8 +17,8 @@ from typing import TypeAlias
 from ..core.agent import Agent
 from ..core.errors import Invalid
 from ..files import programs
-from . import crew, frameworks
-from .reading import OURS
+from . import crew, frameworks, placeholders
+from .environment import OURS
 
 STRING_LIMIT = 131_071
 """Bytes that an argument, or a variable with its value, may hold on Linux, without the final NUL."""
@@ -71,10 +71,10 @@ def argv(
         return [python, str(driver), str(file), "--framework", agent.crew.framework]
     _refuse_prompt(agent, prompt)
     values = {
-        "{prompt}": prompt,
-        "{run_id}": run_id,
-        "{session_id}": session_id or run_id,
-        "{port}": "" if port is None else str(port),
+        "prompt": prompt,
+        "run_id": run_id,
+        "session_id": session_id or run_id,
+        "port": "" if port is None else str(port),
     }
     return _filled(agent, agent.command, values, environ)
 
@@ -149,8 +149,8 @@ def _filled(agent: Agent, command: Sequence[str], values: Strings, environ: Stri
     found = _found(agent, command[0], environ)
     if found is None:
         raise _not_installed(agent, command[0])
-    values = {**values, "{python}": sys.executable}
-    return [found, *(values.get(element, element) for element in command[1:])]
+    values = {**values, "python": sys.executable}
+    return [found, *(placeholders.fill(element, values) for element in command[1:])]
 
 
 def _found(agent: Agent, name: str, environ: Strings) -> str | None:
@@ -186,7 +186,10 @@ def _unstartable(agent: Agent, name: str, why: str) -> Invalid:
 
 
 def _refuse_prompt(agent: Agent, prompt: str) -> None:
-    if agent.prompt == "arg" and (size := len(prompt.encode())) > STRING_LIMIT:
+    if agent.prompt != "arg":
+        return
+    before = max(map(len, placeholders.prefixes(agent.command, "prompt")), default=0)
+    if (size := before + len(prompt.encode())) > STRING_LIMIT:
         raise Invalid(
             f"a prompt of {size} bytes does not fit an argument (at most {STRING_LIMIT}):"
             f" agent {agent.name!r} must take it from stdin",

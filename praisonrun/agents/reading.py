@@ -8,14 +8,15 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias, TypeVar, cast
 
+from ..core import durations
 from ..core.errors import ConfigError
 from ..core.model import Json
+from . import hints
+from .faults import Faults
 from .nodes import REFUSED, Node
 
 T = TypeVar("T")
 Reader: TypeAlias = Callable[[Node, str], T]
-OURS = ("PRAISONRUN_", "LISTEN_FD", "LISTEN_PID", "NOTIFY_SOCKET")
-"""How the names of the server's own variables begin: its token, its sockets."""
 
 
 def text(node: Node, key: str) -> str:
@@ -29,22 +30,28 @@ def whole(low: int, high: int) -> Reader[int]:
     def read(node: Node, key: str) -> int:
         value = _plain(node, key, "a whole number", int)
         if not low <= value <= high:
-            raise node.fault(f"`{key}` must be from {low} to {high}, not {value}")
+            raise node.fault(f"`{key}` must be from {low} to {high}, not {node.text[:40]}")
         return value
 
     return read
 
 
 def seconds(low: float, high: float, *, off: bool = False) -> Reader[float | None]:
-    """Return a reader of seconds; with `off`, the word off stands for None."""
-    wanted = "a number of seconds" + (" or off" if off else "")
+    """Return a reader of seconds or of a duration such as 1h30m; with `off`, the word off stands for None."""
+    wanted = (
+        f"a number of seconds{',' if off else ' or'} a duration such as 90s, 5m or 1h30m{', or off' * off}"
+    )
 
     def read(node: Node, key: str) -> float | None:
         if off and node.value is False and node.text.lower() == "off":
             return None
-        value = _plain(node, key, wanted, float, int)
-        if not (math.isfinite(value) and low <= value <= high):
-            raise node.fault(f"`{key}` must be from {low:g} to {high:g} seconds, not {value:g}")
+        value = durations.parse(node.text) if node.tag == "str" else None
+        if value is None and node.tag == "str" and (near := durations.meant(node.text)):
+            raise node.fault(f"`{key}` must be {wanted}, not {node.kind}; write {near}")
+        if value is None:
+            value = _plain(node, key, wanted, float, int)
+        if not low <= value <= high:
+            raise node.fault(f"`{key}` must be from {low:.10g} to {high:.10g} seconds, not {node.text[:40]}")
         return float(value)
 
     return read
@@ -72,9 +79,19 @@ def texts(read: Reader[str] = text) -> Reader[tuple[str, ...]]:
     """Return a reader of lists of texts, each of which `read` accepts."""
 
     def read_all(node: Node, key: str) -> tuple[str, ...]:
-        return tuple(read(item, key) for item in items(node, key, "a list of texts"))
+        return all_of(items(node, key, "a list of texts"), lambda item: read(item, key))
 
     return read_all
+
+
+def all_of(nodes: Iterable[Node], read: Callable[[Node], T]) -> tuple[T, ...]:
+    """Return what a function makes of each node. Raises all of its faults together."""
+    faults, found = Faults(), []
+    for node in nodes:
+        with faults.kept():
+            found.append(read(node))
+    faults.check()
+    return tuple(found)
 
 
 def output(node: Node, key: str) -> str:
@@ -83,24 +100,6 @@ def output(node: Node, key: str) -> str:
     if not path or path.startswith(("/", "~")) or ".." in path.split("/"):
         raise node.fault(f"`{key}` must be paths inside the run's directory, without '..', not {path!r}")
     return path
-
-
-def env_name(node: Node, key: str) -> str:
-    """Return the name of an environment variable."""
-    return _env_name(node, key, text(node, key))
-
-
-def env_glob(node: Node, key: str) -> str:
-    """Return the name of an environment variable, which may contain * and ?."""
-    return _env_name(node, key, text(node, key), wild="*?")
-
-
-def env_values(node: Node, key: str) -> dict[str, str]:
-    """Return names and literal values of environment variables."""
-    return {
-        _env_name(node.keys[name], key, name): text(value, f"{key}.{name}")
-        for name, value in mapping(node, key).items()
-    }
 
 
 def json_mapping(node: Node, key: str) -> dict[str, Json]:
@@ -133,7 +132,9 @@ def wrong(node: Node, key: str, wanted: str) -> ConfigError:
     if "text" in wanted and node.tag:
         hint = f'; quote it: "{node.text}"' if node.text else '; write "" for an empty text'
     elif "seconds" in wanted and node.tag == "base60":
-        hint = "; write the number of seconds, such as 60"
+        hint = "; write 90, 90s or 1m30s"
+    elif node.tag == "str" and (odd := hints.odd(node.text)):
+        hint = f"; {odd}"
     return node.fault(f"`{key}` must be {wanted}, not {node.kind}{hint}")
 
 
@@ -144,28 +145,36 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def values(node: Node, readers: Mapping[str, Reader[Any]], what: str, within: str = "") -> dict[str, Any]:
-    """Return what the readers make of a mapping's values. Raises for a key without a reader."""
-    unknown_keys(node, readers, what)
-    return {key: readers[key](value, within + key) for key, value in mapping(node, what).items()}
+    """Return what the readers make of a mapping's values. Raises for keys without a reader, too."""
+    faults = Faults()
+    found = readable(node, readers, what, faults, within)
+    faults.check()
+    return found
+
+
+def readable(
+    node: Node, readers: Mapping[str, Reader[Any]], what: str, faults: Faults, within: str = ""
+) -> dict[str, Any]:
+    """Return what can be read of a mapping's values, and keep the faults of the rest."""
+    found: dict[str, Any] = {}
+    with faults.kept():
+        unknown_keys(node, readers, what)
+    for key, value in mapping(node, what.strip("`")).items():
+        if key in readers:
+            with faults.kept():
+                found[key] = readers[key](value, within + key)
+    return found
 
 
 def unknown_keys(node: Node, known: Iterable[str], what: str) -> None:
-    """Raise for the first key of a mapping that is not known."""
-    names = sorted(known)
+    """Raise for the keys of a mapping that are not known."""
+    names, faults = sorted(known), Faults()
     for name, key in node.keys.items():
         if name not in names:
             near = did_you_mean(name, names) or f"; known are {', '.join(names)}"
-            raise key.fault(f"unknown key `{name}` in {what}{near}")
-
-
-def _env_name(node: Node, key: str, name: str, wild: str = "") -> str:
-    if not re.fullmatch(f"[A-Za-z_{wild}][A-Za-z0-9_{wild}]*", name):
-        raise node.fault(
-            f"{name!r} in `{key}` is not a name of an environment variable; use letters, digits and _"
-        )
-    if name.startswith(OURS):
-        raise node.fault(f"{name} in `{key}` is set by praisonrun itself; remove it")
-    return name
+            better = hints.key(name)
+            faults.add(key.fault(f"unknown key `{name[:80]}` in {what}{f'; {better}' if better else near}"))
+    faults.check()
 
 
 def _plain(node: Node, key: str, wanted: str, *kinds: type[T]) -> T:
@@ -190,6 +199,8 @@ def _json(node: Node, key: str) -> Json:
     value = _plain(node, key, "a text", str, int, float, bool, type(None))
     if isinstance(value, float) and not math.isfinite(value):
         raise wrong(node, key, "a finite number or a text")
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise node.fault(f"`{key}` must be a number of at most 64 bits; quote it")
     return _clean(node, key, value) if isinstance(value, str) else value
 
 

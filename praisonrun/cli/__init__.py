@@ -72,7 +72,8 @@ def _run(serve: Callable[[Settings], int], words: list[str]) -> int:
         error.show()
         return error.exit_code
     except PraisonrunError as error:
-        print(f"praisonrun: {error.message}", file=sys.stderr)
+        for fault in error.faults if isinstance(error, ConfigError) else (error,):
+            print(f"praisonrun: {fault.message}", file=sys.stderr)
         return 2 if isinstance(error, _FAULTS) else 1
     except OSError as error:
         _report(error)

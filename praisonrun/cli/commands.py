@@ -17,11 +17,13 @@ import click
 
 from ..config.discovery import Named
 from ..config.settings import HOST, PORT, Settings, make
+from ..core import durations
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 PATH = click.Path(readable=False, path_type=Path)  # whoever opens it says what is wrong, in one line
 FILE: dict[str, Any] = {"type": PATH, "metavar": "FILE"}
+LONGEST = 366 * 86_400
 DIR: dict[str, Any] = {"type": PATH, "metavar": "DIR"}
 
 
@@ -32,6 +34,16 @@ def setting(flag: str, text: str, *names: str, **given: Any) -> Callable[[Comman
 
 
 state = setting("--state", "Where runs are kept (default: your state directory).", **DIR)
+
+
+def seconds(text: str) -> int:
+    """Return the whole seconds of `90` or of a duration such as `1h30m`. Raises BadParameter."""
+    found = durations.parse(f"{text}s" if text.isdecimal() else text)
+    if found is None or found % 1 or not 1 <= found <= LONGEST:
+        near = durations.meant(text)
+        write = near if near and near != text else "90, 90s, 5m or 1h30m"
+        raise click.BadParameter(f"{text[:40]!r} is no time from 1 second to 366 days; write {write}")
+    return int(found)
 
 
 def target(command: Callable[..., None]) -> Callable[..., None]:
@@ -109,7 +121,7 @@ def serve(run: Callable[[Settings], int], /, **flags: Any) -> None:
 @click.option("--agent", metavar="NAME", help="Which agent (default: the file's default).")
 @click.option("--agents", help="Its agents file (default: the server's).", **FILE)
 @target
-@click.option("--timeout", type=click.IntRange(1), metavar="SECONDS", help="Stop it after so many seconds.")
+@click.option("--timeout", type=seconds, metavar="TIME", help="Stop it after so long: 90, 90s, 5m, 1h30m.")
 @click.option("--session", metavar="ID", help="The session that the run belongs to.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole result object and nothing else.")
 @click.option("--no-server", is_flag=True, help="Do not start a server if none runs.")

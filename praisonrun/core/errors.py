@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class PraisonrunError(Exception):
     """Something a user can meet. The message says what was wrong, where, and what to do."""
@@ -87,9 +89,11 @@ class Unreadable(Unavailable):
 class ConfigError(PraisonrunError, code="config"):
     """A file, flag or directory that the server cannot work with."""
 
-    def __init__(self, message: str, *, place: str | None = None) -> None:
+    def __init__(self, message: str, *, place: str | None = None, faults: Sequence[ConfigError] = ()) -> None:
         super().__init__(f"{place}: {message}" if place else message)
-        self.place = place
+        self.faults = tuple(faults) or (self,)
+        """What a message of several faults stands for; else the error itself."""
+        self.place: str | None = faults[0].place if faults else place
         """`file:line:column`, where the fault has one."""
 
 

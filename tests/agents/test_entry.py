@@ -55,6 +55,16 @@ def test_the_least_entry_has_the_defaults() -> None:
         ("command: [x], idle_timeout: 30", "idle_timeout", 30.0),
         ("command: [x], idle_timeout: off", "idle_timeout", None),
         ("command: [x], grace: 0", "grace", 0.0),
+        ("command: [x], timeout: 1h30m", "timeout", 5400.0),
+        ("command: [x], timeout: 2d", "timeout", 172_800.0),
+        ("command: [x], idle_timeout: 5m", "idle_timeout", 300.0),
+        ("command: [x], grace: 1.5s", "grace", 1.5),
+        ("command: [x], backoff: 1m", "backoff", 60.0),
+        ("command: [x], retain: {seconds: 1h}", "retain", Retain(False, 3600)),
+        ("command: [x], timeout: 1_000", "timeout", 1000.0),
+        ("command: [x], timeout: 0x10", "timeout", 16.0),
+        ('command: [x, "--p={prompt}"]', "prompt", "arg"),
+        ("command: [x, '--format={json}']", "prompt", "stdin"),
         ("command: [x], retries: 2", "retries", 2),
         ("command: [x], backoff: 0.5", "backoff", 0.5),
         ("command: [x], concurrency: 3", "concurrency", 3),
@@ -113,6 +123,12 @@ def test_services(body: str, port: int | None, readiness: Readiness) -> None:
     assert agent.prompt == "none"
 
 
+def test_a_port_is_a_number_however_it_is_written() -> None:
+    assert entry("mode: service, command: [x], port: 0x50, env: {PORT: '80'}").port == 80
+    ready = entry("mode: service, command: [x], readiness: {type: timeout, timeout_seconds: 1m}").readiness
+    assert ready.timeout_seconds == 60.0
+
+
 def test_a_port_placeholder_asks_for_a_port() -> None:
     assert entry('mode: service, command: [x, "{port}"]').port == 0
 
@@ -140,7 +156,11 @@ BROKEN = {
     "command: [x, {prompt}]": (20, 'quote it: "{prompt}"'),
     "command: [{python}, x]": (17, 'quote it: "{python}"'),
     'command: [x, "{promt}"]': (20, "unknown placeholder {promt}"),
-    'command: [x, "--p={prompt}"]': (20, "inside the longer element"),
+    'command: [x, "say {prompt}"]': (20, "inside the longer element"),
+    'command: [x, "p={prompt}"]': (20, "or the value of an option: --name={prompt}"),
+    'command: [sh, -c, "x --p={prompt}"]': (25, "inside the longer element"),
+    'command: [x, "--p={port}"]': (20, "{port} has no meaning"),
+    'command: [x, "--p={prompt}"], prompt: none': (45, "contradicts"),
     'command: ["{prompt}"]': (17, "must begin with a program"),
     'command: [x, "{port}"]': (20, "{port} has no meaning"),
     'command: [x, "{prompt}"], prompt: stdin': (41, "contradicts"),
@@ -149,7 +169,25 @@ BROKEN = {
     "command: [x], prompt: file": (29, "stdin, arg or none"),
     "command: [x], timeout: 1:00": (30, "base-60"),
     "command: [x], timeout: 010": (30, "octal"),
-    "command: [x], timeout: 10s": (30, "a number of seconds"),
+    "command: [x], timeout: 5 min": (30, "must be a number of seconds, a duration such as 90s, 5m or 1h30m"),
+    "command: [x], timeout: 5 minutes": (30, "write 5m"),
+    "command: [x], timeout: 5M": (30, "write 5m"),
+    "command: [x], timeout: 1h 30min": (30, "write 1h30m"),
+    "command: [x], timeout: '300'": (30, "write 300"),
+    "command: [x], timeout: 30m1h": (30, "not the text '30m1h'"),
+    "command: [x], timeout: never": (30, "or off, not the text 'never'"),
+    "command: [x], timeout: 900d": (30, "from 0.1 to 31622400 seconds, not 900d"),
+    f"command: [x], timeout: {'9' * 400}": (30, "from 0.1 to 31622400 seconds, not 9999"),
+    f"command: [x], timeout: {'9' * 400}d": (30, "from 0.1 to 31622400"),
+    "command: [x], timeout: 1.0e+308": (30, "from 0.1 to 31622400"),
+    "command: [x], timeout: -.inf": (30, "from 0.1 to 31622400"),
+    f"command: [x], retries: {'9' * 400}": (30, "from 0 to 1000, not 9999"),
+    "command: [x], retries: true": (30, "a whole number"),
+    "command: [x], grace: -1": (28, "from 0 to 3600 seconds"),
+    "command: [x], backoff: .nan": (30, "from 0 to 86400 seconds"),
+    "command: [x], priority: 1000001": (31, "from -1000000 to 1000000"),
+    f"command: [x], metadata: {{a: {2**63}}}": (35, "at most 64 bits"),
+    "command: [x], retain: {seconds: 1.5}": (39, "a whole number of seconds"),
     "command: [x], timeout: 0": (30, "from 0.1"),
     "command: [x], timeout: .nan": (30, "from 0.1"),
     "command: [x], timeout: true": (30, "which YAML reads as true"),

@@ -345,7 +345,7 @@ def test_only_the_result_goes_to_stdout(
 ) -> None:
     fake = Fake({"status": "succeeded"}, {"answer": "ä\ud800"})
     serve_with(fake)
-    assert command("run", "say hi", "--agent", "a", "--timeout", "9", "--session", "s") == 0
+    assert command("run", "say hi", "--agent", "a", "--timeout", "9s", "--session", "s") == 0
     out, err = capfdbinary.readouterr()
     assert out == b'{\n  "answer": "\xc3\xa4\\ud800"\n}\n'
     assert err.decode() == f"run run_1: http://x{RUNS}/run_1\n| hi\n50% s\n"

@@ -1,0 +1,45 @@
+"""Readers of names and values of environment variables."""
+
+from __future__ import annotations
+
+import re
+
+from . import reading
+from .faults import Faults
+from .nodes import Node
+
+OURS = ("PRAISONRUN_", "LISTEN_FD", "LISTEN_PID", "NOTIFY_SOCKET")
+"""How the names of the server's own variables begin: its token, its sockets."""
+
+
+def name(node: Node, key: str) -> str:
+    """Return the name of an environment variable."""
+    return _checked(node, key, reading.text(node, key))
+
+
+def glob(node: Node, key: str) -> str:
+    """Return the name of an environment variable, which may contain * and ?."""
+    return _checked(node, key, reading.text(node, key), wild="*?")
+
+
+def values(node: Node, key: str) -> dict[str, str]:
+    """Return names and literal values of environment variables."""
+    faults = Faults()
+    found = {}
+    for one, value in reading.mapping(node, key).items():
+        with faults.kept():
+            _checked(node.keys[one], key, one)
+        with faults.kept():
+            found[one] = reading.text(value, f"{key}.{one}")
+    faults.check()
+    return found
+
+
+def _checked(node: Node, key: str, text: str, wild: str = "") -> str:
+    if not re.fullmatch(f"[A-Za-z_{wild}][A-Za-z0-9_{wild}]*", text):
+        raise node.fault(
+            f"{text!r} in `{key}` is not a name of an environment variable; use letters, digits and _"
+        )
+    if text.startswith(OURS):
+        raise node.fault(f"{text} in `{key}` is set by praisonrun itself; remove it")
+    return text

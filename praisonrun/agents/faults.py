@@ -1,0 +1,49 @@
+"""All faults of a file at once: each is kept, and the reading of the rest continues."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..core.errors import ConfigError
+
+
+class Faults:
+    """What was found to be wrong so far; of several faults at one place the first."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, ConfigError] = {}
+
+    def add(self, fault: ConfigError) -> None:
+        """Keep a fault, or each of those that it stands for."""
+        for one in fault.faults:
+            self._found.setdefault(one.place or one.message, one)
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Leave this block at its first fault, and keep that."""
+        try:
+            yield
+        except ConfigError as fault:
+            self.add(fault)
+
+    def check(self) -> None:
+        """Raise what was found, if anything was."""
+        if self._found:
+            raise self.joined()
+
+    def joined(self) -> ConfigError:
+        """Return the fault that was found, or one that stands for all, with the message of the first found.
+
+        Its `faults` have the order of their places.
+        """
+        first, found = next(iter(self._found.values())), sorted(self._found.values(), key=_order)
+        if found[1:]:
+            more = f"{len(found) - 1} more fault{'s' if found[2:] else ''}; `praisonrun check` shows all"
+            return ConfigError(f"{first.message} (and {more})", faults=found)
+        return first
+
+
+def _order(fault: ConfigError) -> tuple[int, ...]:
+    numbers = (fault.place or "").rsplit(":", 2)[1:]
+    return tuple(int(number) for number in numbers if number.isdigit())
