@@ -70,6 +70,7 @@ class Store(Connections):
 
     get = reading(reads.get)
     get_full = reading(reads.get_full)
+    prompt = reading(reads.prompt)
     find = reading(reads.find)
     named = reading(reads.named)
     running = reading(reads.running)

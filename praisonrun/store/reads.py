@@ -35,6 +35,14 @@ def get(db: Connection, run_id: str, columns: str = COLUMNS) -> Run:
     return run_of(row)
 
 
+def prompt(db: Connection, run_id: str) -> str:
+    """Return a run's prompt. Raises NotFound."""
+    row = db.execute("SELECT prompt FROM runs WHERE id = ?", (run_id,)).fetchone()
+    if row is None:
+        raise RunNotFound(run_id)
+    return str(row[0])
+
+
 def get_full(db: Connection, run_id: str) -> Run:
     """Return a run with prompt and input. Raises NotFound."""
     return get(db, run_id, FULL)

@@ -22,7 +22,7 @@ TITLE = 120
 FULL = ", ".join(ALL)
 COLUMNS = ", ".join({"prompt": "''", "input": "NULL"}.get(name, name) for name in ALL)
 """The same without prompt and input, which lists never read."""
-FIXED = frozenset({"seq", "id", "agent", "mode", "created_at", "key", "prompt", "input"})
+FIXED = frozenset({"seq", "id", "agent", "mode", "created_at", "key", "title", "prompt", "input"})
 """Columns that no decision changes."""
 
 

@@ -21,7 +21,7 @@ from .types import Added, Free, Key, Prepare
 
 REMOVED = 100_000
 """Removed runs that are remembered, however long ago."""
-_KEPT = (*(name for name in ALL if name != "seq"), "key_scope", "fingerprint", "title")
+_KEPT = (*(name for name in ALL if name != "seq"), "key_scope", "fingerprint")
 _ADD = (
     f"INSERT INTO runs ({', '.join(_KEPT)}, rev) SELECT {', '.join('?' * len(_KEPT))}, next_rev() "  # noqa: S608
     "WHERE ? OR (SELECT coalesce(sum(n), 0) FROM counts WHERE status = 'queued') < ?"
@@ -52,11 +52,12 @@ def add(
         if known := reads.named(db, key):
             return Added(known, replayed=True)
         run = _with_root(db, run, run.parent)
+    run = run._replace(title=title_of(run.prompt))
     name = key.key if key else None
     stored = rows.values(run)
     stored[_KEY] = name
     del stored[_SEQ]
-    stored += [key and key.scope, key and key.fingerprint, title_of(run.prompt)]
+    stored += [key and key.scope, key and key.fingerprint]
     stored += [run.status is not Status.QUEUED, queue_limit]
     refused: sqlite3.IntegrityError | None = None
     try:
@@ -116,9 +117,11 @@ def change_tree(db: Connection, run_id: str, decide: Decide) -> list[Run]:
 def release(db: Connection, run_id: str, decide: Decide, prompt: str, given: str | None) -> Run:
     """Apply a decision that releases a held run, and store its input. Raises what `change` does."""
     run = change(db, run_id, decide)
-    sql = "UPDATE runs SET prompt = ?, input = ?, title = ? WHERE seq = ?"
-    db.execute(sql, (prompt, given, title_of(prompt), run.seq))
-    return run._replace(prompt=prompt, input=given)
+    title = title_of(prompt)
+    db.execute(
+        "UPDATE runs SET prompt = ?, input = ?, title = ? WHERE seq = ?", (prompt, given, title, run.seq)
+    )
+    return run._replace(prompt=prompt, input=given, title=title)
 
 
 def _write(db: Connection, before: Run, after: Run) -> None:

@@ -51,6 +51,8 @@ Envs = Annotated[
     dict[Annotated[str, AfterValidator(_env_name)], Annotated[Text, Field(strict=True)]],
     Field(json_schema_extra=_NAMED),
 ]
+Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+"""A time as the wire shows it: UTC, milliseconds, `Z`."""
 Whole = Annotated[int, Field(strict=True)]
 _FLAGS = {"": True, "true": True, "True": True, "1": True, "false": False, "False": False, "0": False}
 Flag = Annotated[

@@ -39,6 +39,7 @@ _SUBMITTED = {
 }
 _LIST = {200: Answer("A page.", show.JobList), 400: Answer("No such status."), 422: Answer("A bad page.")}
 _STATUS = {200: Answer("The run as it is now.", show.JobStatus, AGAIN), **NOT_FOUND}
+_POLLED = {200: Answer("The run as it is now.", show.Job, AGAIN), **NOT_FOUND}
 _RESULT = {200: Answer("The result.", show.JobResult), **NOT_FOUND, **WRONG_STATE}
 _KEY = {"Idempotency-Key": Header("Makes a repeated submit answer with the first one's run.", KEY)}
 
@@ -97,10 +98,11 @@ class Jobs:
         jobs = [show.status(shown) for shown in found]
         return json_response({"jobs": jobs, "total": total, "page": query.page, "page_size": query.page_size})
 
-    @operation("GET", RUN, _STATUS)
+    @operation("GET", RUN, _POLLED)
     async def get_run(self, request: Request) -> Response:
-        """Poll a run."""
-        return _polled(await self._engine.get(request.path_params["run_id"]))
+        """Poll a run. It comes with its prompt, which lists leave out."""
+        shown = await self._engine.get(request.path_params["run_id"])
+        return _polled(shown, prompt=shown.run.prompt or await self._engine.store.prompt(shown.run.id))
 
     @operation("GET", RUN + "/result", _RESULT)
     async def get_result(self, request: Request) -> Response:
@@ -153,6 +155,6 @@ def _accepted(request: Request, shown: Snapshot, warnings: list[str], *, replaye
     return json_response(answer, 202, {"Location": answer["poll_url"], "Retry-After": "1", **again})
 
 
-def _polled(shown: Snapshot) -> Response:
+def _polled(shown: Snapshot, **more: Json) -> Response:
     later = {} if shown.run.status in FINAL else {"Retry-After": "1"}
-    return json_response(show.status(shown), headers=later)
+    return json_response({**show.status(shown), **more}, headers=later)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from ...core.clock import iso
 from ...core.json import Json
 from ...core.lifecycle import FINAL
-from ...core.model import Run, Snapshot, Status
+from ...core.model import Failure, Run, Snapshot, Status
 from ...journal.results import Result
-from ...web.fields import WireModel
+from ...web.fields import Time, WireModel
 from ...web.operations import Answer
 
 RUNS = "/api/v1/runs"
 RUN = RUNS + "/{run_id}"
 
+StatusWord = Annotated[Status, BeforeValidator(Status)]
+FailureWord = Annotated[Failure, BeforeValidator(Failure)]
+"""Words on the wire are text, and so no members of an enumeration yet."""
 AGAIN = {"Retry-After": "Seconds until it is worth asking again."}
 NOT_FOUND = {404: Answer("No such run.")}
 BAD_QUERY = {422: Answer("A query parameter at fault; `errors` names it.")}
@@ -32,11 +35,11 @@ def url_of(run: Run, base: str) -> str:
 class Accepted(WireModel):
     """A run that was taken."""
 
-    job_id: str
-    status: str
-    created_at: str
-    poll_url: str
-    stream_url: str
+    job_id: str = Field(description="The run's id.")
+    status: StatusWord = Field(description="Usually queued; a repeated submit has what the run is by now.")
+    created_at: Time = Field(description="When it was submitted.")
+    poll_url: str = Field(description="Where to ask for its status; the same as Location.")
+    stream_url: str = Field(description="Where its events are.")
     warnings: list[str] = Field([], description="Fields that mean nothing here, if there are any.")
 
 
@@ -56,46 +59,55 @@ def accepted(shown: Snapshot, base: str, warnings: list[str]) -> dict[str, Json]
 class ProgressShown(WireModel):
     """How far a run says it is."""
 
-    percentage: float
-    current_step: str | None
-    steps_completed: int
-    steps_total: int | None
+    percentage: float = Field(description="From 0 to 100; 100 for a run that succeeded and never said.")
+    current_step: str | None = Field(description="What it does now.")
+    steps_completed: int = Field(description="Steps that are done.")
+    steps_total: int | None = Field(description="Steps that there are, if it says so.")
 
 
 class JobStatus(WireModel):
     """A run as a poll shows it. Every key is always present."""
 
-    job_id: str
-    status: Literal["queued", "running", "succeeded", "failed", "cancelled"]
-    progress: ProgressShown
-    created_at: str
-    started_at: str | None
-    completed_at: str | None
-    agent_id: str | None
-    run_id: str | None
-    session_id: str | None
-    error: str | None
+    job_id: str = Field(description="The run's id.")
+    status: StatusWord = Field(description="queued also while its process is being started.")
+    title: str = Field(description="The first line of the prompt, at most 120 characters.")
+    progress: ProgressShown = Field(description="How far the latest attempt says it is.")
+    created_at: Time = Field(description="When it was submitted.")
+    started_at: Time | None = Field(description="When its first attempt started.")
+    completed_at: Time | None = Field(description="When it finished.")
+    due_at: Time | None = Field(description="Until when it waits before its next attempt.")
+    agent_id: str | None = Field(description="The same as agent.")
+    run_id: str | None = Field(description="The same as job_id.")
+    session_id: str | None = Field(description="The session that it belongs to.")
+    error: str | None = Field(description="Why it failed or was cancelled; null until it has finished.")
     error_tail: str | None = Field(description="The last lines that the agent of a failed run wrote.")
-    retry_after: int | None
-    agent: str
-    exit_code: int | None
+    retry_after: int | None = Field(description="Seconds until it is worth asking again; null when finished.")
+    agent: str = Field(description="The entry of agents.yaml that runs it.")
+    exit_code: int | None = Field(description="The agent's; null until it has finished, or if it had none.")
     signal: int | None = Field(description="The signal that killed the agent; its exit_code is null then.")
-    timeout: float | None
-    attempt: int
-    failure: str | None
-    metadata: dict[str, Json] | None
-    retry_of: str | None
-    parent: str | None
-    root: str
+    timeout: float | None = Field(description="Seconds that an attempt may take; null for no limit.")
+    attempt: int = Field(description="Attempts so far.")
+    failure: FailureWord | None = Field(description="The kind of failure of a failed run.")
+    usage: dict[str, float] | None = Field(description="What the agent says it used: tokens, cost.")
+    metadata: dict[str, Json] | None = Field(description="As it was submitted.")
+    retry_of: str | None = Field(description="The run that this one repeats.")
+    parent: str | None = Field(description="The run on whose behalf it was submitted.")
+    root: str = Field(description="The top of its tree; its own id if it has no parent.")
+
+
+class Job(JobStatus):
+    """A single run: its status, and its prompt."""
+
+    prompt: str = Field(description="What the agent was asked, whole.")
 
 
 class JobList(WireModel):
     """A page of runs, newest first."""
 
-    jobs: list[JobStatus]
-    total: int
-    page: int
-    page_size: int
+    jobs: list[JobStatus] = Field(description="The runs of this page.")
+    total: int = Field(description="How many there are on all pages.")
+    page: int = Field(description="The page that was asked for, from 1 on.")
+    page_size: int = Field(description="The most runs of a page.")
 
 
 def status(shown: Snapshot) -> dict[str, Json]:
@@ -105,6 +117,7 @@ def status(shown: Snapshot) -> dict[str, Json]:
     return {
         "job_id": run.id,
         "status": visible.value,
+        "title": run.title,
         "progress": {
             "percentage": progress.get("percentage", 100.0 if run.status is Status.SUCCEEDED else 0.0),
             "current_step": progress.get("step"),
@@ -114,6 +127,7 @@ def status(shown: Snapshot) -> dict[str, Json]:
         "created_at": iso(run.created_at),
         "started_at": None if visible is Status.QUEUED else iso(run.started_at),
         "completed_at": iso(run.finished_at),
+        "due_at": iso(run.due_at) if run.due_at and run.status is Status.QUEUED else None,
         "agent_id": run.agent,
         "run_id": run.id,
         "session_id": run.session_id,
@@ -126,6 +140,7 @@ def status(shown: Snapshot) -> dict[str, Json]:
         "timeout": run.timeout,
         "attempt": run.attempt,
         "failure": run.failure,
+        "usage": dict(shown.usage) or None,
         "metadata": run.metadata,
         "retry_of": run.origin,
         "parent": run.parent,
@@ -134,19 +149,19 @@ def status(shown: Snapshot) -> dict[str, Json]:
 
 
 class JobResult(WireModel):
-    """What a final run answered and used."""
+    """What a finished run answered and used."""
 
-    job_id: str
-    status: Literal["succeeded", "failed", "cancelled"]
-    result: Json
-    result_url: str | None
-    metrics: dict[str, Json] | None
-    created_at: str
-    started_at: str | None
-    completed_at: str | None
-    duration_seconds: float | None
-    error: str | None
-    error_tail: str | None
+    job_id: str = Field(description="The run's id.")
+    status: StatusWord = Field(description="succeeded, failed or cancelled.")
+    result: Json = Field(description="The answer: JSON that the agent wrote, or the text that it printed.")
+    result_url: str | None = Field(description="Where all of a text over 1 MiB is; null if result is whole.")
+    metrics: dict[str, Json] | None = Field(description="Seconds, memory, bytes; tokens and cost as usage.")
+    created_at: Time = Field(description="When it was submitted.")
+    started_at: Time | None = Field(description="When its first attempt started.")
+    completed_at: Time | None = Field(description="When it finished.")
+    duration_seconds: float | None = Field(description="What the latest attempt took.")
+    error: str | None = Field(description="Why it failed or was cancelled.")
+    error_tail: str | None = Field(description="The last lines that the agent of a failed run wrote.")
 
 
 def result(shown: Snapshot, answer: Result, base: str) -> dict[str, Json]:

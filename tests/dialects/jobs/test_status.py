@@ -27,7 +27,7 @@ RESULT_KEYS = {
 def test_a_status_has_all_its_keys_all_the_way(api: Api, tmp_path: Path) -> None:
     run_id = api.submit("until", str(tmp_path / "gate"), session_id="s", metadata={"a": 1})
     answer = api.get(f"{RUNS}/{run_id}")
-    assert (answer.json().keys(), answer.headers["retry-after"]) == (STATUS_KEYS, "1")
+    assert (answer.json().keys(), answer.headers["retry-after"]) == (STATUS_KEYS | {"prompt"}, "1")
     assert answer.json()["status"] in ("queued", "running")
     api.until(run_id, "up")
     live = api.status(run_id)
@@ -40,7 +40,7 @@ def test_a_status_has_all_its_keys_all_the_way(api: Api, tmp_path: Path) -> None
     assert TIME.fullmatch(live["started_at"])
     (tmp_path / "gate").touch()
     done = api.ended(run_id)
-    assert done.keys() == STATUS_KEYS
+    assert done.keys() == STATUS_KEYS | {"prompt"}
     assert "retry-after" not in api.get(f"{RUNS}/{run_id}").headers
     assert (done["status"], done["retry_after"], done["exit_code"], done["attempt"]) == (
         "succeeded",
@@ -60,13 +60,26 @@ def test_a_status_has_all_its_keys_all_the_way(api: Api, tmp_path: Path) -> None
     assert done["progress"] == whole
 
 
+def test_a_run_says_what_was_asked(api: Api) -> None:
+    """A list has the first line, which one glance tells runs apart by; a single run has all of it."""
+    asked = "\n\t fix\x1b[31m the\ttest \nand more" + "x" * 5000
+    run_id = api.ran("quick", asked)["job_id"]
+    shown = api.status(run_id)
+    assert (shown["title"], shown["prompt"]) == ("fix[31m the test", asked)
+    listed = api.get(RUNS).json()["jobs"][0]
+    assert (listed["job_id"], listed["title"]) == (run_id, "fix[31m the test")
+    assert "prompt" not in listed
+    again = api.post(f"{RUNS}/{run_id}/retry").json()["job_id"]
+    assert (api.ended(again)["prompt"], api.ended(again)["title"]) == (asked, shown["title"])
+
+
 def test_a_queued_run_shows_as_queued(server: Server, tmp_path: Path) -> None:
     server.stop()
     server.start("--concurrency", "1")
     with Api(server.url) as api:
         held, queued = api.submit("until", str(tmp_path / "gate")), api.submit("quick")
         shown = api.status(queued)
-        assert shown.keys() == STATUS_KEYS
+        assert shown.keys() == STATUS_KEYS | {"prompt"}
         assert (shown["status"], shown["started_at"], shown["attempt"]) == ("queued", None, 0)
         assert [job["job_id"] for job in api.get(f"{RUNS}?status=queued").json()["jobs"]] == [queued]
         cancelled = api.post(f"{RUNS}/{queued}/cancel").json()
