@@ -20,6 +20,7 @@ from .dialects.jobs import webhooks as jobs_webhooks
 from .dialects.system import Prove, System
 from .engine.ages import Ages
 from .engine.context import Context, Limits
+from .engine.directories import Directories
 from .engine.engine import Engine
 from .engine.reservations import Reservations, RunSlots
 from .engine.retention import Keep, Retention
@@ -72,6 +73,7 @@ async def engine_of(
             settings.concurrency,
             settings.queue_limit,
             max(settings.min_free << 20, LEAST_FREE),
+            Directories(settings.state, settings.cwd_root),
             settings.inline_agents,
         )
         context = Context(store, catalog, files, notifier, viewers, limits, user, boot_id(), clock.now)

@@ -17,6 +17,8 @@ from .nodes import Node
 from .placeholders import prefixes
 from .reading import Reader
 
+CALLER = "caller"
+"""The value of `cwd` that leaves the directory to each submit."""
 YEAR = 366 * 24 * 3600.0
 _NEVER: Mapping[str, str] = {
     "use": "write `command:` for now",
@@ -173,8 +175,10 @@ def _completed(node: Node, defaults: Node | None) -> Node:
 
 
 def _inherited(values: Mapping[str, Any], shared: Shared) -> dict[str, Any]:
-    folder, cwd = os.path.dirname(shared.file), os.path.expanduser(values.get("cwd", ""))  # noqa: PTH111, PTH120
+    given, folder = values.get("cwd", ""), os.path.dirname(shared.file)  # noqa: PTH120
+    cwd = "" if given == CALLER else os.path.expanduser(given)  # noqa: PTH111
     return {
+        "caller": given == CALLER,
         "cwd": os.path.normpath(os.path.join(folder, cwd)),  # noqa: PTH118
         "env": {**shared.env, **values.get("env", {})},
         "env_pass": tuple(dict.fromkeys((*shared.env_pass, *values.get("env_pass", ())))),

@@ -132,6 +132,8 @@ def preflight(
             "put what is large into a file and send its path",
             field="envs",
         )
+    if agent.caller:
+        _refuse_relative_path(agent, environ)
     found = find(agent, environ)
     if found is None:
         raise _not_installed(agent, agent.command[0])
@@ -183,6 +185,17 @@ def _not_installed(agent: Agent, name: str) -> Invalid:
 
 def _unstartable(agent: Agent, name: str, why: str) -> Invalid:
     return Invalid(f"program {name!r} of agent {agent.name!r} {why}", field="agent")
+
+
+def _refuse_relative_path(agent: Agent, environ: Strings) -> None:
+    """Raise Invalid for a PATH that a directory of the caller's would be part of."""
+    parts = (agent.env.get("PATH") or environ.get("PATH") or os.defpath).split(os.pathsep)
+    if not all(part.startswith("/") for part in parts):
+        raise Invalid(
+            f"agent {agent.name!r} has cwd: caller, but its PATH has an empty or relative part: "
+            "programs of that directory would be run; give it a PATH of absolute directories",
+            field="agent",
+        )
 
 
 def _refuse_prompt(agent: Agent, prompt: str) -> None:

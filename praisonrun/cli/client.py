@@ -71,6 +71,10 @@ class Client:
         """Submit a run once, even if the connection breaks: `key` is its idempotency key."""
         return self._call("POST", RUNS, json=dict(body), headers={"Idempotency-Key": key})
 
+    def agents(self) -> dict[str, Any]:
+        """Return what agents the server offers, and its default."""
+        return self._call("GET", "/api/v1/agents")
+
     def status(self, run_id: str) -> dict[str, Any]:
         return self._call("GET", f"{RUNS}/{run_id}")
 

@@ -90,6 +90,12 @@ def program() -> None:
 @setting(
     "--agent-root", "Where agent files of requests may be; repeatable (default: here).", multiple=True, **DIR
 )
+@setting(
+    "--cwd-root",
+    "Where runs of `cwd: caller` may work; repeatable (default: your directories).",
+    multiple=True,
+    **DIR,
+)
 @setting("--min-free", "Free space below which runs are rejected (256).", type=int, metavar="MB")
 @setting("--queue-limit", "Most runs that may wait (10000).", type=int, metavar="N")
 @setting("--retain-days", "How long finished runs are kept (30; 0: for ever).", type=int, metavar="DAYS")
@@ -122,6 +128,7 @@ def serve(run: Callable[[Settings], int], /, **flags: Any) -> None:
 @click.option("--agents", help="Its agents file (default: the server's).", **FILE)
 @target
 @click.option("--timeout", type=seconds, metavar="TIME", help="Stop it after so long: 90, 90s, 5m, 1h30m.")
+@click.option("--cwd", metavar="DIR", type=PATH, help="Where it works (default: here, for cwd: caller).")
 @click.option("--session", metavar="ID", help="The session that the run belongs to.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole result object and nothing else.")
 @click.option("--no-server", is_flag=True, help="Do not start a server if none runs.")

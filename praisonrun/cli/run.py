@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config.discovery import Named
-from ..config.settings import Settings
+from ..config.settings import Settings, absolute, here
 from ..core.errors import Invalid, PraisonrunError, Unavailable, reason
 from ..core.model import Json
 from .client import Client, Pause
@@ -37,6 +37,7 @@ class RunFlags:
     server: Named
     agent: str | None = None
     agents: Path | None = None
+    cwd: Path | None = None
     timeout: int | None = None
     session: str | None = None
     as_json: bool = False
@@ -98,7 +99,10 @@ def _leave(client: Client, server: StartedServer, screen: Screen) -> None:
 
 
 def _one(client: Client, flags: RunFlags, screen: Screen, *, theirs: bool) -> int:
-    job = client.submit(request(flags, theirs=theirs), uuid.uuid4().hex)
+    body = request(flags, theirs=theirs)
+    if (cwd := _directory(client, flags, theirs=theirs)) is not None:
+        body["cwd"] = cwd
+    job = client.submit(body, uuid.uuid4().hex)
     run_id = str(job["job_id"])
     screen.note(f"run {run_id}: {job.get('poll_url') or client.base}")
     try:
@@ -124,6 +128,18 @@ def request(flags: RunFlags, *, theirs: bool) -> dict[str, Json]:
     body: dict[str, Json] = {"prompt": prompt(flags.prompt), "agent": flags.agent, "agent_file": file}
     body |= {"timeout": flags.timeout, "session_id": flags.session}
     return {name: value for name, value in body.items() if value is not None}
+
+
+def _directory(client: Client, flags: RunFlags, *, theirs: bool) -> str | None:
+    """Return where the agent is to work: --cwd, or the current directory for an agent that wants it."""
+    if flags.cwd is not None:
+        return str(absolute(flags.cwd))
+    if flags.server.url is not None or (flags.agents and theirs):
+        return None  # another machine has other directories; a file of ours is not among what it offers
+    offered = client.agents()
+    name = flags.agent or offered.get("default")
+    wanted = (agent.get("cwd") for agent in offered["agents"] if agent["name"] == name)
+    return here() if next(wanted, None) == "caller" else None
 
 
 def prompt(words: Sequence[str]) -> str:

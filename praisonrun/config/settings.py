@@ -63,6 +63,8 @@ class Settings:
     allow_origin: tuple[str, ...] = ()
     agent_root: tuple[Path, ...] = ()
     """Directories that an agent_file of a submit must be in; by default where praisonrun was started."""
+    cwd_root: tuple[Path, ...] = ()
+    """Directories of which a submit may name any as its agent's; without one, the user's own."""
     min_free: int = 256
     """Megabytes that must be free on the state directory's disk for a submit."""
     queue_limit: int = 10_000
@@ -89,6 +91,7 @@ class Settings:
         put(self, "allow_host", tuple(_host(name) for name in _split(self.allow_host)))
         put(self, "allow_origin", tuple(_origin(text) for text in _split(self.allow_origin)))
         put(self, "agent_root", tuple(_root(path) for path in self.agent_root or _here()))
+        put(self, "cwd_root", tuple(_root(path, "--cwd-root") for path in self.cwd_root))
         put(self, "token_file", self.token_file and absolute(self.token_file))
         put(self, "webhook_secret_file", self.webhook_secret_file and absolute(self.webhook_secret_file))
         put(self, "token", self._token())
@@ -214,10 +217,10 @@ def _here() -> tuple[Path, ...]:
     return (Path(),) if here() else ()
 
 
-def _root(path: Path) -> Path:
-    found = _existing(path, f"--agent-root {path}")
+def _root(path: Path, flag: str = "--agent-root") -> Path:
+    found = _existing(path, f"{flag} {path}")
     if found is None or not found.is_dir():
-        raise ConfigError(f"--agent-root {path}: there is no such directory")
+        raise ConfigError(f"{flag} {path}: there is no such directory")
     return found.resolve()
 
 

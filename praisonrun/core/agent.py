@@ -52,6 +52,8 @@ class Agent:
     mode: Mode = Mode.RUN
     prompt: str = "stdin"
     cwd: str = ""
+    caller: bool = False
+    """Whether a submit may name another directory than `cwd`."""
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Literal values. They are taken from the current file at spawn, never stored or hashed."""
     env_pass: tuple[str, ...] = ()
@@ -78,7 +80,8 @@ class Agent:
 
     def definition(self) -> dict[str, Json]:
         """Return the entry as JSON, with env names in place of env values."""
-        return {**asdict(self), "env": sorted(self.env)}
+        fields = {**asdict(self), "env": sorted(self.env)}
+        return fields if self.caller else {key: fields[key] for key in fields if key != "caller"}
 
     @cached_property
     def version(self) -> str:

@@ -135,6 +135,8 @@ class Run(NamedTuple):
     summary: Mapping[str, Json] | None = None
     """What the run came to: progress and usage (see `formats.Summary`), and `outputs`, its manifest."""
     metrics: Mapping[str, Json] | None = None
+    cwd: str | None = None
+    """The directory that the submit named for its agent, without links; None leaves it to the entry."""
     title: str = ""
     """The prompt's first line, short and plain; given by the store."""
     prompt: str = ""

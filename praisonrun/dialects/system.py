@@ -68,6 +68,7 @@ class AgentShown(WireModel):
     mode: str
     kind: Literal["command", "crew"]
     description: str
+    cwd: str = Field(description="Where it works; caller where each submit may say so.")
     timeout: float | None
     concurrency: int | None
     format: str
@@ -195,6 +196,7 @@ class System:
                 "mode": agent.mode,
                 "kind": "crew" if agent.crew else "command",
                 "description": agent.description,
+                "cwd": "caller" if agent.caller else agent.cwd,
                 "timeout": agent.timeout,
                 "concurrency": agent.concurrency,
                 "format": agent.format,

@@ -17,6 +17,7 @@ from ..process.attempt import Attempt
 from ..process.ends import Mark
 from ..services.readiness import ReadinessWatch
 from ..store import Store
+from .directories import Directories
 from .reservations import Reservation
 from .viewers import Viewers
 
@@ -29,6 +30,8 @@ class Limits:
     queue: int
     min_free: int
     """Bytes."""
+    directories: Directories
+    """What a submit may name as its agent's."""
     inline_agents: bool = False
     """Whether a submit may bring its own agents file."""
 

@@ -43,6 +43,8 @@ class Submit:
     input: str | None = None
     input_env: str | None = None
     """The name of an environment variable that holds the input, too."""
+    cwd: str | None = None
+    """The directory for its agent, where the entry leaves that to the caller."""
     session_id: str | None = None
     timeout: float | None = None
     priority: int | None = None
@@ -69,7 +71,7 @@ def new_suffix() -> str:
 
 
 _CARRIED = (
-    "prompt", "input", "input_env", "session_id", "metadata", "webhook_url", "webhook_reach",
+    "prompt", "input", "input_env", "cwd", "session_id", "metadata", "webhook_url", "webhook_reach",
     "retention_seconds", "retain_on_failure", "owner", "labels", "result_env",
 )  # fmt: skip
 """What a run takes over from its submit, and a retry by hand from its origin."""

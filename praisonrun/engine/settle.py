@@ -116,4 +116,5 @@ class Settlements:
             if answer and (left := own_manifest(answer.value)) is not None:
                 return left
         artifacts, since = self._files.folder(run.id) / "artifacts", run.started_at or 0
-        return manifest(agent.outputs, artifacts, Path(agent.cwd), since) if agent.outputs else None
+        cwd = Path(run.cwd or agent.cwd)
+        return manifest(agent.outputs, artifacts, cwd, since) if agent.outputs else None

@@ -48,6 +48,8 @@ class Submissions:
         with ExitStack() as held:
             try:
                 agent = await self._admit(ask)
+                cwd = self._context.limits.directories.checked(ask.cwd, agent, ask.webhook_reach)
+                ask = replace(ask, cwd=cwd)
                 at = self._context.now()
                 run = request.first(ask, agent, await self._context.store.see_version(agent, at), at)
                 reservation = held.enter_context(self._reservations.reserving(run, agent, ask.envs))

@@ -63,7 +63,7 @@ def spec(
         "install": install_argv(agent, environ) if install else [],
         "install_timeout": INSTALL_TIMEOUT,
         "env": child_env(agent, environ, given, {MARK: str(mark), **_ours(run, folder, scratch)}, defaults),
-        "cwd": agent.cwd,
+        "cwd": run.cwd or agent.cwd,
         "stdin": "none" if agent.prompt == "none" else "prompt",
         "prompt": run.prompt if agent.prompt == "stdin" else "",
         "input": run.input or json.dumps({"prompt": run.prompt}),

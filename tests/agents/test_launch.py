@@ -304,3 +304,12 @@ def test_hello_can_start(tmp_path: Path) -> None:
     hello = Catalog(None, [tmp_path], {}).default
     preflight(hello, "hi", {}, {})
     assert filled(hello, {}) == [sys.executable, "-m", "praisonrun.demo"]
+
+
+@pytest.mark.parametrize("path", ["/bin:", ":/bin", "/bin::/usr/bin", "/bin:.", "bin:/bin"])
+def test_an_agent_of_any_directory_finds_no_program_there(path: str) -> None:
+    anywhere = Agent("a", "/x/agents.yaml", ("true",), cwd="/x", caller=True)
+    preflight(replace(anywhere, caller=False), "", {"PATH": path}, {})
+    preflight(anywhere, "", {"PATH": "/bin:/usr/bin"}, {})
+    with pytest.raises(Invalid, match="empty or relative part"):
+        preflight(anywhere, "", {"PATH": path}, {})

@@ -321,6 +321,8 @@ class Fake:
         if request.method == "POST" and path == RUNS:
             self.submitted = json.loads(request.content)
             return httpx2.Response(202, json={"job_id": "run_1", "poll_url": f"http://x{RUNS}/run_1"})
+        if path == "/api/v1/agents":
+            return httpx2.Response(200, json={"agents": [{"name": "a", "cwd": "/x"}], "default": "a"})
         if path.endswith("/stream"):
             log, progress = '{"stream":"stdout","text":"hi\\n"}', '{"percentage":50.0,"step":"s"}'
             return streamed(

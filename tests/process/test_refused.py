@@ -69,7 +69,8 @@ def test_each_word_of_the_system(patched: Patched, name: str, call: str) -> None
     live = patched(REFUSE.format(number, call, 0)).with_files(agent("ok"))
     reason, error = told(live)
     assert reason == ("not_started" if name in PASSING else "spawn_failed")
-    assert error.endswith(os.strerror(number))
+    gone = (call, name) == ("chdir", "ENOENT")
+    assert error.endswith("no longer exists" if gone else os.strerror(number))
     assert [frame.kind for frame in live.frames()] == [Kind.STARTED, Kind.ENDED]
     assert not live.rig.runs.folder(live.id).exists()
 

@@ -162,7 +162,7 @@ def test_the_agent_ignores_no_signal(rig: Rig) -> None:
         ),
         ({"argv": ["/bin/sh", "a\0b"]}, "cannot start /bin/sh: embedded null byte"),
         ({"argv": ["/bin/sh", "x" * 200_000]}, "cannot start /bin/sh: Argument list too long"),
-        ({"cwd": "/no/such/place"}, "cannot enter /no/such/place: No such file or directory"),
+        ({"cwd": "/no/such/place"}, "the agent cannot start: cwd /no/such/place no longer exists"),
     ],
 )
 def test_spawn_failures_say_what_and_why(rig: Rig, more: dict[str, Any], error: str) -> None:

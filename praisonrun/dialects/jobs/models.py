@@ -29,6 +29,7 @@ class Submit(WireModel, extra="ignore", hide_input_in_errors=True):
     agent: Name | None = Field(None, description="An entry of agents.yaml; default: the file's default.")
     agent_file: Text | None = Field(None, description="A YAML file inside the agent roots.")
     agent_yaml: Text | None = Field(None, description="An inline agents file: 403 unless that is allowed.")
+    cwd: Text | None = Field(None, description="Where the agent works, absolute; only for cwd: caller.")
     framework: Name | None = Field(None, description="Which framework executes a crew; default praisonai.")
     timeout: Whole | None = Field(3600, ge=1, le=10**9, description="Seconds; at most the entry's own.")
     webhook_url: Text | None = Field(None, max_length=2048, description="Told when the run is final.")
@@ -58,6 +59,7 @@ def parse_submit(body: Submit, reach: Reach) -> Ask:
         Choice(body.agent or body.recipe_name, body.agent_file, body.framework, body.agent_yaml),
         body.prompt,
         input=_input(body),
+        cwd=body.cwd,
         session_id=body.session_id,
         timeout=body.timeout,
         priority=body.priority,

@@ -83,6 +83,7 @@ class JobStatus(WireModel):
     error_tail: str | None = Field(description="The last lines that the agent of a failed run wrote.")
     retry_after: int | None = Field(description="Seconds until it is worth asking again; null when finished.")
     agent: str = Field(description="The entry of agents.yaml that runs it.")
+    cwd: str | None = Field(description="The directory that the submit named; null for the entry's own.")
     exit_code: int | None = Field(description="The agent's; null until it has finished, or if it had none.")
     signal: int | None = Field(description="The signal that killed the agent; its exit_code is null then.")
     timeout: float | None = Field(description="Seconds that an attempt may take; null for no limit.")
@@ -135,6 +136,7 @@ def status(shown: Snapshot) -> dict[str, Json]:
         "error_tail": run.error_tail if final else None,
         "retry_after": None if final else 1,
         "agent": run.agent,
+        "cwd": run.cwd,
         "exit_code": run.exit_code if final else None,
         "signal": run.signal if final else None,
         "timeout": run.timeout,

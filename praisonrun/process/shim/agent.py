@@ -74,7 +74,8 @@ def _spawn(spec: Mapping[str, Any], actions: list[Any]) -> int:
     try:
         os.chdir(spec["cwd"])
     except (OSError, ValueError) as error:
-        raise SpawnFailed(f"cannot enter {spec['cwd']}", error) from None
+        why = "no longer exists" if isinstance(error, FileNotFoundError) else reason(error)
+        raise SpawnFailed("the agent cannot start", error, f"cwd {spec['cwd']} {why}") from None
     rest: dict[str, Any] = {"setpgroup": 0, "setsigmask": [], "setsigdef": _DEFAULTS}
     try:
         with given_back(spec):
