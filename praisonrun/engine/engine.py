@@ -18,6 +18,7 @@ from ..store import Find, Key
 from ..webhooks import Webhooks
 from .context import Context
 from .journals import Journals
+from .large_results import LargeResults
 from .request import Choice, Submit
 from .reservations import Reservations
 from .submit import Submissions
@@ -42,6 +43,7 @@ class Engine:
         self._submissions = Submissions(context, supervisor, reservations, webhooks)
         self.live, self.versions = supervisor.live, supervisor.versions
         self.journals = Journals(context, supervisor)
+        self.large_results = LargeResults(context.files)
         self._handled: set[str] = set()
         """Runs that are being deleted or started again."""
 

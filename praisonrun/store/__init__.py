@@ -22,9 +22,21 @@ from .connection import Connection, Connections, reading, writing
 from .directory import hold, settle
 from .group_commit import GroupCommit
 from .open_files import OpenFiles
-from .types import Added, DeliveryLog, Find, Key, Page, Sizes, StoredVersion
+from .types import GIVEN_BYTES, Added, DeliveryLog, Find, Key, Page, Sizes, StoredVersion, given
 
-__all__ = ["Added", "DeliveryLog", "Find", "Key", "Outbox", "Page", "Sizes", "Store", "StoredVersion"]
+__all__ = [
+    "GIVEN_BYTES",
+    "Added",
+    "DeliveryLog",
+    "Find",
+    "Key",
+    "Outbox",
+    "Page",
+    "Sizes",
+    "Store",
+    "StoredVersion",
+    "given",
+]
 
 SEEN = 1000
 """Agents whose version is in memory; edits, crews and inline files make new ones all the time."""

@@ -11,7 +11,7 @@ from typing import Any
 from ..core.errors import KeyReused, RunNotFound
 from ..core.model import Mode, Run, Status
 from .rows import COLUMNS, FULL, run_of
-from .types import Find, Key, Page
+from .types import GIVEN_BYTES, Find, Key, Page, given
 
 _NEWEST = (1 << 63) - 1
 _WAITING = "FROM runs INDEXED BY runs_due WHERE status = 'queued' AND held = 0"
@@ -140,10 +140,18 @@ def used_bytes(db: Connection) -> int:
 
 
 def find(db: Connection, wanted: Find) -> Page:
-    """Return a page of runs, newest first; without prompt and input unless they are wanted."""
+    """Return a page of runs, newest first; without prompt and input unless they are wanted.
+
+    A page with them ends after GIVEN_BYTES.
+    """
     if not _statuses(wanted):
         return Page([], 0)
-    runs = [run_of(row) for row in db.execute(*page_query(wanted))]
+    runs, size = [], 0
+    for row in db.execute(*page_query(wanted)):
+        runs.append(run_of(row))
+        size += given(runs[-1])
+        if size > GIVEN_BYTES:
+            break
     total = _total(db, wanted) if wanted.counted else 0
     return Page(sorted(runs, key=lambda run: -run.seq), total)
 
@@ -166,8 +174,9 @@ def page_query(wanted: Find) -> tuple[str, list[Any]]:
     older_than = _NEWEST if wanted.after_seq is None else wanted.after_seq
     bound = [value for mode, status in legs for value in (mode.value, status.value, older_than, *values)]
     bound += [wanted.page_size, (wanted.page - 1) * wanted.page_size]
-    columns = FULL if wanted.full else COLUMNS
-    return f"SELECT {columns} FROM runs WHERE seq IN ({picked})", bound  # noqa: S608
+    if wanted.full:  # newest first, because it may end early
+        return f"SELECT {FULL} FROM runs WHERE seq IN ({picked}) ORDER BY seq DESC", bound  # noqa: S608
+    return f"SELECT {COLUMNS} FROM runs WHERE seq IN ({picked})", bound  # noqa: S608
 
 
 def _narrowed(wanted: Find) -> tuple[str, str, str, list[str]]:

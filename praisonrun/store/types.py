@@ -55,6 +55,15 @@ class Added:
     replayed: bool
 
 
+GIVEN_BYTES = 1024 * 1024
+"""Characters of prompts and inputs after which a page of runs ends, before it is full."""
+
+
+def given(run: Run) -> int:
+    """Return how many characters a run was given, as far as they were read."""
+    return len(run.prompt) + len(run.input or "")
+
+
 @dataclass(frozen=True, slots=True)
 class Find:
     """A query for runs, newest first. None does not filter."""
@@ -76,7 +85,7 @@ class Find:
     failure: Collection[Failure] | None = None
     """Only runs that failed in one of these ways. It does not change the total."""
     full: bool = False
-    """Whether the runs come with prompt and input."""
+    """Whether the runs come with prompt and input. Then a page may end early, but is not empty."""
     counted: bool = True
     """Whether the total is wanted."""
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..config.limits import give_memory_back
 from .edge import LARGE_CAP, RenderOf
 
 SIZE = 64 * 1024 * 1024
@@ -22,6 +23,8 @@ FREE = 64 * 1024
 """Bytes of one request, and of its answer, that are not counted."""
 PATIENCE = 5.0
 """Seconds that a request waits for place."""
+MUCH = 16 * 1024 * 1024
+"""Bytes that, once held, are worth giving back to the system."""
 UNDECLARED = 16 * 1024
 """Bytes of a body without a length, from which on it may become as large as any."""
 SLICE = 32 * 1024
@@ -35,9 +38,12 @@ AGAIN = {"Retry-After": "1"}
 class Budget:
     """Counts bytes. Who waits is served in turn. Not thread-safe."""
 
-    def __init__(self, size: int = SIZE, patience: float = PATIENCE) -> None:
-        self._size, self._patience = size, patience
-        self.left = size
+    def __init__(
+        self, size: int = SIZE, patience: float = PATIENCE, rest: Callable[[], None] = give_memory_back
+    ) -> None:
+        """`rest` is called once nothing is held any more, where that was much."""
+        self._size, self._patience, self._rest = size, patience, rest
+        self.left = self._least = size
         self._queue: deque[tuple[int, asyncio.Future[bool]]] = deque()
         self._held: Counter[int] = Counter()
 
@@ -50,6 +56,7 @@ class Budget:
         if cost > self.left:
             return False
         self.left -= cost
+        self._least = min(self._least, self.left)
         return True
 
     async def wait(self, cost: int) -> bool:
@@ -74,6 +81,9 @@ class Budget:
         """Give place back."""
         self.left += cost
         self._serve()
+        if self.left == self._size and self._size - self._least >= MUCH:
+            self._least = self._size
+            asyncio.get_running_loop().call_soon(self._rest)  # what was held is freed first
 
     def _serve(self) -> None:
         while self._queue:

@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from itertools import islice
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from ..core.errors import Unavailable
@@ -36,6 +37,22 @@ LATER = b"retry: 30000\n: too many streams are open\n\n"
 
 def json_response(body: Json, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     return Response(dumps(body), status, headers, media_type="application/json")
+
+
+def json_around(body: Mapping[str, Json], name: str, size: int, copied: AsyncIterator[bytes]) -> Response:
+    """Return a body whose value at `name`, neither its first nor its last, is `size` bytes of JSON."""
+    at = list(body).index(name)
+    before, after = dict(islice(body.items(), at)), dict(islice(body.items(), at + 1, None))
+    head, tail = b"%b,%b:" % (dumps(before)[:-1], dumps(name)), b"," + dumps(after)[1:]
+
+    async def whole() -> AsyncIterator[bytes]:
+        yield head
+        async for piece in copied:
+            yield piece
+        yield tail
+
+    length = {"Content-Length": str(len(head) + size + len(tail))}
+    return StreamingResponse(whole(), headers=length, media_type="application/json")
 
 
 def content_type(path: str) -> str:

@@ -40,11 +40,14 @@ MORE_AGENTS = """
   both:  {command: [/bin/sh, -c, "echo out 1; echo err 1 >&2; echo out 2; echo err 2 >&2"], prompt: none}
   input: {command: [/bin/sh, -c, 'cat "$PRAISONRUN_INPUT_PATH"; printf %s "$PRAISONRUN_SESSION_ID"']}
   left:  {command: [/bin/sh, -c, 'cat > "$PRAISONRUN_RESULT_PATH"']}
+  large:
+    # Its result is its prompt, where an @ stands for more than a MiB.
+    command: ["{python}", -c, "import os,sys; open(os.environ['PRAISONRUN_RESULT_PATH'], 'w').write(sys.stdin.read().replace('@', 'x' * 1_200_000))"]
   told:  {command: [/bin/sh, -c, 'cat > "$PRAISONRUN_EVENTS"']}
   makes: {command: [/bin/sh, -c, 'cat > "$PRAISONRUN_ARTIFACTS/a.txt"']}
   short: {command: [/bin/sleep, "60"], prompt: none, timeout: 0.2, files: false}
   again: {command: [/bin/sh, -c, 'echo no; exit 3'], prompt: none, retries: 5, backoff: 30, files: false}
-"""
+"""  # noqa: E501
 WIRE_AGENTS = AGENTS + MORE_AGENTS
 
 

@@ -12,13 +12,14 @@ from ...core.json import Json
 from ...core.lifecycle import FINAL
 from ...core.model import Mode, Snapshot
 from ...engine.engine import Engine
+from ...journal.results import Result
 from ...store import Find
 from ...web.errors import STATUSES, problem
 from ...web.fields import WireModel
 from ...web.head import caller
 from ...web.operations import Answer, Dialect, Header, operation, operations
 from ...web.requests import KEY, base_url, parse_object, read_query
-from ...web.responses import StreamLimits, json_response
+from ...web.responses import StreamLimits, json_around, json_response
 from . import models, show
 from .events import Streams
 from .output import Output
@@ -110,6 +111,11 @@ class Jobs:
         shown = await self._engine.get(request.path_params["run_id"])
         if shown.run.status not in FINAL:
             raise WrongState(f"Job is not complete. Current status: {shown.visible_status}")
+        large = await self._engine.large_results.of(shown.run)
+        if large is not None:
+            body = show.result(shown, Result(None), base_url(request))
+            copied = self._engine.large_results.copy(shown.run, large)
+            return json_around(body, "result", large.length, copied)
         answer = await self._engine.journals.result(shown.run)
         return json_response(show.result(shown, answer, base_url(request)))
 

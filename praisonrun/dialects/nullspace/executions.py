@@ -15,7 +15,7 @@ from ...core.errors import BadRequest, NotFound, WrongState
 from ...core.json import Json
 from ...core.model import Mode, Snapshot, Status
 from ...engine.engine import Engine, Submit
-from ...store import Find, Key
+from ...store import GIVEN_BYTES, Find, Key, given
 from ...web.requests import checked_key, read_query, seq_of
 from . import models, show, words
 from .agents import Agents
@@ -53,23 +53,28 @@ class Executions:
             full=True,
             counted=False,
         )
-        kept = await self._kept(wanted, query)
-        page = kept[: query.limit]
-        onward = str(page[-1].run.seq) if len(kept) > query.limit else None
+        page, more = await self._page(wanted, query)
+        onward = str(page[-1].run.seq) if more else None
         return answer({"items": [await self._shown(shown) for shown in page], "next_cursor": onward})
 
-    async def _kept(self, wanted: Find, query: models.RunsQuery | models.ServicesQuery) -> list[Snapshot]:
-        """Return more than a page of runs with the status of the query, or all that there are."""
+    async def _page(
+        self, wanted: Find, query: models.RunsQuery | models.ServicesQuery
+    ) -> tuple[list[Snapshot], bool]:
+        """Return a page of runs with the status of the query, and whether there are more.
+
+        It is shorter than asked for where the inputs are large.
+        """
+        words_of = query.status and query.status.split(",")
         kept: list[Snapshot] = []
-        while len(kept) <= query.limit:
+        size = 0
+        while len(kept) <= query.limit and (size <= GIVEN_BYTES or not kept):
             page, _ = await self._engine.find(wanted)
-            kept += [
-                one for one in page if query.status is None or words.status(one) in query.status.split(",")
-            ]
-            if len(page) < wanted.page_size:
-                break
+            kept += [one for one in page if not words_of or words.status(one) in words_of]
+            size = sum(given(one.run) for one in page)
+            if not page or (len(page) < wanted.page_size and size <= GIVEN_BYTES):
+                return kept[: query.limit], len(kept) > query.limit
             wanted = replace(wanted, after_seq=page[-1].run.seq)
-        return kept
+        return kept[: query.limit], True
 
     async def _cancel(self, request: Request, reason: str | None, *, keep_scratch: bool = False) -> Response:
         """Answer once the process is gone; what was cancelled before is no error."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from praisonrun.core.model import Run, Status
 from praisonrun.dialects.jobs import show
 from praisonrun.engine.engine import _snapshot
 
-from ...rigs.harness import Server
+from ...rigs.harness import Json, Server
 from ...rigs.wire_rig import RUNS, STATUS_KEYS, Api
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
@@ -169,6 +170,25 @@ def test_json_that_nests_too_deep_or_holds_half_a_character_stays_readable(api: 
     line = '{"type":"result","result":' + deep + "}\n"
     done = api.ran("said", line)
     assert (done["status"], done["failure"]) == ("failed", "no_result")
+
+
+@pytest.mark.parametrize(
+    ("left", "value"),
+    [
+        (' {"a":\n 1.50, "b": "@\u2028"} ', {"a": 1.5, "b": "@\u2028"}),
+        ('{"a": "@", "b": 1e999}', {"a": "@", "b": None}),
+        ('{"a": "@", "a": 2}', {"a": 2}),
+        ("@ is no JSON", "@ is no JSON"),
+    ],
+)
+def test_a_large_result_is_what_its_json_says(api: Api, left: str, value: Json) -> None:
+    run_id = api.ran("large", left)["job_id"]
+    shown = api.result(run_id)
+    assert json.dumps(shown["result"]) == json.dumps(value).replace("@", "x" * 1_200_000)
+    small = api.result(api.ran("left", '{"a": 1}')["job_id"])
+    assert list(shown) == list(small)
+    assert (shown["status"], shown["result_url"], shown["error"]) == ("succeeded", None, None)
+    assert int(api.head(f"{RUNS}/{run_id}/result").headers["content-length"]) > len(left)
 
 
 # Lists

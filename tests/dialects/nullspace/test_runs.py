@@ -156,6 +156,18 @@ def test_cancel_has_a_reason_and_may_be_repeated(client: Client) -> None:
     assert "succeeded already" in late.json()["error"]
 
 
+def test_a_list_of_large_inputs_comes_in_short_pages(client: Client) -> None:
+    made = [client.make("both", {"a": letter * 300_000})["id"] for letter in "abc"]
+    url, cursor = f"{BASE}/both/runs", None
+    pages: list[list[tuple[str, str]]] = []
+    while not pages or cursor:
+        page = client.get(url, params={"limit": 3, **({"cursor": cursor} if cursor else {})}).json()
+        pages.append([(run["id"], run["input"]["a"][0]) for run in page["items"]])
+        cursor = page["next_cursor"]
+    assert [run for page in pages for run in page] == list(zip(made, "abc", strict=True))[::-1]
+    assert [len(page) for page in pages] == [2, 1]  # a prompt is made of the input, too
+
+
 def test_lists_of_runs(client: Client) -> None:
     up = client.make("one")
     client.told(up, "up")
