@@ -23,6 +23,8 @@ FREE = 64 * 1024
 """Bytes of one request, and of its answer, that are not counted."""
 PATIENCE = 5.0
 """Seconds that a request waits for place."""
+KNOWN = 256
+"""Large answers whose size is remembered: the next of these is made only once there is place for it."""
 MUCH = 16 * 1024 * 1024
 """Bytes that, once held, are worth giving back to the system."""
 UNDECLARED = 16 * 1024
@@ -119,6 +121,8 @@ class Budgeted:
 
     def __init__(self, app: ASGIApp, budget: Budget, render: RenderOf) -> None:
         self._app, self._budget, self._render = app, budget, render
+        self._large: dict[tuple[str, bytes], int] = {}
+        """What was large when it was asked for last, by path and query: the place that it took."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -127,9 +131,13 @@ class Budgeted:
         safe = scope["method"] in ("GET", "HEAD")
         given = receive if safe else exchange.receive
         try:
-            await self._app(scope, given, exchange.send)
-            if exchange.wanted and safe and await exchange.grow():
+            exchange.wanted = self._expected(scope) if safe and self._large else 0
+            if not exchange.wanted or await exchange.grow():
                 await self._app(scope, given, exchange.send)
+                if exchange.wanted and safe and await exchange.grow():
+                    await self._app(scope, given, exchange.send)
+                if exchange.cost or self._large:
+                    self._remember(scope, exchange.cost)
             if exchange.wanted:  # what a POST did stays done: its client asks again, and is told
                 await self._render(scope["path"])(503, FULL, AGAIN)(scope, receive, send)
             elif exchange.kept is not None:
@@ -138,16 +146,39 @@ class Budgeted:
             if exchange.place:
                 self._budget.give(exchange.place)
 
+    def _expected(self, scope: Scope) -> int:
+        return self._large.get((scope["path"], scope["query_string"]), 0)
+
+    def _remember(self, scope: Scope, cost: int) -> None:
+        target = scope["path"], scope["query_string"]
+        if not cost:
+            self._large.pop(target, None)
+            return
+        self._large[target] = cost
+        if len(self._large) > KNOWN:
+            del self._large[next(iter(self._large))]
+
 
 class _Exchange:
     """One request, its answer, and the place that they take."""
 
-    __slots__ = ("_budget", "_due", "_receive", "_scope", "_send", "_start", "kept", "place", "wanted")
+    __slots__ = (
+        "_budget",
+        "_due",
+        "_receive",
+        "_scope",
+        "_send",
+        "_start",
+        "cost",
+        "kept",
+        "place",
+        "wanted",
+    )
 
     def __init__(self, budget: Budget, scope: Scope, receive: Receive, send: Send) -> None:
         self._budget, self._scope, self._receive, self._send = budget, scope, receive, send
-        self.place = self.wanted = 0
-        """What is taken, and what an answer needed beside that for which there was no place."""
+        self.place = self.wanted = self.cost = 0
+        """What is taken; what is needed beside that, for which there was no place; what the answer costs."""
         self.kept: bytes | None = None
         """The body of a large answer. It is sent when the app, and all that it held, is gone."""
         self._start: Message | None = None
@@ -201,7 +232,8 @@ class _Exchange:
             await self._stream(body, more=message.get("more_body", False))
 
     def _keep(self, body: bytes) -> None:
-        more = max(self._budget.cost(len(body)) - self.place, 0)
+        self.cost = self._budget.cost(len(body))
+        more = max(self.cost - self.place, 0)
         if self._budget.take(more):
             self.place += more
             self.kept = body

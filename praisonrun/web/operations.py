@@ -5,6 +5,7 @@ Several dialects share one port: the first part of a path says which one it belo
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, TypeVar
@@ -62,6 +63,8 @@ class Operation:
     headers: Mapping[str, Header] = field(default_factory=dict)
     large: bool = False
     """Whether a body may have 8 MiB instead of 1."""
+    heavy: bool = False
+    """Whether an answer may take much memory while it is made: of all these, one at a time is made."""
     tag: str = "jobs"
     """Which of the server's APIs it belongs to."""
 
@@ -98,19 +101,26 @@ def operations(*objects: object, tag: str = "jobs") -> list[Operation]:
     ]
 
 
-def routes(table: Iterable[Operation]) -> list[Route]:
-    """Return one route for each path, so that a 405's Allow names all its methods."""
+def routes(table: Iterable[Operation], turn: asyncio.Lock | None = None) -> list[Route]:
+    """Return one route for each path, so that a 405's Allow names all its methods; the heavy share a turn."""
+    turn = turn or asyncio.Lock()
     paths: dict[str, dict[str, Operation]] = {}
     for row in table:
         paths.setdefault(row.path, {})[row.method] = row
-    return [_route(path, methods) for path, methods in paths.items()]
+    return [_route(path, methods, turn) for path, methods in paths.items()]
 
 
-def _route(path: str, methods: Mapping[str, Operation]) -> Route:
+def _route(path: str, methods: Mapping[str, Operation], turn: asyncio.Lock) -> Route:
+    async def made(row: Operation, request: Request) -> Response:
+        if not row.heavy:
+            return await row.endpoint(request)
+        async with turn:
+            return await row.endpoint(request)
+
     async def dispatch(request: Request) -> Response:
         if request.method in methods:
-            return await methods[request.method].endpoint(request)
-        full = await methods["GET"].endpoint(request)  # Starlette adds a HEAD to every GET
+            return await made(methods[request.method], request)
+        full = await made(methods["GET"], request)  # Starlette adds a HEAD to every GET
         bare = Response(status_code=full.status_code)
         bare.raw_headers = full.raw_headers  # a stream's HEAD must not open the stream
         return bare
@@ -129,9 +139,10 @@ class Dialect:
     render: Render
     """The form of its error answers."""
 
-    def application(self) -> Starlette:
+    def application(self, turn: asyncio.Lock) -> Starlette:
+        """Return its application. It makes no heavy answer while somebody else has the turn."""
         errors = handlers(self.statuses, self.render)
-        app = Starlette(routes=routes(self.operations), exception_handlers=errors)
+        app = Starlette(routes=routes(self.operations, turn), exception_handlers=errors)
         app.router.redirect_slashes = False
         return app
 
@@ -141,8 +152,9 @@ class Dialects:
 
     def __init__(self, main: Dialect, *others: Dialect) -> None:
         self.operations = [row for dialect in (main, *others) for row in dialect.operations]
-        self._main = (main.application(), main.render)
-        self._others = {root: (row.application(), row.render) for row in others for root in row.roots}
+        turn = asyncio.Lock()
+        self._main = (main.application(turn), main.render)
+        self._others = {root: (row.application(turn), row.render) for row in others for root in row.roots}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         app, _ = self._of(scope.get("path", ""))

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from praisonrun.web.budget import ABORT, FREE, SLICE, UNDECLARED, Budget, Budgeted
+from praisonrun.web.budget import ABORT, FREE, MUCH, SLICE, UNDECLARED, Budget, Budgeted
 from praisonrun.web.errors import handlers, problem
 
 pytestmark = pytest.mark.anyio
@@ -187,6 +187,34 @@ async def test_an_answer_that_finds_no_place_is_dropped_and_made_again() -> None
         assert (calls, client.sent) == (1, [])
         budget.give(MB)
     assert (calls, client.sent[1]["body"][:1], budget.left) == (2, b"2", MB)
+
+
+async def test_what_was_large_is_not_made_before_there_is_place() -> None:
+    budget, sizes = Budget(MB, patience=0.01), [MB, 5, 5]
+
+    async def endpoint(_: Request) -> Response:
+        return Response(b"y" * sizes.pop(0))
+
+    app = app_of(budget, endpoint)
+    assert (await Client().of(app))[0] == 200
+    assert budget.take(MB)
+    assert ((await Client().of(app))[0], len(sizes)) == (503, 2)
+    budget.give(MB)
+    assert await Client().of(app) == (200, b"y" * 5)
+    assert budget.take(MB)
+    assert await Client().of(app) == (200, b"y" * 5)  # it is known to be small now
+
+
+async def test_memory_that_was_much_is_given_back_once_nothing_is_held() -> None:
+    rests: list[int] = []
+    budget = Budget(2 * MUCH, rest=lambda: rests.append(budget.left))
+    for cost, expected in ((MUCH - 1, 0), (MUCH, 1), (1, 1)):
+        assert budget.take(1)
+        assert budget.take(cost - 1)
+        budget.give(cost - 1)
+        budget.give(1)
+        await anyio.wait_all_tasks_blocked()
+        assert rests == [2 * MUCH] * expected
 
 
 async def test_an_answer_that_never_finds_place_is_told_in_the_dialects_form() -> None:

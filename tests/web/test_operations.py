@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 
+import anyio
 import pydantic
 import pytest
 from starlette.applications import Starlette
@@ -17,6 +18,30 @@ from praisonrun.web.errors import handlers
 from praisonrun.web.openapi import document
 from praisonrun.web.operations import Answer, Header, Operation, routes
 from praisonrun.web.requests import NotJson, parse_object, read_body, read_query
+
+
+@pytest.mark.anyio
+async def test_heavy_answers_are_made_one_at_a_time() -> None:
+    making, most, gate = 0, 0, anyio.Event()
+
+    async def endpoint(_: Request) -> Response:
+        nonlocal making, most
+        making += 1
+        most = max(most, making)
+        await gate.wait()
+        making -= 1
+        return Response("made")
+
+    for heavy, expected in ((True, 1), (False, 3)):
+        (route,) = routes([Operation("GET", "/", "n", "s", endpoint, heavy=heavy)])
+        most, gate = 0, anyio.Event()
+        async with anyio.create_task_group() as tasks:
+            for _ in range(3):
+                scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+                tasks.start_soon(route.endpoint, Request(scope))
+            await anyio.wait_all_tasks_blocked()
+            assert most == expected
+            gate.set()
 
 
 class Order(pydantic.BaseModel):

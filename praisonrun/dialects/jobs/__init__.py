@@ -82,7 +82,7 @@ class Jobs:
             raise QueueFull("Job queue is full; retry later.", retry_after=full.retry_after or 1) from None
         return _accepted(request, shown, warnings, replayed=replayed)
 
-    @operation("GET", RUNS, _LIST, query=models.ListQuery)
+    @operation("GET", RUNS, _LIST, query=models.ListQuery, heavy=True)
     async def list_runs(self, request: Request) -> Response:
         """List runs, newest first."""
         query = read_query(request, models.ListQuery)
@@ -105,7 +105,7 @@ class Jobs:
         shown = await self._engine.get(request.path_params["run_id"])
         return _polled(shown, prompt=shown.run.prompt or await self._engine.store.prompt(shown.run.id))
 
-    @operation("GET", RUN + "/result", _RESULT)
+    @operation("GET", RUN + "/result", _RESULT, heavy=True)
     async def get_result(self, request: Request) -> Response:
         """Get a final run's result."""
         shown = await self._engine.get(request.path_params["run_id"])

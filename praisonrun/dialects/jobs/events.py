@@ -164,7 +164,8 @@ class Streams:
             while True:
                 bell = self._engine.bell(run.id)
                 shown = await self._engine.get(run.id)
-                found, done = await self._events.page(shown, cursor, query.limit, base=base, size=PAGE)
+                async with self._limits.catching_up:
+                    found, done = await self._events.page(shown, cursor, query.limit, base=base, size=PAGE)
                 left = deadline - anyio.current_time()
                 if found or done or left <= 0 or self._engine.journals.dismissed:
                     break

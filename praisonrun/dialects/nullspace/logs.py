@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -25,6 +25,10 @@ from .words import deployment_id, process_id, sandbox_id, version_id, wire_id
 
 _CURSOR = re.compile(r"(\d{1,18})-(\d{1,9})")
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "praisonrun:log")
+
+
+PAGE = 4 * 1024 * 1024
+"""Characters of messages after which a page ends, and bytes of journal that a tail reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +47,15 @@ class Log:
         else:
             skip = query.offset if query.cursor is None else 0
             events = (event for event in self._from(start.offset) if event.position >= start)
-            found = list(islice(events, skip, skip + limit + 1))
+            found = list(_fitting(islice(events, skip, skip + limit + 1)))
         page = found[:limit]
+        large = query.tail is None and sum(map(_size, page)) > PAGE
         after = page[-1].after if page else start
         return {
             "events": [self._shown(event) for event in page],
             "offset": query.offset,
             "limit": limit,
-            "has_more": len(found) > limit,
+            "has_more": len(found) > limit or large,
             "next_cursor": f"{after.offset}-{after.number}",
         }
 
@@ -82,7 +87,13 @@ class Log:
         if self.reader is not None:
             headers = (header for header in self.reader.headers(START) if header.kind is not Kind.RESULT)
             # Of these frames every other one has an event at least: only a STARTED frame may have none.
-            for header in deque(headers, maxlen=2 * count):
+            kept, size = [], 0
+            for header in reversed(deque(headers, maxlen=2 * count)):
+                kept.append(header)
+                size += header.length
+                if size > PAGE:
+                    break
+            for header in reversed(kept):
                 newest.extend(frame_events(run, self.reader.frame(header)))
         newest.extend(last_event(run))
         return list(newest)
@@ -105,3 +116,17 @@ class Log:
             "metadata": {"source": entry.source, **entry.more},
             "created_at": iso(event.time),
         }
+
+
+def _size(event: Event) -> int:
+    return len(event.entry.message)
+
+
+def _fitting(events: Iterable[Event]) -> Iterator[Event]:
+    """Yield events until their messages are a PAGE."""
+    size = 0
+    for event in events:
+        yield event
+        size += _size(event)
+        if size > PAGE:
+            return

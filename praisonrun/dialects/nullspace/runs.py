@@ -54,12 +54,12 @@ class Runs(Executions):
         )
         return await self._submit(request, given, ask)
 
-    @operation("GET", RUNS, _RUNS, query=models.RunsQuery)
+    @operation("GET", RUNS, _RUNS, query=models.RunsQuery, heavy=True)
     async def list_deployment_runs(self, request: Request) -> Response:
         """List an agent's runs, newest first."""
         return await self._list(request, read_query(request, models.RunsQuery))
 
-    @operation("GET", RUN, {200: _RUN, **ABSENT})
+    @operation("GET", RUN, {200: _RUN, **ABSENT}, heavy=True)
     async def get_deployment_run(self, request: Request) -> Response:
         """Get a run."""
         return await self._get(request)
@@ -69,7 +69,7 @@ class Runs(Executions):
         """Cancel a run."""
         return await self._cancel(request, (await read_body(request, models.Cancel)).reason)
 
-    @operation("GET", RUN + "/logs", _LOG, query=models.LogsQuery)
+    @operation("GET", RUN + "/logs", _LOG, query=models.LogsQuery, heavy=True)
     async def get_run_logs(self, request: Request) -> Response:
         """Read a run's log."""
         return await self._log(request)
@@ -121,7 +121,7 @@ class Services(Executions):
         run = (await self._of(request)).run
         return answer(await self._shown(await self._engine.restart(run.id, body.envs or {}, body.reason)))
 
-    @operation("GET", SERVICE + "/logs", _LOG, query=models.LogsQuery)
+    @operation("GET", SERVICE + "/logs", _LOG, query=models.LogsQuery, heavy=True)
     async def get_service_logs(self, request: Request) -> Response:
         """Read a service's log."""
         return await self._log(request)

@@ -59,7 +59,7 @@ class Runs:
             run = show.run_object(shown, whole=show.given(shown.run, submit.prompt, submit.input))
         return json_response(show.accepted(shown, run, duplicate=duplicate), 202)
 
-    @operation("GET", RUN, {200: Answer("The run as it is now.", RunShown), **NOT_FOUND})
+    @operation("GET", RUN, {200: Answer("The run as it is now.", RunShown), **NOT_FOUND}, heavy=True)
     async def get_canonical_run(self, request: Request) -> Response:
         """Get a run; a finished one comes with its output."""
         return json_response(await self._whole(await self._engine.get(request.path_params["run_id"])))
@@ -83,7 +83,9 @@ class Runs:
         why = "is executed by praisonrun, which ends it itself; cancel it to end it sooner"
         raise BadRequest(f"run {run_id} {why}")
 
-    @operation("GET", PROJECT, {200: Answer("A page.", RunShownPage), **BAD}, query=models.RunsQuery)
+    @operation(
+        "GET", PROJECT, {200: Answer("A page.", RunShownPage), **BAD}, query=models.RunsQuery, heavy=True
+    )
     async def list_canonical_runs(self, request: Request) -> Response:
         """List runs, newest first: a UUID names one project's, any other name all."""
         query = read_query(request, models.RunsQuery)

@@ -23,6 +23,8 @@ from .schemas import BAD, NOT_FOUND, EventShownPage, Projection, ToldPage
 
 RUN = "/runs/{run_id}"
 SPOKEN = "/conversations/{conversation_id}/runs/{run_id}"
+PAGE = 1024 * 1024
+"""Bytes of journal after which a page of events ends."""
 _FAULTS = {**BAD, **NOT_FOUND}
 _PAGE = {200: Answer("Some events.", EventShownPage), **_FAULTS}
 
@@ -34,7 +36,7 @@ class Events:
         self._engine, self._limits, self._heartbeat = engine, limits, heartbeat
         self._events = EventStream(engine, self._renderer, span=HEAD_SIZE)
 
-    @operation("GET", RUN + "/events", _PAGE, query=EventsQuery)
+    @operation("GET", RUN + "/events", _PAGE, query=EventsQuery, heavy=True)
     async def list_canonical_events(self, request: Request) -> Response:
         """Page through a run's events."""
         events, *cursors = await self._page(request, await self._engine.get(request.path_params["run_id"]))
@@ -100,8 +102,9 @@ class Events:
         """Return a page's events, its cursor, and the next page's."""
         query = read_query(request, EventsQuery)
         cursor = await self._events.cursor(shown.run, query.after_event_id or 0)
-        found, _ = await self._events.page(shown, cursor, query.limit + 1)
+        found, done = await self._events.page(shown, cursor, query.limit + 1, size=PAGE)
         events, more = found[: query.limit], len(found) > query.limit
+        more |= shown.run.status in FINAL and not done  # the events are large
         this = None if query.after_event_id is None else str(query.after_event_id)
         return events, this, str(events[-1].id) if more else None
 

@@ -162,10 +162,10 @@ def test_a_list_of_large_inputs_comes_in_short_pages(client: Client) -> None:
     pages: list[list[tuple[str, str]]] = []
     while not pages or cursor:
         page = client.get(url, params={"limit": 3, **({"cursor": cursor} if cursor else {})}).json()
-        pages.append([(run["id"], run["input"]["a"][0]) for run in page["items"]])
+        pages.append([(run["id"], run["input"]["a"][0]) for run in page["items"] if "a" in run["input"]])
         cursor = page["next_cursor"]
     assert [run for page in pages for run in page] == list(zip(made, "abc", strict=True))[::-1]
-    assert [len(page) for page in pages] == [2, 1]  # a prompt is made of the input, too
+    assert [len(page) for page in pages if page] == [2, 1]  # a prompt is made of the input, too
 
 
 def test_lists_of_runs(client: Client) -> None:
