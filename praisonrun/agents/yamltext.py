@@ -67,7 +67,8 @@ def _tree(text: str, file: str, faults: Faults) -> Node | None:
     odd = _UNPRINTABLE.search(text)
     if odd:
         line, column = text.count("\n", 0, odd.start()) + 1, odd.start() - text.rfind("\n", 0, odd.start())
-        raise Node(file, line, column).fault(f"the character {odd.group()!r} is not allowed; remove it")
+        advice = "is the file UTF-16? save it as UTF-8" if odd.group() == "\0" else "remove it"
+        raise Node(file, line, column).fault(f"the character {odd.group()!r} is not allowed; {advice}")
     try:
         return _Builder(file, faults).build(yaml.parse(text, Loader=_LOADER))
     except yaml.MarkedYAMLError as error:

@@ -114,6 +114,14 @@ def test_a_file_that_is_not_utf8_names_the_place(tmp_path: Path) -> None:
         Catalog(file, [], {})
 
 
+@pytest.mark.parametrize("form", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_file_in_utf16_is_told_so(tmp_path: Path, form: str) -> None:
+    file = tmp_path / "agents.yaml"
+    file.write_bytes("agents: {a: {command: [ls]}}".encode(form))
+    with pytest.raises(ConfigError, match=r"agents\.yaml:1:[12]: .*UTF-16.* as UTF-8"):
+        Catalog(file, [], {})
+
+
 def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
     file = tmp_path / "agents.yaml"
     file.write_bytes(b"\xef\xbb\xbfagents: {a: {command: [ls]}}")
