@@ -154,8 +154,8 @@ def keeps_scratch(run: Run, agent: Agent, outcome: Outcome) -> int | None:
 def judge(run: Run, ended: Exit, result: Outcome | None, needs_result: bool) -> Outcome:
     """Say what an attempt's end means.
 
-    In this order: what praisonrun did to it; the agent's own result event (`result`); a structured
-    agent (`needs_result`) that ended without one; the exit code.
+    In this order: what praisonrun did to it; the agent's own result event (`result`); its exit code; a
+    structured agent (`needs_result`) that left neither such an event nor a result file.
     """
     if ended.reason in _OURS:
         return Outcome(Status.FAILED, _OURS[ended.reason], ended.error)
@@ -167,9 +167,16 @@ def judge(run: Run, ended: Exit, result: Outcome | None, needs_result: bool) -> 
         return result
     if ended.signal is not None or ended.code:
         return Outcome(Status.FAILED, Failure.EXIT_NONZERO, _ended(ended))
-    if needs_result:
-        return Outcome(Status.FAILED, Failure.NO_RESULT, "ended without a result event (no result)")
+    if needs_result and not ended.result:
+        return Outcome(Status.FAILED, Failure.NO_RESULT, _no_result(ended))
     return Outcome(Status.SUCCEEDED)
+
+
+def _no_result(ended: Exit) -> str:
+    why = "ended without a result event (no result)"
+    if not ended.error and ended.dropped:
+        why += f"; {ended.dropped} bytes beyond the output cap were dropped: write it to PRAISONRUN_RESULT_PATH"
+    return ended.error or why
 
 
 def _judge_service(run: Run, ended: Exit) -> Outcome:

@@ -38,7 +38,7 @@ def parse_jsonl(line: str) -> list[ParsedEvent]:
     progress {percentage, step, …} · delta {text} · message {text} · tool_call {name, input} ·
     usage {input_tokens, …} · result {result | text, error?, is_error?, usage?}
     """
-    found = parse_object(line)
+    found = parse_object(line) if "{" in line else None
     return (_typed_events(found) if found else []) or [_log("stdout", line)]
 
 
@@ -57,9 +57,14 @@ def _typed_events(found: dict[str, Json]) -> list[ParsedEvent]:
     return []
 
 
-def may_answer(line: bytes) -> bool:
-    """Say whether a line could be a result event: it contains the word, or an escape that may hide it."""
-    return b"result" in line or b"\\u" in line
+def may_answer(lines: bytes) -> bool:
+    """Say whether lines could hold a result event: the word is in them, or an escape that may hide it."""
+    return b"result" in lines or b"\\u" in lines
+
+
+def may_tell(lines: bytes) -> bool:
+    """Say the same of a result, progress or usage."""
+    return may_answer(lines) or b"progress" in lines or b"usage" in lines
 
 
 def _result(found: dict[str, Json]) -> ParsedEvent:
@@ -84,7 +89,11 @@ def parse_other_frame(frame: Frame) -> Iterable[ParsedEvent]:
                 return [("status", {"status": "running", "attempt": started["attempt"], **more})]
         case Kind.DROPPED:
             dropped = json_payload(frame.data)
-            return [_log("praisonrun", f"output cap reached: {sum(dropped.values())} bytes dropped here\n")]
+            events = dropped.pop("event", 0)
+            output = f"output cap reached: {sum(dropped.values())} bytes dropped here"
+            told = f"events too many or too long: {events} bytes dropped here"
+            said = [text for text, size in ((output, sum(dropped.values())), (told, events)) if size]
+            return [_log("praisonrun", "; ".join(said or [output]) + "\n")]
     return []
 
 

@@ -28,8 +28,14 @@ WATCH_AT = 32
 """Offset of the byte that is `1` while somebody watches the run: the shim rings the bell only then."""
 FILE_HEADER = MAGIC.ljust(START, b"\0")
 MAX_PAYLOAD = (1 << 24) - 1
+BATCH = 4096
+"""Bytes of a frame that holds several lines for programs, at most: few enough to be parsed at once."""
 IDS_PER_BYTE = 16
-"""Event ids for each byte of the file: an event's id is this times an offset, plus a slot."""
+"""Event ids for each byte of the file: an event's id is this times an offset, plus a slot.
+
+The offset is the frame's. Where each line of a frame has events of its own, it is that of the line's first
+byte, but for the first line.
+"""
 
 _HEAD = struct.Struct("<IIQ")
 _CHECKED = struct.Struct("<IQQ")

@@ -6,13 +6,14 @@ same events. New formats are registered in `FORMATS`; nothing else knows them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import io
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..core.model import Failure, Json, Outcome, Status
-from .events import ParsedEvent, may_answer, parse_event_line, parse_jsonl, parse_other_frame, parse_text
-from .format import IDS_PER_BYTE, Frame, Kind, event_id
+from .events import ParsedEvent, may_answer, may_tell, parse_event_line, parse_jsonl, parse_other_frame, parse_text
+from .format import HEAD_SIZE, IDS_PER_BYTE, Frame, Kind, event_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +21,13 @@ class Format:
     """How one kind of agent writes to stdout."""
 
     parse: Callable[[str], Iterable[ParsedEvent]]
-    """Returns the events of one stdout frame."""
+    """Returns the events of one line of stdout, or of a whole frame."""
     structured: bool
-    """True: a frame is one line, and a run must end with a result event. False: partial lines are shown."""
+    """True: each line is parsed, and a run must leave a result. False: partial lines are shown."""
     may_answer: Callable[[bytes], bool] = lambda _: False
-    """Whether a stdout frame could hold the result event. It is fast; False is always right."""
+    """Whether some lines could hold the result event. It is fast; False is always right."""
+    may_tell: Callable[[bytes], bool] = lambda _: False
+    """The same of all events that a summary is made of."""
 
 
 SHOWN = 4096
@@ -36,7 +39,7 @@ USAGE_NAMES = 100
 
 FORMATS = {
     "text": Format(parse_text, structured=False),
-    "jsonl": Format(parse_jsonl, structured=True, may_answer=may_answer),
+    "jsonl": Format(parse_jsonl, structured=True, may_answer=may_answer, may_tell=may_tell),
 }
 
 
@@ -52,17 +55,35 @@ class Event(NamedTuple):
 
 def frame_events(format_name: str, frame: Frame) -> list[Event]:
     """Return the events of one frame, in order, each with its id."""
+    form = FORMATS[format_name]
     match frame.kind:
+        case Kind.STDOUT if form.structured:
+            lines = _lines(frame.data)
+            return [
+                event
+                for at, line in lines
+                for event in _numbered(frame, at, form.parse(line.decode("utf-8", "replace")))
+            ]
         case Kind.STDOUT:
-            parsed = FORMATS[format_name].parse(frame.data.decode("utf-8", "replace"))
+            parsed = form.parse(frame.data.decode("utf-8", "replace"))
         case Kind.EVENT:
             parsed = parse_event_line(frame.data.decode("utf-8", "replace"))
         case _:
             parsed = parse_other_frame(frame)
-    return [
-        Event(event_id(frame.offset, slot), name, data, frame.time)
-        for slot, (name, data) in zip(range(IDS_PER_BYTE), parsed, strict=False)
-    ]
+    return list(_numbered(frame, 0, parsed))
+
+
+def _lines(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines of a frame, each with what its offset is after the frame's; the first one has none."""
+    at, place = HEAD_SIZE, 0
+    for line in io.BytesIO(data).readlines() or (b"",):  # unlike splitlines, not split at a carriage return
+        yield place, line
+        at = place = at + len(line)
+
+
+def _numbered(frame: Frame, at: int, parsed: Iterable[ParsedEvent]) -> Iterator[Event]:
+    for slot, (name, data) in zip(range(IDS_PER_BYTE), parsed, strict=False):
+        yield Event(event_id(frame.offset + at, slot), name, data, frame.time)
 
 
 @dataclass(slots=True)

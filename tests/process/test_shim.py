@@ -94,14 +94,6 @@ def test_both_streams_to_the_byte(rig: Rig) -> None:
     assert (ended["stdout"], ended["stderr"], ended["dropped"]) == (len(out), len(err), 0)
 
 
-def test_one_line_in_a_frame_for_programs(rig: Rig) -> None:
-    script = f"printf 'a\\n\\nb\\n'; printf '%0300000d\\n' 1; printf '%0{(1 << 20) + 5}d\\n' 1; printf end"
-    live = rig.start([SH, "-c", script], partial=False)
-    live.ended()
-    sizes = [len(frame.data) for frame in live.frames() if frame.kind == Kind.STDOUT]
-    assert sizes == [2, 1, 2, 300_001, 1 << 20, 6, 3]
-
-
 def test_a_flood_of_lines_arrives_whole(rig: Rig) -> None:
     for partial in (True, False):
         live = rig.start(agent("flood", "20000"), partial=partial)
@@ -183,11 +175,11 @@ def test_spawn_failures_say_what_and_why(rig: Rig, more: dict[str, Any], error: 
 def test_files_events_and_result(rig: Rig) -> None:
     live = rig.with_files(agent("files"), input='{"prompt": "p"}')
     ended = live.ended()
-    assert live.data(Kind.STDERR) == b""
+    assert live.data(Kind.STDERR) == b"praisonrun: an event of 1500001 bytes was dropped: at most 1048576\n"
     events = [json.loads(frame.data)["progress"] for frame in live.frames() if frame.kind == Kind.EVENT]
-    assert events == [0, 1, 2, "last"]
-    assert (ended["events"], ended["dropped"], ended["result"]) == (4, 100_001, True)
-    assert json.loads(live.data(Kind.DROPPED)) == {"stdout": 0, "stderr": 0, "event": 100_001}
+    assert events == [0, 1, 2, 100_000 * "x", "last"]
+    assert (ended["events"], ended["dropped"], ended["result"]) == (5, 1_500_001, True)
+    assert json.loads(live.data(Kind.DROPPED)) == {"stdout": 0, "stderr": 0, "event": 1_500_001}
     assert json.loads(live.data(Kind.RESULT)) == {"given": {"prompt": "p"}}
     folder = rig.runs.folder(live.id)
     assert [path.name for path in folder.rglob("*")] == ["artifacts", "report.txt"]

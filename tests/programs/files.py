@@ -9,7 +9,8 @@ with open(env["PRAISONRUN_INPUT_PATH"]) as file:
 with open(env["PRAISONRUN_EVENTS"], "w") as events:
     for number in range(3):
         print(json.dumps({"progress": number}), file=events, flush=True)
-    print("x" * 100_000, file=events, flush=True)
+    print(json.dumps({"progress": "x" * 100_000}), file=events, flush=True)
+    print("x" * 1_500_000, file=events, flush=True)
     print(json.dumps({"progress": "last"}), end="", file=events, flush=True)
 with open(env["PRAISONRUN_RESULT_PATH"], "w") as file:
     json.dump({"given": given}, file)

@@ -17,7 +17,7 @@ from praisonrun.journal.format import MAX_PAYLOAD, Kind
 from praisonrun.journal.writer import Journal
 from praisonrun.process.shim import agent as child
 from praisonrun.process.shim.output import Output
-from praisonrun.process.shim.stream import Events, Lines, Pipe, Text
+from praisonrun.process.shim.stream import LINE, Events, Lines, Pipe, Text
 from praisonrun.process.shim.wait import RunningAgent, Wake
 from praisonrun.process.sweep import kill_descendants, ticks
 
@@ -157,7 +157,7 @@ class Attempt:
             "reason": reason,
             "code": status if status is not None and status >= 0 else None,
             "signal": -status if status is not None and status < 0 else None,
-            "error": error,
+            "error": error or self._too_long(),
             "pid": agent.pid if agent else None,
             "wall": round(agent.wall, 6) if agent else 0.0,
             "cpu": round(agent.cpu, 6) if agent else 0.0,
@@ -176,6 +176,15 @@ class Attempt:
         if agent and agent.wall > _WORTH_A_SYNC:
             self._journal.sync()
         return {**ended, "end": self._journal.end}
+
+    def _too_long(self) -> str | None:
+        """Return what became of a result event that was too long."""
+        size = max((pipe.too_long for pipe in self._pipes if isinstance(pipe, Lines)), default=0)
+        if not size:
+            return None
+        how = "write it to PRAISONRUN_RESULT_PATH"
+        how = how if self._folder else f"set `files: true` and {how}"
+        return f"the result event is {size} bytes, at most {LINE}; {how}"
 
     def _say_or_unsay(self, ended: dict[str, Any]) -> bool:
         """Write the end of what was never started, or cut it off: a full disk must not make it wait."""

@@ -40,11 +40,15 @@ def line_start(data: bytes | bytearray, at: int) -> int:
     return at
 
 
-def lines(view: memoryview, data: bytearray, start: int, end: int, limit: int = TAIL) -> list[Bytes]:
-    """Return the first lines of `data[start:end]`, whose view is `view`; the last may lack its newline."""
+def lines(view: memoryview, data: bytearray, start: int, end: int, size: int = 0) -> list[Bytes]:
+    """Return the lines of `data[start:end]`, whose view is `view`; the last may lack its newline.
+
+    Lines that have no more than `size` bytes together stay together.
+    """
     found: list[Bytes] = []
-    while start < end and len(found) < limit:
-        stop = data.find(b"\n", start, end) + 1 or end
+    while start < end:
+        stop = end if end - start <= size else data.rfind(b"\n", start, start + size) + 1
+        stop = stop or data.find(b"\n", start, end) + 1 or end
         found.append(view[start:stop])
         start = stop
     return found
@@ -132,7 +136,7 @@ class Output:
             self.journal.append(journal.Kind.DROPPED, json.dumps(missing).encode())
         for kind, piece in kept:
             view = memoryview(piece)
-            for payload in lines(view, piece, 0, len(piece)) if self.by_line else [view]:
+            for payload in lines(view, piece, 0, len(piece), journal.BATCH) if self.by_line else [view]:
                 if not self.journal.append(kind, payload):
                     self.dropped[kind] += len(payload)
 
@@ -153,6 +157,6 @@ class Output:
         room = self.room - journal.HEAD_SIZE
         if room >= len(payload):
             return len(payload)
-        if room <= 0 or self.by_line:
+        if room <= 0:
             return 0
-        return bytes(payload[:room]).rfind(b"\n") + 1 or whole(payload, room)
+        return bytes(payload[:room]).rfind(b"\n") + 1 or (0 if self.by_line else whole(payload, room))

@@ -11,13 +11,19 @@ import math
 import os
 import time
 
-from praisonrun.journal.format import Kind
+from praisonrun.journal.format import BATCH, Kind
 from praisonrun.process.shim.output import Output, lines, whole
 
 SIZE = 1 << 16
-"""Bytes of one read, and so of a frame of many lines, at most."""
-LINE = 1 << 20
-"""Bytes up to which a line in a frame of its own is kept whole."""
+"""Bytes of one read, and so of a frame of text, at most."""
+LINE = 8 << 20
+"""Bytes up to which a line for programs is kept whole: as many as a result file may have."""
+EVENT_LINE = 1 << 20
+"""The same of a line of the FIFO."""
+_PIECE = 1 << 20
+"""Bytes of a piece of a longer line."""
+_ENDS = 256
+"""Bytes at both ends of such a line in which its type is looked for."""
 PATIENCE = 0.05
 """Seconds that an incomplete line may wait."""
 _TURN = 16
@@ -25,7 +31,6 @@ _TURN = 16
 END, DRY, MORE = range(3)
 """What follows a read: the end, nothing for now, or perhaps more."""
 _FAT_PIPE = 1 << 20
-_BATCH = 500
 
 
 class Pipe:
@@ -104,9 +109,17 @@ class Pipe:
         self._filled = end - start
 
     def _grow(self, size: int) -> None:
-        bigger = bytearray(size)
-        bigger[: self._filled] = self._view[: self._filled]
-        self._buffer, self._view = bigger, memoryview(bigger)
+        other = bytearray(size)
+        other[: self._filled] = self._view[: self._filled]
+        self._buffer, self._view = other, memoryview(other)
+
+    def _grown(self, end: int, most: int) -> bool:
+        """Make room for a longer line, one byte more than `most`. Returns False if it is too long."""
+        if end > most:
+            return False
+        self._filled = end
+        self._grow(min(2 * end, most + 1))
+        return True
 
     def _widen(self) -> None:
         """Make the pipe of a fast writer bigger: that takes fewer switches between two processes."""
@@ -138,39 +151,76 @@ class Text(Pipe):
 
 
 class Lines(Pipe):
-    """Output for programs: a frame holds one line."""
+    """Output for programs: a frame holds whole lines, or a piece of one that is too long."""
+
+    too_long = 0
+    """Bytes of the last line that was too long and seemed to be a result."""
+    _passed = 0
+    """Bytes of the present line that were passed on in pieces."""
+    _result = False
+
+    def flush(self) -> None:
+        super().flush()
+        if self._passed:
+            self._tell()
+
+    def _take(self, end: int) -> None:
+        super()._take(end)
+        if self._filled < SIZE < _PIECE < len(self._buffer):
+            self._grow(SIZE)
 
     def _overflow(self, end: int) -> int:
-        if end >= LINE:
-            return super()._overflow(end)
-        self._filled = end
-        self._grow(2 * end)
-        return 0
+        if self._grown(end, LINE):
+            return 0
+        if not self._passed:
+            self._result = b'"result"' in self._buffer[:_ENDS]
+        start = 0
+        while start < (cut := whole(self._buffer, min(start + _PIECE, end))):
+            self._passed += cut - start
+            self.output.put(self._kind, [self._view[start:cut]])
+            start = cut
+        return start
 
     def _put(self, start: int, end: int) -> None:
+        if self._passed:
+            stop = self._buffer.find(b"\n", start, end) + 1 or end
+            self._passed += stop - start
+            self._result |= b'"result"' in self._buffer[max(start, stop - _ENDS) : stop]
+            self.output.put(self._kind, [self._view[start:stop]])
+            if self._buffer[stop - 1] == ord("\n"):
+                self._tell()
+            start = stop
         if self.output.full:  # only the tail will be split into lines
-            return self.output.put(self._kind, [self._view[start:end]])
-        while start < end:
-            batch = lines(self._view, self._buffer, start, end, _BATCH)
-            self.output.put(self._kind, batch)
-            start += sum(map(len, batch))
-        return None
+            self.output.put(self._kind, [self._view[start:end]])
+        elif start < end:
+            self.output.put(self._kind, lines(self._view, self._buffer, start, end, BATCH))
+
+    def _tell(self) -> None:
+        """Say that a line was too long to be read as an event."""
+        if self._result:
+            self.too_long = self._passed
+        self.output.say(f"a line of {self._passed} bytes is no event: at most {LINE}")
+        self._passed, self._result = 0, False
 
 
 class Events(Pipe):
-    """The FIFO: a line is an event, and a line longer than the buffer is dropped."""
+    """The FIFO: a line is an event, and a line that is too long is dropped."""
 
-    _skipping = False
+    _skipped = 0
+    """Bytes of the present line that were dropped."""
 
     def _overflow(self, end: int) -> int:
+        if not self._skipped and self._grown(end, EVENT_LINE):
+            return 0
         self.output.drop_event(end)
-        self._skipping = True
+        self._skipped += end
         return end
 
     def _put(self, start: int, end: int) -> None:
         for line in lines(self._view, self._buffer, start, end):
-            if self._skipping:
+            if self._skipped:
                 self.output.drop_event(len(line))
+                size, self._skipped = self._skipped + len(line), 0
+                self.output.say(f"an event of {size} bytes was dropped: at most {EVENT_LINE}")
             else:
                 self.output.put_event(line)
-            self._skipping = False
