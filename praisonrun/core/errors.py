@@ -44,6 +44,10 @@ class RunNotFound(NotFound):
         self.run_id = run_id
 
 
+class Gone(PraisonrunError, code="gone"):
+    """What a finished run left and somebody else removed."""
+
+
 class WrongState(PraisonrunError, code="wrong_state"):
     """A request that the run's present status does not allow."""
 

@@ -174,8 +174,9 @@ def judge(run: Run, ended: Exit, result: Outcome | None, needs_result: bool) -> 
 
 def _no_result(ended: Exit) -> str:
     why = "ended without a result event (no result)"
-    if not ended.error and ended.dropped:
-        why += f"; {ended.dropped} bytes beyond the output cap were dropped: write it to PRAISONRUN_RESULT_PATH"
+    if ended.dropped:
+        how = "print less, or write it to PRAISONRUN_RESULT_PATH"
+        why += f"; the output cap dropped {ended.dropped} bytes, perhaps it among them: {how}"
     return ended.error or why
 
 

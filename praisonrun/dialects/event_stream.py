@@ -6,6 +6,7 @@ offset, so resuming is a seek, and a live stream and a replay are the same bytes
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing, nullcontext
 from typing import Generic, NamedTuple, Protocol, TypeAlias, TypeVar
@@ -15,8 +16,11 @@ from ..core.errors import BadRequest, NotFound
 from ..core.lifecycle import FINAL
 from ..core.model import Run, Snapshot
 from ..engine.engine import Engine
-from ..engine.journals import SharedRendering
+from ..engine.journals import CHUNK, LINES, SharedRendering
+from ..journal.backwards import frame_of_line
 from ..journal.format import START, Frame, event_id, split_event_id
+from ..journal.formats import FORMATS
+from ..journal.reader import Reader
 from ..journal.results import Result
 
 JOURNAL = event_id(START, 0)
@@ -38,6 +42,9 @@ class EventRenderer(Protocol[E]):
 
     def first(self) -> list[E]:
         """Return the events before those of the journal."""
+
+    def prepare(self, offset: int) -> bool:
+        """Do some of the work that the events from an offset on need; say whether all of it is done."""
 
     def events(self, frames: list[Frame]) -> list[E]:
         """Return the events of consecutive frames, in order."""
@@ -79,18 +86,37 @@ class EventStream(Generic[E]):
         return known
 
     async def cursor(self, run: Run, after: int) -> Cursor:
-        """Return the position after an event. Raises BadRequest for an id that names no event of the run.
+        """Return the position after an event.
+
+        Raises BadRequest for an id that names no event of the run, Gone where its journal is no more.
 
         An error is better than a guess: a cursor of another run would show a part as the whole.
         """
         offset, _ = split_event_id(after)
+        if offset < (run.journal_end or 0):
+            self._engine.journals.check(run)
         if (await self.renderer(run)).outside(run, after):
             return Cursor(after, max(offset, START))
         with self._engine.files.reader(run.id) or nullcontext() as reader:
-            for candidate in range(offset, max(offset - self._span, START - 1), -1):
-                if reader and reader.begins_frame(candidate):
-                    return Cursor(after, candidate)
+            frame = reader and await self._frame_of(run, reader, offset)
+        if frame:
+            return Cursor(after, frame)
         raise BadRequest(f"cursor {after} names no event of run {run.id}; start without one")
+
+    async def _frame_of(self, run: Run, reader: Reader, offset: int) -> int | None:
+        """Return the offset of the frame that has the events at an offset, None if there is none."""
+        for candidate in range(offset, max(offset - self._span, START - 1), -1):
+            if reader.begins_frame(candidate):
+                return candidate
+        agent = await self._engine.versions.of(run)
+        return frame_of_line(reader, offset) if FORMATS[agent.format].structured else None
+
+    async def _prepared(self, run: Run, offset: int) -> EventRenderer[E]:
+        """Return the renderer of a run, ready for the events from an offset on."""
+        renderer = await self.renderer(run)
+        while not renderer.prepare(offset):  # noqa: ASYNC110 - no event to wait for: the work itself continues
+            await asyncio.sleep(0)
+        return renderer
 
     async def stream(
         self,
@@ -106,7 +132,7 @@ class EventStream(Generic[E]):
 
         Without a farewell the stream ended early: the run was deleted, or the server stops.
         """
-        renderer = await self.renderer(run)
+        renderer = await self._prepared(run, cursor.offset)
         opening, offset = _after(cursor, renderer.first()), cursor.offset
         if cursor.after >= JOURNAL:
             rest, offset = self._rest(run.id, renderer, cursor)
@@ -132,9 +158,9 @@ class EventStream(Generic[E]):
 
         There are at most `limit`, but for the last ones; a page ends after `size` bytes of journal.
         """
-        renderer = await self.renderer(shown.run)
+        renderer = await self._prepared(shown.run, cursor.offset)
         found = _after(cursor, renderer.first())
-        read, cut = self._read(shown.run.id, renderer, cursor, limit - len(found), size)
+        read, cut = await self._read(shown.run.id, renderer, cursor, limit - len(found), size)
         found += read
         if cut or len(found) >= limit or shown.run.status not in FINAL:
             return found[:limit], False
@@ -142,24 +168,26 @@ class EventStream(Generic[E]):
 
     async def at(self, run: Run, offset: int) -> list[E]:
         """Return the events of a journal from an offset on, as far as one read of the file goes."""
-        return self._read(run.id, await self.renderer(run), Cursor(0, offset), 1)[0]
+        found, _ = await self._read(run.id, await self._prepared(run, offset), Cursor(0, offset), 1)
+        return found
 
-    def _read(
+    async def _read(
         self, run_id: str, renderer: EventRenderer[E], cursor: Cursor, enough: int, size: float = float("inf")
     ) -> tuple[list[E], bool]:
         """Return events of a journal after a cursor, and whether there are enough, or too many bytes."""
         found: list[E] = []
         with self._engine.files.reader(run_id) or nullcontext() as reader:
-            for frames in reader.windows(cursor.offset) if reader else ():
+            for frames in reader.windows(cursor.offset, CHUNK, LINES) if reader else ():
                 found += _after(cursor, renderer.events(frames))
                 if len(found) >= enough or (found and frames[-1].end - cursor.offset > size):
                     return found, True
+                await asyncio.sleep(0)  # other tasks run while a long journal is read
         return found, False
 
     def _rest(self, run_id: str, renderer: EventRenderer[E], cursor: Cursor) -> tuple[list[E], int]:
         """Return what follows a cursor inside its own frame, and the offset after that frame."""
         with self._engine.files.reader(run_id) or nullcontext() as reader:
-            frames = reader.frames(cursor.offset)[:1] if reader else []
+            frames = reader.frames(cursor.offset, CHUNK, 1) if reader else []
         return _after(cursor, renderer.events(frames)), frames[0].end if frames else cursor.offset
 
     async def _ending(self, shown: Snapshot, cursor: Cursor, base: str) -> list[E]:

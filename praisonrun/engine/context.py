@@ -12,7 +12,7 @@ from ..core.model import Condition, Mode, Phase, Run, ServiceHealth, Snapshot
 from ..core.notifier import Notifier
 from ..files.run_files import RunFiles
 from ..journal.formats import Summary
-from ..journal.results import Progress
+from ..journal.progress import Progress
 from ..process.attempt import Attempt
 from ..process.ends import Mark
 from ..services.readiness import ReadinessWatch
@@ -85,7 +85,7 @@ class Live:
         self.run = row._replace(prompt=self.run.prompt, input=self.run.input)
 
     async def summary(self) -> Summary:
-        """Return what the journal says so far."""
+        """Return what the journal says so far, as far as it was parsed."""
         return await self.progress.look() if self.progress else Summary()
 
     async def snapshot(self) -> Snapshot:

@@ -9,10 +9,11 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar
 
-from ..core.errors import NotFound
-from ..core.model import Run
+from ..core.errors import Gone, NotFound
+from ..core.model import Mode, Run
 from ..core.notifier import run_topic
 from ..journal.attempts import last_output
+from ..journal.backwards import frames_back
 from ..journal.format import START, Frame
 from ..journal.reader import Reader
 from ..journal.results import Result, result
@@ -24,6 +25,8 @@ SHORT = 64 * 1024
 """Bytes of a journal that is read sooner than a thread could be asked to."""
 CHUNK = 64 * 1024
 """Bytes of journal that are rendered at once, and so what a viewer who takes nothing holds on to."""
+LINES = 1000
+"""Lines of output that are rendered at once: each may have an event."""
 SHARED_BYTES = 8 * 1024 * 1024
 """Bytes of rendered chunks beyond which the eldest of a run are no longer kept for other viewers."""
 
@@ -55,7 +58,7 @@ class SharedRendering:
         shown = self._shown.setdefault(run_id, {})
         if (known := shown.get(offset)) is not None:
             return known
-        frames = reader.frames(offset, CHUNK)
+        frames = reader.frames(offset, CHUNK, LINES)
         if not frames:
             return b"", offset
         chunk = shown[offset] = self._render(run_id, frames), frames[-1].end
@@ -63,6 +66,10 @@ class SharedRendering:
         while self._bytes > SHARED_BYTES and len(shown) > 1:
             self._bytes -= len(shown.pop(next(iter(shown)))[0])
         return chunk
+
+
+def _last(reader: Reader) -> Frame | None:
+    return next(frames_back(reader, CHUNK), None)
 
 
 class Journals:
@@ -81,21 +88,33 @@ class Journals:
             found = self._files.read(run.id, look)
         else:
             found = await self._shared(("result", run.journal_end), run.id, look)
-        return found or Result(None)
+        return found or Result(None, error=self.missing(run))
+
+    def missing(self, run: Run) -> str | None:
+        """Say that the journal of a finished run is gone; None if it is there, or never was."""
+        if (
+            run.finished_at is None
+            or (run.journal_end or START) <= START
+            or self._files.journal(run.id).exists()
+        ):
+            return None
+        return f"the files of run {run.id} are gone"
+
+    def check(self, run: Run) -> None:
+        """Raise Gone if the journal of a finished run is `missing`: nothing is not what it printed."""
+        if why := self.missing(run):
+            raise Gone(why)
 
     async def logs(self, run: Run, size: int) -> str:
         """Return the last `size` bytes of a finished run's output, with its attempts told apart."""
-        look = partial(last_output, size=size)
-        return await self._shared(("logs", run.journal_end, size), run.id, look) or ""
+        look = partial(last_output, size=size, many=run.attempt > 1 or run.mode is Mode.SERVICE)
+        found = await self._shared(("logs", run.journal_end, size), run.id, look)
+        return f"praisonrun: {why}\n" if (why := self.missing(run)) else found or ""
 
     async def last_frame(self, run_id: str) -> int | None:
         """Return the offset of the last frame of a run's journal, None while there is none."""
-        live = self._supervisor.live.get(run_id)
-        if live is None or live.progress is None:
-            last = await asyncio.to_thread(self._files.read, run_id, Reader.last)
-            return last and last.offset
-        await live.progress.look()
-        return live.progress.last
+        last = await asyncio.to_thread(self._files.read, run_id, _last)
+        return last and last.offset
 
     async def _shared(self, what: Hashable, run_id: str, look: Callable[[Reader], T]) -> T | None:
         """Look at a journal in a thread. All who ask for the same meanwhile share the answer."""

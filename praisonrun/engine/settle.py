@@ -98,7 +98,7 @@ class Settlements:
         structured = FORMATS[agent.format].structured
         # Earlier attempts may have said something, too.
         says = structured or ended.events or ended.reason == "lost" or run.attempt > 1
-        summary = await live.summary() if says else Summary()
+        summary = await live.progress.whole() if says and live.progress else Summary()
         outcome = lifecycle.judge(run, ended, summary.outcome(), needs_result=structured)
         if (agent.outputs or ended.result) and not lifecycle.retriable(run, outcome):
             outputs = await asyncio.to_thread(self._manifest, run, agent, ended)

@@ -19,7 +19,7 @@ from ..core.agent import Agent
 from ..core.errors import PraisonrunError
 from ..core.model import Exit, Failure, Mode, Phase, Run, Status
 from ..core.notifier import DELIVERIES, run_topic
-from ..journal.results import Progress
+from ..journal.progress import Progress
 from ..process.spawning import Spawner
 from ..services.readiness import Services
 from .attempts import Attempts, patiently

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import deque
 
+from .backwards import windows_back
 from .format import START, Frame, Kind, json_payload
 from .reader import Reader
 
@@ -23,13 +24,15 @@ class AttemptIndex:
         self._starts: list[int] = []
         self._numbers: list[int] = []
 
-    def read_to(self, reader: Reader, end: int) -> None:
-        """Index the frames before the offset `end`."""
+    def read_to(self, reader: Reader, end: int, most: int | None = None) -> bool:
+        """Index the frames before the offset `end`, `most` of them at once. Returns whether that is done."""
         if self._starts and not self._many:
-            return
-        for header in reader.headers(self._read):
+            return True
+        for hops, header in enumerate(reader.headers(self._read)):
             if header.offset >= end:
-                return
+                return True
+            if hops == most:
+                return False
             self._read = header.end
             if header.kind is Kind.STARTED:
                 started = json_payload(reader.payload(header))
@@ -37,6 +40,7 @@ class AttemptIndex:
                 if "pid" in started and started["attempt"] not in self._numbers[-1:]:
                     self._starts.append(header.offset)
                     self._numbers.append(started["attempt"])
+        return True
 
     def begins_at(self, offset: int) -> bool:
         """Say whether an attempt begins with the frame at `offset`."""
@@ -48,16 +52,21 @@ class AttemptIndex:
         return self._numbers[at - 1] if at else 1
 
 
-def last_output(reader: Reader, size: int) -> str:
-    """Return the last `size` bytes of all output, with a heading before each attempt after the first."""
+def last_output(reader: Reader, size: int, *, many: bool = True) -> str:
+    """Return the last `size` bytes of all output, with a heading before each attempt after the first.
+
+    Without `many` there is one attempt, and only the end is read.
+    """
+    attempts = AttemptIndex(many=many)
+    if many:
+        attempts.read_to(reader, reader.size())
     kept: deque[bytes] = deque()
-    total, attempts = 0, AttemptIndex(many=True)
-    for frames in reader.windows():
-        attempts.read_to(reader, frames[-1].end)
-        kept.append(b"".join(_shown(frame, attempts) for frame in frames))
-        total += len(kept[-1])
-        while total - len(kept[0]) >= size:
-            total -= len(kept.popleft())
+    total = 0
+    for frames in windows_back(reader):
+        kept.appendleft(b"".join(_shown(frame, attempts) for frame in frames))
+        total += len(kept[0])
+        if total >= size:
+            break
     text = b"".join(kept)
     if len(text) > size:
         text = text[-size:].lstrip(_CONTINUATION)

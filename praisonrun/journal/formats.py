@@ -12,7 +12,15 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..core.model import Failure, Json, Outcome, Status
-from .events import ParsedEvent, may_answer, may_tell, parse_event_line, parse_jsonl, parse_other_frame, parse_text
+from .events import (
+    ParsedEvent,
+    may_answer,
+    may_tell,
+    parse_event_line,
+    parse_jsonl,
+    parse_other_frame,
+    parse_text,
+)
 from .format import HEAD_SIZE, IDS_PER_BYTE, Frame, Kind, event_id
 
 
@@ -100,6 +108,8 @@ class Summary:
 
     def add(self, format_name: str, frame: Frame) -> None:
         """Fold in the events of one frame."""
+        if frame.kind is Kind.STDOUT and not FORMATS[format_name].may_tell(frame.data):
+            return
         for event in frame_events(format_name, frame):
             match event.name:
                 case "status":
@@ -121,7 +131,9 @@ class Summary:
             return None
         if self.error is None:
             return Outcome(Status.SUCCEEDED)
-        return Outcome(Status.FAILED, Failure.AGENT_ERROR, self.error[:ERROR_LIMIT])
+        error, more = self.error[:ERROR_LIMIT], len(self.error) - ERROR_LIMIT
+        error += f" … {more} characters omitted" if more > 0 else ""
+        return Outcome(Status.FAILED, Failure.AGENT_ERROR, error)
 
     def stored(self) -> dict[str, Json] | None:
         """Return what the row of a final run keeps."""

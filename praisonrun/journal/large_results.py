@@ -10,7 +10,7 @@ from ..core.json import Json, deeper
 from .events import DEPTH
 from .format import Header
 from .reader import Reader
-from .results import _latest_attempt
+from .results import result_file
 
 LARGE = 1024 * 1024
 """Bytes of a result that are parsed for each answer; of more JSON there is a copy."""
@@ -21,10 +21,10 @@ def large_result(reader: Reader) -> Header | None:
 
     It takes the memory of the parsed value for a moment: let nobody else do so meanwhile.
     """
-    _, file = _latest_attempt(reader)
-    if file is None or file.length <= LARGE or not can_be_copied(reader.payload(file)):
+    file = result_file(reader)
+    if file is None or len(file.data) <= LARGE or not can_be_copied(file.data):
         return None
-    return file
+    return Header(file.kind, file.time, file.offset, len(file.data))
 
 
 def can_be_copied(text: bytes) -> bool:

@@ -59,22 +59,36 @@ class Reader:
         """Say whether the journal is of this version of the format."""
         return not journal.is_another_version(os.pread(self._fd, START, 0))
 
-    def frames(self, offset: int, size: int = WINDOW) -> list[Frame]:
-        """Return the whole frames in `size` bytes from `offset` on, or the first one if it is longer."""
-        found = list(journal.decode(os.pread(self._fd, size, offset), offset))
+    def size(self) -> int:
+        """Return the bytes of the file, those after its last whole frame included."""
+        return os.fstat(self._fd).st_size
+
+    def piece(self, start: int, end: int) -> bytes:
+        """Return some bytes of the file, whatever they are."""
+        return os.pread(self._fd, end - start, start)
+
+    def frames(self, offset: int, size: int = WINDOW, lines: int | None = None) -> list[Frame]:
+        """Return the whole frames in `size` bytes from `offset` on, or the first one if it is longer.
+
+        With `lines`, no more frames than that have so many.
+        """
+        decoded = journal.decode(os.pread(self._fd, size, offset), offset)
+        found = list(decoded) if lines is None else _few(decoded, lines)
         if not found and (longer := self._header_at(offset)) is not None and longer.end - offset > size:
             found = list(journal.decode(os.pread(self._fd, longer.end - offset, offset), offset))
         return found
 
-    def windows(self, offset: int = START, size: int = WINDOW) -> Iterator[list[Frame]]:
-        """Yield the whole frames from `offset` on, `size` bytes of them at a time."""
-        while frames := self.frames(offset, size):
+    def windows(
+        self, offset: int = START, size: int = WINDOW, lines: int | None = None
+    ) -> Iterator[list[Frame]]:
+        """Yield the whole frames from `offset` on, `size` bytes or some `lines` of them at a time."""
+        while frames := self.frames(offset, size, lines):
             yield frames
             offset = frames[-1].end
 
     def headers(self, offset: int = START) -> Iterator[Header]:
         """Yield the headers of the whole frames from `offset` on, without reading their payloads."""
-        size = os.fstat(self._fd).st_size
+        size = self.size()
         window, base = b"", offset
         while True:
             if not 0 <= offset - base <= len(window) - HEAD_SIZE:
@@ -121,4 +135,15 @@ class Reader:
             elif header.kind is Kind.ENDED:
                 ended = header
         start, last = (header and journal.json_payload(self.payload(header)) for header in (started, ended))
-        return Tail(end, start or None, last or None, torn=os.fstat(self._fd).st_size > end)
+        return Tail(end, start or None, last or None, torn=self.size() > end)
+
+
+def _few(frames: Iterator[Frame], lines: int) -> list[Frame]:
+    """Return the first frames, up to the one that makes it so many lines; a piece of a line counts as one."""
+    found: list[Frame] = []
+    for frame in frames:
+        found.append(frame)
+        lines -= frame.data.count(b"\n") or 1
+        if lines <= 0:
+            break
+    return found

@@ -34,6 +34,7 @@ STATUSES: Mapping[type[Exception], int] = {
     pydantic.ValidationError: 422,
     core.Forbidden: 403,
     core.NotFound: 404,
+    core.Gone: 410,
     core.WrongState: 409,
     core.KeyReused: 409,
     core.QueueFull: 503,

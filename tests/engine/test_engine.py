@@ -282,9 +282,9 @@ async def test_all_who_ask_for_a_long_answer_at_once_share_one_reading(
     assert run.journal_end is not None
     assert run.journal_end > SHORT
 
-    def counted_logs(reader: Reader, size: int) -> str:
+    def counted_logs(reader: Reader, size: int, *, many: bool) -> str:
         reads.append("logs")
-        return last_output(reader, size)
+        return last_output(reader, size, many=many)
 
     monkeypatch.setattr("praisonrun.engine.journals.result", counted)
     monkeypatch.setattr("praisonrun.engine.journals.last_output", counted_logs)

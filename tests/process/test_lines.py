@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     made.close()
 
 
-def printed(rig: Rig, script: str, **more: object) -> Live:
+def printed(rig: Rig, script: str, **more: Any) -> Live:
     live = rig.start(["/bin/sh", "-c", script], partial=False, **more)
     live.ended()
     return live
@@ -63,8 +64,8 @@ def test_a_longer_one_is_passed_on_in_pieces_and_told(rig: Rig, *, newline: bool
     assert max(sizes(live)) <= 1 << 20
     told = f"praisonrun: a line of {size} bytes is no event: at most {LINE}\n".encode()
     assert live.data(Kind.STDERR).lstrip(b"\n") == told
-    wanted = f"the result event is {size} bytes, at most {LINE}; "
-    assert live.said[-1]["ended"]["error"] == wanted + "set `files: true` and write it to PRAISONRUN_RESULT_PATH"
+    how = "set `files: true` and write it to PRAISONRUN_RESULT_PATH"
+    assert live.said[-1]["ended"]["error"] == f"the result event is {size} bytes, at most {LINE}; {how}"
 
 
 def test_a_message_that_is_too_long_is_no_lost_result(rig: Rig) -> None:

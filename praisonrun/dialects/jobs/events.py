@@ -22,7 +22,7 @@ from ...web.requests import base_url, last_event_id, read_query, wait_for
 from ...web.responses import CURSOR, HEARTBEAT, HELLO, UNBUFFERED, StreamLimits, json_response, sse_stream
 from ..event_stream import Cursor, EventStream
 from .models import EventsQuery
-from .show import BAD_QUERY, FOLLOWED, NOT_FOUND, RUN, result_url
+from .show import BAD_QUERY, FOLLOWED, GONE, NOT_FOUND, RUN, result_url
 
 QUEUED_ID = event_id(0, 1)
 """The id of every run's first event."""
@@ -48,6 +48,10 @@ class JobEvents:
     def first(self) -> list[WireEvent]:
         """Return the event that opens every stream."""
         return [WireEvent(QUEUED_ID, "status", {"status": "queued", "job_id": self._run_id})]
+
+    def prepare(self, offset: int) -> bool:  # noqa: ARG002
+        """Do nothing: an event says all that is needed of itself."""
+        return True
 
     def events(self, frames: list[Frame]) -> list[WireEvent]:
         """Return the events of some frames, without `result`: only the final row may state it."""
@@ -125,8 +129,15 @@ _STREAM = {
     204: Answer("The client has everything."),
     400: Answer("The cursor names no event of this run."),
     **FOLLOWED,
+    **GONE,
 }
-_PAGE = {200: Answer("Some events.", EventPage), 400: Answer("A bad cursor."), **NOT_FOUND, **BAD_QUERY}
+_PAGE = {
+    200: Answer("Some events.", EventPage),
+    400: Answer("A bad cursor."),
+    **NOT_FOUND,
+    **GONE,
+    **BAD_QUERY,
+}
 
 
 class Streams:

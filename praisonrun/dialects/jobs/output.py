@@ -23,13 +23,13 @@ from ...web.operations import Answer, operation
 from ...web.requests import base_url, read_query
 from ...web.responses import UNBUFFERED, StreamLimits, content_type, json_response
 from .models import LogsQuery
-from .show import FOLLOWED, NOT_FOUND, RUN, url_of
+from .show import FOLLOWED, GONE, NOT_FOUND, RUN, url_of
 
 CHUNK = 64 * 1024
 """Bytes that are read, and sent, at once."""
 KIND = "application/octet-stream"
 _KINDS = {None: {Kind.STDOUT, Kind.STDERR}, "stdout": {Kind.STDOUT}, "stderr": {Kind.STDERR}}
-_LOGS = {200: Answer("What it printed.", "text/plain"), **FOLLOWED}
+_LOGS = {200: Answer("What it printed.", "text/plain"), **FOLLOWED, **GONE}
 _FILE = {200: Answer("The file, as an attachment.", KIND), **NOT_FOUND}
 
 
@@ -60,6 +60,7 @@ class Output:
         """Read a run's output."""
         query = read_query(request, LogsQuery)
         run = await self._engine.row(request.path_params["run_id"])
+        self._engine.journals.check(run)
         headers = UNBUFFERED if query.follow else None
         text = StreamingResponse(self._printed(run.id, query), headers=headers, media_type="text/plain")
         return self._limits.limited(text, run.id, sse=False) if query.follow else text

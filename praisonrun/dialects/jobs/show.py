@@ -23,6 +23,7 @@ FailureWord = Annotated[Failure, BeforeValidator(Failure)]
 AGAIN = {"Retry-After": "Seconds until it is worth asking again."}
 NOT_FOUND = {404: Answer("No such run.")}
 BAD_QUERY = {422: Answer("A query parameter at fault; `errors` names it.")}
+GONE = {410: Answer("Its files are gone.")}
 WRONG_STATE = {409: Answer("The run's status does not allow it.")}
 FOLLOWED = {**NOT_FOUND, **BAD_QUERY, 503: Answer("Too many streams are open.", headers=AGAIN)}
 
@@ -179,7 +180,7 @@ def result(shown: Snapshot, answer: Result, base: str) -> dict[str, Json]:
         "started_at": iso(run.started_at),
         "completed_at": iso(run.finished_at),
         "duration_seconds": None if run.duration is None else round(run.duration / 1e6, 6),
-        "error": run.error,
+        "error": run.error or answer.error,
         "error_tail": run.error_tail,
     }
 

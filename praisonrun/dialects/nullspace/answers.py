@@ -39,7 +39,7 @@ _CODES: Mapping[type[Exception], str] = {
 """The code of each error that has neither a code of its own nor its status's."""
 _STATUS_CODES = {
     400: "invalid_request", 401: "unauthorized", 403: "forbidden", 404: "not_found",
-    405: "method_not_allowed", 413: "payload_too_large", 415: "unsupported_media_type",
+    405: "method_not_allowed", 413: "payload_too_large", 410: "gone", 415: "unsupported_media_type",
     421: "misdirected_request", 429: "capacity_exceeded", 500: "internal_error", 501: "not_implemented",
     503: "overloaded", 507: "insufficient_storage",
 }  # fmt: skip
@@ -76,6 +76,7 @@ def rejection(description: str, headers: Mapping[str, str] | None = None) -> Ans
 _AGAIN = {"Retry-After": "Seconds until it is worth asking again."}
 FAULT = {400: rejection("A value at fault.")}
 ABSENT = {**FAULT, 404: rejection("No such thing.")}
+GONE = {410: rejection("Its files are gone.")}
 WRONG_STATE = {**ABSENT, 409: rejection("Its state does not allow it.")}
 CREATE = {
     **ABSENT,

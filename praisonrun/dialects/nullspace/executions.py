@@ -93,6 +93,7 @@ class Executions:
     async def _log(self, request: Request) -> Response:
         shown = await self._of(request)
         query = read_query(request, models.LogsQuery)
+        self._engine.journals.check(shown.run)
         with self._engine.files.reader(shown.run.id) or nullcontext() as reader:
             return answer(await asyncio.to_thread(Log(shown, reader).page, query))
 

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 from ...core.clock import iso
 from ...core.errors import BadRequest
 from ...core.json import Json
 from ...core.model import Mode, Snapshot
-from ...journal.format import START, Kind
+from ...journal.backwards import frames_back
+from ...journal.format import START, Frame, Kind
+from ...journal.progress import GLANCE
 from ...journal.reader import Reader
 from .log_events import Event, Position, end_of, first_event, frame_events, last_event
 from .models import LogsQuery
@@ -83,20 +84,20 @@ class Log:
     def _newest(self, count: int) -> list[Event]:
         """Return the last `count` events."""
         run = self.shown.run
-        newest = deque([first_event(run)], maxlen=count)
-        if self.reader is not None:
-            headers = (header for header in self.reader.headers(START) if header.kind is not Kind.RESULT)
-            # Of these frames every other one has an event at least: only a STARTED frame may have none.
-            kept, size = [], 0
-            for header in reversed(deque(headers, maxlen=2 * count)):
-                kept.append(header)
-                size += header.length
-                if size > PAGE:
-                    break
-            for header in reversed(kept):
-                newest.extend(frame_events(run, self.reader.frame(header)))
-        newest.extend(last_event(run))
-        return list(newest)
+        frames = self._near(self.reader) if self.reader else ()
+        events = (event for frame in frames for event in reversed(list(frame_events(run, frame))))
+        newest = list(islice(chain(last_event(run), events, [first_event(run)]), count))
+        return newest[::-1]
+
+    def _near(self, reader: Reader) -> Iterator[Frame]:
+        """Yield the frames of a log from its last on, up to a page of bytes. Results are not shown."""
+        size = 0
+        for frame in frames_back(reader, GLANCE):
+            if frame.kind is not Kind.RESULT:
+                yield frame
+                size += len(frame.data)
+            if size > PAGE:
+                return
 
     def _shown(self, event: Event) -> dict[str, Json]:
         run, entry, position = self.shown.run, event.entry, event.position

@@ -15,7 +15,7 @@ from ...web.operations import Answer, Header, operation
 from ...web.requests import KEY, parse_object, read_body, read_query
 from . import models, schemas, show
 from .agents import DEPLOYMENT
-from .answers import ABSENT, CREATE, WRONG_STATE, answer
+from .answers import ABSENT, CREATE, GONE, WRONG_STATE, answer
 from .executions import Executions
 
 RUNS = DEPLOYMENT + "/runs"
@@ -29,7 +29,7 @@ _RUN = Answer("The run.", schemas.Run)
 _RUNS = {200: Answer("A page.", schemas.RunPage), **ABSENT}
 _SERVICE = Answer("The service.", schemas.Service)
 _SERVICES = {200: Answer("A page.", schemas.ServicePage), **ABSENT}
-_LOG = {200: Answer("A page of a log.", schemas.LogPage), **ABSENT}
+_LOG = {200: Answer("A page of a log.", schemas.LogPage), **ABSENT, **GONE}
 
 
 class Runs(Executions):

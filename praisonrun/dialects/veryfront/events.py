@@ -1,14 +1,15 @@
 """A run's events in the words of AG-UI: a pure mapping, so a live stream and a replay are the same.
 
 An event's id is 16 x its frame's offset + its number in the frame. A frame has up to 256 events: as many as
-its header has ids. All text that an attempt prints is one message; a structured agent's whole message is a
-message of its own.
+its header has ids. Where each line is parsed, all but a frame's first have offsets of their own. All text
+that an attempt prints is one message; a structured agent's whole message is a message of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import NamedTuple
 
 from ...core.json import Json, dumps
@@ -17,6 +18,7 @@ from ...core.model import Mode, Run, Snapshot, Status
 from ...journal.attempts import AttemptIndex
 from ...journal.format import HEAD_SIZE, IDS_PER_BYTE, Frame, Kind, event_id, json_payload, split_event_id
 from ...journal.formats import FORMATS, Event, frame_events
+from ...journal.progress import HOPS
 from ...journal.reader import Reader
 from ...journal.results import Result
 from ..event_stream import JOURNAL
@@ -53,6 +55,14 @@ class RunEvents:
         self._message = show.message_id(run.id)
         self._attempts = AttemptIndex(many=run.retries > 0 or run.mode is Mode.SERVICE)
 
+    def prepare(self, offset: int) -> bool:
+        """Learn where some of the attempts before an offset begin; say whether those were all."""
+        reader = self._reader()
+        if reader is None:
+            return True
+        with reader:
+            return self._attempts.read_to(reader, offset, HOPS)
+
     def events(self, frames: list[Frame]) -> list[WireEvent]:
         """Return the events of consecutive frames, in order."""
         reader = self._reader() if frames else None
@@ -85,26 +95,28 @@ class RunEvents:
 
     def _of(self, frame: Frame) -> list[WireEvent]:
         attempt = self._attempts.attempt_at(frame.offset)
-        first = event_id(frame.offset, 0)
         return [
             WireEvent(first + number, kind, {**payload, "attempt": attempt}, frame.time)
-            for number, (kind, payload) in enumerate(islice(self._mapped(frame, attempt), PER_FRAME))
+            for first, mapped in groupby(self._mapped(frame, attempt), itemgetter(0))
+            for number, (_, (kind, payload)) in enumerate(islice(mapped, PER_FRAME))
         ]
 
-    def _mapped(self, frame: Frame, attempt: int) -> Iterator[AgUiEvent]:
-        text = self._text(attempt)
+    def _mapped(self, frame: Frame, attempt: int) -> Iterator[tuple[int, AgUiEvent]]:
+        """Yield the events of a frame, each with the id of the first one at its offset."""
+        text, first = self._text(attempt), event_id(frame.offset, 0)
         if frame.kind is Kind.ENDED:
             if json_payload(frame.data).get("pid") is not None:
-                yield "TEXT_MESSAGE_END", text
+                yield first, ("TEXT_MESSAGE_END", text)
             return
         opens = self._attempts.begins_at(frame.offset)
         if opens and attempt == 1:
-            yield "RUN_STARTED", self._names()
+            yield first, ("RUN_STARTED", self._names())
         for event in frame_events(self._format, frame):
             if event.name != "status" or not opens or attempt > 1 or "phase" in event.data:
-                yield from self._event(event, text)
+                place = event.id - event.id % IDS_PER_BYTE
+                yield from ((place, mapped) for mapped in self._event(event, text))
         if opens:
-            yield "TEXT_MESSAGE_START", {**text, "role": "assistant"}
+            yield first, ("TEXT_MESSAGE_START", {**text, "role": "assistant"})
 
     def _event(self, event: Event, text: dict[str, Json]) -> Iterable[AgUiEvent]:
         match event.name:

@@ -19,13 +19,13 @@ from . import show
 from .events import RunEvents, WireEvent, last_id
 from .events import sse as encode
 from .models import EventsQuery
-from .schemas import BAD, NOT_FOUND, EventShownPage, Projection, ToldPage
+from .schemas import BAD, NOT_FOUND, EventShownPage, Projection, Refused, ToldPage
 
 RUN = "/runs/{run_id}"
 SPOKEN = "/conversations/{conversation_id}/runs/{run_id}"
 PAGE = 1024 * 1024
 """Bytes of journal after which a page of events ends."""
-_FAULTS = {**BAD, **NOT_FOUND}
+_FAULTS = {**BAD, **NOT_FOUND, 410: Answer("Its files are gone.", Refused)}
 _PAGE = {200: Answer("Some events.", EventShownPage), **_FAULTS}
 
 

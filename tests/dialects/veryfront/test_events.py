@@ -30,7 +30,7 @@ from ...rigs.veryfront_rig import (
     task,
     until_said,
 )
-from ...rigs.wire_rig import Api, Call, app_of, house
+from ...rigs.wire_rig import RUNS, Api, Call, app_of, house
 
 NAMES = {
     "RunStarted", "Custom", "TextMessageStart", "TextMessageContent", "TextMessageEnd", "ToolCallStart",
@@ -278,3 +278,24 @@ def test_the_run_s_message_is_its_own_for_good(canon: Api) -> None:
     told = streamed(canon, run_id, talk=talk)
     assert told[0][2]["threadId"] == talk
     assert told[1][2]["messageId"] == accepted["message_id"] == str(uuid.UUID(accepted["message_id"]))
+
+
+def test_every_line_of_a_batch_is_a_place_to_resume(canon: Api) -> None:
+    lines = [{"type": "message", "text": "m"}, "plain", {"type": "tool_call", "input": 1}, "x", "y"]
+    printed = "\n".join(map(json.dumps, [*lines, {"type": "result", "result": "r"}]))
+    run_id = ran(canon, task("said", {"prompt": printed}))["run_id"]
+    told = events(canon, run_id)
+    ids = [event["event_id"] for event in told]
+    assert ids == sorted(set(ids))
+    for number, after in enumerate(ids, 1):
+        page = canon.get(f"/runs/{run_id}/events", params={"after_event_id": after, "limit": 1000}).json()
+        assert page["data"] == told[number:]
+    url = f"{RUNS}/{run_id}"
+    jobs = canon.get(f"{url}/events").json()["events"]
+    assert len({event["id"] for event in jobs}) == len(jobs) > len(lines)
+    for number, event in enumerate(jobs, 1):
+        assert canon.get(f"{url}/events?after={event['id']}").json()["events"] == jobs[number:]
+        if event["event"] == "log":
+            assert canon.get(f"{url}/events?after={event['id'] + 16}").status_code == 400
+            seen = canon.get(f"{url}/stream", headers={"Last-Event-ID": str(event["id"])}).text
+            assert seen.count("\nid: ") + seen.startswith("id: ") == len(jobs) - number
