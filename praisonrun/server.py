@@ -30,6 +30,8 @@ from .web.head import SWEEP
 
 STOP_PATIENCE = 3.0
 """Seconds in which a second Ctrl-C cancels the live runs."""
+CROWD = 64
+"""Connections whose memory, some 20 MB, is worth giving back to the system."""
 UVICORN: dict[str, Any] = {
     "loop": "asyncio",  # uvloop gives children sockets for stdio and spawns at half the speed
     "http": Guard,  # httptools behind our caps and clocks
@@ -88,6 +90,8 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._engine = engine
         self._asked: asyncio.Task[None] | None = None
+        self._most = 0
+        """Connections at once, since memory was given back last."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -105,7 +109,15 @@ class _Server(uvicorn.Server):
         """Check the deadlines of the connections, too."""
         if counter % round(10 * SWEEP) == 0:  # uvicorn ticks ten times a second
             sweep(self.server_state.connections, asyncio.get_running_loop().time())
+            self._after_a_crowd(len(self.server_state.connections))
         return await super().on_tick(counter)
+
+    def _after_a_crowd(self, connections: int) -> None:
+        """Give back the memory of many connections once half of them are gone."""
+        self._most = max(self._most, connections)
+        if self._most >= CROWD and connections <= self._most // 2:
+            self._most = connections
+            limits.give_memory_back()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams and polls first: their clients can come back with their cursors."""

@@ -23,6 +23,8 @@ from ..journal.formats import FORMATS
 from ..journal.reader import Reader
 from ..journal.results import Result
 
+LARGE = 64 * 1024
+"""Bytes of a last event that takes a moment to make: it may hold a whole result."""
 JOURNAL = event_id(START, 0)
 """The least id of an event that comes from a journal."""
 
@@ -76,6 +78,8 @@ class EventStream(Generic[E]):
         self._engine, self._make, self._span = engine, make, span
         self._renderers: WeakValueDictionary[str, EventRenderer[E]] = WeakValueDictionary()
         self._renderings: dict[Encode[E], SharedRendering] = {}
+        self._turn = asyncio.Lock()
+        """Large last events are made one after the other: others are served in between."""
 
     async def renderer(self, run: Run) -> EventRenderer[E]:
         """Return the renderer of a run; all viewers share it."""
@@ -149,7 +153,12 @@ class EventStream(Generic[E]):
         except NotFound:
             return
         if shown.run.status in FINAL:
-            yield encode(await self._ending(shown, cursor, base)) + farewell
+            ending = await self._ending(shown, cursor, base)
+            async with self._turn:
+                last = encode(ending) + farewell
+                if len(last) > LARGE:
+                    await asyncio.sleep(0)
+            yield last
 
     async def page(
         self, shown: Snapshot, cursor: Cursor, limit: int, *, base: str = "", size: float = float("inf")

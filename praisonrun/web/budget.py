@@ -48,6 +48,8 @@ class Budget:
         self.left = self._least = size
         self._queue: deque[tuple[int, asyncio.Future[bool]]] = deque()
         self._held: Counter[int] = Counter()
+        self.turn = asyncio.Semaphore(2)
+        """Streams that catch up take turns, so that a crowd of them delays nobody else."""
 
     def cost(self, size: int) -> int:
         """Return the place that so many bytes of one request take: all there is, where they are more."""
@@ -226,8 +228,6 @@ class _Exchange:
             await self._send(start)
         if len(body) <= SLICE:
             await self._send(message)
-        elif len(body) <= FREE:
-            await self._write(body, more=message.get("more_body", False))
         else:
             await self._stream(body, more=message.get("more_body", False))
 
@@ -252,6 +252,8 @@ class _Exchange:
             self._scope["extensions"][ABORT]["now"]()
             return
         try:
+            async with self._budget.turn:
+                await asyncio.sleep(0)
             await self._write(body, more=more)
         finally:
             self._budget.drop(body)

@@ -12,7 +12,7 @@ from itertools import islice
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response, StreamingResponse
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from ..core.errors import Unavailable
 from ..core.json import Json, dumps
@@ -29,8 +29,6 @@ UNBUFFERED = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "n
 """Headers that keep proxies from buffering a stream."""
 TOTAL = 256
 PER_RUN = 64
-LARGE = 32 * 1024
-"""Bytes of a chunk from which on its viewer waits its turn: it catches up."""
 LATER = b"retry: 30000\n: too many streams are open\n\n"
 """The answer to an EventSource: any status but 200 would end it for good."""
 
@@ -80,7 +78,7 @@ class StreamLimits:
         self._total, self._per_run = total, per_run
         self._of_run: Counter[str] = Counter()
         self.catching_up = asyncio.Semaphore(2)
-        """Streams that catch up take turns, so that a crowd of them delays nobody else."""
+        """Pages of events are read in turns: each is in memory until its answer is made."""
         self.open = 0
 
     @contextmanager
@@ -114,15 +112,9 @@ class _Limited(Response):
         self.background = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def in_turn(message: Message) -> None:
-            if len(message.get("body", b"")) > LARGE:
-                async with self._limits.catching_up:
-                    await asyncio.sleep(0)
-            await send(message)
-
         with self._limits.admitted(self._run_id) as admitted:
             if admitted:
-                await self._answer(scope, receive, in_turn)
+                await self._answer(scope, receive, send)
             elif self._sse:
                 await Response(LATER, media_type="text/event-stream")(scope, receive, send)
             else:

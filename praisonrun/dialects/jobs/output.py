@@ -25,7 +25,7 @@ from ...web.responses import UNBUFFERED, StreamLimits, content_type, json_respon
 from .models import LogsQuery
 from .show import FOLLOWED, GONE, NOT_FOUND, RUN, url_of
 
-CHUNK = 64 * 1024
+CHUNK = 32 * 1024
 """Bytes that are read, and sent, at once."""
 KIND = "application/octet-stream"
 _KINDS = {None: {Kind.STDOUT, Kind.STDERR}, "stdout": {Kind.STDOUT}, "stderr": {Kind.STDERR}}
