@@ -130,7 +130,7 @@ def test_stop_from_outside(server: Server, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert not of_run(run_id)
     done = subprocess.run(command, capture_output=True, text=True, timeout=20)
-    assert done.returncode == 1
+    assert done.returncode == 2
     server.stop()
 
 

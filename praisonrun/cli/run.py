@@ -177,6 +177,8 @@ def show(screen: Screen, name: str, data: Json) -> None:
         case "message":
             text = str(data.get("text", ""))
             screen.log("message", text if data.get("delta") else text + "\n")
+        case "attempt" if data.get("state") == "start" and data.get("attempt") != 1:
+            screen.note(f"attempt {data.get('attempt')} starts")
         case "tool_call":
             screen.note(f"tool: {data.get('name', '?')}")
 

@@ -86,7 +86,11 @@ def parse_other_frame(frame: Frame) -> Iterable[ParsedEvent]:
             started = json_payload(frame.data)
             more = {"phase": started["phase"]} if "phase" in started else {}
             if "pid" in started:
-                return [("status", {"status": "running", "attempt": started["attempt"], **more})]
+                running = ("status", {"status": "running", "attempt": started["attempt"], **more})
+                return [running] if more else [running, _began(started)]
+        case Kind.ENDED:
+            ended = json_payload(frame.data)
+            return [_over(ended)] if ended.get("reason", "not_started") != "not_started" else []
         case Kind.DROPPED:
             dropped = json_payload(frame.data)
             events = dropped.pop("event", 0)
@@ -95,6 +99,16 @@ def parse_other_frame(frame: Frame) -> Iterable[ParsedEvent]:
             said = [text for text, size in ((output, sum(dropped.values())), (told, events)) if size]
             return [_log("praisonrun", "; ".join(said or [output]) + "\n")]
     return []
+
+
+def _began(started: Mapping[str, Json]) -> ParsedEvent:
+    return "attempt", {"state": "start", "attempt": started["attempt"], "pid": started["pid"]}
+
+
+def _over(ended: Mapping[str, Json]) -> ParsedEvent:
+    names = {"exit_code": "code", "signal": "signal", "reason": "reason", "wall_seconds": "wall"}
+    told = {name: ended.get(key) for name, key in names.items()}
+    return "attempt", {"state": "end", "attempt": ended["attempt"], **told}
 
 
 def parse_event_line(line: str) -> list[ParsedEvent]:

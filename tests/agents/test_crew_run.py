@@ -72,7 +72,7 @@ def test_cancel_kills_it(tmp_path: Path, model_server: str) -> None:
             asked = {"prompt": "x", "agent_file": "crew.yaml"}
             run_id = client.post("/api/v1/runs", json=asked).json()["job_id"]
             page = client.get(f"/api/v1/runs/{run_id}/events?after=1&wait=30").json()
-            assert page["events"][0]["status"] == "running"
+            assert page["events"][0]["data"]["status"] == "running"
             shown = client.post(f"/api/v1/runs/{run_id}/cancel").json()
             assert shown["status"] == "cancelled"
             assert of_run(run_id) == set()

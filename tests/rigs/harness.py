@@ -204,6 +204,9 @@ class Server:
             return client.get(f"/api/v1/runs/{run_id}").json()
 
 
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+
+
 class Sse:
     """One reading of a stream: events as (id, name, data)."""
 
@@ -220,9 +223,10 @@ class Sse:
                 fields[name] = value
             elif "data" in fields:
                 data = fields["data"]
-                yield (
-                    int(fields["id"]) if "id" in fields else None,
-                    fields.get("event", ""),
-                    data if data == "[DONE]" else json.loads(data),
-                )
+                found: Json = data if data == "[DONE]" else json.loads(data)
+                if (
+                    isinstance(found, dict) and {"event", "ts"} <= found.keys()
+                ):  # of the jobs dialect, where each event has its time
+                    assert TIME.fullmatch(found.pop("ts"))
+                yield int(fields["id"]) if "id" in fields else None, fields.get("event", ""), found
                 fields = {}

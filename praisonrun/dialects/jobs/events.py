@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import anyio
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from ...core.clock import iso
 from ...core.json import Json, dumps
 from ...core.lifecycle import FINAL
 from ...core.model import Run, Snapshot, Status
@@ -16,7 +18,7 @@ from ...engine.engine import Engine
 from ...journal.format import IDS_PER_BYTE, Frame, event_id
 from ...journal.formats import Event, frame_events
 from ...journal.results import Result
-from ...web.fields import WireModel
+from ...web.fields import Time, WireModel
 from ...web.operations import Answer, operation
 from ...web.requests import base_url, last_event_id, read_query, wait_for
 from ...web.responses import CURSOR, HEARTBEAT, HELLO, UNBUFFERED, StreamLimits, json_response, sse_stream
@@ -26,7 +28,8 @@ from .show import BAD_QUERY, FOLLOWED, GONE, NOT_FOUND, RUN, result_url
 
 QUEUED_ID = event_id(0, 1)
 """The id of every run's first event."""
-DONE = b"data: [DONE]\n\n"
+DONE = b"event: done\ndata: [DONE]\n\n"
+"""It has a name, so that a reader of `message` events, which are agents' own, does not take it for JSON."""
 PAGE = 1024 * 1024
 """Bytes of journal after which a JSON page of events ends."""
 
@@ -37,17 +40,20 @@ class WireEvent(NamedTuple):
     id: int
     name: str
     fields: dict[str, Json]
+    time: int
+    """Microseconds since the epoch."""
 
 
 class JobEvents:
     """The events of one run."""
 
     def __init__(self, run: Run, format_name: str) -> None:
-        self._run_id, self._format = run.id, format_name
+        self._run_id, self._format, self._created = run.id, format_name, run.created_at
 
     def first(self) -> list[WireEvent]:
         """Return the event that opens every stream."""
-        return [WireEvent(QUEUED_ID, "status", {"status": "queued", "job_id": self._run_id})]
+        fields = {"status": "queued", "job_id": self._run_id}
+        return [WireEvent(QUEUED_ID, "status", fields, self._created)]
 
     def prepare(self, offset: int) -> bool:  # noqa: ARG002
         """Do nothing: an event says all that is needed of itself."""
@@ -56,7 +62,7 @@ class JobEvents:
     def events(self, frames: list[Frame]) -> list[WireEvent]:
         """Return the events of some frames, without `result`: only the final row may state it."""
         return [
-            WireEvent(event.id, event.name, self._fields(event))
+            WireEvent(event.id, event.name, self._fields(event), event.time)
             for frame in frames
             for event in frame_events(self._format, frame)
             if event.name != "result"
@@ -73,7 +79,8 @@ class JobEvents:
         outcome_id, complete_id = last_ids(run)
         name, fields = _outcome(run, answer, base)
         closing = {"status": run.status.value, "job_id": run.id}
-        return [WireEvent(outcome_id, name, fields), WireEvent(complete_id, "complete", closing)]
+        at = run.finished_at or run.updated_at
+        return [WireEvent(outcome_id, name, fields, at), WireEvent(complete_id, "complete", closing, at)]
 
     def outside(self, run: Run, after: int) -> bool:
         """Say whether a cursor names an event of the row, or nothing yet."""
@@ -100,7 +107,12 @@ def payload(event: WireEvent) -> dict[str, Json]:
     nested = dict(event.fields)
     if event.name == "progress":  # its reader prints any value, a null as "None"
         nested["current_step"] = nested.pop("step") or nested.get("message", "")
-    return {**event.fields, "event": event.name, "data": nested}
+    return {**event.fields, "ts": iso(event.time), "event": event.name, "data": nested}
+
+
+def plain(event: WireEvent) -> dict[str, Json]:
+    """Return an event in the form of NDJSON and JSON pages: its fields stand in `data` alone."""
+    return {"id": event.id, "ts": iso(event.time), "event": event.name, "data": event.fields}
 
 
 def sse(events: Iterable[WireEvent]) -> bytes:
@@ -113,15 +125,24 @@ def sse(events: Iterable[WireEvent]) -> bytes:
 
 def ndjson(events: Iterable[WireEvent]) -> bytes:
     """Return events as lines of JSON."""
-    return b"".join(dumps({"id": event.id, **payload(event)}) + b"\n" for event in events)
+    return b"".join(dumps(plain(event)) + b"\n" for event in events)
+
+
+class JobEvent(WireModel):
+    """One event of a run."""
+
+    id: int = Field(description="A cursor: greater than the ids of all events before it.")
+    ts: Time = Field(description="When it happened.")
+    event: str = Field(description="status, attempt, progress, log, message, tool_call, usage, …")
+    data: dict[str, Json] = Field(description="Its fields.")
 
 
 class EventPage(WireModel):
     """Some events, the cursor after them, and whether more can come."""
 
-    events: list[dict[str, Json]]
-    next: int
-    done: bool
+    events: list[JobEvent] = Field(description="The events of this page.")
+    next: int = Field(description="The cursor after them: `after` of the next page.")
+    done: bool = Field(description="Whether the last event of a finished run is among them, or before.")
 
 
 _STREAM = {
@@ -181,7 +202,7 @@ class Streams:
                 if found or done or left <= 0 or self._engine.journals.dismissed:
                     break
                 await wait_for(request, bell, left)
-        events = [{"id": event.id, **payload(event)} for event in found]
+        events = [plain(event) for event in found]
         page = {"events": events, "next": found[-1].id if found else cursor.after, "done": done}
         return json_response(page, headers={} if done else {"Retry-After": "1"})
 

@@ -128,7 +128,7 @@ class RunEvents:
                 return _message(f"{self._message}:{event.id}", event.data["text"])
             case "tool_call":
                 return _tool_call(f"{self._message}:{event.id}", event.data)
-            case "result":
+            case "result" | "attempt":
                 return []  # only the final row may state how the run ended
         return [("CUSTOM", {"name": event.name, "value": event.data})]
 

@@ -57,7 +57,9 @@ def test_a_cancel_between_two_attempts(api: Api) -> None:
     cancelled = api.post(f"{RUNS}/{run_id}/cancel").json()
     assert (cancelled["status"], cancelled["attempt"]) == ("cancelled", 1)
     told = api.events(run_id)
-    assert [name for _, name, _ in told] == ["status", "status", "log", "cancelled", "complete", ""]
+    assert [name for _, name, _ in told] == [
+        *("status", "status", "attempt", "log", "attempt", "cancelled", "complete", "done"),
+    ]
     ids = [number for number, _, _ in told[:-1]]
     assert ids == sorted(ids, key=lambda number: number or 0)
     assert api.result(run_id)["result"] == "no\n"

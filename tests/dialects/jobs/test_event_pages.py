@@ -12,16 +12,30 @@ from praisonrun.engine.engine import Engine
 from praisonrun.web.responses import StreamLimits
 
 from ...engine.test_engine import until_printed
-from ...rigs.harness import Json, submit
+from ...rigs.harness import TIME, Json, submit
 from ...rigs.wire_rig import RUNS, Api, Call, app_of
 
 # Pages of events
 
 
+def story(events: list[Json]) -> list[Json]:
+    """Return events as pages and NDJSON have them, without their times."""
+    for event in events:
+        assert TIME.fullmatch(event.pop("ts"))
+    return events
+
+
+def streamed(api: Api, run_id: str) -> list[Json]:
+    """Return the same as an event stream tells it."""
+    return [
+        {"id": number, "event": name, "data": data["data"]} for number, name, data in api.events(run_id)[:-1]
+    ]
+
+
 def test_a_page_of_events(api: Api) -> None:
     run_id = api.ran("both")["job_id"]
     page = api.get(f"{RUNS}/{run_id}/events").json()
-    told = [{"id": number, **data} for number, _, data in api.events(run_id)[:-1]]
+    told = page["events"]
     assert page == {"events": told, "next": told[-1]["id"], "done": True}
     one = api.get(f"{RUNS}/{run_id}/events?limit=1").json()
     assert one == {"events": told[:1], "next": 1, "done": False}
@@ -30,6 +44,8 @@ def test_a_page_of_events(api: Api) -> None:
         page = api.get(f"{RUNS}/{run_id}/events?limit=2&after={cursor}").json()
         seen, cursor, done = seen + page["events"], page["next"], page["done"]
     assert seen == told
+    assert [event["ts"] for event in told] == sorted(event["ts"] for event in told)
+    assert story(told) == streamed(api, run_id)
     end = api.get(f"{RUNS}/{run_id}/events?after={cursor}").json()
     assert end == {"events": [], "next": cursor, "done": True}
     for query in ("limit=0", "limit=10001", "wait=-1", "wait=301", "wait=nan", "after=-1"):
@@ -43,7 +59,7 @@ def test_a_page_is_bounded_in_bytes_too(api: Api) -> None:
         answer = api.get(f"{RUNS}/{run_id}/events?after={cursor}")
         assert len(answer.content) < 8_000_000
         page = answer.json()
-        text += "".join(event["text"] for event in page["events"] if event["event"] == "log")
+        text += "".join(event["data"]["text"] for event in page["events"] if event["event"] == "log")
         cursor, done, pages = page["next"], page["done"], pages + 1
     assert text == "".join(f"line {i}\n" for i in range(200_000))
     assert pages > 1
@@ -57,7 +73,7 @@ def test_a_poll_of_the_stream_url(api: Api, tmp_path: Path) -> None:
     assert (answer.headers["content-type"], answer.headers["retry-after"]) == ("application/json", "1")
     page = answer.json()
     assert ([event["event"] for event in page["events"]], page["done"]) == (
-        ["status", "status", "log"],
+        ["status", "status", "attempt", "log"],
         False,
     )
     after = page["next"]
@@ -69,7 +85,7 @@ def test_a_poll_of_the_stream_url(api: Api, tmp_path: Path) -> None:
     (tmp_path / "gate").touch()
     assert api.ended(run_id)["status"] == "succeeded"
     answer = api.get(url, headers={**wish, "Last-Event-ID": str(after)})
-    assert [event["event"] for event in answer.json()["events"]] == ["log", "result", "complete"]
+    assert [event["event"] for event in answer.json()["events"]] == ["log", "attempt", "result", "complete"]
     assert answer.json()["done"] is True
     assert "retry-after" not in answer.headers
     both = api.get(url, headers={"Accept": "application/json, text/event-stream"})
@@ -118,9 +134,10 @@ def test_ndjson_is_the_same_story_a_line_each(api: Api, tmp_path: Path) -> None:
     with api.stream("GET", f"{RUNS}/{run_id}/stream", headers=wish) as answer:
         assert answer.headers["content-type"] == "application/x-ndjson"
         lines = answer.iter_lines()
-        seen = [json.loads(next(lines)) for _ in range(3)]
+        seen = [json.loads(next(lines)) for _ in range(4)]
         (tmp_path / "gate").touch()
         seen += [json.loads(line) for line in lines]
-    assert seen == [{"id": number, **data} for number, _, data in api.events(run_id)[:-1]]
-    rest = api.get(f"{RUNS}/{run_id}/stream?after={seen[3]['id']}", headers=wish).text.splitlines()
-    assert [json.loads(line) for line in rest] == seen[4:]
+    after, left = seen[3]["id"], [dict(event) for event in seen[4:]]
+    assert story(seen) == streamed(api, run_id)
+    rest = api.get(f"{RUNS}/{run_id}/stream?after={after}", headers=wish).text.splitlines()
+    assert [json.loads(line) for line in rest] == left

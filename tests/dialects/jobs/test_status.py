@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 import pytest
@@ -12,10 +11,9 @@ from praisonrun.core.model import Run, Status
 from praisonrun.dialects.jobs import show
 from praisonrun.engine.engine import _snapshot
 
-from ...rigs.harness import Json, Server
+from ...rigs.harness import TIME, Json, Server
 from ...rigs.wire_rig import RUNS, STATUS_KEYS, Api
 
-TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 RESULT_KEYS = {
     "job_id", "status", "result", "result_url", "metrics", "created_at", "started_at", "completed_at",
     "duration_seconds", "error", "error_tail",
@@ -85,7 +83,7 @@ def test_a_queued_run_shows_as_queued(server: Server, tmp_path: Path) -> None:
         assert [job["job_id"] for job in api.get(f"{RUNS}?status=queued").json()["jobs"]] == [queued]
         cancelled = api.post(f"{RUNS}/{queued}/cancel").json()
         assert (cancelled["status"], cancelled["started_at"]) == ("cancelled", None)
-        assert [name for _, name, _ in api.events(queued)] == ["status", "cancelled", "complete", ""]
+        assert [name for _, name, _ in api.events(queued)] == ["status", "cancelled", "complete", "done"]
         result = api.result(queued)
         assert (result["result"], result["duration_seconds"], result["error"]) == (None, None, "cancelled")
         (tmp_path / "gate").touch()

@@ -26,7 +26,9 @@ def test_a_stream_from_its_first_byte_to_its_last(api: Api) -> None:
         assert answer.headers["x-accel-buffering"] == "no"
         assert "content-encoding" not in answer.headers
         told = list(Sse(answer.iter_lines()))
-    assert [name for _, name, _ in told] == ["status", "status", "log", "result", "complete", ""]
+    assert [name for _, name, _ in told] == [
+        *("status", "status", "attempt", "log", "attempt", "result", "complete", "done"),
+    ]
     ids = [number for number, _, _ in told]
     assert ids[-1] is None  # [DONE] has none
     assert all(one is not None and two is not None and one < two for one, two in pairwise(ids[:-1]))
@@ -34,14 +36,17 @@ def test_a_stream_from_its_first_byte_to_its_last(api: Api) -> None:
     assert told[0][2] == {**fields, "event": "status", "data": fields}
     fields = {"status": "running", "job_id": run_id, "attempt": 1}
     assert told[1][2] == {**fields, "event": "status", "data": fields}
+    assert (told[2][2]["state"], told[2][2]["attempt"], told[2][2]["pid"] > 1) == ("start", 1, True)
     fields = {"stream": "stdout", "text": "got hi\n", "message": "got hi"}
-    assert told[2][2] == {**fields, "event": "log", "data": fields}
-    assert told[3][2]["result"] == told[3][2]["data"]["result"] == "got hi\n"
+    assert told[3][2] == {**fields, "event": "log", "data": fields}
+    fields = {"state": "end", "attempt": 1, "exit_code": 0, "signal": None, "reason": "exited"}
+    assert told[4][2]["data"] == {**fields, "wall_seconds": api.result(run_id)["metrics"]["wall_seconds"]}
+    assert told[5][2]["result"] == told[5][2]["data"]["result"] == "got hi\n"
     fields = {"status": "succeeded", "job_id": run_id}
-    assert told[4][2] == {**fields, "event": "complete", "data": fields}
-    assert told[5][2] == "[DONE]"
+    assert told[6][2] == {**fields, "event": "complete", "data": fields}
+    assert told[7][2] == "[DONE]"
     assert raw(api, run_id).startswith(HELLO)
-    assert raw(api, run_id).endswith(b"\n\ndata: [DONE]\n\n")
+    assert raw(api, run_id).endswith(b"\n\nevent: done\ndata: [DONE]\n\n")
 
 
 def test_progress_has_the_shape_that_all_its_readers_take(api: Api) -> None:
@@ -65,7 +70,7 @@ def test_what_a_structured_agent_says(api: Api) -> None:
         {"type": "result", "result": {"a": 1}},
     ]
     told = api.events(api.ran("said", "".join(json.dumps(line) + "\n" for line in said))["job_id"])
-    assert [(name, data["data"]) for _, name, data in told[2:-3]] == [
+    assert [(name, data["data"]) for _, name, data in told[3:-4]] == [
         ("message", {"text": "m"}),
         ("message", {"text": "d", "delta": True}),
         ("tool_call", {"name": "grep", "input": {"q": 1}}),
@@ -93,7 +98,7 @@ def test_exactly_one_outcome_and_then_complete(api: Api, agent: str, last: str, 
         api.post(f"{RUNS}/{run_id}/cancel")
     told = api.events(run_id)
     assert [name for _, name, _ in told if name in FINAL] == [last]
-    assert [name for _, name, _ in told[-3:]] == [last, "complete", ""]
+    assert [name for _, name, _ in told[-3:]] == [last, "complete", "done"]
     assert told[-3][2]["data"] == fields
     assert told[-2][2]["status"] == api.status(run_id)["status"]
 
@@ -151,7 +156,7 @@ def test_the_header_wins_over_the_url_that_a_browser_repeats(api: Api) -> None:
 def test_a_live_stream_resumes_without_gap_or_repeat(api: Api, tmp_path: Path) -> None:
     run_id = api.submit("until", str(tmp_path / "gate"))
     seen: list[tuple[int | None, str, Json]] = []
-    while [name for _, name, _ in seen] != ["status", "status", "log"]:  # one connection for each event
+    while [name for _, name, _ in seen] != ["status", "status", "attempt", "log"]:  # a connection each
         cursor = {"Last-Event-ID": str(seen[-1][0])} if seen else {}
         with api.stream("GET", f"{RUNS}/{run_id}/stream", headers=cursor) as answer:
             seen.append(next(iter(Sse(answer.iter_lines()))))

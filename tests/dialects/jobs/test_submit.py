@@ -7,11 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ...rigs.harness import Json, Server
+from ...rigs.harness import TIME, Json, Server
 from ...rigs.wire_rig import RUNS, Api
-
-TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
-
 
 # Submit
 

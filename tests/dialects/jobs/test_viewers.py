@@ -41,7 +41,7 @@ def test_a_stream_opened_while_queued_sees_it_all(server: Server, tmp_path: Path
             assert next(events)[2]["status"] == "queued"
             (tmp_path / "gate").touch()
             names = [name for _, name, _ in events]
-        assert names == ["status", "log", "result", "complete", ""]
+        assert names == ["status", "attempt", "log", "attempt", "result", "complete", "done"]
         assert api.status(held)["status"] == "succeeded"
 
 
