@@ -28,7 +28,7 @@ WATCH_AT = 32
 """Offset of the byte that is `1` while somebody watches the run: the shim rings the bell only then."""
 FILE_HEADER = MAGIC.ljust(START, b"\0")
 MAX_PAYLOAD = (1 << 24) - 1
-BATCH = 4096
+BATCH = 2048
 """Bytes of a frame that holds several lines for programs, at most: few enough to be parsed at once."""
 IDS_PER_BYTE = 16
 """Event ids for each byte of the file: an event's id is this times an offset, plus a slot.
