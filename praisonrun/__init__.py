@@ -1,3 +1,3 @@
 """praisonrun: a durable local agent runner."""
 
-__version__ = "0.2.0.dev2"
+__version__ = "0.2.0.dev3"
