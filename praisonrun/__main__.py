@@ -9,20 +9,30 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from praisonrun.process import surroundings
+from praisonrun.process import streams, surroundings
 
 if TYPE_CHECKING:
     from praisonrun.config.settings import Settings
     from praisonrun.process.spawner import Control
 
 _PASSED_ON = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2}
+_INTERRUPTED = 130
 _FROM_A_KERNEL = 128
 """The `si_code` of a signal that a terminal sent, which every process of its foreground group has got."""
 
 
 def main() -> int:
     """Run the command line and return its exit code."""
-    _open_standard_streams()
+    try:
+        streams.take()
+        return _main()
+    except KeyboardInterrupt:  # also while a module is imported
+        return _INTERRUPTED
+    except OSError as error:
+        sys.exit(f"praisonrun: {error.filename}: {error.strerror}")
+
+
+def _main() -> int:
     if serves(sys.argv[1:]) and os.getpid() == 1:
         _stay_as_init()
     surroundings.hear_signals()
@@ -81,16 +91,6 @@ def serves(arguments: Sequence[str]) -> bool:
     """Say whether a command line starts the server."""
     words = [word for word in arguments if not word.startswith("-")]
     return words[:1] == ["serve"] and "--help" not in arguments
-
-
-def _open_standard_streams() -> None:
-    """Open /dev/null for standard descriptors that the caller closed: a database must not become stderr."""
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
-            setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115
 
 
 if __name__ == "__main__":

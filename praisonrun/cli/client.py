@@ -81,16 +81,28 @@ class Client:
     def result(self, run_id: str) -> dict[str, Any]:
         return self._call("GET", f"{RUNS}/{run_id}/result")
 
-    def download(self, url: str) -> Iterator[bytes]:
-        """Yield what this server has at one of its URLs. Raises Unavailable where that breaks off."""
-        try:
-            with self._http.stream("GET", url.removeprefix(self.base)) as answer:
-                if answer.is_error:
-                    answer.read()
-                    _checked(answer)
-                yield from answer.iter_raw()
-        except httpx2.TransportError as error:
-            raise Unavailable(f"the server at {self.base} broke off: {error}; all of it: {url}") from error
+    def printed(self, run_id: str) -> Iterator[bytes]:
+        """Yield all that a run's attempts printed to stdout, once over all breaks."""
+        got = failures = 0
+        while True:
+            try:
+                for chunk in self._printed(run_id, got):
+                    got, failures = got + len(chunk), 0
+                    yield chunk
+                return
+            except httpx2.TransportError as error:
+                failures = self._again(failures, error)
+
+    def _printed(self, run_id: str, known: int) -> Iterator[bytes]:
+        """Yield what was printed, without the first `known` bytes."""
+        with self._http.stream("GET", f"{RUNS}/{run_id}/logs", params={"stream": "stdout"}) as answer:
+            if answer.is_error:
+                answer.read()
+                _checked(answer)
+            for chunk in answer.iter_bytes():
+                known, new = max(known - len(chunk), 0), chunk[known:]
+                if new:
+                    yield new
 
     def cancel(self, run_id: str, *, wait: bool = True) -> None:
         """Cancel a run. Does nothing to a run that has finished or was deleted."""

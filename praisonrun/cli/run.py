@@ -6,7 +6,7 @@ import json
 import sys
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +14,13 @@ from typing import Any
 
 from ..config.discovery import Named
 from ..config.settings import Settings, absolute, here
-from ..core.errors import Invalid, PraisonrunError, Unavailable, reason
+from ..core.errors import PraisonrunError, Unavailable
 from ..core.model import Json
+from . import pipe
 from .client import Client, Pause
 from .local import StartedServer, counted_live, find, no_server, settings_of, usual
 from .proof import Target
-from .screen import Screen, plain
+from .screen import Screen
 
 TIMED_OUT = 124
 INTERRUPTED = 130
@@ -46,7 +47,7 @@ class RunFlags:
 
 def run(flags: RunFlags) -> int:
     """Run an agent; return the exit code (see `exit_code`)."""
-    settings = settings_of(flags.server, flags.agents)
+    settings, prompt = settings_of(flags.server, flags.agents), pipe.prompt(flags.prompt)
     screen = Screen(sys.stderr, quiet=flags.as_json)
     target, server = find(flags.server, settings), None
     try:
@@ -54,7 +55,7 @@ def run(flags: RunFlags) -> int:
             target, server = _serve(settings, flags, screen)
         with Client(target, tell=screen.note) as client:
             try:
-                return _one(client, flags, screen, theirs=server is None)
+                return _one(client, flags, prompt, screen, theirs=server is None)
             finally:
                 if server is not None:
                     _leave(client, server, screen)
@@ -98,8 +99,8 @@ def _leave(client: Client, server: StartedServer, screen: Screen) -> None:
         screen.note(f"the server does not stop; log: {server.log}")
 
 
-def _one(client: Client, flags: RunFlags, screen: Screen, *, theirs: bool) -> int:
-    body = request(flags, theirs=theirs)
+def _one(client: Client, flags: RunFlags, prompt: str, screen: Screen, *, theirs: bool) -> int:
+    body = request(flags, prompt, theirs=theirs)
     if (cwd := _directory(client, flags, theirs=theirs)) is not None:
         body["cwd"] = cwd
     job = client.submit(body, uuid.uuid4().hex)
@@ -122,10 +123,10 @@ def _to_its_end(client: Client, run_id: str, flags: RunFlags, screen: Screen) ->
     return _finish(client, run_id, flags, screen)
 
 
-def request(flags: RunFlags, *, theirs: bool) -> dict[str, Json]:
+def request(flags: RunFlags, prompt: str, *, theirs: bool) -> dict[str, Json]:
     """Return the body of the submit; it names the agents file to a server of `theirs`: not started by us."""
     file = str(flags.agents.absolute()) if flags.agents and theirs else None
-    body: dict[str, Json] = {"prompt": prompt(flags.prompt), "agent": flags.agent, "agent_file": file}
+    body: dict[str, Json] = {"prompt": prompt, "agent": flags.agent, "agent_file": file}
     body |= {"timeout": flags.timeout, "session_id": flags.session}
     return {name: value for name, value in body.items() if value is not None}
 
@@ -140,27 +141,6 @@ def _directory(client: Client, flags: RunFlags, *, theirs: bool) -> str | None:
     name = flags.agent or offered.get("default")
     wanted = (agent.get("cwd") for agent in offered["agents"] if agent["name"] == name)
     return here() if next(wanted, None) == "caller" else None
-
-
-def prompt(words: Sequence[str]) -> str:
-    """Return the prompt: the words, and standard input after them where one is `-`, or where there is none.
-
-    With words, standard input is read only if it is asked for: it may be a shell loop's.
-    """
-    if not words and sys.stdin.isatty():
-        raise Invalid('no prompt: praisonrun run "what the agent is asked", or give it on standard input')
-    said = [word for word in words if word != "-"]
-    try:
-        parts = [" ".join(said).encode().decode()] if said else []  # halves of surrogate pairs: not UTF-8
-        if len(said) < len(words) or not words:
-            parts.append(sys.stdin.buffer.read().decode())
-    except UnicodeError:
-        raise Invalid("the prompt is not UTF-8 text") from None
-    except OSError as error:
-        raise Invalid(f"standard input cannot be read: {reason(error)}") from None
-    if not (text := "\n".join(parts)):
-        raise Invalid("the prompt is empty: standard input had nothing")
-    return text
 
 
 def show(screen: Screen, name: str, data: Json) -> None:
@@ -200,35 +180,15 @@ def interrupted(client: Client, run_id: str, screen: Screen, pause: Pause = time
 def _finish(client: Client, run_id: str, flags: RunFlags, screen: Screen) -> int:
     status, result = client.status(run_id), client.result(run_id)
     screen.close()
-    shown, longer = result if flags.as_json else result.get("result"), result.get("result_url")
-    if longer and not flags.as_json and not sys.stdout.isatty():
-        _whole(client, str(longer))
-    elif shown is not None:
-        _print(shown)
-    if longer and (flags.as_json or sys.stdout.isatty()):
+    if flags.as_json:
+        pipe.print_object(result)
+    else:
+        pipe.print_result(client, status, result)
+    if (longer := result.get("result_url")) and (flags.as_json or sys.stdout.isatty()):
         screen.note(f"the result is longer; all of it: {longer}")
     if status.get("status") != "succeeded":
         screen.note(f"run {run_id} {status.get('status')}: {status.get('error') or 'no reason given'}")
     return exit_code(status)
-
-
-def _whole(client: Client, path: str) -> None:
-    """Print a long result byte for byte, piece by piece."""
-    sys.stdout.flush()
-    for piece in client.download(path):
-        sys.stdout.buffer.write(piece)
-    sys.stdout.flush()
-
-
-def _print(result: Json) -> None:
-    text = result if isinstance(result, str) else json.dumps(result, indent=2, ensure_ascii=False)
-    if sys.stdout.isatty():
-        text = plain(text)
-    # JSON can carry half a surrogate pair, which UTF-8 cannot.
-    data = text.encode("utf-8", "backslashreplace")
-    sys.stdout.flush()
-    sys.stdout.buffer.write(data if data.endswith(b"\n") else data + b"\n")
-    sys.stdout.flush()
 
 
 def exit_code(status: Mapping[str, Any]) -> int:

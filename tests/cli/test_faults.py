@@ -11,7 +11,7 @@ import pytest
 
 from praisonrun import cli
 
-from ..rigs.harness import Server, no_server
+from ..rigs.harness import no_server
 
 LONG = "x" * 300
 UNUSABLE = "choose another with --state DIR"
@@ -78,39 +78,6 @@ def shell(line: str, words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["/bin/sh", "-c", line, "sh", *command], capture_output=True, text=True, timeout=30)
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
-@pytest.mark.parametrize("words", ["--version", "check", "stop --state s"])
-def test_output_that_cannot_be_written_is_one_line(words: str) -> None:
-    done = shell('"$@" > /dev/full', words)
-    assert (done.returncode, done.stderr) == (1, "praisonrun: no space left on device\n")
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
-@pytest.mark.parametrize(
-    ("words", "code"), [("check", 0), ("check none.yaml", 2), ("run x --no-server", 125)]
-)
-def test_an_error_that_cannot_be_written_changes_no_exit_code(words: str, code: int) -> None:
-    for closed in ("2> /dev/full", "2>&-", "<&- >&- 2>&-"):
-        assert shell(f'"$@" {closed}', words).returncode == code, closed
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
-def test_a_run_ends_as_its_agent_whatever_becomes_of_its_streams(server: Server) -> None:
-    """All that is said is lost with standard error; a result that cannot be written is said."""
-    words = f"run hello --state {server.state}"
-    for closed, code in {
-        "2> /dev/full": 0,
-        "2>&-": 0,
-        ">&-": 0,
-        "<&- >&- 2>&-": 0,
-        "> /dev/full": 125,
-    }.items():
-        done = shell(f'"$@" {closed}', words)
-        assert done.returncode == code, (closed, done.stderr)
-        assert "Traceback" not in done.stderr
-    assert done.stderr.endswith("praisonrun: no space left on device\n")
-
-
 def test_text_that_standard_output_cannot_show_is_escaped(tmp_path: Path) -> None:
     name = "\N{SNOWMAN}.yaml"
     (tmp_path / name).write_text('agents: {a: {command: ["{python}"]}}')
@@ -118,18 +85,9 @@ def test_text_that_standard_output_cannot_show_is_escaped(tmp_path: Path) -> Non
     assert (done.returncode, done.stdout.startswith("\\u2603.yaml: 1 agent")) == (0, True), done.stderr
 
 
-def test_a_result_is_printed_whole_into_a_pipe(tmp_path: Path, server: Server) -> None:
-    server.stop()
-    server.agents.write_text("agents: {seq: {command: [seq, '300000'], prompt: none}}")
-    server.start()
-    done = shell('"$@" 2> /dev/null | cksum', f"run x --state {server.state}")
-    whole = shell('"$@"; seq 300000 | cksum', "--version").stdout.splitlines()[-1]
-    assert done.stdout.strip() == whole
-
-
 def test_a_reader_that_left_is_no_fault() -> None:
     done = shell('{ "$@"; echo "code $?" >&2; } | true', "--help")
-    assert done.stderr in ("code 0\n", "code 1\n")
+    assert done.stderr == "code 0\n"
 
 
 GONE = 'mkdir gone && cd gone && rmdir ../gone && "$@"'

@@ -15,13 +15,15 @@ import pytest
 
 from praisonrun import __main__, __version__, cli
 from praisonrun.agents.check import AgentReport, Report
-from praisonrun.cli import check, client, local, run
+from praisonrun.cli import check, client, local, pipe, run
 from praisonrun.cli.client import RUNS, TRIES, Client
 from praisonrun.cli.proof import Target
 from praisonrun.cli.screen import Screen, plain
 from praisonrun.config.discovery import LOCK, holder
 from praisonrun.config.settings import Settings
 from praisonrun.core.errors import BadRequest, Invalid, NotFound, Unavailable
+from praisonrun.process import streams
+from praisonrun.web.fields import PROMPT_LIMIT
 
 from ..rigs.harness import no_server
 from ..rigs.places import ROOT
@@ -409,6 +411,50 @@ def test_standard_input_follows_the_words_where_it_is_asked_for(
     assert command("run", *words) == 0
     assert fake.submitted == {"prompt": prompt}
     assert given.read() == ("" if "given" in prompt else "given\n")  # what the shell has next
+
+
+def test_a_prompt_without_end_is_not_read_to_its_end(
+    serve_with: Callable[[Handler], None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert pipe.PROMPT_LIMIT == PROMPT_LIMIT
+    serve_with(Fake({"status": "succeeded"}, None))
+    given = io.BytesIO(b"x" * (2 * PROMPT_LIMIT))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(given))
+    assert command("run") == 125
+    assert "longer than a prompt may be: 1048576 bytes" in capsys.readouterr().err
+
+
+def test_a_terminal_gets_the_start_and_the_end_of_a_long_result(
+    client_of: ClientOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake, written = Fake({}, None), io.BytesIO()
+    out = io.TextIOWrapper(written)
+    monkeypatch.setattr(out, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr("sys.stdout", out)
+    pipe.print_result(client_of(fake), {}, {"result": "first\x1b[2J … last", "result_url": "http://x/logs"})
+    assert written.getvalue() == "first\\x1b[2J … last\n".encode()
+    assert fake.asked == []
+
+
+def test_what_was_printed_comes_whole_over_a_break(client_of: ClientOf) -> None:
+    def broken() -> Iterator[bytes]:
+        yield b"abcd"
+        raise httpx2.ReadError("reset")
+
+    answers = [broken(), iter([b"ab", b"cde", b"f"])]
+    client = client_of(lambda _: httpx2.Response(200, content=answers.pop(0)))
+    assert b"".join(client.printed("run_1")) == b"abcdef"
+
+
+def test_an_interrupt_at_any_time_is_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object, **__: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(local, "settings_of", interrupt)
+    assert command("stop") == 130
+    monkeypatch.setattr(cli, "main", interrupt)
+    monkeypatch.setattr(streams, "take", lambda: None)
+    assert __main__.main() == 130
 
 
 def test_a_prompt_is_never_waited_for_at_a_terminal(
