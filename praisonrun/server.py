@@ -24,6 +24,7 @@ from .core import clock
 from .core.errors import ConfigError, counted, reason
 from .engine.engine import Engine
 from .process import surroundings
+from .process import sweep as sweep_of
 from .process.spawner import Control
 from .web.guard import Guard, sweep
 from .web.head import SWEEP
@@ -182,5 +183,9 @@ def _announce(settings: Settings, engine: Engine, home: str) -> None:
         say("  note    other machines can reach this port, and HTTP is not encrypted: prefer ssh -L")
     if settings.inline_agents:
         say("  note    everyone who can submit can run any command (--allow-inline-agents)")
+    if not sweep_of.sees():
+        say(
+            "  note    there is no /proc: what leaves its agent's process group is not found, and outlives it"
+        )
     if os.geteuid() == 0:
         say("  note    running as root: agents will have root's rights")

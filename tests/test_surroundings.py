@@ -188,6 +188,39 @@ def test_what_was_swept_is_said(odd: Server) -> None:
     assert logs.splitlines() == ["no newline", "praisonrun: 2 processes that it left were ended"]
 
 
+def in_mounts(server: Server, mounts: str) -> None:
+    """Have the server's program start where some mounts were made that only it sees."""
+    unshare = ["unshare", "--mount", "sh", "-ec", f'{mounts}\nexec "$@"', "sh"]
+    able = subprocess.run([*unshare, "true"], capture_output=True, text=True)
+    if able.returncode:
+        pytest.skip(f"no mount can be made here: {able.stderr.strip()}")
+    server.program = [*unshare, *server.program]
+
+
+@linux
+def test_a_server_without_proc_runs_agents_and_says_what_is_lost(odd: Server) -> None:
+    in_mounts(odd, "mount -t tmpfs none /proc")
+    odd.start()
+    assert str(result(odd, "sh", "sleep 60 & echo up")).startswith("up\n")
+    assert odd.ended(odd.submit("stubborn", "sleep 60"))["failure"] == "timed_out"
+    assert odd.stop() == 0
+    assert any("there is no /proc" in line for line in odd.said)
+    odd.start()  # it is the same boot, and the same place
+    assert odd.ended(odd.submit("sh", "true"))["status"] == "succeeded"
+
+
+@linux
+def test_a_state_directory_that_became_read_only_is_one_line(odd: Server) -> None:
+    odd.state.mkdir(0o700)
+    in_mounts(odd, f"mount --bind {odd.state} {odd.state}; mount -o remount,ro,bind {odd.state}")
+    with pytest.raises(AssertionError, match="did not start"):
+        odd.start()
+    why = "read-only file system; choose another with --state DIR"
+    assert odd.said == [f"praisonrun: cannot use {odd.state} as the state directory: {why}\n"]
+    assert odd.stop() == 2
+    assert list(odd.state.iterdir()) == []
+
+
 def test_a_file_size_that_holds_no_database_is_one_line(odd: Server) -> None:
     with pytest.raises(AssertionError, match="did not start"):
         started_by(odd, "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -25,7 +26,7 @@ def prompt(words: Sequence[str]) -> str:
         raise Invalid('no prompt: praisonrun run "what the agent is asked", or give it on standard input')
     said = [word for word in words if word != "-"]
     try:
-        parts = [" ".join(said).encode().decode()] if said else []  # halves of surrogate pairs: not UTF-8
+        parts = [os.fsencode(" ".join(said)).decode()] if said else []  # the bytes, whatever the locale
         if len(said) < len(words) or not words:
             parts.append(_input().decode())
     except UnicodeError:

@@ -74,7 +74,7 @@ def _used(place: Path) -> float:
 
 def _programs() -> list[str] | None:
     """Return the program files of all processes of this user; None where the system does not tell."""
-    if not sys.platform.startswith("linux"):
+    if not sys.platform.startswith("linux") or not Path("/proc").is_dir():
         return None
     found = []
     for process in Path("/proc").iterdir():

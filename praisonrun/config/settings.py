@@ -241,7 +241,7 @@ def _boot_session() -> str:
 
 
 def _boot_minute() -> str:
-    import psutil
+    """Return the minute of the boot by two clocks. The wall clock is set now and then, by seconds mostly."""
+    from ..core import clock  # it brings asyncio
 
-    # The clock is set now and then, and the boot time moves with it by seconds.
-    return f"boot-{round(psutil.boot_time() / 60)}"
+    return f"boot-{round((clock.now() - clock.ticks()) / 60e6)}"

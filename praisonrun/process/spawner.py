@@ -27,7 +27,7 @@ IDLE_SECONDS = 1.0
 PING = b"?"
 """What the server sends to learn whether the spawner still works, and its answer."""
 _OPEN = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
-"""This process's descriptors. A bare container has no /dev/fd."""
+"""This process's descriptors. A bare container has no /dev/fd, a bare root directory neither."""
 _CONTROL = 3
 """The descriptor of the control socket in the spawner, and of the pool socket in a shim."""
 _CODE = (
@@ -190,6 +190,15 @@ class Spawner:
         self._shims.pop(fd).close()
 
 
+def _highest() -> int:
+    """Return this process's highest descriptor; the highest possible where the system does not tell."""
+    try:
+        return max(map(int, os.listdir(_OPEN)))
+    except OSError:
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        return most if most != resource.RLIM_INFINITY else 1 << 20
+
+
 def become(fd: int, main: Callable[[socket.socket], None], top: int | None = None) -> NoReturn:
     """Be a process that holds `fd`, as descriptor 3, and /dev/null; only the spawner keeps stderr.
 
@@ -198,7 +207,7 @@ def become(fd: int, main: Callable[[socket.socket], None], top: int | None = Non
     try:
         if fd != _CONTROL:
             os.dup2(fd, _CONTROL, inheritable=False)
-        os.closerange(_CONTROL + 1, 1 + (top or max(map(int, os.listdir(_OPEN)))))
+        os.closerange(_CONTROL + 1, 1 + (top or _highest()))
         null = os.open(os.devnull, os.O_RDWR)
         for number in (0, 1, 2) if top else (0, 1):
             os.dup2(null, number)

@@ -131,14 +131,26 @@ def _signal(pids: set[int], number: int) -> None:
 
 
 def _parents() -> dict[int, int]:
-    """Map every living process to its parent, in one walk over /proc."""
+    """Map every living process to its parent, in one walk over /proc; nothing where there is none."""
     found = {}
-    for name in os.listdir("/proc") if LINUX else ():
+    for name in _names() if LINUX else ():
         if name.isdigit():
             fields = _stat(name, 2)
             if len(fields) > 1 and fields[0].decode() not in _DEAD:
                 found[int(name)] = int(fields[1])
     return found
+
+
+def _names() -> list[str]:
+    try:
+        return os.listdir("/proc")
+    except OSError:
+        return []
+
+
+def sees() -> bool:
+    """Say whether processes can be looked for: a bare root directory or a masked /proc shows none."""
+    return not LINUX or os.getpid() in _parents()
 
 
 def _stat(pid: int | str, most: int = -1) -> list[bytes]:

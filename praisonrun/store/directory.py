@@ -19,11 +19,11 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from ..config.discovery import FILE, LOCK
+from ..config.discovery import FILE, LOCK, unusable
 from ..config.settings import boot_id
 from ..core import lifecycle
 from ..core.delivery import Delivery
-from ..core.errors import ConfigError, counted
+from ..core.errors import ConfigError, counted, reason
 from ..core.model import Run
 from . import writes
 from .open_files import DATABASE as DATABASE
@@ -44,22 +44,34 @@ def hold(directory: Path) -> Iterator[Path]:
     """
     _make_private(directory)
     with ExitStack() as stack:
-        lock = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        stack.callback(os.close, lock)
-        itself = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
-        stack.callback(os.close, itself)
+        try:
+            lock = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            stack.callback(os.close, lock)
+            itself = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+            stack.callback(os.close, itself)
+        except OSError as error:
+            raise unusable(directory, error) from None
         with suppress(OSError):  # NFS locks no directory
             if not _locked(itself, fcntl.LOCK_EX):  # also by a server whose lock file was removed
                 raise _in_use(lock, directory)
         _lock(lock, directory)
         if not _leads_to(directory / LOCK, lock):
             raise ConfigError(f"{directory / LOCK} was replaced meanwhile; start again")
-        path = directory.resolve() / DATABASE
+        yield _database(directory)
+
+
+def _database(directory: Path) -> Path:
+    """Return the path of the database, an empty file if it is new. Raises ConfigError where none can be."""
+    path = directory.resolve() / DATABASE
+    try:
         if not path.exists() or not path.stat().st_size:
             _refuse_journals(directory, "is gone")
         path.touch(0o600)
         path.chmod(0o600)  # SQLite gives -wal and -shm the same mode
-        yield path
+        with path.open("r+b"):
+            return path
+    except OSError as error:
+        raise ConfigError(f"cannot open {path}: {reason(error)}") from None
 
 
 def _make_private(directory: Path) -> None:

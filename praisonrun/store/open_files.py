@@ -106,6 +106,8 @@ class OpenFiles:
     @property
     def torn(self) -> str:
         """The file that was cut short, of those that SQLite reads without a check."""
+        if SHM not in self._held:  # a first look stopped at another file
+            return ""
         index = self._index()
         if index is None:
             return SHM
@@ -114,7 +116,7 @@ class OpenFiles:
 
     def cut_index(self) -> str:
         """Say whether -shm was cut short: who reads what is mapped of it is killed (SIGBUS)."""
-        cut = self._held and self._index() is None
+        cut = SHM in self._held and self._index() is None
         return f"{self._paths[SHM]} was cut short; /health says what to do" if cut else ""
 
     def _index(self) -> tuple[int, int, int] | None:

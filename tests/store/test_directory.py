@@ -129,6 +129,17 @@ async def test_a_path_that_is_no_directory_is_refused(tmp_path: Path) -> None:
     assert "cannot use" in await refusal(tmp_path / "file")
 
 
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [(LOCK, "is a directory; choose another with --state DIR"), (directory.DATABASE, "is a directory")],
+)
+async def test_a_file_that_cannot_be_opened_is_one_line(made: Path, name: str, says: str) -> None:
+    """Its neighbour of another user, or on a file system that became read-only, fails there, too."""
+    (made / name).mkdir()
+    with pytest.raises(ConfigError, match=f"{says}$"), directory.hold(made):
+        pass
+
+
 async def test_a_second_server_is_refused_until_the_first_has_gone(place: Path) -> None:
     async with Store.open(place) as store:
         assert f"in use by another server (pid {os.getpid()})" in await refusal(place)

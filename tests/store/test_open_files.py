@@ -17,7 +17,7 @@ from praisonrun.core.errors import ConfigError, DiskFull, Unavailable
 from praisonrun.core.model import Run
 from praisonrun.store import Find, Store
 from praisonrun.store.group_commit import GroupCommit
-from praisonrun.store.open_files import DATABASE, RUNS, SHM, WAL
+from praisonrun.store.open_files import DATABASE, RUNS, SHM, WAL, OpenFiles
 
 
 async def add(store: Store, name: str) -> None:
@@ -112,6 +112,15 @@ async def test_a_wal_that_was_cut_short_is_not_copied_into_the_database(tmp_path
     with closing(sqlite3.connect(state / DATABASE)) as db:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert db.execute("SELECT id FROM runs").fetchall() == [("run_1",)]
+
+
+def test_a_first_look_that_stops_early_knows_of_no_cut(tmp_path: Path) -> None:
+    """Else the KeyError hides why the server cannot start."""
+    (tmp_path / "praisonrun.db").touch(0o400)
+    files = OpenFiles(tmp_path)
+    with files.held():
+        assert files.look()
+        assert (files.torn, files.cut_index()) == ("", "")
 
 
 async def test_a_shm_that_was_cut_short_kills_nobody(opened: Store, tmp_path: Path) -> None:
