@@ -9,6 +9,7 @@ import pytest
 
 from praisonrun.core import clock
 from praisonrun.core.model import Status
+from praisonrun.engine import scheduler
 from praisonrun.engine.engine import Engine
 
 from ..rigs.harness import engine_in, ran, submit, until
@@ -42,6 +43,7 @@ async def test_a_clock_that_is_set_delays_no_retry_and_turns_no_times_around(
     """The clock is set in the pause before the second attempt, and back again after a restart."""
     right, offset = clock.now, [0]
     monkeypatch.setattr(clock, "now", lambda: right() + offset[0])
+    monkeypatch.setattr(scheduler, "LOOK", 0.5)  # half a minute: how long a pause may be too long
     agents, state = tmp_path / "agents.yaml", tmp_path / "state"
     agents.write_text("agents:\n  late: {command: [/bin/false], prompt: none, retries: 2, backoff: 0.5}\n")
     async with engine_in(state, agents) as engine:
