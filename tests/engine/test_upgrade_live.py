@@ -146,9 +146,11 @@ def test_live_runs_change_their_server(house: Server, earlier: Path, going: int)
         with client.stream("GET", f"{RUNS}/{live}/stream", headers=after) as stream:
             rest = list(Sse(stream.iter_lines()))
         with client.stream("GET", f"{RUNS}/{live}/stream") as stream:
-            assert [number for number, *_ in seen + rest] == [
-                number for number, *_ in Sse(stream.iter_lines())
-            ]
+            whole = list(Sse(stream.iter_lines()))
+        # Earlier servers told nothing of attempts; what they told has the same ids for ever.
+        told = [number for number, name, _ in whole if name != "attempt"]
+        assert [number for number, name, _ in seen + rest if name != "attempt"] == told
+        assert whole[-len(rest) :] == rest
         assert client.get(f"{RUNS}/{live}/artifacts/left").text == "by the agent"
         assert client.get(f"{RUNS}/{ended}").json()["completed_at"] == kept["completed_at"]
         assert client.post(f"{RUNS}/{ended}/retry").status_code == 202
