@@ -7,6 +7,9 @@ from contextlib import contextmanager
 
 from ..core.errors import ConfigError
 
+MOST = 100
+"""Faults after which nobody looks for more: a file may have tens of thousands."""
+
 
 class Faults:
     """What was found to be wrong so far; of several faults at one place the first."""
@@ -15,9 +18,11 @@ class Faults:
         self._found: dict[str, ConfigError] = {}
 
     def add(self, fault: ConfigError) -> None:
-        """Keep a fault, or each of those that it stands for."""
+        """Keep a fault, or each of those that it stands for. Raises what was found once that is too much."""
         for one in fault.faults:
             self._found.setdefault(one.place or one.message, one)
+        if len(self._found) >= MOST:
+            raise self.joined()
 
     @contextmanager
     def kept(self) -> Iterator[None]:

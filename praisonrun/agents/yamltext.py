@@ -128,15 +128,19 @@ class _Builder:
         return root
 
     def _value(self, event: Any, events: Iterator[Any], depth: int) -> Node:
+        """Return a node. Its faults are kept without a `with` each: there may be 10 000 nodes."""
         node = _node(event.start_mark, self.file)
         self._limit(node, depth)
-        with self.faults.kept():
+        try:
             self._refuse(event, node)
+            if isinstance(event, yaml.ScalarEvent):
+                _scalar(event, node)
+        except ConfigError as fault:
+            self.faults.add(fault)
+        if isinstance(event, yaml.ScalarEvent):
+            return node
         if isinstance(event, yaml.AliasEvent):
             node.tag = "null"
-        elif isinstance(event, yaml.ScalarEvent):
-            with self.faults.kept():
-                _scalar(event, node)
         elif isinstance(event, yaml.SequenceStartEvent):
             node.items = [self._value(item, events, depth + 1) for item in _until_end(events)]
         else:
@@ -148,9 +152,11 @@ class _Builder:
         for event in _until_end(events):
             key = self._value(event, events, depth)
             value = self._value(next(events), events, depth)
-            with self.faults.kept():
+            try:
                 _check_key(key, node.keys.setdefault(key.text, key))
                 node.pairs[key.text] = value
+            except ConfigError as fault:
+                self.faults.add(fault)
 
     def _limit(self, node: Node, depth: int) -> None:
         self.count += 1

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from praisonrun.agents import document
+from praisonrun.agents.faults import MOST
 from praisonrun.core.errors import ConfigError
 
 from .test_entry import FILE, one
@@ -141,3 +142,18 @@ def test_what_people_really_write_gets_a_hint(text: str, says: str) -> None:
 def test_windows_line_ends_change_no_place() -> None:
     assert one("agents:\r\n  a:\r\n    command: [x]\r\n").command == ("x",)
     assert all_faults("agents:\r\n  a:\r\n    command: 5\r\n")[0].startswith("3:14: ")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "".join(f"k{number}: 1\n" for number in range(3000)),
+        "agents:\n" + "".join(f"  a{number}: 1\n" for number in range(3000)),
+        "agents: {a: {" + ", ".join(f"k{number}: 1" for number in range(3000)) + "}}",
+        "agents:\n" + "".join(f"  a{number}: {{x: 1, y: 2}}\n" for number in range(1000)),
+    ],
+)
+def test_nobody_looks_for_faults_for_ever(text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        document.read(text, FILE, "agents.yaml")
+    assert MOST <= len(caught.value.faults) <= MOST + 2
