@@ -14,7 +14,7 @@ from .agents import Catalog, user_environ
 from .config.settings import Settings, boot_id, url
 from .core import clock
 from .core.errors import PraisonrunError
-from .core.notifier import Notifier
+from .core.notifier import CHANGES, Notifier
 from .dialects import jobs, nullspace, veryfront
 from .dialects.jobs import webhooks as jobs_webhooks
 from .dialects.system import Prove, System
@@ -68,6 +68,7 @@ async def engine_of(
         adopt = (lambda run_id: RunFiles(settings.state).tail(run_id).end) if settings.adopt else None
         store = await stack.enter_async_context(Store.open(settings.state, adopt))
         files, notifier, shims = RunFiles(settings.state), Notifier(), Spawner(spawner)
+        store.when_written(partial(notifier.ring, CHANGES))
         viewers = Viewers(files, notifier)
         limits = Limits(
             settings.concurrency,

@@ -6,17 +6,39 @@ A bell taken before a read is rung by anything that happens after it, so nothing
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from weakref import WeakValueDictionary
 
 QUEUE = "queue"
 """A run became due, or a slot came free."""
 DELIVERIES = "deliveries"
 """A webhook is owed."""
+CHANGES = "changes"
+"""The store was written, a process started, or a run that ended has left."""
 
 
 def run_topic(run_id: str) -> str:
     """Return the topic of one run: its journal grew or its row changed."""
     return f"run:{run_id}"
+
+
+class AnyOf:
+    """Rings when one of several bells does."""
+
+    def __init__(self, bells: Collection[asyncio.Event]) -> None:
+        self._bells = bells
+
+    async def wait(self) -> None:
+        """Return once one of them has rung."""
+        if len(self._bells) == 1:
+            await next(iter(self._bells)).wait()
+            return
+        waits = [asyncio.ensure_future(bell.wait()) for bell in self._bells]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
 
 
 class Notifier:

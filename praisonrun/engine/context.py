@@ -8,7 +8,7 @@ from typing import Any
 
 from ..agents import Catalog
 from ..core.agent import Agent
-from ..core.model import Condition, Mode, Phase, Run, ServiceHealth, Snapshot
+from ..core.model import Condition, Mode, Phase, Run, ServiceHealth, Snapshot, Status
 from ..core.notifier import Notifier
 from ..files.run_files import RunFiles
 from ..journal.formats import Summary
@@ -74,6 +74,12 @@ class Live:
     """Of a service whose process runs."""
     phase: Phase = Phase.STARTING
     pid: int | None = None
+    recovered: bool = False
+    """Whether an earlier server started it: until its process is found, its phase says nothing."""
+    settling: bool = False
+    """Whether the end of its attempt is being stored, or is stored already."""
+    told: Phase = Phase.STARTING
+    """The phase that the row's rev tells of: whoever asks what changed hears of it."""
 
     @property
     def given_up(self) -> bool:
@@ -97,3 +103,11 @@ class Live:
             health = self.readiness.health if self.readiness else ServiceHealth()
             health = replace(health, condition=Condition.STOPPING) if self.given_up else health
         return Snapshot(self.run, self.phase, self.pid, summary.progress, summary.usage, scratch, health)
+
+
+def stored(run: Run) -> Snapshot:
+    """Return a run that is not live: a running one was claimed, and its process is about to be started."""
+    summary = run.summary or {}
+    phase = Phase.STARTING if run.status is Status.RUNNING else None
+    scratch = run.scratch_until is not None
+    return Snapshot(run, phase, run.pid, summary.get("progress", {}), summary.get("usage", {}), scratch)

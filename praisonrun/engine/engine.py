@@ -11,12 +11,13 @@ import anyio
 
 from ..core import lifecycle
 from ..core.errors import NotFound, Unavailable, WrongState, reason
-from ..core.model import Phase, Run, Snapshot, Status
+from ..core.model import Run, Snapshot
 from ..core.notifier import run_topic
 from ..files.artifacts import Artifact, listed, opened
 from ..store import Find, Key
 from ..webhooks import Webhooks
-from .context import Context
+from .context import Context, stored
+from .feed import Feed
 from .journals import Journals
 from .large_results import LargeResults
 from .request import Choice, Submit
@@ -44,17 +45,18 @@ class Engine:
         self.live, self.versions = supervisor.live, supervisor.versions
         self.journals = Journals(context, supervisor)
         self.large_results = LargeResults(context.files)
+        self.feed = Feed(context, supervisor.live)
         self._handled: set[str] = set()
         """Runs that are being deleted or started again."""
 
     async def submit(self, ask: Submit, key: Key | None = None) -> tuple[Snapshot, bool]:
         """Store a run and let it start; return it, and if it was there by its key. See Submissions.submit."""
         added = await self._submissions.submit(ask, key)
-        return (await self.get(added.run.id) if added.replayed else _snapshot(added.run)), added.replayed
+        return (await self.get(added.run.id) if added.replayed else stored(added.run)), added.replayed
 
     async def retry(self, run_id: str, envs: Mapping[str, str]) -> Snapshot:
         """Submit a finished run once more, as a new run that names its origin. See Submissions.retry."""
-        return _snapshot((await self._submissions.retry(run_id, envs)).run)
+        return stored((await self._submissions.retry(run_id, envs)).run)
 
     async def release(self, run_id: str, prompt: str, given: str | None = None) -> Snapshot:
         """Give a held run its prompt and input, and let it start. See Submissions.release."""
@@ -89,7 +91,7 @@ class Engine:
         """Return a run as it is now; with prompt and input if wanted `full`. Raises NotFound."""
         if (live := self.live.get(run_id)) is not None:
             return await live.snapshot()
-        return _snapshot(await (self.store.get_full(run_id) if full else self.store.get(run_id)))
+        return stored(await (self.store.get_full(run_id) if full else self.store.get(run_id)))
 
     async def row(self, run_id: str) -> Run:
         """Return a run without what only its process or its journal can tell. Raises NotFound."""
@@ -100,7 +102,7 @@ class Engine:
         """Return a page of runs, newest first, and how many there are in all."""
         page = await self.store.find(wanted)
         found = [(run, self.live.get(run.id)) for run in page.runs]
-        return [await live.snapshot() if live else _snapshot(run) for run, live in found], page.total
+        return [await live.snapshot() if live else stored(run) for run, live in found], page.total
 
     async def cancel(
         self, run_id: str, reason: str | None = None, *, wait: bool = True, keep_scratch: bool = False
@@ -185,16 +187,8 @@ class Engine:
     async def followed(self, run_id: str) -> Snapshot:
         """Return a run that was followed; unread while it is still watched. Raises NotFound."""
         ended = self.viewers.ends.get(run_id)
-        return _snapshot(ended) if ended is not None else await self.get(run_id)
+        return stored(ended) if ended is not None else await self.get(run_id)
 
     def bell(self, run_id: str) -> asyncio.Event:
         """Return the bell that the run's next change or, while it is watched, output will ring."""
         return self._notifier.bell(run_topic(run_id))
-
-
-def _snapshot(run: Run) -> Snapshot:
-    """Return a run that is not live: a running one was claimed, and its process is about to be started."""
-    summary = run.summary or {}
-    phase = Phase.STARTING if run.status is Status.RUNNING else None
-    scratch = run.scratch_until is not None
-    return Snapshot(run, phase, run.pid, summary.get("progress", {}), summary.get("usage", {}), scratch)

@@ -18,7 +18,7 @@ from ..core import lifecycle
 from ..core.agent import Agent
 from ..core.errors import PraisonrunError
 from ..core.model import Exit, Failure, Mode, Phase, Run, Status
-from ..core.notifier import DELIVERIES, run_topic
+from ..core.notifier import CHANGES, DELIVERIES, run_topic
 from ..journal.progress import Progress
 from ..process.spawning import Spawner
 from ..services.readiness import Services
@@ -76,6 +76,7 @@ class Supervisor:
 
     async def _resume(self, run: Run) -> None:
         live = self._enter(run, self._reservations.claim(run))
+        live.recovered = True
         try:
             self._know(live, await self.versions.of(run))
         except PraisonrunError as unreadable:  # costs this run, not the server's start
@@ -102,6 +103,7 @@ class Supervisor:
         ended = await self._end_of(live, how)
         self._installs.over(live.run, well=ended is not None and ended.installed)
         trouble = live.readiness.stop() if live.readiness else None
+        live.settling = True
         run = await self._settlements.until_stored(live, ended, trouble)
         if run is not None and run.status in lifecycle.FINAL:
             await self._clear(live, run)
@@ -127,7 +129,7 @@ class Supervisor:
             self._tasks.start_soon(self._installs.keep, live.run)
         if phase is Phase.RUNNING and live.run.mode is Mode.SERVICE:
             live.readiness = self._services.watch(live.run, live.agent, live.attempt.cancel, self._tasks)
-        self._context.notifier.ring(run_topic(live.run.id))
+        self._context.notifier.ring(run_topic(live.run.id), CHANGES)
 
     def cancelled(self, row: Run) -> float:
         """Act on a cancel that the row has; return the seconds that its process may take."""
@@ -175,4 +177,4 @@ class Supervisor:
 
     def _ring(self, run: Run) -> None:
         owed = run.status in lifecycle.FINAL and run.webhook_url is not None
-        self._context.notifier.ring(run_topic(run.id), *([DELIVERIES] if owed else []))
+        self._context.notifier.ring(run_topic(run.id), CHANGES, *([DELIVERIES] if owed else []))

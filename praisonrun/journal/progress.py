@@ -48,6 +48,18 @@ class Progress:
         known = self._summary
         return replace(known, progress=dict(known.progress), usage=dict(known.usage))
 
+    @property
+    def known(self) -> Summary:
+        """The summary as far as it was parsed."""
+        return self._summary
+
+    async def advance(self, most: int) -> int:
+        """Parse about `most` bytes of what is new, or all; return how many. Other tasks run in between."""
+        begin = self._offset
+        while not self._catching_up and not self._glance() and self._offset < begin + most:
+            await asyncio.sleep(0)
+        return self._offset - begin
+
     async def whole(self) -> Summary:
         """Return the summary of all that is written."""
         while self._catching_up or not self._glance():

@@ -16,7 +16,7 @@ from ..core import clock
 from ..core.agent import Agent
 from ..core.errors import PraisonrunError, Unavailable
 from ..core.model import Status
-from . import database, deliveries, reads, writes
+from . import changes, database, deliveries, reads, writes
 from . import versions as entries
 from .connection import Connection, Connections, reading, writing
 from .directory import hold, settle
@@ -91,6 +91,10 @@ class Store(Connections):
     queued = reading(reads.queued)
     totals_by_agent = reading(reads.totals_by_agent)
 
+    changed_since = reading(changes.since)
+    rev_before = reading(changes.rev_before)
+    touch = writing(changes.touch)
+
     version = reading(entries.get)
     versions = reading(entries.of_agent)
     agents_seen = reading(entries.agents_seen)
@@ -146,6 +150,10 @@ class Store(Connections):
                 finally:
                     if files.torn or files.lost:  # the last to close would write into the database
                         await writer.close()
+
+    def when_written(self, ring: Callable[[], None]) -> None:
+        """Have this called on the loop after each transaction of a write, once others can read it."""
+        self._writer.written = ring
 
     async def see_version(self, agent: Agent, at: int) -> str:
         """Store an agent's entry, once, and return its digest. Reads nothing for an object seen before."""

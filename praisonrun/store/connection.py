@@ -43,6 +43,8 @@ class Connection:
         self._busy = False
         self._closed = False
         self._fault: Exception | None = None
+        self.written: Callable[[], None] = lambda: None
+        """Called after each transaction, before its answers are handed out."""
         self._db: aiosqlite.Connection
         self._thread_side: GroupCommit
         self._commit: asyncio.Task[None]
@@ -125,6 +127,7 @@ class Connection:
         if self._waiting:  # before the answers are handed out: the disk shall be busy while the loop is
             self._busy = True
             self._bell.put(True)
+        self.written()
         for answer in answers:
             _hand_out(answer)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import ConfigError, counted
+from .changes import last_rev
 from .rows import title_of
 
 log = logging.getLogger("praisonrun")
@@ -27,11 +28,6 @@ PRAGMA journal_size_limit = {WAL_LIMIT}; PRAGMA wal_autocheckpoint = 1000;
 """
 # The cache has 512 KiB: the system caches the file again, and SQLite's cache would grow with all runs.
 READER = "PRAGMA query_only = ON; PRAGMA cache_size = -512;"
-
-_LAST_REV = """
-    SELECT max(coalesce((SELECT max(rev) FROM runs), 0), coalesce((SELECT max(rev) FROM removed), 0),
-               (SELECT rev FROM removed_floor))
-"""
 
 
 def scripts() -> list[str]:
@@ -58,7 +54,7 @@ def prepare_writer(db: sqlite3.Connection, path: Path, steps: Sequence[str] | No
 
 def _number_writes(db: sqlite3.Connection) -> None:
     """Define next_rev(): each row that is written gets a higher number than all before."""
-    revs = count(_value(db, _LAST_REV) + 1)
+    revs = count(last_rev(db) + 1)
     db.create_function("next_rev", 0, lambda: next(revs))
 
 

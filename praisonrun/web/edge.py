@@ -40,7 +40,10 @@ _CLOSE = {"Connection": "close"}
 _HEADERS_OF = {401: {"WWW-Authenticate": "Bearer"}, 413: _CLOSE}
 """Headers of a rejection, by its status."""
 _VARY = (b"vary", b"Origin")
-_EXPOSED = (b"access-control-expose-headers", b"Location, Retry-After, Idempotency-Replayed")
+_EXPOSED = (
+    b"access-control-expose-headers",
+    b"Location, Retry-After, Idempotency-Replayed, Praisonrun-Cursor",
+)
 _PRIVATE = {"Access-Control-Allow-Private-Network": "true"}
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, PATCH, DELETE",

@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from ..core.errors import BadRequest, Invalid
 from ..core.json import Json, deeper
+from ..core.notifier import AnyOf
 
 Model = TypeVar("Model", bound=pydantic.BaseModel)
 
@@ -58,7 +59,7 @@ def checked_key(key: str) -> str:
     return key
 
 
-async def wait_for(request: Request, bell: asyncio.Event, seconds: float) -> None:
+async def wait_for(request: Request, bell: asyncio.Event | AnyOf, seconds: float) -> None:
     """Wait until a bell rings or some seconds have passed.
 
     Raises ClientDisconnect as soon as the client leaves. The request's body must have been read, or be empty.

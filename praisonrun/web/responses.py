@@ -71,6 +71,16 @@ def sse_stream(chunks: AsyncIterator[bytes], *, heartbeat: float) -> Response:
     )
 
 
+def line_stream(chunks: AsyncIterator[bytes], *, heartbeat: float, beat: bytes) -> Response:
+    """Return the response that sends chunks of whole lines of JSON; its heartbeat is the line `beat`."""
+    return EventSourceResponse(
+        chunks,
+        headers={"Content-Type": "application/x-ndjson", **UNBUFFERED},
+        ping=heartbeat,
+        ping_message_factory=lambda: beat,  # type: ignore[arg-type, return-value]  # bytes are sent as they are
+    )
+
+
 class StreamLimits:
     """Counts the open streams of one server, each from its first byte on. Not thread-safe."""
 

@@ -22,6 +22,9 @@ from ...web.requests import KEY, base_url, parse_object, read_query
 from ...web.responses import StreamLimits, json_around, json_response
 from . import models, show
 from .events import Streams
+from .feed import Feed
+from .feed_cursor import place, store_of
+from .feed_models import CURSOR
 from .output import Output
 from .show import AGAIN, BAD_QUERY, NOT_FOUND, RUN, RUNS, WRONG_STATE
 from .webhooks import Deliveries
@@ -38,7 +41,11 @@ _SUBMITTED = {
     503: Answer("The queue is full.", headers=AGAIN),
     507: Answer("The disk is full.", headers=AGAIN),
 }
-_LIST = {200: Answer("A page.", show.JobList), 400: Answer("No such status."), 422: Answer("A bad page.")}
+_LIST = {
+    200: Answer("A page.", show.JobList, CURSOR),
+    400: Answer("No such status."),
+    422: Answer("A bad page."),
+}
 _STATUS = {200: Answer("The run as it is now.", show.JobStatus, AGAIN), **NOT_FOUND}
 _POLLED = {200: Answer("The run as it is now.", show.Job, AGAIN), **NOT_FOUND}
 _RESULT = {200: Answer("The result.", show.JobResult), **NOT_FOUND, **WRONG_STATE}
@@ -47,7 +54,8 @@ _KEY = {"Idempotency-Key": Header("Makes a repeated submit answer with the first
 
 def dialect(engine: Engine, limits: StreamLimits, *shared: object) -> Dialect:
     """Return the dialect over an engine; `shared` are objects that serve paths of no dialect."""
-    own = (Jobs(engine), Streams(engine, limits), Output(engine, limits), Deliveries(engine))
+    streams = Streams(engine, limits), Feed(engine, limits), Output(engine, limits)
+    own = (Jobs(engine), *streams, Deliveries(engine))
     return Dialect((), operations(*own, *shared), STATUSES, render)
 
 
@@ -95,9 +103,11 @@ class Jobs:
             page=query.page,
             page_size=query.page_size,
         )
+        cursor = place(store_of(self._engine.store.id), await self._engine.feed.now())  # before it is read
         found, total = await self._engine.find(wanted)
-        jobs = [show.status(shown) for shown in found]
-        return json_response({"jobs": jobs, "total": total, "page": query.page, "page_size": query.page_size})
+        page = {"total": total, "page": query.page, "page_size": query.page_size}
+        body = {"jobs": [show.status(shown) for shown in found], **page}
+        return json_response(body, headers={"Praisonrun-Cursor": cursor})
 
     @operation("GET", RUN, _POLLED)
     async def get_run(self, request: Request) -> Response:

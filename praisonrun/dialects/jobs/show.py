@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field
@@ -112,20 +113,25 @@ class JobList(WireModel):
     page_size: int = Field(description="The most runs of a page.")
 
 
+def progress_shown(progress: Mapping[str, Json], default: float = 0.0) -> dict[str, Json]:
+    """Return how far a run is; `default` is the percentage of one that did not say."""
+    return {
+        "percentage": progress.get("percentage", default),
+        "current_step": progress.get("step"),
+        "steps_completed": progress.get("steps_completed", 0),
+        "steps_total": progress.get("steps_total"),
+    }
+
+
 def status(shown: Snapshot) -> dict[str, Json]:
     """Return the status object."""
-    run, progress, visible = shown.run, shown.progress, shown.visible_status
+    run, visible = shown.run, shown.visible_status
     final = run.status in FINAL
     return {
         "job_id": run.id,
         "status": visible.value,
         "title": run.title,
-        "progress": {
-            "percentage": progress.get("percentage", 100.0 if run.status is Status.SUCCEEDED else 0.0),
-            "current_step": progress.get("step"),
-            "steps_completed": progress.get("steps_completed", 0),
-            "steps_total": progress.get("steps_total"),
-        },
+        "progress": progress_shown(shown.progress, 100.0 if run.status is Status.SUCCEEDED else 0.0),
         "created_at": iso(run.created_at),
         "started_at": None if visible is Status.QUEUED else iso(run.started_at),
         "completed_at": iso(run.finished_at),

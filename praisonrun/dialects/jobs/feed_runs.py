@@ -1,0 +1,90 @@
+"""The own events of the runs that a listener of all runs names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from ...core.errors import BadRequest, NotFound
+from ...core.json import dumps
+from ...engine.engine import Engine
+from ..event_stream import Cursor, EventStream
+from .events import WireEvent, payload
+from .feed_cursor import positions
+from .feed_items import Item
+
+EVENTS, BYTES = 200, 64 * 1024
+"""Events of one run, and bytes of its journal, that are read at once."""
+
+
+@dataclass(slots=True)
+class _Named:
+    cursor: Cursor
+    logs: bool
+    """Whether only what it printed is wanted."""
+    after: int
+    """The id of the last event that was handed out."""
+    done: bool = False
+
+
+class OwnEvents:
+    """Some runs, and how far a listener has their events. The newest events wait until it asks."""
+
+    def __init__(self, engine: Engine, events: EventStream[WireEvent], base: str) -> None:
+        """`base` is the server's URL."""
+        self._engine, self._events, self._base = engine, events, base
+        self._named: dict[str, _Named] = {}
+
+    async def name(self, run_id: str, after: int, *, logs: bool) -> bool:
+        """Have the events of a run after one, `logs` alone if so wanted; say whether these are known."""
+        try:
+            cursor = await self._events.cursor(await self._engine.row(run_id), after)
+        except (NotFound, BadRequest):
+            return False
+        self._named[run_id] = _Named(cursor, logs, after)
+        return True
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Have these runs ring for what they print inside this block."""
+        with ExitStack() as stack:
+            for run_id in self._named:
+                stack.enter_context(self._engine.viewers.watching(run_id))
+            yield
+
+    @property
+    def ids(self) -> list[str]:
+        """The runs that may have more events."""
+        live = self._engine.live
+        return [run_id for run_id, named in self._named.items() if not named.done or run_id in live]
+
+    @property
+    def end(self) -> str:
+        """The end of a cursor that says how far each run is."""
+        return positions({run_id: named.after for run_id, named in self._named.items()})
+
+    async def read(self, place: str) -> list[Item]:
+        """Return the next events of each run; `place` is the cursor that theirs begin with."""
+        found: list[Item] = []
+        for run_id in self.ids:
+            try:
+                found += await self._read(run_id, self._named[run_id], place)
+            except NotFound:  # the history says that it was removed
+                self._named[run_id].done = True
+        return found
+
+    async def _read(self, run_id: str, named: _Named, place: str) -> list[Item]:
+        shown = await self._engine.get(run_id)
+        size = BYTES
+        events, named.done = await self._events.page(shown, named.cursor, EVENTS, base=self._base, size=size)
+        if events:
+            named.cursor = await self._events.cursor(shown.run, events[-1].id)
+        found: list[Item] = []
+        for event in events:
+            named.after = event.id
+            if event.name == "log" or not named.logs:
+                own = {"event": event.name, "id": event.id, "run_id": run_id}
+                body = dumps(own | payload(event) | own)
+                found.append(Item(event.name, body, place + self.end))
+        return found
