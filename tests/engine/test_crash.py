@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ..proof import hostile
+from ..proof.feed_loop import FeedLoop
 from ..proof.kill_loop import KillLoop
 from ..proof.same_key import same_key
 from ..proof.shim_kills import kill_shims
@@ -35,6 +36,13 @@ def test_a_killed_server_loses_and_repeats_nothing(world: World) -> None:
 @pytest.mark.scorecard(21)
 def test_a_viewer_who_is_cut_off_misses_nothing(world: World) -> None:
     print(StreamLoop(world, seed()).run(cuts=8, kills=2))
+
+
+@pytest.mark.scorecard(21)
+def test_a_client_of_all_runs_who_is_cut_off_knows_their_latest_states(world: World) -> None:
+    figures = FeedLoop(world, seed()).run(runs=20, cuts=10, kills=1, resets=1)
+    assert figures.removed > 0
+    print(figures)
 
 
 @pytest.mark.scorecard(12)
