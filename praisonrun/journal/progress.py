@@ -56,7 +56,7 @@ class Progress:
     async def advance(self, most: int) -> int:
         """Parse about `most` bytes of what is new, or all; return how many. Other tasks run in between."""
         begin = self._offset
-        while not self._catching_up and not self._glance() and self._offset < begin + most:
+        while not (self._catching_up or self._glance() or self._offset >= begin + most):  # noqa: ASYNC110
             await asyncio.sleep(0)
         return self._offset - begin
 

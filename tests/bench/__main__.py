@@ -12,7 +12,21 @@ import traceback
 from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 
-from . import fans, live, noops, outputs, peers, reads, report, stalls, starts, stored, streams, submits
+from . import (
+    fans,
+    feeds,
+    live,
+    noops,
+    outputs,
+    peers,
+    reads,
+    report,
+    stalls,
+    starts,
+    stored,
+    streams,
+    submits,
+)
 from .place import Bench
 from .rows import Row
 
@@ -26,6 +40,7 @@ BENCHES: dict[str, Callable[[Bench], Awaitable[list[Row]]]] = {
     "fan-events": fans.events,
     "fan-bursts": fans.bursts,
     "fan-stalled": fans.stalled,
+    "feed": feeds.feed,
     "output": outputs.throughput,
     "unwatched": outputs.unwatched,
     "stall": stalls.stall,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from . import noops, submits
+from . import feeds, noops, submits
 from .place import Bench
 from .rows import Row
 
@@ -32,3 +32,7 @@ async def test_a_durable_submit_costs_a_few_times_the_least(bench: Bench) -> Non
 
 async def test_a_run_costs_a_few_times_its_process(bench: Bench) -> None:
     assert min(_ratios(await noops.unloaded(bench), "submit to final: p50")) <= 60
+
+
+async def test_many_listeners_of_all_runs_cost_little_more_than_one(bench: Bench) -> None:
+    assert min(_ratios(await feeds.feed(bench), "runs under 50 listeners of all")) <= 4

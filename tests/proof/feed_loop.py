@@ -41,9 +41,9 @@ class Figures:
 
     def __str__(self) -> str:
         return (
-            f"{self.runs} runs, {self.cuts} disconnects ({self.kills} by kill -9 of the server), {self.events} "
-            f"events, {self.live} of them of a running run, {self.removed} removed, {self.resets} resets: "
-            "every run's latest state arrived, none older after a newer"
+            f"{self.runs} runs, {self.cuts} disconnects ({self.kills} by kill -9 of the server), "
+            f"{self.events} events, {self.live} of a running run, {self.removed} removed, "
+            f"{self.resets} resets: every run's latest state arrived, none older after a newer"
         )
 
 
@@ -137,7 +137,10 @@ class FeedLoop:
             self._spoil()
             return
         form, most = self.chance.choice(FORMS), self.chance.randrange(1, 20_000)
-        for event in parsed(form, self._read(form, most, kill=how == "kill")):
+        self._take(form, self._read(form, most, kill=how == "kill"))
+
+    def _take(self, form: str, read: bytes) -> None:
+        for event in parsed(form, read):
             self.mirror.take(event)
 
     def _read(self, form: str, most: int, *, kill: bool = False) -> bytes:
@@ -188,7 +191,7 @@ class FeedLoop:
             self.world.final(run["job_id"])
         cursor = self.world.insist("GET", f"{RUNS}?page_size=1").headers["praisonrun-cursor"]
         while self.mirror.rev < int(cursor.split(".")[1]):
-            self._leg("cut")
+            self._take(FORMS[-1], self._read(FORMS[-1], 1 << 30))
 
     def _check(self) -> None:
         shown = {run["job_id"]: run for run in self.world.everything()}

@@ -95,6 +95,7 @@ def strict(document: Json, pools: Mapping[str, Pools]) -> Json:
 
     A stream's schema is of its whole text; schemathesis would read it as that of each event.
     """
+    del document["paths"]["/api/v1/events"]  # its streams do not end
     for item in document["paths"].values():
         for row in item.values():
             answers = row["responses"]

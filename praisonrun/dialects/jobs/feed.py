@@ -153,7 +153,8 @@ class Feed:
             deadline = anyio.current_time() + (wait if admitted and not reset else 0)
             while True:
                 bell = self._engine.feed.bell(own.ids)
-                pieces = await listener.read(line)
+                async with self._limits.catching_up:
+                    pieces = await listener.read(line)
                 left = deadline - anyio.current_time()
                 if pieces or left <= 0 or self._engine.journals.dismissed:
                     break

@@ -8,8 +8,9 @@ from pydantic import Field
 
 from ...core.errors import Invalid
 from ...core.json import Json
-from ...web.fields import WireModel
+from ...web.fields import Time, WireModel
 from ...web.operations import Header
+from .events import JobEvent
 from .feed_cursor import FORM, NAMED
 from .show import JobStatus, ProgressShown
 
@@ -42,60 +43,60 @@ def runs_of(query: FeedQuery) -> dict[str, bool]:
 
 
 class RunChanged(WireModel):
-    """A run changed; this is how it is now."""
+    """A run changed."""
 
-    event: Literal["run"]
-    run: JobStatus
-    ts: str
-    cursor: str
+    event: Literal["run"] = Field(description="run")
+    run: JobStatus = Field(description="The run as it is now.")
+    ts: Time = Field(description="When it changed.")
+    cursor: str = Field(description="Where the stream continues after this event.")
 
 
 class RunRemoved(WireModel):
     """A run was deleted, by hand or by age."""
 
-    event: Literal["removed"]
-    id: str
-    ts: str
-    cursor: str
+    event: Literal["removed"] = Field(description="removed")
+    id: str = Field(description="The run's id.")
+    ts: Time = Field(description="When it was deleted.")
+    cursor: str = Field(description="Where the stream continues after this event.")
 
 
 class RunProgress(WireModel):
-    """How far a live run says it is. No part of the history: it has no cursor."""
+    """How far a live run says it is. It is no part of the history, so it has no cursor."""
 
-    event: Literal["progress"]
-    id: str
-    progress: ProgressShown
-    ts: str
+    event: Literal["progress"] = Field(description="progress")
+    id: str = Field(description="The run's id.")
+    progress: ProgressShown = Field(description="As in its status.")
+    ts: Time = Field(description="When it was found.")
 
 
 class RunUsage(WireModel):
-    """What a live run says it used. No part of the history: it has no cursor."""
+    """What a live run says it used. It is no part of the history, so it has no cursor."""
 
-    event: Literal["usage"]
-    id: str
-    usage: dict[str, Json]
-    ts: str
+    event: Literal["usage"] = Field(description="usage")
+    id: str = Field(description="The run's id.")
+    usage: dict[str, Json] = Field(description="As in its status.")
+    ts: Time = Field(description="When it was found.")
 
 
-class OwnEvent(WireModel, extra="allow"):
-    """An event of a named run, as in its own stream."""
+class OwnEvent(JobEvent):
+    """An event of a run that the request names."""
 
-    event: str
-    id: int
-    run_id: str
-    cursor: str
+    run_id: str = Field(description="The run's id.")
+    cursor: str = Field(description="Where the stream continues after this event.")
 
 
 class Reset(WireModel):
-    """The cursor could not be continued: list again."""
+    """The cursor could not be continued: the client lists again."""
 
-    reason: Literal["other_store", "ahead", "too_old", "unknown_run"]
-    cursor: str
+    reason: Literal["other_store", "ahead", "too_old", "unknown_run"] = Field(description="Why.")
+    cursor: str = Field(description="Where the stream continues.")
 
 
 class FeedPage(WireModel):
-    """What changed since a cursor, the cursor to ask with next, and whether the given one was of no use."""
+    """What changed since a cursor."""
 
-    events: list[RunChanged | RunRemoved | RunProgress | RunUsage | OwnEvent]
-    next: str
-    reset: Reset | None
+    events: list[RunChanged | RunRemoved | RunProgress | RunUsage | OwnEvent] = Field(
+        description="Changes in order; each run is shown as it is now."
+    )
+    next: str = Field(description="The cursor after them: `after` of the next page.")
+    reset: Reset | None = Field(description="Null where the cursor was continued.")

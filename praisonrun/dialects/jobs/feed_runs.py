@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from ...core.errors import BadRequest, NotFound
+from ...core.errors import BadRequest, Gone, NotFound
 from ...core.json import dumps
 from ...engine.engine import Engine
 from ..event_stream import Cursor, EventStream
-from .events import WireEvent, payload
+from .events import WireEvent, plain
 from .feed_cursor import positions
 from .feed_items import Item
 
@@ -40,7 +40,7 @@ class OwnEvents:
         """Have the events of a run after one, `logs` alone if so wanted; say whether these are known."""
         try:
             cursor = await self._events.cursor(await self._engine.row(run_id), after)
-        except (NotFound, BadRequest):
+        except (NotFound, BadRequest, Gone):
             return False
         self._named[run_id] = _Named(cursor, logs, after)
         return True
@@ -70,13 +70,12 @@ class OwnEvents:
         for run_id in self.ids:
             try:
                 found += await self._read(run_id, self._named[run_id], place)
-            except NotFound:  # the history says that it was removed
+            except (NotFound, Gone):  # the history says that it was removed
                 self._named[run_id].done = True
         return found
 
     async def _read(self, run_id: str, named: _Named, place: str) -> list[Item]:
-        shown = await self._engine.get(run_id)
-        size = BYTES
+        shown, size = await self._engine.get(run_id), BYTES
         events, named.done = await self._events.page(shown, named.cursor, EVENTS, base=self._base, size=size)
         if events:
             named.cursor = await self._events.cursor(shown.run, events[-1].id)
@@ -84,7 +83,6 @@ class OwnEvents:
         for event in events:
             named.after = event.id
             if event.name == "log" or not named.logs:
-                own = {"event": event.name, "id": event.id, "run_id": run_id}
-                body = dumps(own | payload(event) | own)
+                body = dumps({**plain(event), "run_id": run_id})
                 found.append(Item(event.name, body, place + self.end))
         return found

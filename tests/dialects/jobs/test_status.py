@@ -9,7 +9,7 @@ import pytest
 
 from praisonrun.core.model import Run, Status
 from praisonrun.dialects.jobs import show
-from praisonrun.engine.engine import _snapshot
+from praisonrun.engine.context import stored
 
 from ...rigs.harness import TIME, Json, Server
 from ...rigs.wire_rig import RUNS, STATUS_KEYS, Api
@@ -245,8 +245,8 @@ def test_a_bad_page_is_a_422(api: Api, query: str) -> None:
 
 def test_a_run_that_is_claimed_but_not_begun_is_still_queued() -> None:
     run = Run("run_x", "a", "v", 1, 1, 1, status=Status.RUNNING, started_at=1)
-    assert show.status(_snapshot(run))["status"] == "queued"
-    assert show.status(_snapshot(run))["started_at"] is None
+    assert show.status(stored(run))["status"] == "queued"
+    assert show.status(stored(run))["started_at"] is None
 
 
 def test_a_failed_run_says_what_its_agent_wrote_last(api: Api) -> None:
