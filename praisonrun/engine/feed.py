@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from ..core.errors import NotFound, PraisonrunError
@@ -102,7 +103,11 @@ class Feed:
             except NotFound:
                 return None
         live = self._live.get(run.id)
-        return await live.snapshot() if live and run.status is Status.RUNNING else stored(run)
+        if live is None or run.status is not Status.RUNNING:
+            return stored(run)
+        shown = await live.snapshot()
+        later = run.claim == shown.run.claim and run.updated_at > shown.run.updated_at
+        return replace(shown, run=run) if later else shown  # a cancel is stored before its owner hears of it
 
     async def _touch_started(self) -> None:
         """Put what started since the last look among the changes."""
