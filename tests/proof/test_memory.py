@@ -56,6 +56,10 @@ READ = {
     "nullspace-logs": ("/v1/agent-deployments/lines/runs/{lines_}/logs?limit=1000", ""),
     "nullspace-tail": ("/v1/agent-deployments/lines/runs/{lines_}/logs?tail=10000", ""),
     "list": ("/api/v1/runs?page_size=100", ""),
+    "all-runs": ("/api/v1/events?after={cursor}", SSE),
+    "all-runs-page": ("/api/v1/events?after={cursor}", "application/json"),
+    "all-runs-named": ("/api/v1/events?runs={big},{flood},{long},{lines}", NDJSON),
+    "all-runs-named-page": ("/api/v1/events?runs={big},{flood},{long},{lines}", "application/json"),
     "veryfront-run": ("/runs/{whole}", ""),
     "veryfront-list": ("/projects/local/runs?limit=200", ""),
     "veryfront-events": ("/runs/{lines}/events?limit=1000", ""),
@@ -76,6 +80,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def names(server: Server) -> dict[str, str]:
     """Return the ids of runs that have much to show."""
+    with server.client() as client:
+        cursor = client.get("/api/v1/runs").headers["praisonrun-cursor"]
     found = {name: server.submit(name) for name in ("big", "flood", "long", "lines")}
     for run_id in found.values():
         server.ended(run_id)
@@ -92,7 +98,7 @@ def names(server: Server) -> dict[str, str]:
         assert whole.status_code == 202, whole.text
         found["whole"] = whole.json()["run"]["run_id"]
     server.ended(found["whole"])
-    return found | {"lines_": found["lines"].replace("run_", "adrun_")}
+    return found | {"cursor": cursor, "lines_": found["lines"].replace("run_", "adrun_")}
 
 
 class Watch:
