@@ -66,6 +66,7 @@ READ = {
     "openapi": ("/openapi.json", ""),
 }
 """What is asked for, by path and Accept."""
+ENDLESS = {"all-runs", "all-runs-named"}
 
 
 @pytest.fixture(scope="module")
@@ -155,8 +156,9 @@ def test_stalled_readers(
 ) -> None:
     path, accept = READ[what]
     target = path.format(**names)
-    with suppress(httpx2.HTTPError), httpx2.Client(timeout=30) as client:  # what is made once
-        client.get(server.url + target, headers={"Accept": accept})
+    if what not in ENDLESS:
+        with suppress(httpx2.HTTPError), httpx2.Client(timeout=30) as client:  # what is made once
+            client.get(server.url + target, headers={"Accept": accept})
     watch = Watch(server)
     ask = f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nAccept: {accept or '*/*'}\r\n\r\n"
     with ExitStack() as stack:

@@ -45,6 +45,7 @@ MORE_AGENTS = """
     command: ["{python}", -c, "import os,sys; open(os.environ['PRAISONRUN_RESULT_PATH'], 'w').write(sys.stdin.read().replace('@', 'x' * 1_200_000))"]
   told:  {command: [/bin/sh, -c, 'cat > "$PRAISONRUN_EVENTS"']}
   telling: {command: [/bin/sh, -c, 'cat > "$PRAISONRUN_EVENTS"; exec sleep 60']}
+  telling-code: {command: ["{python}", -c, "import sys; exec(sys.stdin.read())"]}
   makes: {command: [/bin/sh, -c, 'cat > "$PRAISONRUN_ARTIFACTS/a.txt"']}
   short: {command: [/bin/sleep, "60"], prompt: none, timeout: 0.2, files: false}
   again: {command: [/bin/sh, -c, 'echo no; exit 3'], prompt: none, retries: 5, backoff: 30, files: false}

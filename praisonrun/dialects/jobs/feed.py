@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 import anyio
 from starlette.requests import Request
@@ -18,7 +20,7 @@ from ...engine.pulse import EVERY
 from ...web.operations import Answer, operation
 from ...web.requests import base_url, read_query, wait_for
 from ...web.responses import HEARTBEAT, HELLO, StreamLimits, line_stream, sse_stream
-from ..event_stream import EventStream
+from ..event_stream import LARGE, EventStream
 from .events import JobEvents
 from .feed_cursor import Cursor, cursor_of, mark_of, place
 from .feed_items import Encode, Item, Source, item, line, sse
@@ -40,8 +42,11 @@ _ANSWERS = {
 class Listener:
     """One client's place."""
 
-    def __init__(self, source: Source, engine: Engine, own: OwnEvents, mode: Mode) -> None:
+    def __init__(
+        self, source: Source, engine: Engine, own: OwnEvents, mode: Mode, turn: asyncio.Lock
+    ) -> None:
         self._source, self._feed, self._own, self._mode = source, engine.feed, own, mode
+        self._turn = turn
         self._born, self._beat, self.rev = source.number, 0, 0
         self.more = False
         """Whether more can be read at once."""
@@ -71,17 +76,26 @@ class Listener:
         """Return the event that tells a client to list again."""
         return item("reset", {"reason": reason, "ts": iso(now())}, self.cursor)
 
-    async def read(self, encode: Encode) -> list[bytes]:
-        """Return what there is to say, in some pieces, and go on behind it. Raises Unavailable."""
+    async def read(self, encode: Encode) -> AsyncGenerator[bytes, None]:
+        """Yield what there is to say, and go on behind it. Raises Unavailable.
+
+        Only the piece that is sent is in memory, and what a named run says is put into words in turns.
+        """
         reading = await self._source.read(self.rev, self._mode, self._born)
         if reading.reset:
             self.rev = await self._feed.now()
-            return [encode(self.lost(reading.reset), "")]
-        changed = reading.text(encode, self._own.end)
+            yield encode(self.lost(reading.reset), "")
+            return
         self.rev, self.more = reading.next, reading.more
-        told = await self._own.read(place(self._source.store, self.rev))
-        self.more = self.more or bool(told)
-        return [text for text in (changed, b"".join([encode(each, "") for each in told])) if text]
+        if text := reading.text(encode, self._own.end):
+            yield text
+        for run_id in self._own.ids:
+            async with self._turn:
+                texts, more = await self._own.read(run_id, place(self._source.store, self.rev), encode)
+                await asyncio.sleep(0)  # those before are on their way, or were given up
+            self.more = self.more or more
+            while texts:
+                yield texts.pop(0)
 
     def beats(self, encode: Encode) -> bytes:
         """Return how far the live runs are, as far as the client was not told."""
@@ -96,6 +110,8 @@ class Feed:
     def __init__(self, engine: Engine, limits: StreamLimits, *, heartbeat: float = HEARTBEAT) -> None:
         self._engine, self._limits, self._heartbeat = engine, limits, heartbeat
         self._source, self._events = Source(engine), EventStream(engine, JobEvents)
+        self._turn = asyncio.Lock()
+        """What named runs say is put into words one after the other: it may be a whole result."""
 
     @operation("GET", EVENTS, _ANSWERS, query=FeedQuery, headers=LAST_EVENT)
     async def stream_events(self, request: Request) -> Response:
@@ -103,7 +119,7 @@ class Feed:
         query, accept = read_query(request, FeedQuery), request.headers.get("accept", "")
         by_name = "text/event-stream" in accept
         own = OwnEvents(self._engine, self._events, base_url(request))
-        listener = Listener(self._source, self._engine, own, Mode(query.mode))
+        listener = Listener(self._source, self._engine, own, Mode(query.mode), self._turn)
         reset = await listener.start(cursor_of(request, query.after), runs_of(query))
         if "application/json" in accept and not by_name:
             return await self._page(request, query.wait, listener, own, reset)
@@ -128,16 +144,23 @@ class Feed:
             while not self._engine.journals.dismissed:
                 bell = feed.bell(own.ids)
                 await pulse.look()
+                said = False
                 try:
-                    pieces = await listener.read(encode)
+                    async with aclosing(listener.read(encode)) as pieces:
+                        async for piece in pieces:
+                            said = True
+                            yield piece
+                            if len(piece) > LARGE:
+                                del piece
+                                yield b""  # who sent it would keep it until there is more to send
                 except PraisonrunError:  # the store cannot be read now
                     return
-                pieces += [beats] if not listener.more and (beats := listener.beats(encode)) else []
-                for piece in pieces:
-                    yield piece
+                if not listener.more and (beats := listener.beats(encode)):
+                    said = True
+                    yield beats
                 if listener.more:
                     await anyio.lowlevel.checkpoint()
-                elif pieces:
+                elif said:
                     await anyio.sleep(PAUSE)
                 else:
                     with anyio.move_on_after(EVERY if pulse.alive else None):
@@ -153,12 +176,12 @@ class Feed:
             deadline = anyio.current_time() + (wait if admitted and not reset else 0)
             while True:
                 bell = self._engine.feed.bell(own.ids)
-                async with self._limits.catching_up:
-                    pieces = await listener.read(line)
+                pieces = [piece async for piece in listener.read(line)]
                 left = deadline - anyio.current_time()
                 if pieces or left <= 0 or self._engine.journals.dismissed:
                     break
-                await wait_for(request, bell, left)
+                if not listener.more:
+                    await wait_for(request, bell, left)
         await self._engine.feed.pulse.look()
         events = b",".join(b"".join([*pieces, listener.beats(line)]).splitlines())
         page = b'{"events":[%b],"next":%b,"reset":%b}' % (events, dumps(listener.cursor), dumps(lost))

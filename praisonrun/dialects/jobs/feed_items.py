@@ -43,7 +43,8 @@ def line(said: Item, end: str) -> bytes:
     """Return an event as a line of JSON."""
     if not said.cursor:
         return said.body + b"\n"
-    return b'%b,"cursor":"%b%b"}\n' % (said.body[:-1], said.cursor.encode(), end.encode())
+    rest = f',"cursor":"{said.cursor}{end}"}}\n'
+    return b"".join((memoryview(said.body)[:-1], rest.encode()))  # a body may be large: it is copied once
 
 
 def sse(said: Item, end: str) -> bytes:

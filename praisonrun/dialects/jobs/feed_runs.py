@@ -12,7 +12,7 @@ from ...engine.engine import Engine
 from ..event_stream import Cursor, EventStream
 from .events import WireEvent, plain
 from .feed_cursor import positions
-from .feed_items import Item
+from .feed_items import Encode, Item
 
 EVENTS, BYTES = 200, 64 * 1024
 """Events of one run, and bytes of its journal, that are read at once."""
@@ -29,7 +29,7 @@ class _Named:
 
 
 class OwnEvents:
-    """Some runs, and how far a listener has their events. The newest events wait until it asks."""
+    """Some runs, and how far a listener has their events."""
 
     def __init__(self, engine: Engine, events: EventStream[WireEvent], base: str) -> None:
         """`base` is the server's URL."""
@@ -64,25 +64,33 @@ class OwnEvents:
         """The end of a cursor that says how far each run is."""
         return positions({run_id: named.after for run_id, named in self._named.items()})
 
-    async def read(self, place: str) -> list[Item]:
-        """Return the next events of each run; `place` is the cursor that theirs begin with."""
-        found: list[Item] = []
-        for run_id in self.ids:
-            try:
-                found += await self._read(run_id, self._named[run_id], place)
-            except (NotFound, Gone):  # the history says that it was removed
-                self._named[run_id].done = True
-        return found
+    async def read(self, run_id: str, place: str, encode: Encode) -> tuple[list[bytes], bool]:
+        """Return the next events of one run as pieces of text, and whether there may be more at once.
 
-    async def _read(self, run_id: str, named: _Named, place: str) -> list[Item]:
+        Their cursors begin with `place`. A large event, which may hold a whole result, is a piece of its own:
+        it is not copied again.
+        """
+        named, pieces = self._named[run_id], list[bytes]()
+        try:
+            events = await self._read(run_id, named)
+        except (NotFound, Gone):  # the history says that it was removed
+            named.done = True
+            return pieces, False
+        more = bool(events)  # also where none of them is wanted
+        for event in map(events.pop, [0] * len(events)):
+            named.after = event.id
+            if event.name == "log" or not named.logs:
+                body = dumps({**plain(event), "run_id": run_id})
+                text = encode(Item(event.name, body, place + self.end), "")
+                if pieces and len(pieces[-1]) + len(text) <= BYTES:
+                    pieces[-1] += text
+                else:
+                    pieces.append(text)
+        return pieces, more
+
+    async def _read(self, run_id: str, named: _Named) -> list[WireEvent]:
         shown, size = await self._engine.get(run_id), BYTES
         events, named.done = await self._events.page(shown, named.cursor, EVENTS, base=self._base, size=size)
         if events:
             named.cursor = await self._events.cursor(shown.run, events[-1].id)
-        found: list[Item] = []
-        for event in events:
-            named.after = event.id
-            if event.name == "log" or not named.logs:
-                body = dumps({**plain(event), "run_id": run_id})
-                found.append(Item(event.name, body, place + self.end))
-        return found
+        return events

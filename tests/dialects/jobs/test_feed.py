@@ -149,6 +149,17 @@ def test_the_own_events_of_named_runs_resume_anywhere(api: Api) -> None:
         ]
 
 
+def test_what_is_not_wanted_hides_nothing_behind_it(api: Api) -> None:
+    code = """import json, os
+with open(os.environ["PRAISONRUN_EVENTS"], "w") as told:
+    for number in range(1000): print(json.dumps({"type": "message", "text": number}), file=told)
+print("end")"""
+    run_id = api.ran("telling-code", code)["job_id"]
+    with api.stream("GET", f"{EVENTS}?logs={run_id}", headers=LINES) as answer:
+        assert next(event for event in lines(answer) if "run_id" in event)["data"]["text"] == "end\n"
+    assert pages(api, cursor_of(api), f"&wait=5&logs={run_id}")[0]["data"]["text"] == "end\n"
+
+
 def test_a_live_run_s_own_events_come_as_they_happen(api: Api, tmp_path: Path) -> None:
     run_id = api.submit("until", str(tmp_path / "gate"))
     with api.stream("GET", f"{EVENTS}?runs={run_id}", headers=LINES) as answer:
