@@ -18,9 +18,12 @@ class Faults:
         self._found: dict[str, ConfigError] = {}
 
     def add(self, fault: ConfigError) -> None:
-        """Keep a fault, or each of those that it stands for. Raises what was found once that is too much."""
+        """Keep a fault, or each of those that it stands for. Raises what was found once that is too much.
+
+        None keeps its traceback, which leads to who holds it: the tree of the file would outlive its reading.
+        """
         for one in fault.faults:
-            self._found.setdefault(one.place or one.message, one)
+            self._found.setdefault(one.place or one.message, one.with_traceback(None))
         if len(self._found) >= MOST:
             raise self.joined()
 
@@ -38,11 +41,12 @@ class Faults:
             raise self.joined()
 
     def joined(self) -> ConfigError:
-        """Return the fault that was found, or one that stands for all, with the message of the first found.
+        """Hand over the fault that was found, or one that stands for all.
 
-        Its `faults` have the order of their places.
+        That has the message of the first that was found; its `faults` have the order of their places.
         """
         first, found = next(iter(self._found.values())), sorted(self._found.values(), key=_order)
+        self._found = {}
         if found[1:]:
             more = f"{len(found) - 1} more fault{'s' if found[2:] else ''}; `praisonrun check` shows all"
             return ConfigError(f"{first.message} (and {more})", faults=found)

@@ -95,10 +95,14 @@ class ConfigError(PraisonrunError, code="config"):
 
     def __init__(self, message: str, *, place: str | None = None, faults: Sequence[ConfigError] = ()) -> None:
         super().__init__(f"{place}: {message}" if place else message)
-        self.faults = tuple(faults) or (self,)
-        """What a message of several faults stands for; else the error itself."""
+        self._faults = tuple(faults)
         self.place: str | None = faults[0].place if faults else place
         """`file:line:column`, where the fault has one."""
+
+    @property
+    def faults(self) -> tuple[ConfigError, ...]:
+        """What a message of several faults stands for; else the error itself."""
+        return self._faults or (self,)
 
 
 def reason(error: OSError) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import re
+from contextlib import suppress
 
 import pytest
 
 from praisonrun.agents import document
 from praisonrun.agents.faults import MOST
+from praisonrun.agents.nodes import Node
 from praisonrun.core.errors import ConfigError
 
 from .test_entry import FILE, one
@@ -157,3 +160,21 @@ def test_nobody_looks_for_faults_for_ever(text: str) -> None:
     with pytest.raises(ConfigError) as caught:
         document.read(text, FILE, "agents.yaml")
     assert MOST <= len(caught.value.faults) <= MOST + 2
+
+
+@pytest.mark.parametrize("text", ["agents: {a: {}}", "agents: {a: {}, b: {x: 1}}", "agents: [", "- a"])
+def test_what_was_read_of_a_broken_file_is_gone_with_its_error(text: str) -> None:
+    """Not with the next collection: whoever may name files could send many large ones."""
+
+    def trees() -> int:
+        return sum(isinstance(held, Node) for held in gc.get_objects())
+
+    gc.collect()
+    before = trees()
+    gc.disable()
+    try:
+        with suppress(ConfigError):
+            document.read(text, FILE, "agents.yaml")
+        assert trees() == before
+    finally:
+        gc.enable()
