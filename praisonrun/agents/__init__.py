@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .catalog import Catalog
-from .launch import argv, child_env, install_argv, missing_env, preflight, program, user_environ
+from .launch import argv, child_env, install_argv, missing_env, no_start, preflight, program, user_environ
 
 __all__ = [
     "Catalog",
@@ -11,6 +11,7 @@ __all__ = [
     "child_env",
     "install_argv",
     "missing_env",
+    "no_start",
     "preflight",
     "program",
     "user_environ",

@@ -116,14 +116,32 @@ def missing_env(agent: Agent, environ: Strings, given: Strings) -> list[str]:
     return [name for name in agent.env_required if not any(source.get(name) for source in sources)]
 
 
+def no_start(agent: Agent, environ: Strings) -> str | None:
+    """Return why an agent's program cannot be started, None if it can, by what lies on the disk now.
+
+    Raises what `program` raises.
+    """
+    if agent.caller and (why := _relative_path(agent, environ)):
+        return why
+    found = program(agent, environ)
+    if found is None:
+        return _not_installed(agent, agent.command[0])
+    if found != sys.executable and (why := programs.why_not(found, agent.cwd or "/")):
+        return _unstartable(agent, agent.command[0] if agent.command else found, why)
+    return None
+
+
 def preflight(
     agent: Agent,
     prompt: str,
     environ: Strings,
     given: Strings,
-    find: Callable[[Agent, Strings], str | None] = program,
+    look: Callable[[Agent, Strings], str | None] = no_start,
 ) -> None:
-    """Raise Invalid for anything that would keep a run from starting: program, framework, prompt, envs."""
+    """Raise Invalid for anything that would keep a run from starting: program, framework, prompt, envs.
+
+    `look` is `no_start`, or what remembers its answers.
+    """
     _refuse_prompt(agent, prompt)
     size = sum(len(f"{name}={value}".encode()) + 1 for name, value in given.items())
     if size > ENVS_LIMIT:
@@ -132,13 +150,8 @@ def preflight(
             "put what is large into a file and send its path",
             field="envs",
         )
-    if agent.caller:
-        _refuse_relative_path(agent, environ)
-    found = find(agent, environ)
-    if found is None:
-        raise _not_installed(agent, agent.command[0])
-    if found != sys.executable and (why := programs.why_not(found, agent.cwd or "/")):
-        raise _unstartable(agent, agent.command[0] if agent.command else found, why)
+    if why := look(agent, environ):
+        raise Invalid(why, field="agent")
     missing = missing_env(agent, environ, given)
     if missing:
         raise Invalid(
@@ -150,7 +163,7 @@ def preflight(
 def _filled(agent: Agent, command: Sequence[str], values: Strings, environ: Strings) -> list[str]:
     found = _found(agent, command[0], environ)
     if found is None:
-        raise _not_installed(agent, command[0])
+        raise Invalid(_not_installed(agent, command[0]), field="agent")
     values = {**values, "python": sys.executable}
     return [found, *(placeholders.fill(element, values) for element in command[1:])]
 
@@ -174,7 +187,7 @@ def _places(agent: Agent, name: str) -> list[str]:
     return [os.path.normpath(os.path.join(folder, name)) for folder in folders]  # noqa: PTH118
 
 
-def _not_installed(agent: Agent, name: str) -> Invalid:
+def _not_installed(agent: Agent, name: str) -> str:
     if "/" in (full := os.path.expanduser(name)):  # noqa: PTH111
         places = _places(agent, full)
         place = next((one for one in places if os.path.lexists(one)), places[0])
@@ -183,19 +196,19 @@ def _not_installed(agent: Agent, name: str) -> Invalid:
     return _unstartable(agent, name, f"is not on PATH{f'; write ./{name}' if beside else ''}")
 
 
-def _unstartable(agent: Agent, name: str, why: str) -> Invalid:
-    return Invalid(f"program {name!r} of agent {agent.name!r} {why}", field="agent")
+def _unstartable(agent: Agent, name: str, why: str) -> str:
+    return f"program {name!r} of agent {agent.name!r} {why}"
 
 
-def _refuse_relative_path(agent: Agent, environ: Strings) -> None:
-    """Raise Invalid for a PATH that a directory of the caller's would be part of."""
+def _relative_path(agent: Agent, environ: Strings) -> str | None:
+    """Return what is wrong with a PATH that a directory of the caller's would be part of."""
     parts = (agent.env.get("PATH") or environ.get("PATH") or os.defpath).split(os.pathsep)
-    if not all(part.startswith("/") for part in parts):
-        raise Invalid(
-            f"agent {agent.name!r} has cwd: caller, but its PATH has an empty or relative part: "
-            "programs of that directory would be run; give it a PATH of absolute directories",
-            field="agent",
-        )
+    if all(part.startswith("/") for part in parts):
+        return None
+    return (
+        f"agent {agent.name!r} has cwd: caller, but its PATH has an empty or relative part: "
+        "programs of that directory would be run; give it a PATH of absolute directories"
+    )
 
 
 def _refuse_prompt(agent: Agent, prompt: str) -> None:

@@ -25,6 +25,8 @@ from ..journal.results import Result
 
 LARGE = 64 * 1024
 """Bytes of a last event that takes a moment to make: it may hold a whole result."""
+PAGE = 1024 * 1024
+"""Bytes of journal after which a page of events ends."""
 JOURNAL = event_id(START, 0)
 """The least id of an event that comes from a journal."""
 
@@ -161,7 +163,7 @@ class EventStream(Generic[E]):
             yield last
 
     async def page(
-        self, shown: Snapshot, cursor: Cursor, limit: int, *, base: str = "", size: float = float("inf")
+        self, shown: Snapshot, cursor: Cursor, limit: int, *, base: str = "", size: int = PAGE
     ) -> tuple[list[E], bool]:
         """Return events after a cursor, and whether the last event of a final run is reached.
 
@@ -181,7 +183,7 @@ class EventStream(Generic[E]):
         return found
 
     async def _read(
-        self, run_id: str, renderer: EventRenderer[E], cursor: Cursor, enough: int, size: float = float("inf")
+        self, run_id: str, renderer: EventRenderer[E], cursor: Cursor, enough: int, size: int = PAGE
     ) -> tuple[list[E], bool]:
         """Return events of a journal after a cursor, and whether there are enough, or too many bytes."""
         found: list[E] = []

@@ -10,7 +10,7 @@ from secrets import token_hex
 
 import anyio
 
-from ..agents import preflight, program
+from ..agents import no_start, preflight
 from ..core import lifecycle
 from ..core.agent import Agent
 from ..core.clock import OncePerTick
@@ -158,7 +158,7 @@ class Submissions:
             raise WrongMode(why, field="agent")
         catalog, files, min_free = self._context.catalog, self._context.files, self._context.limits.min_free
         if agent.crew is None:
-            preflight(agent, prompt, catalog.environ, envs, self._found)
+            preflight(agent, prompt, catalog.environ, envs, self._no_start)
         else:  # a first look at a framework's interpreter starts it
             await asyncio.to_thread(preflight, agent, prompt, catalog.environ, envs)
             catalog.crew_copy(agent, crew_files(files))
@@ -168,8 +168,8 @@ class Submissions:
             why = f"{left} on the disk of the state directory, less than --min-free {min_free >> 20}"
             raise DiskFull(why, retry_after=60)
 
-    def _found(self, agent: Agent, environ: Mapping[str, str]) -> str | None:
-        return self._tick.once(agent.version, lambda: program(agent, environ))
+    def _no_start(self, agent: Agent, environ: Mapping[str, str]) -> str | None:
+        return self._tick.once(agent.version, lambda: no_start(agent, environ))
 
     async def _check_stored(self, run: Run, prompt: str, envs: Mapping[str, str], mode: Mode) -> Agent:
         """Check the version of a stored run, with the literal env values of the file as it is now."""

@@ -28,15 +28,15 @@ def why_not(path: str, cwd: str = "/", depth: int = 0) -> str | None:
 
     None if nothing is seen that would keep it from its start. `cwd` is the directory it would be started in.
     """
+    path = os.path.join(cwd, path)  # noqa: PTH118
     try:
-        found = os.stat(os.path.join(cwd, path))  # noqa: PTH116, PTH118
+        found = os.stat(path)  # noqa: PTH116
     except (OSError, ValueError) as error:
-        return _missing(os.path.join(cwd, path), error)  # noqa: PTH118
+        return _missing(path, error)
     if stat.S_ISDIR(found.st_mode):
         return "is a directory"
     if not stat.S_ISREG(found.st_mode):
         return "is not a regular file"
-    path = os.path.join(cwd, path)  # noqa: PTH118
     if not os.access(path, os.X_OK):
         return _not_allowed(path, found.st_mode)
     try:

@@ -147,10 +147,7 @@ class RunFiles:
 
     def remove(self, run_id: str) -> None:
         """Remove all files of a run that there are, following no link."""
-        try:
-            self.journal(run_id).unlink(missing_ok=True)
-        except OSError:  # an agent put a directory there
-            remove_tree(str(self.journal(run_id)))
+        remove_tree(str(self.journal(run_id)))  # an agent may have put a directory there
         scratch.remove(self._scratch(run_id))
         remove_tree(str(self.folder(run_id)))
 

@@ -79,8 +79,11 @@ def _schemas(table: Sequence[Operation]) -> tuple[Schemas, dict[str, Json]]:
 
 
 def _operation(operation: Operation, schemas: Schemas, definitions: Mapping[str, Json]) -> dict[str, Json]:
-    shown: dict[str, Json] = {"operationId": operation.name, "summary": operation.summary}
-    shown["tags"] = [operation.tag]
+    shown: dict[str, Json] = {
+        "operationId": operation.name,
+        "summary": operation.summary,
+        "tags": [operation.tag],
+    }
     if parameters := _parameters(operation, schemas, definitions):
         shown["parameters"] = parameters
     if operation.body:
@@ -132,10 +135,13 @@ def _parameter(where: str, name: str, schema: Mapping[str, Json], required: bool
 def _given(schema: Mapping[str, Json]) -> dict[str, Json]:
     """Return the schema of a parameter that is given: a query has no null."""
     kinds = [kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}]
-    only = kinds[0] if len(kinds) == 1 else {}
-    dropped = {"anyOf"} if only else set()
-    dropped |= {"default"} if schema.get("default", "") is None else set()
-    return {**{key: value for key, value in schema.items() if key not in dropped}, **only}
+    given = dict(schema)
+    if given.get("default", "") is None:
+        del given["default"]
+    if len(kinds) == 1:
+        del given["anyOf"]
+        given |= kinds[0]
+    return given
 
 
 def _responses(operation: Operation, schemas: Schemas) -> dict[str, Json]:

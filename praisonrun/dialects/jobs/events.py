@@ -30,8 +30,6 @@ QUEUED_ID = event_id(0, 1)
 """The id of every run's first event."""
 DONE = b"event: done\ndata: [DONE]\n\n"
 """It has a name, so that a reader of `message` events, which are agents' own, does not take it for JSON."""
-PAGE = 1024 * 1024
-"""Bytes of journal after which a JSON page of events ends."""
 
 
 class WireEvent(NamedTuple):
@@ -197,7 +195,7 @@ class Streams:
                 bell = self._engine.bell(run.id)
                 shown = await self._engine.get(run.id)
                 async with self._limits.catching_up:
-                    found, done = await self._events.page(shown, cursor, query.limit, base=base, size=PAGE)
+                    found, done = await self._events.page(shown, cursor, query.limit, base=base)
                 left = deadline - anyio.current_time()
                 if found or done or left <= 0 or self._engine.journals.dismissed:
                     break

@@ -77,7 +77,8 @@ class OwnEvents:
             named.done = True
             return pieces, False
         more = bool(events)  # also where none of them is wanted
-        for event in map(events.pop, [0] * len(events)):
+        while events:
+            event = events.pop(0)
             named.after = event.id
             if event.name == "log" or not named.logs:
                 body = dumps({**plain(event), "run_id": run_id})

@@ -23,8 +23,6 @@ from .schemas import BAD, NOT_FOUND, EventShownPage, Projection, Refused, ToldPa
 
 RUN = "/runs/{run_id}"
 SPOKEN = "/conversations/{conversation_id}/runs/{run_id}"
-PAGE = 1024 * 1024
-"""Bytes of journal after which a page of events ends."""
 _FAULTS = {**BAD, **NOT_FOUND, 410: Answer("Its files are gone.", Refused)}
 _PAGE = {200: Answer("Some events.", EventShownPage), **_FAULTS}
 
@@ -102,7 +100,7 @@ class Events:
         """Return a page's events, its cursor, and the next page's."""
         query = read_query(request, EventsQuery)
         cursor = await self._events.cursor(shown.run, query.after_event_id or 0)
-        found, done = await self._events.page(shown, cursor, query.limit + 1, size=PAGE)
+        found, done = await self._events.page(shown, cursor, query.limit + 1)
         events, more = found[: query.limit], len(found) > query.limit
         more |= shown.run.status in FINAL and not done  # the events are large
         this = None if query.after_event_id is None else str(query.after_event_id)
