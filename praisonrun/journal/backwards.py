@@ -28,6 +28,7 @@ def windows_back(reader: Reader, size: int = WINDOW) -> Iterator[list[Frame]]:
     while end > START and (frames := _before(reader, end, size, more)):
         yield frames
         end, more = frames[0].offset, False
+        del frames  # no more than one read is held
 
 
 def _before(reader: Reader, end: int, size: int, more: bool) -> list[Frame]:
@@ -36,7 +37,7 @@ def _before(reader: Reader, end: int, size: int, more: bool) -> list[Frame]:
         base = max(START, end - size)
         window = reader.piece(base, end)
         for header in _headers(window, base):
-            frames = list(decode(window[header.offset - base :], header.offset))
+            frames = list(decode(window, base, header.offset - base))
             if frames and (more or frames[-1].end == end):
                 return frames
         if base == START:

@@ -119,12 +119,11 @@ def parse_header(buffer: bytes, at: int, offset: int) -> Header | None:
     return Header(kind, time, offset, word & MAX_PAYLOAD)
 
 
-def decode(buffer: bytes, offset: int) -> Iterator[Frame]:
-    """Yield the whole frames of `buffer`, whose first byte is at `offset` in the file.
+def decode(buffer: bytes, offset: int, at: int = 0) -> Iterator[Frame]:
+    """Yield the whole frames of `buffer` from its byte `at` on; its first byte is at `offset` in the file.
 
     Stops at an incomplete frame, which a live journal may end with, and at bytes that are no frame.
     """
-    at = 0
     while (header := parse_header(buffer, at, offset + at)) is not None:
         end = header.end - offset
         if end > len(buffer):

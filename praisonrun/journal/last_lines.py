@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
+from .backwards import frames_back
 from .format import START, Frame, Kind
 from .reader import Reader
 
@@ -25,35 +25,22 @@ class Place(NamedTuple):
 def last_lines(reader: Reader, kinds: Collection[Kind], count: int) -> tuple[Place, int]:
     """Return where the last `count` lines of some kinds of output begin, and the offset after the last frame.
 
-    Only a newline ends a line: progress bars are full of carriage returns. Slow for long journals.
+    Only a newline ends a line: progress bars are full of carriage returns. No more is read than these lines.
     """
-    lines, end, whole = 0, START, True
-    above: list[int] = []
-    offsets: list[int] = []
-    for frames in reader.windows():
-        above.append(lines)
-        offsets.append(frames[0].offset)
-        end = frames[-1].end
-        if printed := _printed(frames, kinds):
-            lines += printed.count(b"\n")
-            whole = printed.endswith(b"\n")
-    before = lines + (not whole) - count
-    if before <= 0:
-        return Place(), end
-    if before > lines:  # no line at all: the last one has no end
-        return Place(end), end
-    window = bisect_left(above, before) - 1
-    return _after(reader.frames(offsets[window]), kinds, before - above[window]), end
-
-
-def _after(frames: list[Frame], kinds: Collection[Kind], newlines: int) -> Place:
-    """Return the place after some newlines, which these frames have."""
-    for frame in frames:
-        here = frame.data.count(b"\n") if frame.kind in kinds else 0
-        if here >= newlines:
-            return Place(frame.offset, len(frame.data) - len(frame.data.split(b"\n", newlines)[-1]))
-        newlines -= here
-    raise AssertionError("the lines were counted in these frames")
+    end, left = START, -1
+    for frame in frames_back(reader, PIECE):
+        end = max(end, frame.end)
+        if frame.kind not in kinds or not frame.data:
+            continue
+        if left < 0:  # a last line without a newline is one, too
+            left = count + frame.data.endswith(b"\n")
+            if not left:
+                return Place(end), end
+        if (here := frame.data.count(b"\n")) >= left:
+            return Place(frame.offset, len(frame.data.rsplit(b"\n", left)[0]) + 1), end
+        left -= here
+        del frame  # it may be long, and the one before it is read next
+    return Place(), end
 
 
 def output(reader: Reader, kinds: Collection[Kind], place: Place, end: float) -> Iterator[bytes]:
