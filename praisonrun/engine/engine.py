@@ -93,6 +93,11 @@ class Engine:
             return await live.snapshot()
         return stored(await (self.store.get_full(run_id) if full else self.store.get(run_id)))
 
+    async def get_prompted(self, run_id: str) -> Snapshot:
+        """Return a run as it is now, with prompt. Raises NotFound."""
+        live = self.live.get(run_id)
+        return await live.snapshot() if live else stored(await self.store.get_prompted(run_id))
+
     async def row(self, run_id: str) -> Run:
         """Return a run without what only its process or its journal can tell. Raises NotFound."""
         live = self.live.get(run_id)

@@ -82,7 +82,7 @@ class Store(Connections):
 
     get = reading(reads.get)
     get_full = reading(reads.get_full)
-    prompt = reading(reads.prompt)
+    get_prompted = reading(reads.get_prompted)
     find = reading(reads.find)
     named = reading(reads.named)
     running = reading(reads.running)

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..core.errors import KeyReused, RunNotFound
 from ..core.model import Mode, Run, Status
-from .rows import COLUMNS, FULL, run_of
+from .rows import COLUMNS, FULL, PROMPTED, run_of
 from .types import GIVEN_BYTES, Find, Key, Page, given
 
 _NEWEST = (1 << 63) - 1
@@ -35,12 +35,9 @@ def get(db: Connection, run_id: str, columns: str = COLUMNS) -> Run:
     return run_of(row)
 
 
-def prompt(db: Connection, run_id: str) -> str:
-    """Return a run's prompt. Raises NotFound."""
-    row = db.execute("SELECT prompt FROM runs WHERE id = ?", (run_id,)).fetchone()
-    if row is None:
-        raise RunNotFound(run_id)
-    return str(row[0])
+def get_prompted(db: Connection, run_id: str) -> Run:
+    """Return a run with prompt and without input. Raises NotFound."""
+    return get(db, run_id, PROMPTED)
 
 
 def get_full(db: Connection, run_id: str) -> Run:

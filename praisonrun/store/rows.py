@@ -20,6 +20,8 @@ ALL = Run._fields
 TITLE = 120
 """Characters of a title."""
 FULL = ", ".join(ALL)
+PROMPTED = ", ".join({"input": "NULL"}.get(name, name) for name in ALL)
+"""The same without input."""
 COLUMNS = ", ".join({"prompt": "''", "input": "NULL"}.get(name, name) for name in ALL)
 """The same without prompt and input, which lists never read."""
 FIXED = frozenset({"seq", "id", "agent", "mode", "created_at", "key", "title", "prompt", "input"})

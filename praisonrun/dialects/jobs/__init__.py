@@ -112,8 +112,8 @@ class Jobs:
     @operation("GET", RUN, _POLLED)
     async def get_run(self, request: Request) -> Response:
         """Poll a run. It comes with its prompt, which lists leave out."""
-        shown = await self._engine.get(request.path_params["run_id"])
-        return _polled(shown, prompt=shown.run.prompt or await self._engine.store.prompt(shown.run.id))
+        shown = await self._engine.get_prompted(request.path_params["run_id"])
+        return _polled(shown, prompt=shown.run.prompt)
 
     @operation("GET", RUN + "/result", _RESULT, heavy=True)
     async def get_result(self, request: Request) -> Response:

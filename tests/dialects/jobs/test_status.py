@@ -30,6 +30,7 @@ def test_a_status_has_all_its_keys_all_the_way(api: Api, tmp_path: Path) -> None
     assert answer.json()["status"] in ("queued", "running")
     api.until(run_id, "up")
     live = api.status(run_id)
+    assert live["prompt"] == str(tmp_path / "gate")
     assert (live["status"], live["retry_after"], live["completed_at"], live["error"]) == (
         "running",
         1,
