@@ -10,8 +10,9 @@ from pathlib import Path
 import click
 import pytest
 
+from praisonrun import cli  # noqa: F401  # its commands register themselves
 from praisonrun.agents import entry
-from praisonrun.cli.commands import program
+from praisonrun.cli.program import program
 from praisonrun.core.model import Failure
 from praisonrun.dialects.jobs import models
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import queue
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+import pexpect
 
 from .rigs import pages
 from .rigs.pages import README
@@ -71,55 +71,47 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class Terminal:
-    """A shell that is typed into, and the lines that it and its jobs print."""
+class Shell:
+    """A shell in a terminal that is typed into, and the lines that it and its jobs show."""
 
-    def __init__(self, shell: subprocess.Popen[str]) -> None:
-        self._shell = shell
-        self._lines: queue.Queue[str | None] = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self) -> None:
-        assert self._shell.stdout is not None
-        for line in self._shell.stdout:
-            self._lines.put(line.removesuffix("\n"))
-        self._lines.put(None)
+    def __init__(self, home: Path, port: int) -> None:
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        mine = {"PATH": path, "PRAISONRUN_STATE": str(home / "state"), "PRAISONRUN_PORT": str(port)}
+        self.environ = {**os.environ, **mine, "TERM": "xterm", "PS1": "$ "}
+        self._child = pexpect.spawn(
+            "bash", ["--norc", "--noediting"], cwd=str(home), env=self.environ, encoding="utf-8",
+            dimensions=(24, 200), echo=False, timeout=20,
+        )  # fmt: skip
 
     def type(self, command: str) -> None:
-        assert self._shell.stdin is not None
-        self._shell.stdin.write(f"{command}\n")
-        self._shell.stdin.flush()
+        self._child.sendline(command)
 
     def until(self, shown: str) -> None:
         """Return when a line that a page shows was printed."""
-        told: list[str | None] = []
-        while not told or told[-1] is not None:
+        told: list[str] = []
+        while not told or told[-1]:
             try:
-                told.append(self._lines.get(timeout=20))
-            except queue.Empty:
+                told.append(self._child.readline())
+            except pexpect.TIMEOUT:
                 break
-            if told[-1] is not None and pages.matches([shown], [told[-1]]):
+            if pages.matches([shown], [told[-1].removeprefix("$ ").rstrip()]):
                 return
         raise AssertionError(f"{shown!r} is not in {told}")
 
+    def leave(self) -> None:
+        stop = [sys.executable, "-m", "praisonrun", "stop", "--cancel"]  # before its terminal goes
+        stopped = subprocess.run(stop, env=self.environ)
+        self._child.close(force=True)
+        assert not stopped.returncode
+
 
 @contextmanager
-def terminal(home: Path, port: int) -> Iterator[Terminal]:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    mine = {"PATH": path, "PRAISONRUN_STATE": str(home / "state"), "PRAISONRUN_PORT": str(port)}
-    with subprocess.Popen(
-        ["bash"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        cwd=home, env={**os.environ, **mine},
-    ) as shell:  # fmt: skip
-        try:
-            yield Terminal(shell)
-        finally:
-            shell.kill()  # first: the end of this block waits for it, whatever else fails
-            subprocess.run(
-                [sys.executable, "-m", "praisonrun", "stop", "--cancel"],
-                env={**os.environ, **mine},
-                check=True,
-            )
+def terminal(home: Path, port: int) -> Iterator[Shell]:
+    shell = Shell(home, port)
+    try:
+        yield shell
+    finally:
+        shell.leave()
 
 
 def test_the_session_of_the_first_screen(tmp_path: Path) -> None:
@@ -136,8 +128,7 @@ def test_the_session_of_the_first_screen(tmp_path: Path) -> None:
                 log = logs.enter_context((tmp_path / "server.log").open())
                 assert any("listens on" in line for line in log)
             for line in step.shown:
-                if not line.startswith("[1]"):  # what only a shell with a terminal says
-                    shell.until(line.replace(":8005", f":{port}"))
+                shell.until(line.replace(":8005", f":{port}"))
 
 
 def test_the_repo_s_own_agents_file_is_fine() -> None:

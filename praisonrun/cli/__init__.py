@@ -9,10 +9,12 @@ import click
 
 from ..config.settings import Settings
 from ..core.errors import BadRequest, ConfigError, Invalid, NoServer, NotFound, PraisonrunError, reason
-from .commands import program
+from . import commands, verbs  # noqa: F401  # they register themselves
+from .program import program
 
 REJECTED = 125
-"""What `run` ends with where no agent ran, or its result could not be written: all else is the agent's."""
+"""What a command that ends as its run does ends with where none ran, or its result could not be written."""
+FOLLOWING = {"run", "attach", "wait"}
 INTERRUPTED = 130
 _FAULTS = (ConfigError, Invalid, BadRequest, NotFound, NoServer)
 """Faults of the command line or a file, and servers that are not there: exit code 2."""
@@ -22,7 +24,7 @@ def main(serve: Callable[[Settings], int], arguments: Sequence[str] | None = Non
     """Run one command, the server by `serve`; return its exit code, or raise SystemExit with it."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     code = _run(serve, words)
-    return REJECTED if code not in (0, INTERRUPTED) and words[:1] == ["run"] else code
+    return REJECTED if code not in (0, INTERRUPTED) and words[:1] and words[0] in FOLLOWING else code
 
 
 def _run(serve: Callable[[Settings], int], words: list[str]) -> int:
@@ -32,8 +34,12 @@ def _run(serve: Callable[[Settings], int], words: list[str]) -> int:
             code = program.main(words, prog_name="praisonrun", obj=serve, standalone_mode=False)
         finally:
             sys.stdout.flush()  # here, where a full disk can still be reported
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        return error.exit_code
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "praisonrun"
+        print(f"praisonrun: {error.format_message()} ({command} --help)", file=sys.stderr)
         return error.exit_code
     except PraisonrunError as error:
         for fault in error.faults if isinstance(error, ConfigError) else (error,):

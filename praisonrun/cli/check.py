@@ -10,7 +10,7 @@ from ..agents.check import Report
 from ..agents.check import check as look
 from ..config.settings import absolute, default_agents
 from ..core.errors import counted
-from .screen import plain
+from .text import plain
 
 
 def check(file: Path | None, *, strict: bool = False) -> int:

@@ -69,17 +69,17 @@ class Client:
 
     def submit(self, body: Mapping[str, Json], key: str) -> dict[str, Any]:
         """Submit a run once, even if the connection breaks: `key` is its idempotency key."""
-        return self._call("POST", RUNS, json=dict(body), headers={"Idempotency-Key": key})
+        return self.call("POST", RUNS, json=dict(body), headers={"Idempotency-Key": key})
 
     def agents(self) -> dict[str, Any]:
         """Return what agents the server offers, and its default."""
-        return self._call("GET", "/api/v1/agents")
+        return self.call("GET", "/api/v1/agents")
 
     def status(self, run_id: str) -> dict[str, Any]:
-        return self._call("GET", f"{RUNS}/{run_id}")
+        return self.call("GET", f"{RUNS}/{run_id}")
 
     def result(self, run_id: str) -> dict[str, Any]:
-        return self._call("GET", f"{RUNS}/{run_id}/result")
+        return self.call("GET", f"{RUNS}/{run_id}/result")
 
     def printed(self, run_id: str) -> Iterator[bytes]:
         """Yield all that a run's attempts printed to stdout, once over all breaks."""
@@ -107,7 +107,7 @@ class Client:
     def cancel(self, run_id: str, *, wait: bool = True) -> None:
         """Cancel a run. Does nothing to a run that has finished or was deleted."""
         with suppress(WrongState, NotFound):
-            self._call("POST", f"{RUNS}/{run_id}/cancel", params={} if wait else {"wait": "false"})
+            self.call("POST", f"{RUNS}/{run_id}/cancel", params={} if wait else {"wait": "false"})
 
     def live(self) -> dict[str, str]:
         """Return all queued and running runs: id to mode, `run` or `service`."""
@@ -121,24 +121,24 @@ class Client:
     def deliveries(self, *, dead: bool) -> dict[str, Any]:
         """Return the newest 100 deliveries, or those that were given up, in a page with their `total`."""
         wanted = {"page_size": "100"} | ({"state": "dead"} if dead else {})
-        return self._call("GET", DELIVERIES, params=wanted)
+        return self.call("GET", DELIVERIES, params=wanted)
 
     def replay(self, run_id: str) -> int:
         """Send a run's webhooks again; return how many there are."""
-        found = self._call("GET", f"{RUNS}/{run_id}/deliveries")["deliveries"]
+        found = self.call("GET", f"{RUNS}/{run_id}/deliveries")["deliveries"]
         for delivery in found:
-            self._call("POST", f"{RUNS}/{run_id}/deliveries/{delivery['id']}/replay")
+            self.call("POST", f"{RUNS}/{run_id}/deliveries/{delivery['id']}/replay")
         return len(found)
 
     def replay_dead(self) -> int:
         """Send every dead letter again; return how many there are."""
-        return int(self._call("POST", f"{DELIVERIES}/replay")["replayed"])
+        return int(self.call("POST", f"{DELIVERIES}/replay")["replayed"])
 
     def _jobs(self, mode: str, status: str) -> Iterator[dict[str, Any]]:
         page, found = 1, 100
         while found == 100:
             wanted = {"mode": mode, "status": status, "page": page, "page_size": 100}
-            jobs = self._call("GET", RUNS, params=wanted)["jobs"]
+            jobs = self.call("GET", RUNS, params=wanted)["jobs"]
             yield from jobs
             page, found = page + 1, len(jobs)
 
@@ -169,7 +169,7 @@ class Client:
                 _checked(answer)
             yield from httpx2.EventSource(answer, max_event_size=None)
 
-    def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+    def call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         failures = 0
         while True:
             try:

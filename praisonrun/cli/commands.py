@@ -1,80 +1,22 @@
-"""The flags and help of every command. A command's work is imported when it is called.
+"""The flags and help of the commands about a server and its files.
 
-Exit codes: 0 success, 1 failure, 2 a fault in the command line or a file, or no server; `run` has its own.
+A command's work is imported when it is called.
 """
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from ..config.discovery import Named
 from ..config.settings import HOST, PORT, Settings, make
-from ..core import durations
-
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-PATH = click.Path(readable=False, path_type=Path)  # whoever opens it says what is wrong, in one line
-FILE: dict[str, Any] = {"type": PATH, "metavar": "FILE"}
-LONGEST = 366 * 86_400
-DIR: dict[str, Any] = {"type": PATH, "metavar": "DIR"}
-
-
-def setting(flag: str, text: str, *names: str, **given: Any) -> Callable[[Command], Command]:
-    """Return an option with its help; its variable sets it, too: `--min-free` and PRAISONRUN_MIN_FREE."""
-    variable = "PRAISONRUN" + flag.removeprefix("-").replace("-", "_").upper()
-    return click.option(flag, *names, help=text, envvar=variable, show_envvar=True, **given)
-
-
-state = setting("--state", "Where runs are kept (default: your state directory).", **DIR)
-
-
-def seconds(text: str) -> int:
-    """Return the whole seconds of `90` or of a duration such as `1h30m`. Raises BadParameter."""
-    found = durations.parse(f"{text}s" if text.isdecimal() else text)
-    if found is None or found % 1 or not 1 <= found <= LONGEST:
-        near = durations.meant(text)
-        write = near if near and near != text else "90, 90s, 5m or 1h30m"
-        raise click.BadParameter(f"{text[:40]!r} is no time from 1 second to 366 days; write {write}")
-    return int(found)
-
-
-def target(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that say which server it means, as one argument `server`."""
-
-    @functools.wraps(command)
-    def gathered(**flags: Any) -> None:
-        named = {each.name: flags.pop(each.name) for each in fields(Named)}
-        command(server=Named(**named), **flags)
-
-    host = setting("--host", "Address of the server that is started (default: 127.0.0.1).")
-    port = setting("--port", "Its port (default: a free one).", type=click.IntRange(1, 65535), metavar="N")
-    token = setting("--token-file", "Private file with its token (default: the running server's).", **FILE)
-    url = setting("--url", "A server on another machine; needs --token-file.", metavar="URL")
-    return state(host(port(token(url(gathered)))))
-
-
-def _version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
-    if wanted and not context.resilient_parsing:
-        from .info import version
-
-        click.echo(version())
-        context.exit()
-
-
-@click.group(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option(
-    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version."
-)
-def program() -> None:
-    """Run any agent as a durable, cancellable, streamable local job."""
+from .flags import DIR, FILE, PATH, setting, state, target
+from .program import program
 
 
 @program.command()
@@ -120,31 +62,6 @@ def program() -> None:
 def serve(run: Callable[[Settings], int], /, **flags: Any) -> None:
     """Start the server. Runs outlive it: stop and start it as you like."""
     sys.exit(run(make(token=os.environ.pop("PRAISONRUN_TOKEN", None) or None, **flags)))
-
-
-@program.command()
-@click.argument("prompt", nargs=-1, metavar="[PROMPT]...")
-@click.option("--agent", metavar="NAME", help="Which agent (default: the file's default).")
-@click.option("--agents", help="Its agents file (default: the server's).", **FILE)
-@target
-@click.option("--timeout", type=seconds, metavar="TIME", help="Stop it after so long: 90, 90s, 5m, 1h30m.")
-@click.option("--cwd", metavar="DIR", type=PATH, help="Where it works (default: here, for cwd: caller).")
-@click.option("--session", metavar="ID", help="The session that the run belongs to.")
-@click.option("--json", "as_json", is_flag=True, help="Print the whole result object and nothing else.")
-@click.option("--no-server", is_flag=True, help="Do not start a server if none runs.")
-def run(**flags: Any) -> None:
-    """Run an agent with PROMPT and print its result. Without one, or where it is -, standard input is read.
-
-    Only the result goes to stdout; everything else goes to stderr. If no server runs, one is started.
-
-    Exit code: the agent's own; 1 failed without one; 124 timed out; 128+N killed by signal N; 130 cancelled
-    or left; 125 rejected, or the result could not be written.
-    After Ctrl-C the run continues in the background; a second Ctrl-C within 3 s cancels it.
-    """
-    from .run import RunFlags
-    from .run import run as follow
-
-    sys.exit(follow(RunFlags(**flags)))
 
 
 @program.command()

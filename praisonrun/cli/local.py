@@ -21,7 +21,7 @@ from ..config.settings import PORT, Settings, here, make, url
 from ..core.errors import ConfigError, NoServer, Unavailable, counted
 from .client import Client, Pause
 from .proof import Target
-from .screen import plain
+from .text import plain
 
 START_SECONDS = 20.0
 RIVAL_SECONDS = 3.0

@@ -11,7 +11,7 @@ from typing import Any
 from ..core.errors import Invalid, reason
 from ..core.model import Json
 from .client import Client
-from .screen import plain
+from .text import plain
 
 PROMPT_LIMIT = 1024 * 1024
 """Bytes of a prompt that a server takes."""
@@ -62,9 +62,23 @@ def print_result(client: Client, status: Mapping[str, Any], result: Mapping[str,
     _write([_encoded(plain(_text(shown)) if sys.stdout.isatty() else _text(shown))])
 
 
-def print_object(result: Json) -> None:
-    """Print a whole result object."""
-    _write([_encoded(_text(result))])
+def was_printed(result: Mapping[str, Any]) -> bool:
+    """Say whether a result is what the last attempt printed to stdout."""
+    size, shown = (result.get("metrics") or {}).get("stdout_bytes") or 0, result.get("result")
+    if not isinstance(shown, str):
+        return False
+    same = len(shown.encode("utf-8", "backslashreplace")) == size
+    return same or bool(result.get("result_url")) or ("\ufffd" in shown and size > 0)
+
+
+def print_object(shown: Json) -> None:
+    """Print a JSON object over several lines."""
+    print_text(_text(shown))
+
+
+def print_text(text: str) -> None:
+    """Print a text with a newline at its end."""
+    _write([_encoded(text)])
 
 
 def _printed(client: Client, status: Mapping[str, Any], result: Mapping[str, Any]) -> Iterable[bytes] | None:

@@ -1,37 +1,50 @@
-"""What a person sees on stderr while a run is live. An agent's text is never sent to a terminal as it is."""
+"""What a person sees while a run is live. An agent's text is never sent to a terminal as it is.
+
+Where stdout is a terminal, the agent's own words are shown there as they come; all else goes to stderr.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import shutil
+import sys
 from collections.abc import Mapping
 from typing import TextIO
 
-_COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
-_CONTROL = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
-)
-_RETURN = re.compile(r"\r+\n|\r")
+from .text import coloured, cut, one_line, plain
+
 _MARKS = {"stdout": "| ", "stderr": "! "}
-
-
-def plain(text: str) -> str:
-    """Return text that cannot move the cursor: colours removed, other control characters escaped."""
-    text = _RETURN.sub("\n", _COLOUR.sub("", text))
-    return _CONTROL.sub(lambda char: ascii(char.group())[1:-1], text)
+_OF_THE_ANSWER = ("stdout", "message")
+_LINE_ENDS = re.compile(r"(\r*\n|\r)")
+_REMEMBERED = 1024 * 1024
+"""Characters of a message that are compared with the result."""
 
 
 class Screen:
-    """Notes, log lines and progress of one run; a terminal has the progress in place, a file each change."""
+    """Notes, output and progress of one run; a terminal has the progress in place, a file each change."""
 
-    def __init__(self, out: TextIO, *, quiet: bool = False, environ: Mapping[str, str] = os.environ) -> None:
-        self._out = out
+    def __init__(
+        self,
+        err: TextIO | None = None,
+        out: TextIO | None = None,
+        *,
+        quiet: bool = False,
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
+        self._err, self._out = err or sys.stderr, out or sys.stdout
         self._quiet = quiet
-        self._live = out.isatty() and environ.get("TERM") != "dumb"
-        self._dim = self._live and not environ.get("NO_COLOR")
+        moves = environ.get("TERM") != "dumb"
+        self._live = self._err.isatty() and moves
+        self._colours = moves and not environ.get("NO_COLOR")
+        self.answers = self._out.isatty() and not quiet
+        """Whether the agent's words are shown on stdout as they come."""
         self._open: str | None = None
-        """The mark of a line that has no newline yet."""
+        """The stream whose last line has no end yet."""
+        self._returned = False
+        """Whether the cursor is to go back to the start of that line: what comes next replaces it."""
+        self._painted = False
+        self._words = ""
         self._progress = ""
         self._drawn = False
 
@@ -39,27 +52,42 @@ class Screen:
         """Show a line of praisonrun's own; with `always` also when quiet."""
         if always or not self._quiet:
             self._start(None)
-            self._write(plain(text) + "\n")
+            self._write(self._err, plain(text) + "\n")
             self._redraw()
+
+    def hint(self, text: str) -> None:
+        """Show a person what can be done next; a file gets nothing."""
+        if self._err.isatty():
+            self.note(text)
 
     def log(self, stream: str, text: str) -> None:
         """Show an agent's output: whole lines, or a part of one."""
         if self._quiet or not text:
             return
-        mark = _MARKS.get(stream, "* ")
-        self._start(mark)
-        shown = plain(text)
-        ended = shown.endswith("\n")
-        body = shown.removesuffix("\n").replace("\n", "\n" + mark)
-        line = ("" if self._open else mark) + body
-        self._write((f"\x1b[2m{line}\x1b[0m" if self._dim else line) + ("\n" if ended else ""))
-        self._open = None if ended else mark
+        self._start(stream)
+        file = self._out if self.answers and stream in _OF_THE_ANSWER else self._err
+        mark = "" if file is self._out else _MARKS.get(stream, "* ")
+        self._write(file, "".join(self._lines(stream, mark, text, terminal=file.isatty())))
         self._redraw()
+
+    def message(self, text: str, *, delta: bool) -> None:
+        """Show what an agent says: a piece of a message, or a whole one, which may have come in pieces."""
+        if delta:
+            self._words = (self._words + text)[-_REMEMBERED:]
+            self.log("message", text)
+        else:
+            again = self.said(text) and self._open == "message"
+            self.log("message", "\n" if again else text + "\n")
+            self._words = text
+
+    def said(self, text: str) -> bool:
+        """Say whether the last message was this text."""
+        return text.strip() == self._words.strip()
 
     def progress(self, percentage: float | None, step: str | None) -> None:
         """Show the progress of the run."""
         amount = "" if percentage is None else f"{percentage:3.0f}%"
-        shown = " ".join(part for part in (amount, plain(step or "").replace("\n", " ")) if part)
+        shown = " ".join(part for part in (amount, one_line(step or "")) if part)
         if self._quiet or not shown or shown == self._progress:
             return
         self._progress = shown
@@ -68,29 +96,60 @@ class Screen:
             self._redraw()
         else:
             self._start(None)
-            self._write(shown.strip() + "\n")
+            self._write(self._err, shown.strip() + "\n")
 
     def close(self) -> None:
         """Leave the terminal at the start of a line, without the progress."""
         self._start(None)
         self._progress = ""
 
-    def _start(self, mark: str | None) -> None:
+    def _lines(self, stream: str, mark: str, text: str, *, terminal: bool) -> list[str]:
+        """Return what to write for some output: marks before lines, and a line that is begun anew."""
+        dim = terminal and self._colours and mark
+        shown: list[str] = []
+        for index, part in enumerate(_LINE_ENDS.split(text)):
+            if index % 2:
+                if part == "\r":
+                    self._returned = self._open is not None
+                else:
+                    shown.append(mark.rstrip() + "\n" if self._open is None and mark else "\n")
+                    self._open, self._returned = None, False
+                continue
+            if not part:
+                continue
+            if self._returned:
+                shown.append("\r\x1b[K" if terminal and self._live else "\n")
+            begins = self._open is None or self._returned
+            body = coloured(part) if terminal and self._colours else plain(part)
+            self._painted |= terminal and "\x1b[" in body
+            line = (mark if begins else "") + body
+            shown.append(f"\x1b[2m{line}\x1b[0m" if dim else line)
+            self._open, self._returned = stream, False
+        return shown
+
+    def _start(self, stream: str | None) -> None:
+        """Begin to write what belongs to a stream, or to none: another's open line ends."""
         self._clear()
-        if self._open and self._open != mark:
-            self._write("\n")
-            self._open = None
+        if self._open == stream:
+            return
+        file = self._out if self.answers and self._open in _OF_THE_ANSWER else self._err
+        if self._painted:
+            self._write(file, "\x1b[0m")
+        if self._open:
+            self._write(file, "\n")
+        self._open, self._returned, self._painted = None, False, False
 
     def _clear(self) -> None:
         if self._drawn:
-            self._write("\r\x1b[K")
+            self._write(self._err, "\r\x1b[K")
             self._drawn = False
 
     def _redraw(self) -> None:
         if self._live and self._progress and not self._open:
-            self._write(self._progress[: shutil.get_terminal_size().columns - 1])
+            self._write(self._err, cut(self._progress, shutil.get_terminal_size().columns - 1))
             self._drawn = True
 
-    def _write(self, text: str) -> None:
-        self._out.write(text)
-        self._out.flush()
+    def _write(self, file: TextIO, text: str) -> None:
+        if text:
+            file.write(text)
+            file.flush()

@@ -9,7 +9,7 @@ from ..config.discovery import Named
 from ..core.errors import Invalid, counted
 from .client import Client
 from .local import target
-from .screen import plain
+from .text import plain
 
 
 def show(named: Named, *, dead: bool) -> int:

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from .. import __version__
+from ..agents.launch import missing_env
 from ..config.discovery import API_VERSION
 from ..core.errors import PraisonrunError
 from ..core.json import Json, dumps
@@ -73,6 +74,7 @@ class AgentShown(WireModel):
     concurrency: int | None
     format: str
     env_required: list[str]
+    env_missing: list[str] = Field(description="Those of them that the server has no value for.")
 
 
 class Agents(WireModel):
@@ -201,6 +203,7 @@ class System:
                 "concurrency": agent.concurrency,
                 "format": agent.format,
                 "env_required": list(agent.env_required),
+                "env_missing": missing_env(agent, catalog.environ, {}),
             }
             for agent in catalog.all()
         ]

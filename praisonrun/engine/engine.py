@@ -16,6 +16,7 @@ from ..core.notifier import run_topic
 from ..files.artifacts import Artifact, listed, opened
 from ..store import Find, Key
 from ..webhooks import Webhooks
+from . import names
 from .context import Context, stored
 from .feed import Feed
 from .journals import Journals
@@ -97,6 +98,10 @@ class Engine:
         """Return a run as it is now, with prompt. Raises NotFound."""
         live = self.live.get(run_id)
         return await live.snapshot() if live else stored(await self.store.get_prompted(run_id))
+
+    async def meant(self, word: str) -> Snapshot:
+        """Return the run that a person means as it is now. Raises NotFound, Invalid. See names.meant."""
+        return await self.get_prompted(await names.meant(self.store, word))
 
     async def row(self, run_id: str) -> Run:
         """Return a run without what only its process or its journal can tell. Raises NotFound."""

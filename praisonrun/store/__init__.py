@@ -16,7 +16,7 @@ from ..core import clock
 from ..core.agent import Agent
 from ..core.errors import PraisonrunError, Unavailable
 from ..core.model import Status
-from . import changes, database, deliveries, reads, writes
+from . import changes, database, deliveries, ids, reads, writes
 from . import versions as entries
 from .connection import Connection, Connections, reading, writing
 from .directory import hold, settle
@@ -91,6 +91,8 @@ class Store(Connections):
     queued = reading(reads.queued)
     totals_by_agent = reading(reads.totals_by_agent)
 
+    ids_ending = reading(ids.ending)
+    newest_ids = reading(ids.newest)
     changed_since = reading(changes.since)
     rev_before = reading(changes.rev_before)
     touch = writing(changes.touch)

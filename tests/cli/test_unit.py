@@ -15,10 +15,11 @@ import pytest
 
 from praisonrun import __main__, __version__, cli
 from praisonrun.agents.check import AgentReport, Report
-from praisonrun.cli import check, client, local, pipe, run
+from praisonrun.cli import attach, check, client, local, pipe, run
 from praisonrun.cli.client import RUNS, TRIES, Client
 from praisonrun.cli.proof import Target
-from praisonrun.cli.screen import Screen, plain
+from praisonrun.cli.screen import Screen
+from praisonrun.cli.text import plain
 from praisonrun.config.discovery import LOCK, holder
 from praisonrun.config.settings import Settings
 from praisonrun.core.errors import BadRequest, Invalid, NotFound, Unavailable
@@ -306,7 +307,7 @@ ENDS: list[tuple[dict[str, Any], int]] = [
 
 @pytest.mark.parametrize(("status", "code"), ENDS)
 def test_the_exit_code_is_the_agents(status: dict[str, Any], code: int) -> None:
-    assert run.exit_code(status) == code
+    assert attach.exit_code(status) == code
 
 
 class Fake:
@@ -374,7 +375,7 @@ def test_json_prints_the_object_alone(
     (here / "a.yaml").touch()
     assert command("run", "x", "--json", "--agents", "a.yaml") == 0
     out, err = capfdbinary.readouterr()
-    assert json.loads(out) == {"job_id": "run_1", "result": "done"}
+    assert json.loads(out) == {"job_id": "run_1", "status": "succeeded", "error": None, "result": "done"}
     assert err == b""
     assert fake.submitted["agent_file"] == str(here / "a.yaml")
 
@@ -480,10 +481,10 @@ def test_one_interrupt_leaves_the_run_two_cancel_it(client_of: ClientOf) -> None
     def again(seconds: float) -> None:
         raise KeyboardInterrupt
 
-    assert run.interrupted(client, "run_1", screen, lambda _: None) is False
+    assert attach.interrupted(client, "run_1", screen, lambda _: None) is False
     assert fake.asked == []
     assert "press again within 3 s" in out.getvalue()
-    assert run.interrupted(client, "run_1", screen, again) is True
+    assert attach.interrupted(client, "run_1", screen, again) is True
     assert fake.asked == [("POST", f"{RUNS}/run_1/cancel")]
 
 

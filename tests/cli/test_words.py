@@ -8,14 +8,14 @@ import click
 import pytest
 
 from praisonrun import cli
-from praisonrun.cli import commands
+from praisonrun.cli import flags
 
 from ..rigs.harness import no_server
 
 
 @pytest.mark.parametrize(("text", "value"), [("90", 90), ("90s", 90), ("1h30m", 5400), ("366d", 31_622_400)])
 def test_a_timeout_is_seconds_or_a_duration(text: str, value: int) -> None:
-    assert commands.seconds(text) == value
+    assert flags.seconds(text) == value
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_a_timeout_is_seconds_or_a_duration(text: str, value: int) -> None:
 )  # fmt: skip
 def test_a_timeout_that_is_none_says_what_to_write(text: str, says: str) -> None:
     with pytest.raises(click.BadParameter, match=says):
-        commands.seconds(text)
+        flags.seconds(text)
 
 
 def test_every_fault_of_a_file_is_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

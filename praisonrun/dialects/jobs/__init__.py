@@ -25,6 +25,7 @@ from .events import Streams
 from .feed import Feed
 from .feed_cursor import place, store_of
 from .feed_models import CURSOR
+from .ids import Ids
 from .output import Output
 from .show import AGAIN, BAD_QUERY, NOT_FOUND, RUN, RUNS, WRONG_STATE
 from .webhooks import Deliveries
@@ -55,7 +56,7 @@ _KEY = {"Idempotency-Key": Header("Makes a repeated submit answer with the first
 def dialect(engine: Engine, limits: StreamLimits, *shared: object) -> Dialect:
     """Return the dialect over an engine; `shared` are objects that serve paths of no dialect."""
     streams = Streams(engine, limits), Feed(engine, limits), Output(engine, limits)
-    own = (Jobs(engine), *streams, Deliveries(engine))
+    own = (Jobs(engine), Ids(engine), *streams, Deliveries(engine))
     return Dialect((), operations(*own, *shared), STATUSES, render)
 
 

@@ -1,0 +1,142 @@
+"""Following a run to its end: what a person sees of it, its result, and the exit code."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from ..config.discovery import Named
+from ..core.errors import Unavailable
+from ..core.model import Json
+from . import pipe
+from .client import Client, Pause
+from .ids import find, short
+from .local import target
+from .screen import Screen
+
+TIMED_OUT = 124
+INTERRUPTED = 130
+SIGNALLED = 128
+WINDOW = 3.0
+"""Seconds in which a second Ctrl-C cancels the run."""
+
+
+def attach(named: Named, word: str, *, as_json: bool) -> int:
+    """Follow the run that a word means; return the exit code (see `exit_code`)."""
+    screen = Screen(quiet=as_json)
+    try:
+        with Client(target(named), tell=screen.note) as client:
+            return to_its_end(client, str(find(client, word)["job_id"]), screen, as_json=as_json)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    finally:
+        screen.close()
+
+
+def to_its_end(client: Client, run_id: str, screen: Screen, *, as_json: bool) -> int:
+    """Show a run until it ends, then its result; return the exit code, INTERRUPTED for one that was left."""
+    try:
+        if not _watched(client, run_id, screen):
+            return INTERRUPTED
+        return _finish(client, run_id, screen, as_json=as_json)
+    except Unavailable as error:
+        raise Unavailable(f"{error.message}; run {run_id} continues in the background") from error
+
+
+def _watched(client: Client, run_id: str, screen: Screen) -> bool:
+    """Show the events of a run; return whether it was watched to its end."""
+    try:
+        for event in client.events(run_id):
+            with suppress(ValueError):
+                show(screen, event.event, json.loads(event.data))
+    except KeyboardInterrupt:
+        return interrupted(client, run_id, screen)
+    return True
+
+
+def show(screen: Screen, name: str, data: Json) -> None:
+    """Show one event of the stream."""
+    if not isinstance(data, dict):
+        return
+    match name:
+        case "log":
+            screen.log(str(data.get("stream", "")), str(data.get("text", "")))
+        case "progress":
+            amount = data.get("percentage")
+            step = str(data.get("step") or data.get("message") or "")
+            screen.progress(amount if isinstance(amount, int | float) else None, step)
+        case "message":
+            screen.message(str(data.get("text", "")), delta=bool(data.get("delta")))
+        case "attempt" if data.get("state") == "start" and data.get("attempt") != 1:
+            screen.note(f"attempt {data.get('attempt')} starts")
+        case "attempt" if data.get("state") == "end" and (how := how_it_ended(data)):
+            screen.note(f"attempt {data.get('attempt')}: {how}")
+        case "tool_call":
+            screen.note(f"tool: {data.get('name', '?')}")
+
+
+def how_it_ended(attempt: Mapping[str, Any]) -> str:
+    """Return how an attempt ended where that was no success."""
+    if (killer := attempt.get("signal")) is not None:
+        return f"killed by signal {killer}"
+    code = attempt.get("exit_code")
+    return f"exit code {code}" if code else ""
+
+
+def interrupted(client: Client, run_id: str, screen: Screen, pause: Pause = time.sleep) -> bool:
+    """Handle a first Ctrl-C: return True when a second one came in time and the run was cancelled."""
+    again = f"press again within {WINDOW:.0f} s to cancel it"
+    screen.note(f"run {run_id} continues in the background; {again}", always=True)
+    try:
+        pause(WINDOW)
+    except KeyboardInterrupt:
+        screen.note(f"cancelling run {run_id}", always=True)
+        client.cancel(run_id)
+        return True
+    screen.note(next_steps(run_id, "attach", "logs -f", "cancel"), always=True)
+    return False
+
+
+def next_steps(run_id: str, *verbs: str) -> str:
+    """Return the commands that a person may want next: `next: praisonrun attach 87959a · …`."""
+    return "next: " + " · ".join(f"praisonrun {verb} {short(run_id)}" for verb in verbs)
+
+
+def _finish(client: Client, run_id: str, screen: Screen, *, as_json: bool) -> int:
+    status, result = client.status(run_id), client.result(run_id)
+    screen.close()
+    if as_json:
+        pipe.print_object(status | result)
+    elif not (screen.answers and _seen(screen, result)):
+        pipe.print_result(client, status, result)
+    if (longer := result.get("result_url")) and (as_json or sys.stdout.isatty()):
+        screen.note(f"the result is longer; all of it: {longer}")
+    if status.get("status") != "succeeded":
+        screen.note(f"run {run_id} {status.get('status')}: {status.get('error') or 'no reason given'}")
+        screen.hint(next_steps(run_id, "show", "retry"))
+    return exit_code(status)
+
+
+def _seen(screen: Screen, result: Mapping[str, Any]) -> bool:
+    """Say whether a run's result is what the terminal has shown already."""
+    shown = result.get("result")
+    return pipe.was_printed(result) or (isinstance(shown, str) and screen.said(shown))
+
+
+def exit_code(status: Mapping[str, Any]) -> int:
+    """Return the exit code for a finished run's status object."""
+    if status.get("status") == "succeeded":
+        return 0
+    if status.get("status") == "cancelled":
+        return INTERRUPTED
+    late = str(status.get("error")).startswith("timed out after")
+    if late or status.get("failure") in ("timed_out", "idle_timed_out"):
+        return TIMED_OUT
+    if isinstance(killer := status.get("signal"), int):
+        return SIGNALLED + killer
+    code = status.get("exit_code")
+    return code if isinstance(code, int) and 0 < code < 256 else 1

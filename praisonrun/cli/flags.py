@@ -1,0 +1,59 @@
+"""The flags that several commands have, and what their words mean."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from ..config.discovery import Named
+from ..core import durations
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+PATH = click.Path(readable=False, path_type=Path)  # whoever opens it says what is wrong, in one line
+FILE: dict[str, Any] = {"type": PATH, "metavar": "FILE"}
+LONGEST = 366 * 86_400
+DIR: dict[str, Any] = {"type": PATH, "metavar": "DIR"}
+
+
+def setting(flag: str, text: str, *names: str, **given: Any) -> Callable[[Command], Command]:
+    """Return an option with its help; its variable sets it, too: `--min-free` and PRAISONRUN_MIN_FREE."""
+    variable = "PRAISONRUN" + flag.removeprefix("-").replace("-", "_").upper()
+    return click.option(flag, *names, help=text, envvar=variable, show_envvar=True, **given)
+
+
+state = setting("--state", "Where runs are kept (default: your state directory).", **DIR)
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else.")
+"""Of the commands that print one JSON object, or one on each line."""
+
+
+def seconds(text: str) -> int:
+    """Return the whole seconds of `90` or of a duration such as `1h30m`. Raises BadParameter."""
+    found = durations.parse(f"{text}s" if text.isdecimal() else text)
+    if found is None or found % 1 or not 1 <= found <= LONGEST:
+        near = durations.meant(text)
+        write = near if near and near != text else "90, 90s, 5m or 1h30m"
+        raise click.BadParameter(f"{text[:40]!r} is no time from 1 second to 366 days; write {write}")
+    return int(found)
+
+
+def target(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say which server it means, as one argument `server`."""
+
+    @functools.wraps(command)
+    def gathered(**flags: Any) -> None:
+        named = {each.name: flags.pop(each.name) for each in fields(Named)}
+        command(server=Named(**named), **flags)
+
+    host = setting("--host", "Address of the server that is started (default: 127.0.0.1).")
+    port = setting("--port", "Its port (default: a free one).", type=click.IntRange(1, 65535), metavar="N")
+    token = setting("--token-file", "Private file with its token (default: the running server's).", **FILE)
+    url = setting("--url", "A server on another machine; needs --token-file.", metavar="URL")
+    return state(host(port(token(url(gathered)))))

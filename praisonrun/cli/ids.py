@@ -1,0 +1,21 @@
+"""What a person writes for a run: its id, the end of its id, or how new it is."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from .client import Client
+
+SHOWN = 6
+"""Characters of an id that are shown: enough to tell some thousand runs apart."""
+
+
+def find(client: Client, word: str) -> dict[str, Any]:
+    """Return the status of the run that a word means. Raises NotFound and Invalid, which name candidates."""
+    return client.call("GET", f"/api/v1/ids/{quote(word, safe='@')}")
+
+
+def short(run_id: str) -> str:
+    """Return the end of an id that praisonrun made, which is what commands take; a caller's own one whole."""
+    return run_id[-SHOWN:] if len(run_id) > 2 * SHOWN else run_id

@@ -1,0 +1,98 @@
+"""`praisonrun ps`: the runs that live, or all of them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from ..config.discovery import Named
+from .client import RUNS, Client
+from .ids import short
+from .local import target
+from .pipe import print_text
+from .table import show
+
+LIVE = "queued,running"
+PAGE = 100
+HEAD = ("ID", "STATUS", "AGENT", "AGE", "TOOK", "WHAT")
+_UNITS = ((86_400, "d"), (3600, "h"), (60, "m"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which runs, and how they are printed."""
+
+    every: bool
+    status: str | None
+    agent: str | None
+    session: str | None
+    count: int
+    as_json: bool
+    quiet: bool
+
+    def query(self) -> dict[str, str]:
+        """Return the query of a list."""
+        status = self.status or (None if self.every else LIVE)
+        asked = {"status": status, "agent": self.agent, "session_id": self.session}
+        return {name: value for name, value in asked.items() if value is not None}
+
+
+def ps(named: Named, wanted: Wanted) -> int:
+    """Print a line for each run, newest first; return 0."""
+    with Client(target(named), tries=3) as client:
+        found = list(runs(client, wanted.query(), wanted.count))
+    if wanted.as_json:
+        print_text("\n".join(json.dumps(run, ensure_ascii=False) for run in found)) if found else None
+    elif wanted.quiet:
+        print("".join(f"{run['job_id']}\n" for run in found), end="")
+    elif found:
+        show(HEAD, [row(run) for run in found], spare=("TOOK", "AGE"))
+    else:
+        more = "" if wanted.every or wanted.status else "; praisonrun ps -a lists finished ones, too"
+        print(f"no runs{more}", file=sys.stderr)
+    return 0
+
+
+def runs(client: Client, query: Mapping[str, str], count: int) -> Iterator[dict[str, Any]]:
+    """Yield the newest runs of a query, at most `count`."""
+    page = 1
+    while count > 0:
+        size = min(PAGE, count) if page == 1 else PAGE
+        asked = {**query, "page": str(page), "page_size": str(size)}
+        found = client.call("GET", RUNS, params=asked)["jobs"]
+        yield from found[:count]
+        count, page = (count - len(found), page + 1) if len(found) == size else (0, page)
+
+
+def row(run: Mapping[str, Any], now: datetime | None = None) -> tuple[str, ...]:
+    """Return the cells of a run."""
+    now = now or datetime.now(UTC)
+    began, ended = when(run["started_at"]), when(run["completed_at"]) or now
+    took = span((ended - began).total_seconds()) if began else ""
+    age = span((now - (when(run["created_at"]) or now)).total_seconds())
+    return short(run["job_id"]), run["status"], run["agent"], age, took, what(run)
+
+
+def what(run: Mapping[str, Any]) -> str:
+    """Return what a run is about, and how far it is or why it ended as it did."""
+    step = run["progress"]
+    amount = f"{step['percentage']:.0f}% {step['current_step'] or ''}" if step["percentage"] else ""
+    news = run["error"] or (amount.strip() if run["status"] == "running" else "") or run.get("queue_reason")
+    return f"{run['title']} · {news}" if news else run["title"]
+
+
+def when(text: str | None) -> datetime | None:
+    """Return a time of the wire."""
+    return datetime.fromisoformat(text) if text else None
+
+
+def span(seconds: float) -> str:
+    """Return some time as a person says it: `9s`, `2m`, `3h`, `4d`."""
+    for size, unit in _UNITS:
+        if seconds >= size:
+            return f"{seconds / size:.0f}{unit}"
+    return f"{max(seconds, 0):.0f}s"

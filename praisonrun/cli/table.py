@@ -1,0 +1,64 @@
+"""Tables: by rich on a terminal, plain columns elsewhere, for cut, awk and grep."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+from .text import one_line
+
+COLOURS = {
+    "running": "cyan",
+    "succeeded": "green",
+    "failed": "red",
+    "cancelled": "yellow",
+    "queued": "blue",
+}
+"""Of words that stand alone in a cell."""
+
+
+GAP = 2
+NARROW = 16
+"""Columns of a terminal that the last cell needs, else columns that can be spared are left out."""
+
+
+def show(
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    spare: Sequence[str] = (),
+    environ: Mapping[str, str] = os.environ,
+) -> None:
+    """Print rows of cells below their heads. Where a terminal is too narrow, the last cell is cut.
+
+    Columns to `spare` are left out first, in this order.
+    """
+    cells = [[one_line(cell) for cell in row] for row in rows]
+    if sys.stdout.isatty() and environ.get("TERM") != "dumb":
+        _draw(head, cells, spare)
+    else:
+        widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
+        for row in (head, *cells):
+            print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _draw(head: Sequence[str], rows: Sequence[Sequence[str]], spare: Sequence[str]) -> None:
+    from rich.cells import cell_len
+    from rich.console import Console  # some hundredths of a second: for a person only
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False, emoji=False, markup=False)
+    columns = {name: [row[at] for row in rows] for at, name in enumerate(head)}
+    widths = {name: max(map(cell_len, (name, *cells))) for name, cells in columns.items()}
+    left = console.width - sum(widths[name] + GAP for name in head[:-1])
+    for name in spare:
+        if left < NARROW:
+            left += widths.pop(name) + GAP
+    widths[head[-1]] = max(left, 1)
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+    for name, width in widths.items():
+        table.add_column(name, no_wrap=True, overflow="ellipsis", width=width)
+    for row in zip(*(columns[name] for name in widths), strict=True):
+        table.add_row(*(Text(cell, style=COLOURS.get(cell, "")) for cell in row))
+    console.print(table)

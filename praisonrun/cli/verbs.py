@@ -1,0 +1,78 @@
+"""The flags and help of the commands about runs. Most of them take IDs: see `cli.ids`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from ..config.discovery import Named
+from .flags import FILE, PATH, as_json, seconds, target
+from .program import program
+
+
+@program.command()
+@click.argument("prompt", nargs=-1, metavar="[PROMPT]...")
+@click.option("--agent", metavar="NAME", help="Which agent (default: the file's default).")
+@click.option("--agents", help="Its agents file (default: the server's).", **FILE)
+@target
+@click.option("--timeout", type=seconds, metavar="TIME", help="Stop it after so long: 90, 90s, 5m, 1h30m.")
+@click.option("--cwd", metavar="DIR", type=PATH, help="Where it works (default: here, for cwd: caller).")
+@click.option(
+    "--env", multiple=True, metavar="NAME[=VALUE]", help="A variable for it, by default yours; repeatable."
+)
+@click.option("--session", metavar="ID", help="The session that the run belongs to.")
+@click.option("-d", "--detach", is_flag=True, help="Print the run's id and leave it in the background.")
+@as_json
+@click.option("--no-server", is_flag=True, help="Do not start a server if none runs.")
+def run(**flags: Any) -> None:
+    """Run an agent with PROMPT and print its result. Without one, or where it is -, standard input is read.
+
+    On a terminal its output is shown as it comes. Elsewhere only the result goes to stdout, and all else to
+    stderr. If no server runs, one is started.
+
+    Exit code: the agent's own; 1 failed without one; 124 timed out; 128+N killed by signal N; 130 cancelled
+    or left; 125 rejected, or the result could not be written.
+    After Ctrl-C the run continues in the background; a second Ctrl-C within 3 s cancels it.
+    """
+    from .run import RunFlags
+    from .run import run as follow
+
+    sys.exit(follow(RunFlags(**flags)))
+
+
+@program.command()
+@click.argument("run_id", metavar="[ID]", default="@")
+@target
+@as_json
+def attach(server: Named, *, run_id: str, as_json: bool) -> None:
+    """Follow a run, from its first output on, and end as it ends: with the output and exit codes of `run`.
+
+    ID is a run's id, its last 4 or more characters, or @ for the newest (as without one), @2 for the next.
+    """
+    from .attach import attach as follow
+
+    sys.exit(follow(server, run_id, as_json=as_json))
+
+
+@program.command()
+@click.option("-a", "--all", "every", is_flag=True, help="Finished runs, too.")
+@click.option("--status", metavar="STATUS", help="Runs of this status, or of several: failed,cancelled.")
+@click.option("--agent", metavar="NAME", help="Runs of this agent.")
+@click.option("--session", metavar="ID", help="Runs of this session.")
+@click.option(
+    "-n", "count", default=50, show_default=True, metavar="N", type=click.IntRange(1), help="At most N."
+)
+@click.option("-q", "--quiet", is_flag=True, help="Print the ids alone, for other commands.")
+@as_json
+@target
+def ps(server: Named, **flags: Any) -> None:
+    """List the runs that wait or run, newest first; with -a all.
+
+    --json prints one run on each line, as the API shows it.
+    """
+    from .ps import Wanted
+    from .ps import ps as show
+
+    sys.exit(show(server, Wanted(**flags)))

@@ -1,0 +1,131 @@
+"""Sessions at a terminal: each thing is shown once, in its place, at any width."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ..rigs.harness import Server
+from ..rigs.terminal import Terminal
+
+AGENTS = r"""
+agents:
+  sh: {command: [sh], retries: 1, backoff: 0.01}
+  says:
+    format: jsonl
+    command:
+      - sh
+      - -c
+      - |
+        echo '{"type":"delta","text":"he"}'
+        echo '{"type":"delta","text":"llo"}'
+        echo '{"type":"message","text":"hello"}'
+        echo '{"type":"result","result":"hello"}'
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    home = tmp_path_factory.mktemp("server")
+    (home / "agents.yaml").write_text(AGENTS)
+    with Server(home, home / "agents.yaml") as server:
+        server.start()
+        yield server
+
+
+def terminal(server: Server, *words: str, **more: int) -> Terminal:
+    environ = {**server.environ, "PRAISONRUN_STATE": str(server.state)}
+    return Terminal(*words, cwd=server.state, environ=environ, **more)
+
+
+@pytest.fixture
+def cwd(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+def test_a_terminal_shows_each_thing_once(server: Server) -> None:
+    with terminal(
+        server, "run", "echo one; echo bad >&2; printf '\\033[31mred\\033[0m\\n'; printf two"
+    ) as shown:
+        assert shown.end() == 0
+        lines = shown.lines()
+        assert lines[0].startswith("run run_")
+        assert sorted(lines[-4:]) == ["! bad", "one", "red", "two"]
+        assert "red" in shown.colours(lines.index("red"))
+        assert shown.moves() == []
+
+
+def test_a_carriage_return_begins_its_line_anew(server: Server) -> None:
+    with terminal(server, "run", "printf 'ten %%\\r'; printf 'all\\r\\n'; printf 'a\\033[2Jb\\n'") as shown:
+        assert shown.end() == 0
+        assert shown.lines()[-2:] == ["all", "a\\x1b[2Jb"]
+        assert set(shown.moves()) == {b"\x1b[K"}
+
+
+def test_a_message_in_pieces_is_shown_once(server: Server) -> None:
+    with terminal(server, "run", "--agent", "says", "x") as shown:
+        assert shown.end() == 0
+        assert shown.lines()[-1] == "hello"
+        assert sum("hello" in line for line in shown.lines()) == 1
+
+
+def test_a_failed_attempt_is_a_line_and_the_end_says_what_is_next(server: Server) -> None:
+    with terminal(server, "run", "exit $((2 + PRAISONRUN_ATTEMPT))") as shown:
+        assert shown.end() == 4
+        said = "\n".join(shown.lines())
+        assert "attempt 1: exit code 3" in said
+        assert "attempt 2 starts" in said
+        assert "next: praisonrun show" in said
+
+
+def test_ctrl_c_leaves_a_run_that_can_be_attached_again(server: Server) -> None:
+    with terminal(server, "run", "echo up; while [ ! -e go ]; do sleep 0.01; done; echo done") as first:
+        first.until("up")
+        first.press("c")
+        first.until("press again within")
+        end = first.until(r"next: praisonrun attach \w+").split()[-1]
+        assert first.end() == 130
+    with terminal(server, "attach", end, columns=44) as second:
+        second.until("up")
+        (server.state / "go").touch()
+        (server.state.parent / "go").touch()
+        assert second.end() == 0
+        assert second.lines()[-2:] == ["up", "done"]
+
+
+def test_a_second_ctrl_c_cancels(server: Server) -> None:
+    with terminal(server, "run", "echo up; exec sleep 100") as shown:
+        shown.until("up")
+        shown.press("c")
+        shown.until("press again within")
+        shown.press("c")
+        assert shown.end() == 130
+        assert any("cancelled" in line for line in shown.lines())
+
+
+@pytest.mark.parametrize("columns", [80, 44])
+def test_a_list_fits_its_terminal(server: Server, columns: int) -> None:
+    with terminal(server, "run", "-d", "exit 7; " + "a very long prompt " * 20) as started:
+        assert started.end() == 0
+        run_id = started.lines()[0]
+    with terminal(server, "attach", run_id) as attached:
+        assert attached.end() == 7
+    with terminal(server, "ps", "-a", "-n", "3", columns=columns) as shown:
+        assert shown.end() == 0
+        head, first, *_ = shown.lines()
+        assert head.split()[:2] == ["ID", "STATUS"]
+        assert first.split()[:3] == [run_id[-6:], "failed", "sh"]
+        assert first.endswith("…")
+        assert len(shown.lines()) <= 4
+        assert "red" in shown.colours(1)
+
+
+@pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_no_colours_where_none_are_wanted(server: Server, name: str, value: str) -> None:
+    environ = {**server.environ, "PRAISONRUN_STATE": str(server.state), name: value}
+    with Terminal("run", "printf '\\033[31mred\\033[0m\\n'", cwd=server.state, environ=environ) as shown:
+        assert shown.end() == 0
+        assert shown.lines()[-1] == "red"
+        assert b"\x1b[3" not in shown.raw
