@@ -42,12 +42,14 @@ _HEADERS_OF = {401: {"WWW-Authenticate": "Bearer"}, 413: _CLOSE}
 _VARY = (b"vary", b"Origin")
 _EXPOSED = (
     b"access-control-expose-headers",
-    b"Location, Retry-After, Idempotency-Replayed, Praisonrun-Cursor",
+    b"Location, Retry-After, ETag, Idempotency-Replayed, Praisonrun-Cursor",
 )
 _PRIVATE = {"Access-Control-Allow-Private-Network": "true"}
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, PATCH, DELETE",
-    "Access-Control-Allow-Headers": "content-type, idempotency-key, last-event-id, authorization, prefer",
+    "Access-Control-Allow-Headers": (
+        "content-type, idempotency-key, last-event-id, if-none-match, authorization, prefer"
+    ),
     "Access-Control-Max-Age": "600",
 }
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import mimetypes
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from hashlib import blake2b
 from itertools import islice
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from ..core.errors import Unavailable
 from ..core.json import Json, dumps
-from .operations import Header
+from .operations import Answer, Header
 
 HEARTBEAT = 15.0
 """Seconds between two comments of a silent stream."""
@@ -25,6 +28,9 @@ HELLO = b"retry: 2000\n: praisonrun\n\n"
 CURSOR = {
     "Last-Event-ID": Header("The id of the last event seen; the stream goes on after it.", "^[0-9]{0,19}$")
 }
+ETAG = {"ETag": "Names this state of the answer; If-None-Match asks for another."}
+IF_NONE_MATCH = {"If-None-Match": Header("ETags that the client has: another state is wanted.", "^.*$")}
+UNCHANGED = {304: Answer("The client has this state: its ETag is in If-None-Match.", headers=ETAG)}
 UNBUFFERED = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}
 """Headers that keep proxies from buffering a stream."""
 TOTAL = 256
@@ -35,6 +41,17 @@ LATER = b"retry: 30000\n: too many streams are open\n\n"
 
 def json_response(body: Json, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     return Response(dumps(body), status, headers, media_type="application/json")
+
+
+def unless_known(request: Request, body: Json, headers: Mapping[str, str]) -> Response:
+    """Return a body with its ETag, a weak hash; 304 without the body to a client that has it (RFC 9110)."""
+    content = dumps(body)
+    tag = f'"{blake2b(content, digest_size=12).hexdigest()}"'
+    headers = {**headers, "ETag": f"W/{tag}"}
+    named = ",".join(request.headers.getlist("if-none-match"))
+    if tag in re.findall('"[^"]*"', named) or named.strip() == "*":
+        return Response(status_code=304, headers=headers)
+    return Response(content, 200, headers, media_type="application/json")
 
 
 def json_around(body: Mapping[str, Json], name: str, size: int, copied: AsyncIterator[bytes]) -> Response:

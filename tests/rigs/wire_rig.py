@@ -212,6 +212,10 @@ class Call:
     async def send(self, message: Message) -> None:
         await self._sender.send(message)
 
+    async def head(self) -> dict[str, str]:
+        """Return the headers of the answer, before any of its body is asked for."""
+        return {name.decode(): value.decode() for name, value in (await self._sent.receive())["headers"]}
+
     async def until(self, text: bytes) -> bytes:
         """Return what was sent up to a text."""
         seen = b""

@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 
+import anyio
 from starlette.requests import Request
 from starlette.responses import Response
 
 from ...core.errors import BadRequest, Invalid, QueueFull, RunNotFound, WrongState
 from ...core.json import Json
 from ...core.lifecycle import FINAL
-from ...core.model import Mode, Snapshot
+from ...core.model import Snapshot
 from ...engine.engine import Engine
+from ...engine.pulse import EVERY
 from ...journal.results import Result
-from ...store import Find
 from ...web.errors import STATUSES, problem
 from ...web.fields import WireModel
 from ...web.head import caller
 from ...web.operations import Answer, Dialect, Header, operation, operations
-from ...web.requests import KEY, base_url, parse_object, read_query
-from ...web.responses import StreamLimits, json_around, json_response
+from ...web.requests import KEY, base_url, parse_object, read_query, wait_for
+from ...web.responses import (
+    ETAG,
+    IF_NONE_MATCH,
+    UNCHANGED,
+    StreamLimits,
+    json_around,
+    json_response,
+    unless_known,
+)
 from . import models, show
 from .events import Streams
 from .feed import Feed
-from .feed_cursor import place, store_of
-from .feed_models import CURSOR
 from .ids import Ids
+from .lists import Lists
 from .output import Output
 from .show import AGAIN, BAD_QUERY, NOT_FOUND, RUN, RUNS, WRONG_STATE
 from .webhooks import Deliveries
@@ -42,13 +51,13 @@ _SUBMITTED = {
     503: Answer("The queue is full.", headers=AGAIN),
     507: Answer("The disk is full.", headers=AGAIN),
 }
-_LIST = {
-    200: Answer("A page.", show.JobList, CURSOR),
-    400: Answer("No such status."),
-    422: Answer("A bad page."),
-}
 _STATUS = {200: Answer("The run as it is now.", show.JobStatus, AGAIN), **NOT_FOUND}
-_POLLED = {200: Answer("The run as it is now.", show.Job, AGAIN), **NOT_FOUND}
+_POLLED = {
+    200: Answer("The run as it is now.", show.Job, {**AGAIN, **ETAG}),
+    **UNCHANGED,
+    **NOT_FOUND,
+    **BAD_QUERY,
+}
 _RESULT = {200: Answer("The result.", show.JobResult), **NOT_FOUND, **WRONG_STATE}
 _KEY = {"Idempotency-Key": Header("Makes a repeated submit answer with the first one's run.", KEY)}
 
@@ -56,7 +65,7 @@ _KEY = {"Idempotency-Key": Header("Makes a repeated submit answer with the first
 def dialect(engine: Engine, limits: StreamLimits, *shared: object) -> Dialect:
     """Return the dialect over an engine; `shared` are objects that serve paths of no dialect."""
     streams = Streams(engine, limits), Feed(engine, limits), Output(engine, limits)
-    own = (Jobs(engine), Ids(engine), *streams, Deliveries(engine))
+    own = (Lists(engine), Jobs(engine, limits), Ids(engine), *streams, Deliveries(engine))
     return Dialect((), operations(*own, *shared), STATUSES, render)
 
 
@@ -72,8 +81,9 @@ def render(
 class Jobs:
     """The endpoints. Each one parses, calls the engine, and shows the answer."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, limits: StreamLimits, *, look: float = EVERY) -> None:
+        """`look` is the seconds between two looks at the progress of a run that a client waits for."""
+        self._engine, self._limits, self._look = engine, limits, look
 
     @operation("POST", RUNS, _SUBMITTED, body=models.Submit, headers=_KEY, large=True)
     async def submit_run(self, request: Request) -> Response:
@@ -91,30 +101,33 @@ class Jobs:
             raise QueueFull("Job queue is full; retry later.", retry_after=full.retry_after or 1) from None
         return _accepted(request, shown, warnings, replayed=replayed)
 
-    @operation("GET", RUNS, _LIST, query=models.ListQuery, heavy=True)
-    async def list_runs(self, request: Request) -> Response:
-        """List runs, newest first."""
-        query = read_query(request, models.ListQuery)
-        wanted = Find(
-            status=None if query.status is None else models.statuses_of(query.status),
-            session_id=query.session_id,
-            agent=query.agent,
-            root=query.root,
-            mode=Mode(query.mode),
-            page=query.page,
-            page_size=query.page_size,
-        )
-        cursor = place(store_of(self._engine.store.id), await self._engine.feed.now())  # before it is read
-        found, total = await self._engine.find(wanted)
-        page = {"total": total, "page": query.page, "page_size": query.page_size}
-        body = {"jobs": [show.status(shown) for shown in found], **page}
-        return json_response(body, headers={"Praisonrun-Cursor": cursor})
-
-    @operation("GET", RUN, _POLLED)
+    @operation("GET", RUN, _POLLED, query=models.PollQuery, headers=IF_NONE_MATCH)
     async def get_run(self, request: Request) -> Response:
         """Poll a run. It comes with its prompt, which lists leave out."""
-        shown = await self._engine.get_prompted(request.path_params["run_id"])
-        return _polled(shown, prompt=shown.run.prompt)
+        wait, run_id = read_query(request, models.PollQuery).wait, request.path_params["run_id"]
+        with self._limits.admitted(run_id) if wait else nullcontext(False) as admitted:
+            # Where too many streams are open, the answer comes at once.
+            return await self._news(request, run_id, wait if admitted else 0)
+
+    async def _news(self, request: Request, run_id: str, wait: float) -> Response:
+        """Answer once a run is not as the client knows it, or is final, or `wait` seconds have passed.
+
+        A client that names no ETag knows the status of now. One that does hears of progress, too, which
+        nothing rings for: it is looked at now and then.
+        """
+        deadline, tagged, first = anyio.current_time() + wait, "if-none-match" in request.headers, None
+        while True:
+            bell = self._engine.bell(run_id)
+            shown = await self._engine.get_prompted(run_id)
+            status, final = shown.visible_status, shown.run.status in FINAL
+            answer = unless_known(request, {**show.status(shown), "prompt": shown.run.prompt}, _later(shown))
+            del shown  # a prompt may be large
+            known = answer.status_code == 304 if tagged else status is (first := first or status)
+            left = deadline - anyio.current_time()
+            if not known or final or left <= 0 or self._engine.journals.dismissed:
+                return answer
+            del answer
+            await wait_for(request, bell, min(left, self._look) if tagged else left)
 
     @operation("GET", RUN + "/result", _RESULT, heavy=True)
     async def get_result(self, request: Request) -> Response:
@@ -172,6 +185,9 @@ def _accepted(request: Request, shown: Snapshot, warnings: list[str], *, replaye
     return json_response(answer, 202, {"Location": answer["poll_url"], "Retry-After": "1", **again})
 
 
-def _polled(shown: Snapshot, **more: Json) -> Response:
-    later = {} if shown.run.status in FINAL else {"Retry-After": "1"}
-    return json_response({**show.status(shown), **more}, headers=later)
+def _polled(shown: Snapshot) -> Response:
+    return json_response(show.status(shown), headers=_later(shown))
+
+
+def _later(shown: Snapshot) -> dict[str, str]:
+    return {} if shown.run.status in FINAL else {"Retry-After": "1"}

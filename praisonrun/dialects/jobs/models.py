@@ -109,6 +109,14 @@ class Retry(WireModel, extra="ignore", hide_input_in_errors=True):
     envs: Envs | None = Field(None, description="The origin's envs, which were never stored.")
 
 
+class PollQuery(WireModel):
+    """How long a poll waits."""
+
+    wait: float = Field(
+        0.0, ge=0, le=300, description="Seconds to wait for another status, or for what If-None-Match lacks."
+    )
+
+
 class ListQuery(WireModel):
     """Filters and page of a list."""
 
