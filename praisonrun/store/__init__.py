@@ -16,7 +16,7 @@ from ..core import clock
 from ..core.agent import Agent
 from ..core.errors import PraisonrunError, Unavailable
 from ..core.model import Status
-from . import changes, database, deliveries, ids, reads, writes
+from . import changes, database, deliveries, ids, lists, reads, writes
 from . import versions as entries
 from .connection import Connection, Connections, reading, writing
 from .directory import hold, settle
@@ -83,7 +83,7 @@ class Store(Connections):
     get = reading(reads.get)
     get_full = reading(reads.get_full)
     get_prompted = reading(reads.get_prompted)
-    find = reading(reads.find)
+    _page = reading(lists.find)
     named = reading(reads.named)
     running = reading(reads.running)
     next_due = reading(reads.next_due)
@@ -156,6 +156,18 @@ class Store(Connections):
     def when_written(self, ring: Callable[[], None]) -> None:
         """Have this called on the loop after each transaction of a write, once others can read it."""
         self._writer.written = ring
+
+    async def find(self, wanted: Find) -> Page:
+        """Return a page of runs, newest first; without prompt and input unless they are wanted.
+
+        A page with them ends after GIVEN_BYTES.
+        """
+        if wanted.text is None:
+            return await self._page(wanted)
+        search = lists.Search(wanted)
+        while not search.over:  # in steps, so that others can read between them
+            await self._reader.run(search.look)
+        return await self._reader.run(partial(search.page, size=wanted.page_size))
 
     async def see_version(self, agent: Agent, at: int) -> str:
         """Store an agent's entry, once, and return its digest. Reads nothing for an object seen before."""

@@ -1,22 +1,17 @@
-"""What is read: functions of a connection. Lists never touch prompt and input."""
+"""What is read: functions of a connection. `lists` has the lists."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from itertools import product
 from sqlite3 import Connection
-from typing import Any
 
 from ..core.errors import KeyReused, RunNotFound
-from ..core.model import Mode, Run, Status
+from ..core.model import Run, Status
 from .rows import COLUMNS, FULL, PROMPTED, run_of
-from .types import GIVEN_BYTES, Find, Key, Page, given
+from .types import Key
 
-_NEWEST = (1 << 63) - 1
 _WAITING = "FROM runs INDEXED BY runs_due WHERE status = 'queued' AND held = 0"
-_INDEXES = {"owner": "runs_by_owner", "session_id": "runs_by_session", "agent": "runs_by_agent"}
-"""The index for each filter, the narrowest first."""
 GIVEN = "IN (SELECT value FROM json_each(?))"
 _EXPIRED = (
     "SELECT id, finished_at, scratch_until FROM runs WHERE scratch_until <= ? "
@@ -134,80 +129,3 @@ def used_bytes(db: Connection) -> int:
     pragmas = "pragma_page_count, pragma_freelist_count, pragma_page_size"
     sql = f"SELECT (page_count - freelist_count) * page_size FROM {pragmas}"  # noqa: S608
     return int(db.execute(sql).fetchone()[0])
-
-
-def find(db: Connection, wanted: Find) -> Page:
-    """Return a page of runs, newest first; without prompt and input unless they are wanted.
-
-    A page with them ends after GIVEN_BYTES.
-    """
-    if not _statuses(wanted):
-        return Page([], 0)
-    runs, size = [], 0
-    for row in db.execute(*page_query(wanted)):
-        runs.append(run_of(row))
-        size += given(runs[-1])
-        if size > GIVEN_BYTES:
-            break
-    total = _total(db, wanted) if wanted.counted else 0
-    return Page(sorted(runs, key=lambda run: -run.seq), total)
-
-
-def page_query(wanted: Find) -> tuple[str, list[Any]]:
-    """Return the statement that reads a page, and its values: legs that are merged in order.
-
-    A leg has one mode and one status, so it reads one index backwards, in order: no sort and no scan.
-    """
-    legs = list(product(_modes(wanted), _statuses(wanted)))
-    sign, index, conditions, values = _narrowed(wanted)
-    if wanted.version is not None:
-        conditions, values = f"{conditions} AND version = ?", [*values, wanted.version]
-    if wanted.failure is not None:
-        failures = [failure.value for failure in wanted.failure]
-        conditions, values = f"{conditions} AND failure IN ({_marks(failures)})", [*values, *failures]
-    kind = f"{sign}mode = ? AND {sign}status = ? AND {sign}seq < ?"
-    leg = f"SELECT seq FROM runs {index} WHERE {kind}{conditions}"  # noqa: S608
-    picked = f"{' UNION ALL '.join([leg] * len(legs))} ORDER BY seq DESC LIMIT ? OFFSET ?"
-    older_than = _NEWEST if wanted.after_seq is None else wanted.after_seq
-    bound = [value for mode, status in legs for value in (mode.value, status.value, older_than, *values)]
-    bound += [wanted.page_size, (wanted.page - 1) * wanted.page_size]
-    if wanted.full:  # newest first, because it may end early
-        return f"SELECT {FULL} FROM runs WHERE seq IN ({picked}) ORDER BY seq DESC", bound  # noqa: S608
-    return f"SELECT {COLUMNS} FROM runs WHERE seq IN ({picked})", bound  # noqa: S608
-
-
-def _narrowed(wanted: Find) -> tuple[str, str, str, list[str]]:
-    """Return the sign before a column's name, the index to read by, the further conditions and their values.
-
-    A tree is small, and two indexes find it: a run without relatives has no root. A + bars the others.
-    """
-    given = {name: value for name in _INDEXES if (value := getattr(wanted, name)) is not None}
-    sign = "" if wanted.root is None else "+"
-    conditions, values = "".join(f" AND {sign}{name} = ?" for name in given), list(given.values())
-    if wanted.root is not None:
-        tree = " AND (root = ? OR (id = ? AND root IS NULL))"
-        return sign, "", conditions + tree, [*values, wanted.root, wanted.root]
-    return sign, f"INDEXED BY {_INDEXES.get(next(iter(given), ''), 'runs_by_status')}", conditions, values
-
-
-def _total(db: Connection, wanted: Find) -> int:
-    modes, statuses = _modes(wanted), _statuses(wanted)
-    sign, index, conditions, values = _narrowed(wanted)
-    kept = wanted.root is None and wanted.owner is None and wanted.session_id is None
-    counted = "sum(n) FROM counts" if kept else f"count(*) FROM runs {index}"
-    kind = f"{sign}mode IN ({_marks(modes)}) AND {sign}status IN ({_marks(statuses)})"
-    sql = f"SELECT {counted} WHERE {kind}{conditions}"
-    bound = [*(mode.value for mode in modes), *(status.value for status in statuses), *values]
-    return int(db.execute(sql, bound).fetchone()[0] or 0)
-
-
-def _modes(wanted: Find) -> list[Mode]:
-    return list(Mode) if wanted.mode is None else [wanted.mode]
-
-
-def _statuses(wanted: Find) -> list[Status]:
-    return [status for status in Status if wanted.status is None or status in wanted.status]
-
-
-def _marks(values: list[Any]) -> str:
-    return ", ".join("?" * len(values))

@@ -75,6 +75,11 @@ class Find:
     root: str | None = None
     """The top of a tree: itself, and all that was submitted on its behalf."""
     mode: Mode | None = Mode.RUN
+    since: int | None = None
+    """Only runs that were submitted at this time or later; microseconds since the epoch."""
+    text: str | None = None
+    """Only runs whose title or prompt has this text, of the newest 100 000 that the rest leaves. It is not
+    for `full` lists."""
     page: int = 1
     """From 1. Deep pages are served, but only `after_seq` is fast at any depth."""
     page_size: int = 20

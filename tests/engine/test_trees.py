@@ -14,7 +14,7 @@ from praisonrun.core.errors import NotFound, QueueFull, WrongState
 from praisonrun.core.model import Status
 from praisonrun.engine.engine import Choice, Engine, Submit
 from praisonrun.files.run_files import RunFiles, file_name, run_id_of
-from praisonrun.store import Find, Key, Store, reads
+from praisonrun.store import Find, Key, Store, lists
 
 from ..rigs.harness import Json, alive, ran, submit, until
 from ..rigs.wire_rig import RUNS, Api
@@ -166,7 +166,7 @@ async def test_owners_are_lists_of_their_own(engine: Engine) -> None:
 
 @pytest.mark.parametrize("wanted", [Find(root="r"), Find(root="r", agent="a", owner="o"), Find(owner="o")])
 async def test_a_tree_or_an_owner_is_found_without_a_scan(tmp_path: Path, wanted: Find) -> None:
-    sql, values = reads.page_query(wanted)
+    sql, values = lists.page_query(wanted)
     async with Store.open(tmp_path) as store:
         steps = await store._reader.run(lambda db: db.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall())
     used = {name for step in steps for name in ("runs_by_root", "runs_by_owner") if name in step[3]}

@@ -17,7 +17,7 @@ from praisonrun.core import lifecycle
 from praisonrun.core.agent import Agent
 from praisonrun.core.errors import Invalid, KeyReused, NotFound, QueueFull, WrongState
 from praisonrun.core.model import Exit, Failure, Mode, Outcome, Run, Status
-from praisonrun.store import Find, Key, Store, reads, writes
+from praisonrun.store import Find, Key, Store, lists, reads, writes
 from praisonrun.store.deliveries import owed
 
 LIMIT = 1_000_000
@@ -265,7 +265,11 @@ async def test_lists_are_newest_first_in_pages_and_by_cursor(store: Store) -> No
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_any_filter_gives_what_a_plain_filter_gives(store: Store, seed: int) -> None:
+async def test_any_filter_gives_what_a_plain_filter_gives(
+    store: Store, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lists, "NEAR", 20)
+    monkeypatch.setattr(lists, "STEP", 7)
     dice = random.Random(seed)
     history = await random_history(store, dice, 60)
     for _ in range(60):
@@ -274,6 +278,8 @@ async def test_any_filter_gives_what_a_plain_filter_gives(store: Store, seed: in
             session_id=dice.choice([None, None, "s0", "s1"]),
             agent=dice.choice([None, "a", "b"]),
             mode=dice.choice([None, Mode.RUN, Mode.SERVICE]),
+            since=dice.choice([None, None, 0, 25, 1000]),
+            text=dice.choice([None, None, "RUN_1", "no such text"]),
             page=dice.choice([1, 1, 2]),
             page_size=dice.choice([1, 7, 50]),
         )
@@ -290,6 +296,8 @@ def matches(found: Run, wanted: Find) -> bool:
         and wanted.session_id in (None, found.session_id)
         and wanted.agent in (None, found.agent)
         and wanted.mode in (None, found.mode)
+        and found.created_at >= (wanted.since or 0)
+        and (wanted.text or "").lower() in found.title
     )
 
 
@@ -302,7 +310,8 @@ async def random_history(store: Store, dice: random.Random, length: int) -> list
             "mode": dice.choice(list(Mode)),
             "session_id": dice.choice([None, "s0", "s1"]),
         }
-        [new] = await add(store, run(f"run_{n}", retries=1, **given))
+        about = {"prompt": f"about run_{n}", "created_at": n + dice.randrange(20)}  # not quite in order
+        [new] = await add(store, run(f"run_{n}", retries=1, **given, **about))
         known[new.id] = new
         for claimed in await store.claim(dice.randrange(3), 10**9, "boot", anything):
             known[claimed.id] = claimed
@@ -323,6 +332,22 @@ async def random_move(store: Store, dice: random.Random, found: Run) -> Run:
     if found.status is Status.QUEUED and dice.random() < 0.3:
         return await store.change(found.id, lambda r: lifecycle.cancel(r, 9))
     return found
+
+
+async def test_a_text_is_looked_for_as_it_is(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    prompts = ["100% of it", "a_b", "a\\b", "axb", "first line\nthe Second"]
+    await add(store, *(run(f"run_{n}", prompt=prompt) for n, prompt in enumerate(prompts)))
+
+    async def having(text: str) -> list[str]:
+        return [found.id for found in (await store.find(Find(text=text))).runs]
+
+    for text, found in (("0%", [0]), ("a_b", [1]), ("\\", [2]), ("A", [3, 2, 1]), ("second", [4])):
+        assert await having(text) == [f"run_{n}" for n in found], text
+    monkeypatch.setattr(lists, "SEARCHED", 2)  # only so many of the newest
+    assert await having("a") == ["run_3"]
+    monkeypatch.setattr(lists, "SEARCHED_TEXT", len(prompts[-1]) - 1)
+    assert await having("a") == []
+    assert (await store.find(Find(text="a", status=[]))).total == 0
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -418,13 +443,15 @@ LISTS = {
     "agent": Find(agent="a"),
     "agent and status": Find(agent="a", status=[Status.FAILED]),
     "session": Find(session_id="s"),
+    "since": Find(since=5),
+    "since, agent and status": Find(since=5, agent="a", status=[Status.FAILED]),
     "session, agent and status": Find(session_id="s", agent="a", status=[Status.FAILED]),
 }
 
 
 @pytest.mark.parametrize("wanted", LISTS.values(), ids=LISTS)
 async def test_lists_neither_scan_nor_sort(store: Store, wanted: Find) -> None:
-    sql, values = reads.page_query(wanted)
+    sql, values = lists.page_query(wanted)
     steps = await plan(store, sql, values)
     assert not [step for step in steps if "SCAN runs" in step or "TEMP B-TREE" in step], steps
 
@@ -441,7 +468,10 @@ def finish_and_delete(db: sqlite3.Connection) -> None:
     writes.delete(db, "run_1")
 
 
-@pytest.mark.parametrize("ask", ["claim", "next_due", "running", "get", "named", "total", "queued", "delete"])
+HOT = ["claim", "next_due", "running", "get", "named", "total", "since", "search", "queued", "delete"]
+
+
+@pytest.mark.parametrize("ask", HOT)
 async def test_hot_statements_use_an_index(store: Store, ask: str) -> None:
     await store.add(run(session_id="s"), key=KEY, queue_limit=1)
     asks: dict[str, Any] = {
@@ -450,7 +480,9 @@ async def test_hot_statements_use_an_index(store: Store, ask: str) -> None:
         "running": reads.running,
         "get": lambda db: reads.get(db, "run_1"),
         "named": lambda db: reads.named(db, KEY),
-        "total": lambda db: reads.find(db, Find(session_id="s")),
+        "total": lambda db: lists.find(db, Find(session_id="s")),
+        "since": lambda db: lists.find(db, Find(since=1)),
+        "search": lambda db: lists.Search(Find(text="x")).look(db),
         "queued": reads.queued,
         "delete": finish_and_delete,
     }

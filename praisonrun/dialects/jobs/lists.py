@@ -20,7 +20,7 @@ _LIST = {
     200: Answer("A page.", JobList, {**CURSOR, **ETAG}),
     **UNCHANGED,
     400: Answer("No such status."),
-    422: Answer("A bad page."),
+    422: Answer("A bad page or time."),
 }
 
 
@@ -39,6 +39,8 @@ class Lists:
             session_id=query.session_id,
             agent=query.agent,
             root=query.root,
+            since=None if query.since is None else models.since_of(query.since),
+            text=query.q or None,
             mode=Mode(query.mode),
             page=query.page,
             page_size=query.page_size,

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from difflib import get_close_matches
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
+from ...core import durations
+from ...core.clock import now
 from ...core.delivery import Reach
 from ...core.errors import BadRequest, Invalid, escaped
 from ...core.json import Json
@@ -117,6 +120,10 @@ class PollQuery(WireModel):
     )
 
 
+_AGO: dict[str, Json] = {"type": "string", "pattern": "^[0-9]{1,9}[smhd]$"}
+Since = Annotated[str, WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, _AGO]})]
+
+
 class ListQuery(WireModel):
     """Filters and page of a list."""
 
@@ -130,6 +137,8 @@ class ListQuery(WireModel):
     session_id: str | None = None
     agent: str | None = None
     root: str | None = Field(None, description="Only the tree of this run.")
+    since: Since | None = Field(None, description="Submitted at this time or later, or so long ago: 2h, 3d.")
+    q: Text | None = Field(None, max_length=200, description="Only runs with this text in title or prompt.")
     mode: Literal["run", "service"] = Field("run", description="Services are listed only when asked for.")
     page: int = Field(1, ge=1, le=10**9)
     page_size: int = Field(20, ge=1, le=100)
@@ -141,6 +150,18 @@ def statuses_of(text: str) -> list[Status]:
     for wrong in [name for name in names if name not in valid]:
         raise BadRequest(f"Invalid status: {wrong}. Valid values: {valid}", field="status")
     return [Status(name) for name in names]
+
+
+def since_of(text: str) -> int:
+    """Return the time that a date, or a duration such as 2h, names: microseconds. Raises Invalid."""
+    if (ago := durations.parse(text)) is not None:
+        return int(max(0.0, now() - ago * 1e6))
+    try:
+        at = datetime.fromisoformat(text.upper())
+    except ValueError:
+        forms = "a time such as 2026-12-31T23:59:00Z (a + in a URL is %2B) nor a duration: 90s, 5m, 2h, 3d"
+        raise Invalid(f"since: {text[:40]!r} is neither {forms}", field="since") from None
+    return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1e6)
 
 
 class CancelQuery(WireModel):

@@ -225,6 +225,33 @@ def test_a_list_is_filtered(api: Api) -> None:
     assert good in [job["job_id"] for job in api.get(f"{RUNS}?status=succeeded&page_size=100").json()["jobs"]]
 
 
+def test_a_list_is_searched(api: Api) -> None:
+    first = api.ran("quick", "what is 100% sure_ly\nin the SECOND line", session_id="search")["job_id"]
+    middle = api.status(first)["created_at"]
+    other = api.ran("quick", "another", session_id="search")["job_id"]
+
+    def found(**query: str) -> tuple[list[str], int]:
+        page = api.get(RUNS, params={"session_id": "search", **query}).json()
+        return [job["job_id"] for job in page["jobs"]], page["total"]
+
+    assert found(q="second LINE") == found(q="100%") == found(q="e_l") == ([first], 1)
+    assert found(q="1%0") == found(q="e%l") == found(q="another", agent="fail") == ([], 0)
+    assert found(q="") == found(q="e") == ([other, first], 2)
+    assert found(q="e", page="2", page_size="1") == ([first], 2)
+    assert found(since=middle) == found(since="1h") == found(since="1d1h") == ([other, first], 2)
+    assert found(since="2026-01-02") == found(since="2026-01-02T03:04:05+01:00") == ([other, first], 2)
+    assert found(since=api.status(other)["created_at"], q="another") == ([other], 1)
+    assert found(since="2999-01-01T00:00:00Z") == ([], 0)
+
+
+@pytest.mark.parametrize(
+    "query", ["since=", "since=soon", "since=90", "since=2026-13-01", "q=%00", "q=" + "x" * 201]
+)
+def test_a_bad_search_is_a_422(api: Api, query: str) -> None:
+    answer = api.get(f"{RUNS}?{query}")
+    assert (answer.status_code, answer.json()["errors"][0]["loc"]) == (422, [query.split("=")[0]])
+
+
 def test_a_bad_status_is_a_400_that_lists_the_good_ones(api: Api) -> None:
     assert api.get(f"{RUNS}?status=failed&page=1&page=2").status_code == 422
     assert api.get(f"{RUNS}?status=failed,").status_code == api.get(f"{RUNS}?status=").status_code == 400
