@@ -26,6 +26,8 @@ SOON = 1000
 """Microseconds that a timer may be late."""
 FINAL = ("succeeded", "failed", "cancelled")
 RETRIED = {"exit_nonzero", "timed_out", "idle_timed_out", "agent_error", "no_result", "install_failed"}
+NEVER_SERVED = {"install_failed", "spawn_failed"}
+"""Ends of attempts of a service that never was one: they say so themselves."""
 COLUMNS = (
     "id, seq, agent, mode, status, priority, created_at, updated_at, due_at, finished_at, held, attempt, "
     "retries, cancel_requested_at, failure, ready_at, env_names, boot, parent, root, webhook_url, "
@@ -238,7 +240,7 @@ class Checks:
     def _judged(self, row: Row, attempt: int, shim: Shim) -> tuple[str, str | None]:
         assert shim.ended is not None
         reason, code, asked = shim.ended["reason"], shim.ended["code"], row.cancel_requested_at is not None
-        if row.mode == "service" and reason != "install_failed":
+        if row.mode == "service" and reason not in NEVER_SERVED:
             if asked:
                 return "cancelled", None
             return "failed", "readiness_failed" if row.ready_at is None else "exited"

@@ -92,7 +92,9 @@ STORIES: dict[str, list[Step]] = {
     "a start is refused for ten minutes": [
         _begin(), _others(refusals="not_started"), _submit("again"), *[_time(45)] * 16,
     ],
-    "a start is refused for good": [_begin(), _others(refusals="spawn_failed"), _submit("kept")],
+    "a start is refused for good": [
+        _begin(), _others(refusals="spawn_failed"), _submit("kept"), _serve("web"), _serve("site"),
+    ],
     "a shim dies while no server is up": [
         _begin(), _others(slow="spec"), _submit("plain"), _now("crash"), _others(doomed=1), _time(1), _UP,
     ],
