@@ -78,7 +78,7 @@ def test_a_grandchild_that_holds_stdout(world: World, figure: Callable[[str], No
         run_id = world.submitted("leaver")
         assert world.final(run_id)["status"] == "succeeded"
         slowest = max(slowest, time.monotonic() - begun)
-        assert world.logs(run_id) == b"left\n"
+        assert world.logs(run_id) == b"left\npraisonrun: 1 process that it left was ended\n"
     assert not world.marked()
     figure(f"a grandchild holds stdout x {TIMES}: ended within {slowest:.2f} s")
     assert slowest <= 2.0

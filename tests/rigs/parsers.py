@@ -26,7 +26,7 @@ from starlette.responses import Response
 from praisonrun.agents import document
 from praisonrun.agents.yamltext import parse as parse_yaml
 from praisonrun.core.delivery import Reach
-from praisonrun.core.errors import BadRequest, ConfigError, Invalid, PraisonrunError
+from praisonrun.core.errors import BadRequest, ConfigError, Invalid, PraisonrunError, Unavailable
 from praisonrun.core.json import dumps
 from praisonrun.core.model import Mode, Run, Snapshot, Status
 from praisonrun.dialects.jobs import models as jobs_models
@@ -302,7 +302,11 @@ def damaged(how: tuple[list[tuple[Kind, bytes]], list[tuple[float, int]], float,
         files = RunFiles(Path(home))
         files.journal("r").write_bytes(data)
         _reads(files, [at for at in places if at + HEAD_SIZE <= same], places)
-        _mends(files)
+        if journal.is_another_version(bytes(data[:START])):
+            assert same < len(journal.MAGIC)
+            _is_left_alone(files)
+        else:
+            _mends(files)
 
 
 def _reads(files: RunFiles, sound: list[int], places: list[int]) -> None:
@@ -329,6 +333,17 @@ def _mends(files: RunFiles) -> None:
         frames = reader.frames(end)
     assert [(frame.offset, frame.data) for frame in frames] == [(end, b"next")]
     os.close(fd)
+
+
+def _is_left_alone(files: RunFiles) -> None:
+    """A journal whose header names another version is nobody's here to write."""
+    before = files.journal("r").read_bytes()
+    assert not files.tail("r").readable
+    try:
+        os.close(files.reopen("r"))
+        raise AssertionError("a journal of another version was taken")
+    except Unavailable:
+        assert files.journal("r").read_bytes() == before
 
 
 SNAPSHOT = Snapshot(Run("r", "a", "v", 1, 1, 1, status=Status.RUNNING))
