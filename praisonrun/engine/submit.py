@@ -117,6 +117,8 @@ class Submissions:
         # A service stays live for a moment after its row is final: until its files are in order.
         if run.status not in lifecycle.FINAL or run_id in self._supervisor.live:
             raise WrongState(f"service {run_id} has not ended yet; try again")
+        # What is torn later is the new attempt's, which then may have run.
+        await asyncio.to_thread(self._context.files.prepare, run_id, whole=True)
         at, boot = self._context.now(), self._context.boot
         with self._reservations.reserving(run, agent, envs) as reservation:
 
@@ -124,7 +126,6 @@ class Submissions:
                 queued = lifecycle.restart(final, at, tuple(sorted(envs)))
                 return lifecycle.claim(queued._replace(port=reservation.port), at, boot, token_hex(8))
 
-            self._context.files.prepare(run_id)
             with anyio.CancelScope(shield=True):
                 row = await store.change(run_id, decide)
                 self._supervisor.keep(reservation, row._replace(prompt=run.prompt, input=run.input), agent)

@@ -21,6 +21,7 @@ from typing import TypeVar
 from ..core.errors import DiskFull, Unavailable, reason
 from ..journal import format as journal
 from ..journal.reader import Reader, Tail
+from ..journal.writer import Journal
 from . import scratch
 from .bell import Bell
 from .trees import disk_bytes, remove_tree, tree_bytes
@@ -59,10 +60,15 @@ class RunFiles:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | _OPEN
         return _locked(os.open(self.journal(run_id), flags, 0o600), run_id)
 
-    def prepare(self, run_id: str) -> None:
-        """Make sure that a run has a journal. Raises DiskFull, Unavailable where none can be made."""
+    def prepare(self, run_id: str, *, whole: bool = False) -> None:
+        """Make sure that a run has a journal. Raises DiskFull, Unavailable where none can be made.
+
+        With `whole`, what a killed shim left torn at its end is cut off; that reads every frame's header.
+        """
         try:
-            os.close(self.reopen(run_id))
+            with os.fdopen(self.reopen(run_id), "rb", 0) as file:
+                if whole:
+                    Journal(file.fileno())
         except (BlockingIOError, Unavailable):
             return  # there is one; whoever starts the attempt says what is wrong with it
         except OSError as error:

@@ -161,7 +161,7 @@ class Clients(Base):
         if row.final:
             self.told.gone.add(row.id)
         answer = self._do(self._told_no(self.world.serving.delete(row.id)), crash)
-        if self._excused(answer):
+        if self._excused(answer) or (answer is None and row.final):
             self.told.torn.add(row.id)  # its files go before its row
         elif answer is not None and not self._lingers(row, answer):
             assert isinstance(answer, WrongState) != row.final

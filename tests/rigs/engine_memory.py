@@ -22,6 +22,8 @@ class Memory:
         """`clearing` are runs whose scratch is being removed: they may be final and still have an owner."""
         owners = engine._supervisor.live.items()
         self._live = {run_id: live for run_id, live in owners if run_id in rows or run_id not in clearing}
+        self._pruned = [live.run for run_id, live in owners if run_id not in self._live]
+        """They hold what they held until their scratch is removed, too."""
         self._held, self._supervisor = engine._supervisor._reservations, engine._supervisor
         self._handled = engine._handled
         self._rows = rows
@@ -47,14 +49,19 @@ class Memory:
     def _owners(self) -> None:
         assert self._live.keys() == self._owned, f"owners {sorted(self._live)} of {sorted(self._owned)}"
         for run_id, live in self._live.items():
-            assert live.run.attempt == self._rows[run_id].attempt, f"an owner of another attempt: {live.run}"
+            given_back = live.run.attempt - self._rows[run_id].attempt
+            assert not given_back or (given_back == 1 and self._rows[run_id].final), (
+                f"an owner of another attempt: {live.run}"
+            )
 
     def _slots_and_ports(self) -> None:
         owned = [self._rows[run_id] for run_id in self._owned]
         taken = Counter(row.agent for row in owned if row.mode == "run")
+        taken += Counter(run.agent for run in self._pruned if run.mode == "run")
         assert self._held.slots._taken == taken, f"slots: {self._held.slots._taken}, runs: {taken}"
         services = [row for row in self._rows.values() if row.mode == "service"]
         ports = {row.port: (row.id, row.agent) for row in services if row in owned or row.status == "queued"}
+        ports |= {run.port: (run.id, run.agent) for run in self._pruned if run.mode == "service"}
         assert self._held._ports._held == ports, f"ports: {self._held._ports._held}, services: {ports}"
 
     def _envs(self, known: set[str]) -> None:

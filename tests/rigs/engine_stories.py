@@ -107,6 +107,12 @@ STORIES: dict[str, list[Step]] = {
         _others(doomed=1), _time(1), _UP, _cancel(which=3), _others(slow="spec"), _restart(), _now("crash"),
         _others(doomed=1), _time(1), _UP,
     ],
+    "a restarted service's shim dies, and the one before it died in mid-frame": [
+        _begin("web"), _KILL, _others(doomed=1), _restart(), _others(), _time(1),
+    ],
+    "a service is cancelled before it starts, and its scratch is removed slowly": [
+        _begin(), _others(slow="spec"), _serve("web"), _cancel(which=0), _others(doomed=1, removing=1.0),
+    ],
     "slow shims": [_begin(), _others(slow="spec"), _submit("plain"), _others(slow="agent"), _time(1)],
     "a shim is deaf": [_begin("plain"), _others(deaf=True), _cancel(), _CHILD, _time(1), _others()],
     "found again": [_begin("plain", "plain"), _now("crash"), _UP, _cancel(), _cancel()],

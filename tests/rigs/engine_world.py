@@ -257,10 +257,15 @@ class World:
                 self.shims.step()
 
     def rest(self) -> None:
-        """Let the server do all that it can, also what it tries again after a fault of the disk."""
-        self.settle()
-        while self.up and self.disk.failed_lately:
-            self.settle(PATIENCE)
+        """Let the server do all that it can, also what it tries again after a fault of the disk.
+
+        A deadline of its own may end a shim as long as time passes: it must have seen that, too.
+        """
+        over = -1
+        while over < (over := self.shims.over()):
+            self.settle()
+            while self.up and self.disk.failed_lately:
+                self.settle(PATIENCE)
 
     def check_memory(self, rows: Mapping[str, Row], knows_envs: Iterable[str]) -> None:
         """Compare what the server holds in memory with the rows."""

@@ -270,6 +270,10 @@ class Shims:
         """Those whose agent runs."""
         return [shim for shim in self.all if shim.running and not shim.over]
 
+    def over(self) -> int:
+        """How many have ended."""
+        return sum(shim.over for shim in self.all)
+
     def of(self, run_id: str, attempt: int) -> list[Shim]:
         """Those that were told to make an attempt, in order."""
         return [shim for shim in self.all if shim.spec and shim.attempt == (run_id, attempt)]
