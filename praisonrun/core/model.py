@@ -192,6 +192,8 @@ class Snapshot:
     """Whether it has a scratch directory now."""
     health: ServiceHealth | None = None
     """Of a live service."""
+    waits: str = ""
+    """Why a queued run is not claimed; "" if it is about to be."""
 
     @property
     def visible_status(self) -> Status:

@@ -25,6 +25,7 @@ from .request import Choice, Submit
 from .reservations import Reservations
 from .submit import Submissions
 from .supervisor import Supervisor
+from .waits import Waits
 
 __all__ = ["Choice", "Engine", "Submit"]
 
@@ -46,7 +47,8 @@ class Engine:
         self.live, self.versions = supervisor.live, supervisor.versions
         self.journals = Journals(context, supervisor)
         self.large_results = LargeResults(context.files)
-        self.feed = Feed(context, supervisor.live)
+        self._waits = Waits(context, reservations.slots)
+        self.feed = Feed(context, supervisor.live, self._waits)
         self._handled: set[str] = set()
         """Runs that are being deleted or started again."""
 
@@ -92,12 +94,15 @@ class Engine:
         """Return a run as it is now; with prompt and input if wanted `full`. Raises NotFound."""
         if (live := self.live.get(run_id)) is not None:
             return await live.snapshot()
-        return stored(await (self.store.get_full(run_id) if full else self.store.get(run_id)))
+        return await self._waits.shown(
+            await (self.store.get_full(run_id) if full else self.store.get(run_id))
+        )
 
     async def get_prompted(self, run_id: str) -> Snapshot:
         """Return a run as it is now, with prompt. Raises NotFound."""
-        live = self.live.get(run_id)
-        return await live.snapshot() if live else stored(await self.store.get_prompted(run_id))
+        if (live := self.live.get(run_id)) is not None:
+            return await live.snapshot()
+        return await self._waits.shown(await self.store.get_prompted(run_id))
 
     async def meant(self, word: str) -> Snapshot:
         """Return the run that a person means as it is now. Raises NotFound, Invalid. See names.meant."""
@@ -112,7 +117,8 @@ class Engine:
         """Return a page of runs, newest first, and how many there are in all."""
         page = await self.store.find(wanted)
         found = [(run, self.live.get(run.id)) for run in page.runs]
-        return [await live.snapshot() if live else stored(run) for run, live in found], page.total
+        shown = [await live.snapshot() if live else await self._waits.shown(run) for run, live in found]
+        return shown, page.total
 
     async def cancel(
         self, run_id: str, reason: str | None = None, *, wait: bool = True, keep_scratch: bool = False

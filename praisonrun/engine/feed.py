@@ -16,8 +16,9 @@ from typing import NamedTuple
 from ..core.errors import NotFound, PraisonrunError
 from ..core.model import Phase, Run, Snapshot, Status
 from ..core.notifier import CHANGES, AnyOf, run_topic
-from .context import Context, Live, stored
+from .context import Context, Live
 from .pulse import Pulse
+from .waits import Waits
 
 WINDOW = 100
 """Changes that are read at once."""
@@ -49,8 +50,9 @@ class Window(NamedTuple):
 class Feed:
     """The history of all runs."""
 
-    def __init__(self, context: Context, live: Mapping[str, Live]) -> None:
+    def __init__(self, context: Context, live: Mapping[str, Live], waits: Waits) -> None:
         self._store, self._notifier, self._live = context.store, context.notifier, live
+        self._waits = waits
         self.pulse = Pulse(context, live)
 
     def changed(self) -> asyncio.Event:
@@ -104,7 +106,7 @@ class Feed:
                 return None
         live = self._live.get(run.id)
         if live is None or run.status is not Status.RUNNING:
-            return stored(run)
+            return await self._waits.shown(run)
         shown = await live.snapshot()
         later = run.claim == shown.run.claim and run.updated_at > shown.run.updated_at
         return replace(shown, run=run) if later else shown  # a cancel is stored before its owner hears of it

@@ -49,7 +49,17 @@ class RunSlots:
 
     def fits(self, agent: str, limit: int | None, more: int = 0) -> bool:
         """Say whether one more run of an agent may be live, with `more` others about to be."""
-        return self.free() > 0 and (limit is None or self._taken[agent] + more < limit)
+        return not self.obstacle(agent, limit, more)
+
+    def obstacle(self, agent: str, limit: int | None, more: int = 0) -> str:
+        """Return what keeps that from being, in words for people; "" for nothing."""
+        if limit is not None and self._taken[agent] + more >= limit:
+            return f"agent {agent!r} has as many runs live as its concurrency allows: {limit}"
+        return "" if self.free() > 0 else f"all slots are taken (--concurrency): {self._total}"
+
+    def live(self, agent: str) -> int:
+        """Return how many runs of an agent are live."""
+        return self._taken[agent]
 
     def take(self, by: Reservation) -> None:
         """Count a run as live."""

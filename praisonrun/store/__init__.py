@@ -99,6 +99,7 @@ class Store(Connections):
 
     version = reading(entries.get)
     versions = reading(entries.of_agent)
+    concurrency = reading(entries.concurrency)
     agents_seen = reading(entries.agents_seen)
     _see = writing(entries.see)
     mark_installed = writing(entries.mark_installed)

@@ -64,6 +64,8 @@ async def test_a_program_that_is_busy_is_started_when_it_is_not(
         run = (await until(engine, run_id, waits)).run
         assert run.error == f"cannot start {tmp_path}/busy: Text file busy"
         assert (run.attempt, run.failure, run.finished_at) == (0, None, None)
+        said = f"its agent could not be started ({run.error}); the next try is due at "
+        await until(engine, run_id, lambda now: now.waits.startswith(said))
     done = (await engine.until_final(run_id)).run
     assert (done.status, done.attempt, done.error) == (Status.SUCCEEDED, 1, None)
     assert starts(tmp_path) == "s\n"

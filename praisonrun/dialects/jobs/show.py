@@ -78,6 +78,7 @@ class JobStatus(WireModel):
     started_at: Time | None = Field(description="When its first attempt started.")
     completed_at: Time | None = Field(description="When it finished.")
     due_at: Time | None = Field(description="Until when it waits before its next attempt.")
+    queue_reason: str | None = Field(description="Why it waits, for people; null unless it is queued.")
     agent_id: str | None = Field(description="The same as agent.")
     run_id: str | None = Field(description="The same as job_id.")
     session_id: str | None = Field(description="The session that it belongs to.")
@@ -136,6 +137,7 @@ def status(shown: Snapshot) -> dict[str, Json]:
         "started_at": None if visible is Status.QUEUED else iso(run.started_at),
         "completed_at": iso(run.finished_at),
         "due_at": iso(run.due_at) if run.due_at and run.status is Status.QUEUED else None,
+        "queue_reason": (shown.waits or "starting") if visible is Status.QUEUED else None,
         "agent_id": run.agent,
         "run_id": run.id,
         "session_id": run.session_id,

@@ -81,7 +81,11 @@ def test_a_queued_run_shows_as_queued(server: Server, tmp_path: Path) -> None:
         shown = api.status(queued)
         assert shown.keys() == STATUS_KEYS | {"prompt"}
         assert (shown["status"], shown["started_at"], shown["attempt"]) == ("queued", None, 0)
-        assert [job["job_id"] for job in api.get(f"{RUNS}?status=queued").json()["jobs"]] == [queued]
+        [listed] = api.get(f"{RUNS}?status=queued").json()["jobs"]
+        full = "all slots are taken (--concurrency): 1"
+        assert (listed["job_id"], listed["queue_reason"], shown["queue_reason"]) == (queued, full, full)
+        api.until(held, "up")
+        assert api.status(held)["queue_reason"] is None
         cancelled = api.post(f"{RUNS}/{queued}/cancel").json()
         assert (cancelled["status"], cancelled["started_at"]) == ("cancelled", None)
         assert [name for _, name, _ in api.events(queued)] == ["status", "cancelled", "complete", "done"]
@@ -275,6 +279,7 @@ def test_a_run_that_is_claimed_but_not_begun_is_still_queued() -> None:
     run = Run("run_x", "a", "v", 1, 1, 1, status=Status.RUNNING, started_at=1)
     assert show.status(stored(run))["status"] == "queued"
     assert show.status(stored(run))["started_at"] is None
+    assert show.status(stored(run))["queue_reason"] == "starting"
 
 
 def test_a_failed_run_says_what_its_agent_wrote_last(api: Api) -> None:
