@@ -18,6 +18,8 @@ class Reach(StrEnum):
 
 
 class DeliveryState(StrEnum):
+    """Whether a webhook is still owed."""
+
     PENDING = "pending"
     DELIVERED = "delivered"
     DEAD = "dead"

@@ -15,6 +15,8 @@ from .json import Json as Json
 
 
 class Status(StrEnum):
+    """What a run is doing, or how it ended."""
+
     QUEUED = "queued"
     RUNNING = "running"
     SUCCEEDED = "succeeded"

@@ -19,7 +19,7 @@ from ..core.errors import PraisonrunError
 from ..core.json import Json, dumps
 from ..core.model import Status
 from ..engine.engine import Engine
-from ..web.fields import WireModel
+from ..web.fields import Described, Time, WireModel
 from ..web.openapi import document
 from ..web.operations import Answer, Operation, operation
 from ..web.requests import base_url, read_query
@@ -30,79 +30,83 @@ _DOCUMENT = {200: Answer("OpenAPI 3.1.", "application/json"), 422: Answer("No su
 Prove: TypeAlias = Callable[[str], str]
 
 
-class Healthz(WireModel):
+class Healthz(Described):
     """The process answers."""
 
-    status: Literal["ok"]
+    status: Literal["ok"] = Field(description="Always ok.")
 
 
-class Health(WireModel):
+class Health(Described):
     """Whether the server can take runs, and what it is made of."""
 
-    status: Literal["ok", "degraded"]
-    version: str
-    problems: list[str]
-    runs: dict[str, int]
-    concurrency: int
-    queue_limit: int
-    free_bytes: int
-    min_free_bytes: int
-    store: dict[str, Json]
+    status: Literal["ok", "degraded"] = Field(description="degraded while there are problems.")
+    version: str = Field(description="praisonrun's version.")
+    problems: list[str] = Field(description="What keeps runs from being taken or kept, and what to do.")
+    runs: dict[str, int] = Field(description="How many runs there are, by status.")
+    concurrency: int = Field(description="The most runs that are executed at once.")
+    queue_limit: int = Field(description="The most runs that wait.")
+    free_bytes: int = Field(description="Free space where the state directory is.")
+    min_free_bytes: int = Field(description="The free space below which no run is taken.")
+    store: dict[str, Json] = Field(
+        description="The database's size in bytes, its schema, and SQLite's version."
+    )
 
 
-class Stats(WireModel):
+class Stats(Described):
     """How many runs there are."""
 
-    total: int
-    by_status: dict[str, int]
-    by_agent: dict[str, dict[str, int]]
-    live: int
-    concurrency: int
-    queue_limit: int
+    total: int = Field(description="All runs and services.")
+    by_status: dict[str, int] = Field(description="How many, by status.")
+    by_agent: dict[str, dict[str, int]] = Field(description="How many, by agent and then by status.")
+    live: int = Field(description="Runs and services that are executed now.")
+    concurrency: int = Field(description="The most runs that are executed at once.")
+    queue_limit: int = Field(description="The most runs that wait.")
 
 
-class AgentShown(WireModel):
+class AgentShown(Described):
     """One agent that can be run."""
 
-    name: str
-    default: bool
-    mode: str
-    kind: Literal["command", "crew"]
-    description: str
+    name: str = Field(description="The name of its entry.")
+    default: bool = Field(description="Whether a submit that names no agent gets it.")
+    mode: str = Field(description="run, or service for one that is not expected to end.")
+    kind: Literal["command", "crew"] = Field(description="crew: a framework executes it.")
+    description: str = Field(description="As its entry says; may be empty.")
     cwd: str = Field(description="Where it works; caller where each submit may say so.")
-    timeout: float | None
-    concurrency: int | None
-    format: str
-    env_required: list[str]
+    timeout: float | None = Field(description="Seconds that an attempt may take; null for no limit.")
+    concurrency: int | None = Field(description="The most runs of it at once; null for no limit of its own.")
+    format: str = Field(description="How its output is read: text or jsonl.")
+    env_required: list[str] = Field(description="Variables that a submit or the server must supply.")
     env_missing: list[str] = Field(description="Those of them that the server has no value for.")
 
 
-class Agents(WireModel):
+class Agents(Described):
     """What agents.yaml offers."""
 
-    agents: list[AgentShown]
-    default: str
-    problem: str | None
+    agents: list[AgentShown] = Field(description="The agents, as the file has them.")
+    default: str = Field(description="The agent of a submit that names none.")
+    problem: str | None = Field(description="Why the file cannot be used as it is now; the last good one is.")
 
 
-class Info(WireModel):
+class Info(Described):
     """Which server this is, and what it speaks. To a challenge it says the first four and its proof alone."""
 
-    name: str
-    version: str
-    api_version: int
+    name: str = Field(description="Always praisonrun.")
+    version: str = Field(description="praisonrun's version.")
+    api_version: int = Field(description="What its own commands speak; they talk to no other.")
     store: str = Field(description="An id of the state directory.")
-    proof: str | None = Field(None, description="HMAC-SHA256(secret of server.json, CHALLENGE:PORT).")
-    api: list[str] | None = Field(None, description="Its dialects.")
-    pid: int | None = None
-    started_at: str | None = None
-    features: dict[str, bool] | None = None
+    proof: str = Field("", description="HMAC-SHA256(secret of server.json, CHALLENGE:PORT).")
+    api: list[str] = Field([], description="Its dialects.")
+    pid: int = Field(0, description="The server's process.")
+    started_at: Time = Field("", description="When the server started.")
+    features: dict[str, bool] = Field({}, description="What its settings turn on or off.")
 
 
 class InfoQuery(WireModel):
     """How to prove that this server has the state directory that a client means. Needs no token."""
 
-    challenge: str | None = Field(None, pattern="^[0-9a-fA-F]{1,256}$")
+    challenge: str | None = Field(
+        None, pattern="^[0-9a-fA-F]{1,256}$", description="Hex digits of the client's choice, new each time."
+    )
 
 
 class DocumentQuery(WireModel):

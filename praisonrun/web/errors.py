@@ -13,6 +13,7 @@ from http import HTTPStatus
 from typing import Protocol, TypeVar
 
 import pydantic
+from pydantic import Field
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -21,7 +22,7 @@ from starlette.types import ExceptionHandler
 
 from ..core import errors as core
 from ..core.json import Json
-from .fields import WireModel
+from .fields import Described
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -62,21 +63,21 @@ class Render(Protocol):
     ) -> Response: ...
 
 
-class Problem(WireModel):
+class Problem(Described):
     """The body of every error answer (RFC 9457)."""
 
-    type: str
-    title: str
-    status: int
-    detail: str
-    errors: list[Fault] | None = None
+    type: str = Field(description="Always about:blank: title says what type it is.")
+    title: str = Field(description="HTTP's phrase for the status.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="What is wrong and, where that helps, what to do.")
+    errors: list[Fault] = Field([], description="Every field at fault; only in a 422.")
 
 
-class Fault(WireModel):
+class Fault(Described):
     """One field at fault in a 422."""
 
-    loc: list[str | int]
-    msg: str
+    loc: list[str | int] = Field(description="The path to the field: its names, and indexes of lists.")
+    msg: str = Field(description="What is wrong with it.")
 
 
 def problem(

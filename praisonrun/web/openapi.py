@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal, TypeAlias
 
-import pydantic
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from ..core.json import Json
@@ -23,7 +23,7 @@ _TOKEN: dict[str, Json] = {
     "description": "The token of a server with --token-file or PRAISONRUN_TOKEN.",
 }
 
-Use: TypeAlias = tuple[type[pydantic.BaseModel], Literal["validation", "serialization"]]
+Use: TypeAlias = tuple[type[BaseModel], Literal["validation", "serialization"]]
 Schemas: TypeAlias = Mapping[Use, Json]
 
 
@@ -69,11 +69,11 @@ def _references(value: Json) -> Iterator[str]:
 
 
 def _schemas(table: Sequence[Operation]) -> tuple[Schemas, dict[str, Json]]:
-    wanted: dict[Use, None] = {(Problem, "serialization"): None}
+    wanted: dict[Use, None] = {(Problem.model(), "serialization"): None}
     for operation in table:
         wanted |= {(model, "validation"): None for model in (operation.query, operation.body) if model}
         contents = [answer.content for answer in operation.answers.values()]
-        wanted |= {(model, "serialization"): None for model in contents if isinstance(model, type)}
+        wanted |= {(form.model(), "serialization"): None for form in contents if isinstance(form, type)}
     schemas, top = models_json_schema(list(wanted), ref_template=_REF)
     return {use: schemas[use] for use in wanted}, top.get("$defs", {})
 
@@ -97,14 +97,13 @@ def _operation(operation: Operation, schemas: Schemas, definitions: Mapping[str,
 def _parameters(
     operation: Operation, schemas: Schemas, definitions: Mapping[str, Json]
 ) -> list[dict[str, Json]]:
+    said = operation.segments
     path = [
-        _parameter("path", name, _TEXT if kind == "path" else _SEGMENT, True)
+        _parameter("path", name, _TEXT if kind == "path" else _SEGMENT, True, said.get(name, ""))
         for name, kind in _PARAMETER.findall(operation.path)
     ]
     headers = [
-        _parameter(
-            "header", name, {**_TEXT, "pattern": row.pattern, "description": row.description}, row.required
-        )
+        _parameter("header", name, {**_TEXT, "pattern": row.pattern}, row.required, row.description)
         for name, row in operation.headers.items()
     ]
     return [*path, *_query(operation, schemas, definitions), *headers]
@@ -118,24 +117,22 @@ def _query(operation: Operation, schemas: Schemas, definitions: Mapping[str, Jso
         schema = definitions[schema["$ref"].rpartition("/")[2]]
     required = schema.get("required", ())
     return [
-        _parameter("query", name, _given(value), name in required)
+        _parameter("query", name, _given(value), name in required, value.get("description", ""))
         for name, value in schema.get("properties", {}).items()
     ]
 
 
-def _parameter(where: str, name: str, schema: Mapping[str, Json], required: bool) -> dict[str, Json]:
-    """Return a parameter; the description of its schema is its own."""
-    own = {key: value for key, value in schema.items() if key != "description"}
-    shown: dict[str, Json] = {"name": name, "in": where, "required": required, "schema": own}
-    if "description" in schema:
-        shown["description"] = schema["description"]
-    return shown
+def _parameter(
+    where: str, name: str, schema: Mapping[str, Json], required: bool, description: str
+) -> dict[str, Json]:
+    shown = {"name": name, "in": where, "required": required, "description": description}
+    return {**shown, "schema": schema}
 
 
 def _given(schema: Mapping[str, Json]) -> dict[str, Json]:
-    """Return the schema of a parameter that is given: a query has no null."""
+    """Return the schema of a parameter that is given: a query has no null. Its description is elsewhere."""
     kinds = [kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}]
-    given = dict(schema)
+    given = {key: value for key, value in schema.items() if key != "description"}
     if given.get("default", "") is None:
         del given["default"]
     if len(kinds) == 1:
@@ -168,9 +165,9 @@ def _content(status: int, answer: Answer, schemas: Schemas) -> dict[str, Json]:
         case None if status < 400:
             return {}
         case None:
-            return {MEDIA_TYPE: {"schema": schemas[Problem, "serialization"]}}
+            return {MEDIA_TYPE: {"schema": schemas[Problem.model(), "serialization"]}}
         case str() as media_type:
             kind = "object" if media_type == "application/json" else "string"
             return {media_type: {"schema": {"type": kind}}}
-        case model:
-            return {"application/json": {"schema": schemas[model, "serialization"]}}
+        case form:
+            return {"application/json": {"schema": schemas[form.model(), "serialization"]}}

@@ -18,6 +18,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from .errors import Render, handlers
+from .fields import Described
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 Method = TypeVar("Method", bound=Callable[[Any, Request], Awaitable[Response]])
@@ -29,11 +30,11 @@ _DECLARED = "__operations__"
 class Answer:
     """One status that an operation may answer with.
 
-    `content` is a model (shown as JSON), a media type, or None: no body below 400, a problem above.
+    `content` is the form of its JSON, a media type, or None: no body below 400, a problem above.
     """
 
     description: str
-    content: type[pydantic.BaseModel] | str | None = None
+    content: type[Described] | str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -67,6 +68,8 @@ class Operation:
     """Whether an answer may take much memory while it is made: of all these, one at a time is made."""
     tag: str = "jobs"
     """Which of the server's APIs it belongs to."""
+    segments: Mapping[str, str] = field(default_factory=dict)
+    """What each parameter in a path of that API is."""
 
 
 def operation(
@@ -91,10 +94,13 @@ async def _unbound(_request: Request) -> Response:
     raise AssertionError("an endpoint is served by an object")
 
 
-def operations(*objects: object, tag: str = "jobs") -> list[Operation]:
-    """Return the operations that the classes of some objects declare, served by those objects."""
+def operations(*objects: object, tag: str = "jobs", **segments: str) -> list[Operation]:
+    """Return the operations that the classes of some objects declare, served by those objects.
+
+    `segments` says what the parameters of their paths are, by name.
+    """
     return [
-        replace(row, endpoint=getattr(served, name), tag=tag)
+        replace(row, endpoint=getattr(served, name), tag=tag, segments=segments)
         for served in objects
         for name, member in vars(type(served)).items()
         for row in getattr(member, _DECLARED, ())

@@ -26,7 +26,7 @@ HEARTBEAT = 15.0
 HELLO = b"retry: 2000\n: praisonrun\n\n"
 """The first chunk: a client sees an open stream before the first event."""
 CURSOR = {
-    "Last-Event-ID": Header("The id of the last event seen; the stream goes on after it.", "^[0-9]{0,19}$")
+    "Last-Event-ID": Header("The id of the last event seen; the stream continues after it.", "^[0-9]{0,19}$")
 }
 ETAG = {"ETag": "Names this state of the answer; If-None-Match asks for another."}
 IF_NONE_MATCH = {"If-None-Match": Header("ETags that the client has: another state is wanted.", "^.*$")}

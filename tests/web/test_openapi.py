@@ -6,7 +6,10 @@ Every JSON answer in these tests that goes over `Api` is checked against its ope
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx2
 import pydantic
@@ -78,6 +81,36 @@ def test_the_document_holds_together(served: Json) -> None:
                     assert content["schema"], (path, status, kind)
                     if row["tags"] == ["jobs"]:  # other dialects have errors of their own
                         assert (kind == MEDIA_TYPE) == (status == "default" or int(status) >= 400)
+
+
+def test_nothing_is_without_a_description(served: Json) -> None:
+    bare = [name for name, schema in served["components"]["schemas"].items() if not schema.get("description")]
+    for node in nodes(served):
+        if isinstance(node, dict) and isinstance(fields := node.get("properties"), dict):
+            title = node.get("title", "?")
+            bare += [f"{title}.{name}" for name, field in fields.items() if not field.get("description")]
+    for path, item in served["paths"].items():
+        for method, row in item.items():
+            where, given = f"{method} {path}", row.get("parameters", ())
+            bare += [where] if not row["summary"] else []
+            bare += [f"{where} {each['name']}" for each in given if not each["description"]]
+    assert bare == []
+
+
+def test_no_module_is_imported_for_the_document() -> None:
+    code = """if True:
+        import sys
+        from praisonrun.web.fields import load_pydantic
+        from praisonrun.web.openapi import document
+        from tests.rigs.wire_rig import table
+        load_pydantic()
+        before = set(sys.modules)
+        assert document(table(), "1", "http://x")
+        print(*set(sys.modules) - before)
+        """
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
 
 
 def test_a_shown_object_promises_each_of_its_keys(served: Json) -> None:

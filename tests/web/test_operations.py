@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 from praisonrun.core import errors
 from praisonrun.web import errors as problems
 from praisonrun.web.errors import handlers
+from praisonrun.web.fields import Described
 from praisonrun.web.openapi import document
 from praisonrun.web.operations import Answer, Header, Operation, routes
 from praisonrun.web.requests import NotJson, parse_object, read_body, read_query
@@ -55,7 +56,9 @@ class Page(pydantic.BaseModel):
     status: str | None = None
 
 
-class Shown(pydantic.BaseModel):
+class Shown(Described):
+    """What came of it."""
+
     job_id: str
     order: Order
 

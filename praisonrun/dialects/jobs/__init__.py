@@ -59,6 +59,12 @@ _POLLED = {
     **BAD_QUERY,
 }
 _RESULT = {200: Answer("The result.", show.JobResult), **NOT_FOUND, **WRONG_STATE}
+_SEGMENTS = {
+    "word": "A run's id, its last 4 or more characters, or @, @2, …",
+    "run_id": "The run's id.",
+    "path": "A file's place among the run's artifacts.",
+    "delivery_id": "A delivery's id: its webhook-id.",
+}
 _KEY = {"Idempotency-Key": Header("Makes a repeated submit answer with the first one's run.", KEY)}
 
 
@@ -66,7 +72,7 @@ def dialect(engine: Engine, limits: StreamLimits, *shared: object) -> Dialect:
     """Return the dialect over an engine; `shared` are objects that serve paths of no dialect."""
     streams = Streams(engine, limits), Feed(engine, limits), Output(engine, limits)
     own = (Lists(engine), Jobs(engine, limits), Ids(engine), *streams, Deliveries(engine))
-    return Dialect((), operations(*own, *shared), STATUSES, render)
+    return Dialect((), operations(*own, *shared, **_SEGMENTS), STATUSES, render)
 
 
 def render(
@@ -131,7 +137,7 @@ class Jobs:
 
     @operation("GET", RUN + "/result", _RESULT, heavy=True)
     async def get_result(self, request: Request) -> Response:
-        """Get a final run's result."""
+        """Get a finished run's result."""
         shown = await self._engine.get(request.path_params["run_id"])
         if shown.run.status not in FINAL:
             raise WrongState(f"Job is not complete. Current status: {shown.visible_status}")
@@ -155,7 +161,7 @@ class Jobs:
 
     @operation("DELETE", RUN, {204: Answer("It is gone."), **NOT_FOUND, **WRONG_STATE})
     async def delete_run(self, request: Request) -> Response:
-        """Delete a final run and its output."""
+        """Delete a finished run and its output."""
         try:
             await self._engine.delete(request.path_params["run_id"])
         except WrongState:
@@ -164,7 +170,7 @@ class Jobs:
 
     @operation("POST", RUN + "/retry", {**_SUBMITTED, **NOT_FOUND}, body=models.Retry)
     async def retry_run(self, request: Request) -> Response:
-        """Submit a final run once more."""
+        """Submit a finished run once more."""
         given = parse_object(await request.body() or b"{}")
         body, warnings = models.Retry.model_validate(given), _warnings(request, given, models.Retry)
         shown = await self._engine.retry(request.path_params["run_id"], body.envs or {})

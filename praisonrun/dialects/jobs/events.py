@@ -18,7 +18,7 @@ from ...engine.engine import Engine
 from ...journal.format import IDS_PER_BYTE, Frame, event_id
 from ...journal.formats import Event, frame_events
 from ...journal.results import Result
-from ...web.fields import Time, WireModel
+from ...web.fields import Described, Time
 from ...web.operations import Answer, operation
 from ...web.requests import base_url, last_event_id, read_query, wait_for
 from ...web.responses import CURSOR, HEARTBEAT, HELLO, UNBUFFERED, StreamLimits, json_response, sse_stream
@@ -126,7 +126,7 @@ def ndjson(events: Iterable[WireEvent]) -> bytes:
     return b"".join(dumps(plain(event)) + b"\n" for event in events)
 
 
-class JobEvent(WireModel):
+class JobEvent(Described):
     """One event of a run."""
 
     id: int = Field(description="A cursor: greater than the ids of all events before it.")
@@ -135,7 +135,7 @@ class JobEvent(WireModel):
     data: dict[str, Json] = Field(description="Its fields.")
 
 
-class EventPage(WireModel):
+class EventPage(Described):
     """Some events, the cursor after them, and whether more can come."""
 
     events: list[JobEvent] = Field(description="The events of this page.")

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ...core.errors import Invalid
 from ...core.json import Json
-from ...web.fields import Time, WireModel
+from ...web.fields import Described, Time, WireModel
 from ...web.operations import Header
 from .events import JobEvent
 from .feed_cursor import FORM, NAMED
@@ -42,7 +42,7 @@ def runs_of(query: FeedQuery) -> dict[str, bool]:
     return named
 
 
-class RunChanged(WireModel):
+class RunChanged(Described):
     """A run changed."""
 
     event: Literal["run"] = Field(description="run")
@@ -51,7 +51,7 @@ class RunChanged(WireModel):
     cursor: str = Field(description="Where the stream continues after this event.")
 
 
-class RunRemoved(WireModel):
+class RunRemoved(Described):
     """A run was deleted, by hand or by age."""
 
     event: Literal["removed"] = Field(description="removed")
@@ -60,7 +60,7 @@ class RunRemoved(WireModel):
     cursor: str = Field(description="Where the stream continues after this event.")
 
 
-class RunProgress(WireModel):
+class RunProgress(Described):
     """How far a live run says it is. It is no part of the history, so it has no cursor."""
 
     event: Literal["progress"] = Field(description="progress")
@@ -69,7 +69,7 @@ class RunProgress(WireModel):
     ts: Time = Field(description="When it was found.")
 
 
-class RunUsage(WireModel):
+class RunUsage(Described):
     """What a live run says it used. It is no part of the history, so it has no cursor."""
 
     event: Literal["usage"] = Field(description="usage")
@@ -85,14 +85,14 @@ class OwnEvent(JobEvent):
     cursor: str = Field(description="Where the stream continues after this event.")
 
 
-class Reset(WireModel):
+class Reset(Described):
     """The cursor could not be continued: the client lists again."""
 
     reason: Literal["other_store", "ahead", "too_old", "unknown_run"] = Field(description="Why.")
     cursor: str = Field(description="Where the stream continues.")
 
 
-class FeedPage(WireModel):
+class FeedPage(Described):
     """What changed since a cursor."""
 
     events: list[RunChanged | RunRemoved | RunProgress | RunUsage | OwnEvent] = Field(

@@ -35,18 +35,22 @@ class Submit(WireModel, extra="ignore", hide_input_in_errors=True):
     cwd: Text | None = Field(None, description="Where the agent works, absolute; only for cwd: caller.")
     framework: Name | None = Field(None, description="Which framework executes a crew; default praisonai.")
     timeout: Whole | None = Field(3600, ge=1, le=10**9, description="Seconds; at most the entry's own.")
-    webhook_url: Text | None = Field(None, max_length=2048, description="Told when the run is final.")
+    webhook_url: Text | None = Field(None, max_length=2048, description="Told when the run has finished.")
     session_id: Name | None = Field(None, description="Groups runs; the agent's PRAISONRUN_SESSION_ID.")
     recipe_name: Name | None = Field(None, description="Names an entry of agents.yaml, as `agent` does.")
-    recipe_config: dict[str, Json] | None = None
+    recipe_config: dict[str, Json] | None = Field(None, description="Reaches the agent, as `config` does.")
     config: dict[str, Json] | None = Field(None, description="Reaches the agent in its input file.")
     idempotency_key: str | None = Field(None, description="The header's body form; the header wins.")
-    idempotency_scope: Literal["none", "global", "session"] | None = None
+    idempotency_scope: Literal["none", "global", "session"] | None = Field(
+        None, description="session: the key counts within its session_id only."
+    )
     envs: Envs | None = Field(None, description="Environment of this run. Values are never stored.")
-    metadata: dict[str, Json] | None = None
+    metadata: dict[str, Json] | None = Field(None, description="Any JSON of yours, shown with the run.")
     priority: Whole | None = Field(None, ge=-(10**6), le=10**6, description="Higher is sooner.")
-    retries: Whole | None = Field(None, ge=0, le=100)
-    retention_seconds: Whole | None = Field(None, ge=1, le=10**9)
+    retries: Whole | None = Field(None, ge=0, le=100, description="How often it is retried if it fails.")
+    retention_seconds: Whole | None = Field(
+        None, ge=1, le=10**9, description="For how long a failed run's scratch directory is kept, if it is."
+    )
     parent: Name | None = Field(None, description="The run on whose behalf this is; its cancel is passed on.")
 
 
@@ -134,14 +138,14 @@ class ListQuery(WireModel):
         description="One status, or several: with commas between them, or the parameter repeated.",
         json_schema_extra={"pattern": f"^({'|'.join(Status)})(,({'|'.join(Status)}))*$"},
     )
-    session_id: str | None = None
-    agent: str | None = None
+    session_id: str | None = Field(None, description="Only the runs of this session.")
+    agent: str | None = Field(None, description="Only the runs of this agent.")
     root: str | None = Field(None, description="Only the tree of this run.")
     since: Since | None = Field(None, description="Submitted at this time or later, or so long ago: 2h, 3d.")
     q: Text | None = Field(None, max_length=200, description="Only runs with this text in title or prompt.")
     mode: Literal["run", "service"] = Field("run", description="Services are listed only when asked for.")
-    page: int = Field(1, ge=1, le=10**9)
-    page_size: int = Field(20, ge=1, le=100)
+    page: int = Field(1, ge=1, le=10**9, description="Which page, from 1 on.")
+    page_size: int = Field(20, ge=1, le=100, description="The most runs of a page.")
 
 
 def statuses_of(text: str) -> list[Status]:
@@ -181,6 +185,6 @@ class EventsQuery(WireModel):
 class LogsQuery(WireModel):
     """Which part of the output."""
 
-    follow: Flag = Field(False, description="Go on until the run is final.")
+    follow: Flag = Field(False, description="Until the run has finished.")
     tail: int | None = Field(None, ge=0, le=10**9, description="Only the last N lines.")
-    stream: Literal["stdout", "stderr"] | None = None
+    stream: Literal["stdout", "stderr"] | None = Field(None, description="Only one of the two.")

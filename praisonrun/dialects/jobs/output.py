@@ -11,6 +11,7 @@ from io import FileIO
 from urllib.parse import quote
 
 from anyio.to_thread import run_sync
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -18,7 +19,7 @@ from ...engine.engine import Engine
 from ...engine.journals import SharedRendering
 from ...journal.format import START, Frame, Kind
 from ...journal.last_lines import Place, last_lines, output
-from ...web.fields import WireModel
+from ...web.fields import Described
 from ...web.operations import Answer, operation
 from ...web.requests import base_url, read_query
 from ...web.responses import UNBUFFERED, StreamLimits, content_type, json_response
@@ -33,19 +34,19 @@ _LOGS = {200: Answer("What it printed.", "text/plain"), **FOLLOWED, **GONE}
 _FILE = {200: Answer("The file, as an attachment.", KIND), **NOT_FOUND}
 
 
-class ArtifactShown(WireModel):
+class ArtifactShown(Described):
     """One file that a run left."""
 
-    path: str
-    size: int
-    content_type: str
-    url: str
+    path: str = Field(description="Its place among the run's artifacts.")
+    size: int = Field(description="Bytes.")
+    content_type: str = Field(description="The media type that its name suggests; the download has none.")
+    url: str = Field(description="Where to download it.")
 
 
-class ArtifactList(WireModel):
+class ArtifactList(Described):
     """The files that a run left, by path."""
 
-    artifacts: list[ArtifactShown]
+    artifacts: list[ArtifactShown] = Field(description="The files; 10 000 at most.")
 
 
 class Output:

@@ -12,7 +12,7 @@ from ...core.json import Json
 from ...core.lifecycle import FINAL
 from ...core.model import Failure, Run, Snapshot, Status
 from ...journal.results import Result
-from ...web.fields import Time, WireModel
+from ...web.fields import Described, Time
 from ...web.operations import Answer
 
 RUNS = "/api/v1/runs"
@@ -34,7 +34,7 @@ def url_of(run: Run, base: str) -> str:
     return f"{base}{RUNS}/{run.id}"
 
 
-class Accepted(WireModel):
+class Accepted(Described):
     """A run that was taken."""
 
     job_id: str = Field(description="The run's id.")
@@ -58,7 +58,7 @@ def accepted(shown: Snapshot, base: str, warnings: list[str]) -> dict[str, Json]
     }
 
 
-class ProgressShown(WireModel):
+class ProgressShown(Described):
     """How far a run says it is."""
 
     percentage: float = Field(description="From 0 to 100; 100 for a run that succeeded and never said.")
@@ -67,7 +67,7 @@ class ProgressShown(WireModel):
     steps_total: int | None = Field(description="Steps that there are, if it says so.")
 
 
-class JobStatus(WireModel):
+class JobStatus(Described):
     """A run as a poll shows it. Every key is always present."""
 
     job_id: str = Field(description="The run's id.")
@@ -105,7 +105,7 @@ class Job(JobStatus):
     prompt: str = Field(description="What the agent was asked, whole.")
 
 
-class JobList(WireModel):
+class JobList(Described):
     """A page of runs, newest first."""
 
     jobs: list[JobStatus] = Field(description="The runs of this page.")
@@ -159,7 +159,7 @@ def status(shown: Snapshot) -> dict[str, Json]:
     }
 
 
-class JobResult(WireModel):
+class JobResult(Described):
     """What a finished run answered and used."""
 
     job_id: str = Field(description="The run's id.")

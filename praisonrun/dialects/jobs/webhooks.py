@@ -15,7 +15,7 @@ from ...core.model import Snapshot, Status
 from ...engine.engine import Engine
 from ...journal.results import Result
 from ...store import DeliveryLog
-from ...web.fields import WireModel
+from ...web.fields import Described, Time, WireModel
 from ...web.operations import Answer, operation
 from ...web.requests import read_query
 from ...web.responses import json_response
@@ -64,28 +64,28 @@ def _fitting(value: Json) -> tuple[Json, bool]:
     return shown, False
 
 
-class AttemptShown(WireModel):
+class AttemptShown(Described):
     """One attempt at a delivery."""
 
-    at: str
+    at: Time = Field(description="When it began.")
     status: int | None = Field(description="The receiver's HTTP status; null when it gave none.")
-    duration_ms: float
+    duration_ms: float = Field(description="Milliseconds that it took.")
     error: str | None = Field(description="Why it failed; null for a success.")
     reply: str | None = Field(description="How its answer began; only for runs submitted from this machine.")
 
 
-class DeliveryShown(WireModel):
+class DeliveryShown(Described):
     """One webhook owed. Its id is the webhook-id, the same on every attempt."""
 
-    id: str
-    job_id: str
-    url: str
-    type: Literal["run.succeeded", "run.failed", "run.cancelled"]
-    state: Literal["pending", "delivered", "dead"]
-    attempts: list[AttemptShown]
-    next_attempt_at: str | None = Field(description="Null unless pending.")
-    created_at: str
-    delivered_at: str | None
+    id: str = Field(description="The webhook-id of every attempt.")
+    job_id: str = Field(description="The run's id.")
+    url: str = Field(description="The receiver, as it was submitted.")
+    type: Literal["run.succeeded", "run.failed", "run.cancelled"] = Field(description="What it tells.")
+    state: Literal["pending", "delivered", "dead"] = Field(description="dead: given up; it can be replayed.")
+    attempts: list[AttemptShown] = Field(description="Every attempt, oldest first.")
+    next_attempt_at: Time | None = Field(description="Null unless pending.")
+    created_at: Time = Field(description="When the run finished.")
+    delivered_at: Time | None = Field(description="When the receiver took it.")
 
 
 def show(log: DeliveryLog) -> dict[str, Json]:
@@ -113,32 +113,32 @@ def show(log: DeliveryLog) -> dict[str, Json]:
     }
 
 
-class RunDeliveries(WireModel):
+class RunDeliveries(Described):
     """What one run owes or owed."""
 
-    deliveries: list[DeliveryShown]
+    deliveries: list[DeliveryShown] = Field(description="The webhooks; on a page the newest first.")
 
 
 class DeliveryPage(RunDeliveries):
     """A page of all deliveries, newest first."""
 
-    total: int
-    page: int
-    page_size: int
+    total: int = Field(description="How many there are on all pages.")
+    page: int = Field(description="The page that was asked for, from 1 on.")
+    page_size: int = Field(description="The most webhooks of a page.")
 
 
 class DeliveryQuery(WireModel):
     """Which deliveries."""
 
     state: DeliveryState | None = Field(None, description="pending, delivered or dead.")
-    page: int = Field(1, ge=1, le=10**9)
-    page_size: int = Field(20, ge=1, le=100)
+    page: int = Field(1, ge=1, le=10**9, description="Which page, from 1 on.")
+    page_size: int = Field(20, ge=1, le=100, description="The most webhooks of a page.")
 
 
-class Replayed(WireModel):
+class Replayed(Described):
     """How many deliveries are due again."""
 
-    replayed: int
+    replayed: int = Field(description="How many.")
 
 
 ALL = "/api/v1/deliveries"

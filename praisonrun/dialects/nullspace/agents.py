@@ -167,7 +167,7 @@ class Deployments:
     @operation("DELETE", VERSION, _ELSEWHERE, name="delete_version")
     @operation("PUT", VERSION + "/bundle", _ELSEWHERE, name="put_bundle")
     async def reject(self, _request: Request) -> Response:
-        """Refused: agents.yaml is the source of truth."""
+        """Rejected: agents.yaml is the source of truth."""
         raise HTTPException(501, "agents.yaml is the source of truth here: edit it, and it is read again")
 
     def _version(self, found: ResolvedAgent, stored: StoredVersion) -> dict[str, Json]:

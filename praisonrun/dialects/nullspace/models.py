@@ -14,6 +14,8 @@ RunWord = Literal[
 ]
 ServiceWord = Literal["starting", "ready", "unhealthy", "stopping", "stopped", "failed"]
 ModeWord = Literal["job", "service"]
+_STATUS = "One status, or several: with commas between them, or the parameter repeated."
+_VERSION = "Only those of this version."
 
 
 def _some_of(word: Any) -> tuple[Any, Any]:
@@ -57,7 +59,9 @@ class ServiceCreate(_Body):
 class Cancel(_Body):
     """Why a run is cancelled."""
 
-    reason: Text | None = Field(None, max_length=2000)
+    reason: Text | None = Field(
+        None, max_length=2000, description="In words. A cancelled run's failure_reason has it."
+    )
 
 
 class Stop(Cancel):
@@ -73,36 +77,40 @@ class Restart(Cancel):
 
 
 class PageQuery(WireModel):
-    limit: int = Field(50, ge=1, le=200)
+    limit: int = Field(50, ge=1, le=200, description="The most items of a page.")
     cursor: str | None = Field(None, description="The `next_cursor` of the page before.")
 
 
 class DeploymentsQuery(PageQuery):
-    mode: ModeWord | None = None
-    status: Literal["active", "paused", "deleted"] | None = None
+    mode: ModeWord | None = Field(None, description="Only jobs, or only services.")
+    status: Literal["active", "paused", "deleted"] | None = Field(
+        None, description="deleted: those that agents.yaml no longer has. None is ever paused."
+    )
 
 
 class VersionsQuery(PageQuery):
-    status: Literal["created", "building", "ready", "failed", "superseded"] | None = None
+    status: Literal["created", "building", "ready", "failed", "superseded"] | None = Field(
+        None, description="Only versions with this status. None is ever building or failed."
+    )
 
 
 class RunsQuery(PageQuery):
     several = frozenset({"status"})
 
-    status: Annotated[str, *_some_of(RunWord)] | None = None
-    version_id: str | None = None
+    status: Annotated[str, *_some_of(RunWord)] | None = Field(None, description=_STATUS)
+    version_id: str | None = Field(None, description=_VERSION)
 
 
 class ServicesQuery(PageQuery):
     several = frozenset({"status"})
 
-    status: Annotated[str, *_some_of(ServiceWord)] | None = None
-    version_id: str | None = None
+    status: Annotated[str, *_some_of(ServiceWord)] | None = Field(None, description=_STATUS)
+    version_id: str | None = Field(None, description=_VERSION)
 
 
 class LogsQuery(PageQuery):
     """Which part of a log: from a number of events on, after a cursor, or the newest."""
 
-    offset: int = Field(0, ge=0, le=10**12)
-    limit: int = Field(100, ge=1, le=1000)
+    offset: int = Field(0, ge=0, le=10**12, description="Events to leave out first; without a cursor only.")
+    limit: int = Field(100, ge=1, le=1000, description="The most events of a page.")
     tail: int | None = Field(None, ge=1, le=10_000, description="The newest events only; `limit` is unused.")

@@ -18,10 +18,16 @@ from .streams import Events
 STATUSES = {**errors.STATUSES, Invalid: 400, pydantic.ValidationError: 400}
 """As in the jobs dialect, but every fault in a request is a 400."""
 
+_SEGMENTS = {
+    "run_id": "A run's id: its public_id where it was given one.",
+    "project_ref": "A project's UUID, or any other text for all projects.",
+    "conversation_id": "A conversation of the run: its own, or its owner.",
+}
+
 
 def dialect(engine: Engine, limits: StreamLimits) -> Dialect:
     """Return the dialect over an engine."""
-    served = operations(Runs(engine), Events(engine, limits), tag="veryfront")
+    served = operations(Runs(engine), Events(engine, limits), tag="veryfront", **_SEGMENTS)
     return Dialect(("runs", "projects", "conversations"), served, STATUSES, render)
 
 

@@ -78,7 +78,7 @@ class Runs:
 
     @operation("POST", RUN + "/complete", {400: Answer("Always.", Refused), **NOT_FOUND})
     async def complete_canonical_run(self, request: Request) -> Response:
-        """Refused: praisonrun ends its runs itself."""
+        """Rejected: praisonrun ends its runs itself."""
         run_id = (await self._engine.get(request.path_params["run_id"])).run.id
         why = "is executed by praisonrun, which ends it itself; cancel it to end it sooner"
         raise BadRequest(f"run {run_id} {why}")
