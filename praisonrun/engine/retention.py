@@ -15,7 +15,7 @@ from itertools import islice
 
 import anyio
 
-from ..core.errors import PraisonrunError
+from ..core.errors import PraisonrunError, reason
 from ..core.lifecycle import FINAL
 from ..core.model import Mode, Run
 from ..files.run_files import RunFiles
@@ -120,8 +120,7 @@ class Retention:
         async for runs, last in self._removable():
             sizes = await self._sizes(runs) if excess > 0 else {}
             gone, excess = prunable(runs, partial(self._older, period), excess, sizes)
-            await self._remove(gone)
-            count += len(gone)
+            count += await self._remove(gone)
             if excess <= 0 and last.created_at >= since:
                 break
         if count:
@@ -175,22 +174,26 @@ class Retention:
     def _sweep(self, strangers: set[str], removed: set[str]) -> str:
         """Remove what can go, and return a run that must not, or an empty text."""
         kept = {run_id for run_id in strangers - removed if self._files.begun(run_id)}
-        for run_id in strangers - kept:
-            self._files.remove_idle(run_id, self._orphaned)
+        _each(partial(self._files.remove_idle, old=self._orphaned), strangers - kept)
         return max(kept, default="")
 
     def _orphaned(self, changed: int) -> bool:
         return self._ages.older(changed, ORPHAN_AGE)
 
-    async def _remove(self, gone: list[Run]) -> None:
+    async def _remove(self, gone: list[Run]) -> int:
+        """Remove these runs, and return how many; a run whose files stay keeps its row."""
+        count = 0
         for batch in batches([run.id for run in gone if run.mode is Mode.RUN], BATCH):
-            await asyncio.to_thread(_each, self._files.remove, batch)
-            await self._store.prune(batch)
+            removed = await asyncio.to_thread(_each, self._files.remove, batch)
+            await self._store.prune(removed)
+            count += len(removed)
         # Here the rows go first: a service that is restarted meanwhile keeps its row, and so its files.
         for batch in batches([run.id for run in gone if run.mode is Mode.SERVICE], BATCH):
             await self._store.prune(batch)
             removed = sorted(set(batch) - await self._store.known(batch))
             await asyncio.to_thread(_each, self._files.remove, removed)
+            count += len(removed)
+        return count
 
 
 async def _some(run_ids: Iterator[str]) -> set[str]:
@@ -200,6 +203,13 @@ async def _some(run_ids: Iterator[str]) -> set[str]:
     return found
 
 
-def _each(remove: Callable[[str], None], run_ids: Iterable[str]) -> None:
+def _each(remove: Callable[[str], None], run_ids: Iterable[str]) -> list[str]:
+    """Remove something of each of these runs; return those of which it is gone."""
+    removed = []
     for run_id in run_ids:
-        remove(run_id)
+        try:
+            remove(run_id)
+            removed.append(run_id)
+        except OSError as error:  # costs no other run its turn
+            log.warning("run %s could not be removed: %s", run_id, reason(error))
+    return removed

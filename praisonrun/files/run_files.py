@@ -152,8 +152,9 @@ class RunFiles:
             return Tail(journal.START, whole=False)
 
     def remove(self, run_id: str) -> None:
-        """Remove all files of a run that there are, following no link."""
+        """Remove all files of a run, following no link. Raises OSError if its journal stays."""
         remove_tree(str(self.journal(run_id)))  # an agent may have put a directory there
+        self.journal(run_id).unlink(missing_ok=True)  # says what keeps it, before anything else goes
         scratch.remove(self._scratch(run_id))
         remove_tree(str(self.folder(run_id)))
 

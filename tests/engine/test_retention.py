@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import Collection
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import anyio
 import pytest
 
 from praisonrun.core import clock
 from praisonrun.core.delivery import Reach
+from praisonrun.core.errors import Unavailable
 from praisonrun.core.model import Run, Status
 from praisonrun.engine import retention
 from praisonrun.engine.ages import Ages
@@ -85,6 +87,27 @@ async def test_runs_beyond_the_age_go_with_their_files(house: House) -> None:
     assert not house.files.journal(old.id).exists()
     assert await house.retention(3000 * DAY, days=30).prune() == 0
     await house.engine.cancel(live)
+
+
+async def test_a_journal_that_cannot_be_removed_keeps_its_run_and_no_other(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stuck, _ = [(await ran(house.engine, "echo")).run.id for _ in range(2)]
+    unlink = os.unlink
+
+    def failing(path: str | Path, **where: Any) -> None:
+        if Path(path) == house.files.journal(stuck):
+            raise OSError(errno.EIO, "Input/output error")
+        unlink(path, **where)
+
+    monkeypatch.setattr(os, "unlink", failing)
+    with pytest.raises(Unavailable, match="cannot be removed: input/output error"):
+        await house.engine.delete(stuck)
+    assert await house.retention(30 * DAY, days=30).prune() == 1
+    assert await house.there() == [stuck]
+    assert f"run {stuck} could not be removed: input/output error" in caplog.text
+    monkeypatch.undo()
+    assert await house.retention(30 * DAY, days=30).prune() == 1
 
 
 async def test_the_oldest_go_first_when_all_are_too_large(house: House) -> None:

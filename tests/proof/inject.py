@@ -57,15 +57,16 @@ class Traced:
 
 
 @contextmanager
-def strace(threads: Sequence[int], file: Path, *say: str) -> Iterator[Traced]:
+def strace(threads: Sequence[int], file: Path, *say: str, whole: bool = False) -> Iterator[Traced]:
     """Have strace look at these threads, and none that they start, inside this block.
 
-    `say` are its expressions (-e); every call that it injects into must be traced, too.
+    `say` are its expressions (-e); every call that it injects into must be traced, too. `whole`: look at all
+    threads of these processes, and those that they start.
     """
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")
     file.unlink(missing_ok=True)
-    command = ["strace", "-y", "-o", str(file)]
+    command = ["strace", "-y", "-o", str(file), *(["-f"] if whole else [])]
     for expression in say:
         command += ["-e", expression]
     for thread in threads:
@@ -84,7 +85,8 @@ def strace(threads: Sequence[int], file: Path, *say: str) -> Iterator[Traced]:
 
 def threads(pid: int) -> dict[str, list[int]]:
     """Return the threads of a server by what they do."""
-    found = sorted(map(int, os.listdir(f"/proc/{pid}/task")))
+    most = int(Path("/proc/sys/kernel/pid_max").read_text())
+    found = sorted(map(int, os.listdir(f"/proc/{pid}/task")), key=lambda thread: (thread - pid) % most)
     first = dict(zip(ROLES, found, strict=False))
     return {role: [thread] for role, thread in first.items()} | {
         "pool": [first["pool"], *found[len(ROLES) :]]

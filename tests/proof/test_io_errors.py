@@ -165,16 +165,15 @@ def test_a_delete_that_the_disk_refuses(world: CutWorld, figure: Figure) -> None
     run_id, gate = begun(world)
     gate.touch()
     world.final(run_id)
-    world.ask("GET", f"/api/v1/runs/{run_id}/artifacts")  # makes the thread that will delete
-    with strace(
-        thread(world, "pool"), world.home / "calls", "trace=unlink", "inject=unlink:error=EIO:when=1"
-    ):
+    inject = "trace=unlink", "inject=unlink:error=EIO"
+    with strace(thread(world, "loop"), world.home / "calls", *inject, whole=True) as traced:
         answer = world.ask("DELETE", f"/api/v1/runs/{run_id}")
+    assert traced.failed() > 0
     refused(answer)
     assert world.ask("GET", f"/api/v1/runs/{run_id}").status == 200
     assert world.ask("DELETE", f"/api/v1/runs/{run_id}").status == 204
     assert not list((world.state / "runs").iterdir())
-    figure(f"EIO at the first file of a DELETE: {answer.status} {answer.json['detail']!r}, then deleted")
+    figure(f"EIO at the journal of a DELETE: {answer.status} {answer.json['detail']!r}, then deleted")
 
 
 def test_reads_of_the_store_fail(world: CutWorld, figure: Figure) -> None:
