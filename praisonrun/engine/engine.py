@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import partial
 
 import anyio
 
@@ -17,6 +16,7 @@ from ..files.artifacts import Artifact, listed, opened
 from ..store import Find, Key
 from ..webhooks import Webhooks
 from . import names
+from .cancels import PATIENCE, Cancels
 from .context import Context, stored
 from .feed import Feed
 from .journals import Journals
@@ -28,9 +28,6 @@ from .supervisor import Supervisor
 from .waits import Waits
 
 __all__ = ["Choice", "Engine", "Submit"]
-
-CANCEL_PATIENCE = 2.0
-"""Seconds beyond the grace that a cancel waits for the process to be gone."""
 
 
 class Engine:
@@ -47,6 +44,7 @@ class Engine:
         self.live, self.versions = supervisor.live, supervisor.versions
         self.journals = Journals(context, supervisor)
         self.large_results = LargeResults(context.files)
+        self._cancels = Cancels(context, supervisor)
         self._waits = Waits(context, reservations.slots)
         self.feed = Feed(context, supervisor.live, self._waits)
         self._handled: set[str] = set()
@@ -74,7 +72,7 @@ class Engine:
             if run.status not in lifecycle.FINAL:
                 with suppress(WrongState):
                     await self.cancel(run_id, reason or "restart")
-                with anyio.move_on_after(CANCEL_PATIENCE):
+                with anyio.move_on_after(PATIENCE):
                     await self.until_final(run_id)
             await self._submissions.restart(run_id, agent, envs)
         return await self.get(run_id)
@@ -128,25 +126,25 @@ class Engine:
 
         `keep_scratch` has the scratch directory of a service kept for a while.
         """
-        at = self._now()
-        with anyio.CancelScope(shield=True):  # what the rows say, the processes must hear
-            mark = partial(lifecycle.cancel, at=at, reason=reason, keep_scratch=keep_scratch)
-            rows = await self.store.change_tree(run_id, mark)
-            grace = max(map(self._supervisor.cancelled, rows))
+        asked = await self._cancels.one(run_id, reason, keep_scratch=keep_scratch)
         if wait:
-            with anyio.move_on_after(grace + CANCEL_PATIENCE):
-                for run in rows:
-                    with suppress(NotFound):
-                        await self.until_final(run.id)
+            await self._cancels.gone(asked)
         return await self.get(run_id)
+
+    async def cancel_found(self, wanted: Find, *, wait: bool = True) -> list[str]:
+        """Ask all runs that a query finds, and their descendants, to end; return the ids of all of these.
+
+        With `wait`, return when their processes are gone, or after the longest grace and 2 s.
+        """
+        asked = await self._cancels.found(wanted)
+        if wait:
+            await self._cancels.gone(asked)
+        return list(asked.ids)
 
     async def until_final(self, run_id: str) -> Snapshot:
         """Return the run once it is final. Raises NotFound."""
-        while True:
-            bell = self.bell(run_id)
-            if await self._supervisor.is_final(run_id):
-                return await self.get(run_id)
-            await bell.wait()
+        await self._supervisor.until_final(run_id)
+        return await self.get(run_id)
 
     async def cancel_live(self) -> None:
         """Cancel every live run and return when their processes are gone, or after their grace and 2 s."""

@@ -154,6 +154,14 @@ class Supervisor:
         ends, store = self._context.viewers.ends, self._context.store
         return run_id in ends or (await store.get(run_id)).status in lifecycle.FINAL
 
+    async def until_final(self, run_id: str) -> None:
+        """Return once a run is final and has left. Raises NotFound."""
+        while True:
+            bell = self._context.notifier.bell(run_topic(run_id))
+            if await self.is_final(run_id):
+                return
+            await bell.wait()
+
     async def _clear(self, live: Live, run: Run) -> None:
         """Put the scratch directory of a final run where it is kept, or remove what its shim did not."""
         files, kept = self._context.files, run.scratch_until is not None

@@ -75,6 +75,7 @@ class Store(Connections):
     add = writing(writes.add)
     change = writing(writes.change)
     change_tree = writing(writes.change_tree)
+    change_trees = writing(writes.change_trees)
     release = writing(writes.release)
     claim = writing(writes.claim)
     hasten = writing(writes.hasten)

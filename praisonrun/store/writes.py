@@ -114,6 +114,15 @@ def change_tree(db: Connection, run_id: str, decide: Decide) -> list[Run]:
     return [top, *(change(db, found, decide) for found in below)]
 
 
+def change_trees(db: Connection, run_ids: Iterable[str], decide: Decide) -> list[Run]:
+    """Do that for several runs, as far as they are there and may be changed so."""
+    changed: list[Run] = []
+    for run_id in run_ids:
+        with suppress(NotFound, WrongState):  # removed, or final since
+            changed += change_tree(db, run_id, decide)
+    return changed
+
+
 def release(db: Connection, run_id: str, decide: Decide, prompt: str, given: str | None) -> Run:
     """Apply a decision that releases a held run, and store its input. Raises what `change` does."""
     run = change(db, run_id, decide)

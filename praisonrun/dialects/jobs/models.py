@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from difflib import get_close_matches
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, WithJsonSchema
 
@@ -128,8 +128,8 @@ _AGO: dict[str, Json] = {"type": "string", "pattern": "^[0-9]{1,9}[smhd]$"}
 Since = Annotated[str, WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, _AGO]})]
 
 
-class ListQuery(WireModel):
-    """Filters and page of a list."""
+class Filters(WireModel):
+    """Which runs."""
 
     several = frozenset({"status"})
 
@@ -144,8 +144,26 @@ class ListQuery(WireModel):
     since: Since | None = Field(None, description="Submitted at this time or later, or so long ago: 2h, 3d.")
     q: Text | None = Field(None, max_length=200, description="Only runs with this text in title or prompt.")
     mode: Literal["run", "service"] = Field("run", description="Services are listed only when asked for.")
+
+
+class ListQuery(Filters):
+    """Filters and page of a list."""
+
     page: int = Field(1, ge=1, le=10**9, description="Which page, from 1 on.")
     page_size: int = Field(20, ge=1, le=100, description="The most runs of a page.")
+
+
+def filtered(query: Filters) -> dict[str, Any]:
+    """Return the filters of a query that are given as fields of Find. Raises BadRequest, Invalid."""
+    found = {
+        "status": None if query.status is None else statuses_of(query.status),
+        "session_id": query.session_id,
+        "agent": query.agent,
+        "root": query.root,
+        "since": None if query.since is None else since_of(query.since),
+        "text": query.q or None,
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def statuses_of(text: str) -> list[Status]:
@@ -172,6 +190,12 @@ class CancelQuery(WireModel):
     """How to cancel."""
 
     wait: Flag = Field(True, description="Answer once the process is gone.")
+
+
+class CancelManyQuery(Filters, CancelQuery):
+    """Which runs to cancel, and how."""
+
+    all: Flag = Field(False, description="Cancel also where no filter says which.")
 
 
 class EventsQuery(WireModel):
