@@ -29,7 +29,7 @@ _LIST = {
 
 CANCEL = RUNS + "/cancel"
 NAMED = 1000
-"""CancelledRuns runs that are named."""
+"""Cancelled runs that are named in an answer."""
 
 
 class CancelledRuns(Described):
