@@ -21,6 +21,7 @@ from .context import Context, stored
 from .feed import Feed
 from .journals import Journals
 from .large_results import LargeResults
+from .queue import Queue
 from .request import Choice, Submit
 from .reservations import Reservations
 from .submit import Submissions
@@ -47,6 +48,7 @@ class Engine:
         self._cancels = Cancels(context, supervisor)
         self._waits = Waits(context, reservations.slots)
         self.feed = Feed(context, supervisor.live, self._waits)
+        self.queue = Queue(context, reservations.slots)
         self._handled: set[str] = set()
         """Runs that are being deleted or started again."""
 

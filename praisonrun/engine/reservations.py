@@ -16,6 +16,7 @@ from ..core.errors import Unavailable
 from ..core.model import Mode, Run
 from ..core.notifier import QUEUE, Notifier
 from ..services.ports import Ports
+from ..store import ALL
 
 
 @dataclass(slots=True, eq=False)
@@ -41,7 +42,9 @@ class RunSlots:
         self.waiting = True
         """Whether a queued run may be claimable: False only after a claim that found them all."""
         self.left_behind = False
-        """Whether that claim left runs that wait for their time or for a slot of their agent."""
+        """Whether that claim left runs that wait for their time, a slot of their agent, or a resume."""
+        self.paused: dict[str, int] = {}
+        """Agents whose runs may not start, and since when (microseconds); ALL stands for every agent."""
 
     def free(self) -> int:
         """Return how many more runs may be live."""
@@ -53,13 +56,25 @@ class RunSlots:
 
     def obstacle(self, agent: str, limit: int | None, more: int = 0) -> str:
         """Return what keeps that from being, in words for people; "" for nothing."""
+        if paused := self.pause(agent):
+            return paused
         if limit is not None and self._taken[agent] + more >= limit:
             return f"agent {agent!r} has as many runs live as its concurrency allows: {limit}"
         return "" if self.free() > 0 else f"all slots are taken (--concurrency): {self._total}"
 
+    def pause(self, agent: str) -> str:
+        """Return whose pause keeps an agent's runs from being started, in words for people; "" for none."""
+        if ALL in self.paused:
+            return "all agents are paused, until: praisonrun resume"
+        return f"agent {agent!r} is paused, until: praisonrun resume {agent}" if agent in self.paused else ""
+
     def live(self, agent: str) -> int:
         """Return how many runs of an agent are live."""
         return self._taken[agent]
+
+    def paused_since(self, agent: str) -> int | None:
+        """Return since when an agent's runs may not start; None if they may."""
+        return self.paused.get(agent, self.paused.get(ALL))
 
     def take(self, by: Reservation) -> None:
         """Count a run as live."""

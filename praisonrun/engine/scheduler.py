@@ -10,6 +10,7 @@ from anyio.abc import TaskStatus
 from ..core.clock import SetBack
 from ..core.errors import PraisonrunError
 from ..core.notifier import QUEUE
+from ..store import ALL
 from .attempts import RETRY
 from .context import Context
 from .reservations import RunSlots
@@ -33,6 +34,7 @@ class Scheduler:
 
     async def serve(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Pick up what an earlier server left, then claim until cancelled. Live runs outlive that."""
+        await self._recall_pauses()
         async with self._supervisor.serving():
             bell = self._context.notifier.bell(QUEUE)
             pause = await self._turn()
@@ -43,6 +45,13 @@ class Scheduler:
                 self._slots.waiting |= patience.cancelled_caught
                 bell = self._context.notifier.bell(QUEUE)
                 pause = await self._turn()
+
+    async def _recall_pauses(self) -> None:
+        paused = self._slots.paused
+        paused.update(await self._context.store.paused())
+        if paused:
+            whose = "all agents" if ALL in paused else ", ".join(sorted(paused))
+            log.warning("paused, so that no run starts until it is resumed: %s", whose)
 
     async def _turn(self) -> float | None:
         """Claim what can be. Returns the seconds until more is due, None when a bell will tell."""

@@ -29,6 +29,8 @@ class Waits:
         """Return why a queued run is not claimed, "" if it is about to be."""
         if run.held:
             return "held until it is released"
+        if paused := self._slots.pause(run.agent):
+            return paused
         if run.due_at > self._context.now():
             why = (run.error or "")[:SHORT]
             if run.uncounted:

@@ -16,15 +16,17 @@ from ..core import clock
 from ..core.agent import Agent
 from ..core.errors import PraisonrunError, Unavailable
 from ..core.model import Status
-from . import changes, database, deliveries, ids, lists, reads, writes
+from . import changes, database, deliveries, ids, lists, pauses, reads, writes
 from . import versions as entries
 from .connection import Connection, Connections, reading, writing
 from .directory import hold, settle
 from .group_commit import GroupCommit
 from .open_files import OpenFiles
+from .pauses import ALL
 from .types import GIVEN_BYTES, Added, DeliveryLog, Find, Key, Page, Sizes, StoredVersion, given
 
 __all__ = [
+    "ALL",
     "GIVEN_BYTES",
     "Added",
     "DeliveryLog",
@@ -94,6 +96,11 @@ class Store(Connections):
 
     ids_ending = reading(ids.ending)
     newest_ids = reading(ids.newest)
+
+    paused = reading(pauses.paused)
+    pause = writing(pauses.pause)
+    resume = writing(pauses.resume)
+
     changed_since = reading(changes.since)
     rev_before = reading(changes.rev_before)
     touch = writing(changes.touch)

@@ -80,10 +80,11 @@ def below(db: Connection, run: Run) -> list[str]:
     return found
 
 
-def totals_by_agent(db: Connection) -> dict[str, dict[Status, int]]:
+def totals_by_agent(db: Connection, mode: Mode | None = None) -> dict[str, dict[Status, int]]:
     """Return how many runs each agent has of each status that it has, from the kept counters."""
     found: dict[str, dict[Status, int]] = {}
-    for agent, status, n in db.execute("SELECT agent, status, n FROM counts WHERE n > 0"):
+    sql = "SELECT agent, status, n FROM counts WHERE n > 0 AND mode = coalesce(?, mode)"
+    for agent, status, n in db.execute(sql, (mode,)):
         of_agent = found.setdefault(agent, {})
         of_agent[Status(status)] = of_agent.get(Status(status), 0) + n
     return found

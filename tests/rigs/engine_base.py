@@ -157,6 +157,7 @@ class Base(RuleBasedStateMachine):
         world.disk.removing = 0
         if not world.up:
             self.serve_again()
+        assert self._do(self._told_no(world.serving.queue.resume(None))) is True
         for _ in range(40):
             self.all_is_well()
             if all(row.final for row in self.checks.rows.values()):

@@ -11,6 +11,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from praisonrun.store import ALL
+
 from .engine_world import DAYS, INSTALLED, LIMITS, SLOTS, World
 from .fake_shims import SECRET, Shim
 from .fired import fired
@@ -109,6 +111,10 @@ class Checks:
     refused: set[str] = field(default_factory=set)
     """Runs that were claimed after their cancel had been answered."""
     changes: int = 0
+    paused: set[str] = field(default_factory=set)
+    """Agents that are paused as of the latest look; ALL may be among them."""
+    _just: set[str] = field(default_factory=set)
+    """Those that were paused or resumed between the two latest looks."""
     _leaving: Counter[str] = field(default_factory=Counter)
     """Slots of attempts that have ended since the last rest: they may be given back or not."""
     _read: int = 0
@@ -131,6 +137,8 @@ class Checks:
 
     def follow(self) -> None:
         """Look at every change since the last time."""
+        before, self.paused = self.paused, {agent for (agent,) in self.ask("SELECT agent FROM pauses")}
+        self._just = before ^ self.paused
         news = "SELECT rowid, * FROM seen WHERE rowid > ? ORDER BY rowid"
         for n, was, attempt_was, *values in self.ask(news, self._read):
             self._read, row = n, Row(*values)
@@ -173,6 +181,7 @@ class Checks:
         if row.mode == "service":
             return
         assert not row.held
+        assert row.agent not in self._held_up(self.paused - self._just), f"claimed while paused: {row}"
         assert row.due_at <= row.updated_at, f"claimed too soon: {row}"
         if row.cancel_requested_at is not None:
             self.refused.add(row.id)
@@ -188,8 +197,13 @@ class Checks:
             and other.due_at + SOON <= row.updated_at
             and busy[other.agent] < LIMITS.get(other.agent, SLOTS)
             and other.id not in self.asleep
+            and other.agent not in self._held_up(self.paused | self._just)
         ]
         assert not better, f"{row} was claimed before {better}"
+
+    def _held_up(self, paused: set[str]) -> set[str]:
+        """Return the agents whose runs may not start while these are paused."""
+        return {row.agent for row in self.rows.values()} if ALL in paused else paused
 
     def _running(self) -> list[Row]:
         return [row for row in self.rows.values() if row.status == "running" and row.mode == "run"]
@@ -268,7 +282,11 @@ class Checks:
         for row in self.rows.values():
             if row.status == "running":
                 assert self._seen_to(row), f"nobody runs {row}"
-            elif row.waits and row.due_at <= now and row.id not in self.asleep and busy.total() < SLOTS:
+            elif not row.waits or row.due_at > now or row.id in self.asleep or busy.total() >= SLOTS:
+                continue
+            elif row.agent in self._held_up(self.paused):
+                fired("a run waited for a resume")
+            else:
                 assert busy[row.agent] >= LIMITS.get(row.agent, SLOTS), f"nobody wakes {row}"
         twice = {of for of, count in self.world.shims.begins.items() if count > 1}
         assert not twice, f"started twice: {twice}"
@@ -282,6 +300,9 @@ class Checks:
         needy = [s for s in self.world.shims.all if s.begun and self._env(s) != "[]"]
         assert all(shim.spec["env"].get(SECRET) == "s" for shim in needy), "an agent without its secret"
         assert not self.world.faults, self.world.faults
+        assert self.world.serving.queue._slots.paused.keys() == self.paused, (
+            "a pause in memory or on disk alone"
+        )
         known = (run_id for run_id, start in self.envs.items() if start == self.world.starts)
         self.world.check_memory(self.rows, known)
 

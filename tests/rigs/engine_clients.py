@@ -11,7 +11,7 @@ from hypothesis.stateful import precondition, rule
 from praisonrun.core.errors import KeyReused, PraisonrunError, QueueFull, WrongState
 from praisonrun.core.model import Mode, Status
 from praisonrun.engine.engine import Submit
-from praisonrun.store import Find, Key
+from praisonrun.store import ALL, Find, Key
 
 from .engine_base import AGENTS, ANY, CRASH, SERVICES, Base, Viewer
 from .engine_checks import Row
@@ -192,6 +192,26 @@ class Clients(Base):
         elif answer is not None and row.agent != "needy" and not self._excused(answer):
             fired("a run was released")
             assert not self.checks.rows[row.id].held
+
+    @precondition(lambda self: self.world.up)
+    @rule(
+        agent=st.sampled_from([None, "plain", "again"]), what=st.sampled_from(["pause", "resume", "resume"]),
+        crash=CRASH,
+    )  # fmt: skip
+    @counted
+    def queue(self, agent: str | None, what: str, crash: int | None) -> None:
+        """Pause or resume an agent, or all."""
+        queue, name = self.world.serving.queue, agent or ALL
+        work = queue.pause(agent) if what == "pause" else queue.resume(agent)
+        answer = self._do(self._told_no(work), crash)
+        paused = self.checks.paused
+        if isinstance(answer, WrongState):
+            fired("a resume was rejected")
+            assert (what, name in paused, ALL in paused) == ("resume", False, True)
+        elif answer is not None and not self._excused(answer):
+            assert answer is True, answer
+            assert (name in paused) == (what == "pause")
+            assert agent or what == "pause" or not paused
 
     @precondition(lambda self: self.world.up)
     @rule(agent=SERVICES, crash=CRASH)

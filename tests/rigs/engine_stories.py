@@ -30,6 +30,10 @@ def _manage(what: str) -> Step:
     return "manage", {"which": 0, "what": what, "crash": None}
 
 
+def _queue(what: str, agent: str | None = None, crash: int | None = None) -> Step:
+    return "queue", {"agent": agent, "what": what, "crash": crash}
+
+
 def _serve(agent: str) -> Step:
     return "serve", {"agent": agent, "crash": None}
 
@@ -173,6 +177,12 @@ STORIES: dict[str, list[Step]] = {
         _begin(), _fails("a journal was not made"), _submit("plain"), _fails("a spec was not made"),
         _submit("made"),
         _time(1), _submit("plain"), _fails("a lock was not seen"), _KILL,
+    ],
+    "pauses": [
+        _begin("plain"), _queue("pause", "plain"), _submit("plain"), _submit("again"), _ends(), _ends(),
+        _queue("pause"), _submit("again"), _serve("web"), _queue("resume", "again"), _now("crash"), _UP,
+        _queue("resume"), _time(3), _fails("a write failed"), _queue("pause"), _submit("again"), _time(3),
+        _queue("pause", crash=2), _UP, _submit("plain"), _queue("resume", crash=2), _UP,
     ],
     "crashes": [_begin("plain"), _cancel(crash=1), _UP, _submit("plain", crash=30), _UP],
 }  # fmt: skip

@@ -40,7 +40,7 @@ ANSWERS = (
     "the queue was full", "a key was replayed", "a key was reused", "a parent was cancelled",
     "a run was deleted", "a run was released", "a run was retried", "a service was restarted",
     "a restart came while scratch was removed", "a restart was rejected",
-    "an error of the disk was answered",
+    "an error of the disk was answered", "a run waited for a resume", "a resume was rejected",
 )  # fmt: skip
 ENDS = (
     "succeeded", "cancelled", "tried again", "given back", "failed: exit_nonzero", "failed: timed_out",

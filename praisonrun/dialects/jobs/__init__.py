@@ -36,6 +36,7 @@ from .feed import Feed
 from .ids import Ids
 from .lists import Lists
 from .output import Output
+from .queue import Queue
 from .show import AGAIN, BAD_QUERY, NOT_FOUND, RUN, RUNS, WRONG_STATE
 from .webhooks import Deliveries
 
@@ -71,7 +72,7 @@ _KEY = {"Idempotency-Key": Header("Makes a repeated submit answer with the first
 def dialect(engine: Engine, limits: StreamLimits, *shared: object) -> Dialect:
     """Return the dialect over an engine; `shared` are objects that serve paths of no dialect."""
     streams = Streams(engine, limits), Feed(engine, limits), Output(engine, limits)
-    own = (Lists(engine), Jobs(engine, limits), Ids(engine), *streams, Deliveries(engine))
+    own = (Lists(engine), Jobs(engine, limits), Ids(engine), *streams, Deliveries(engine), Queue(engine))
     return Dialect((), operations(*own, *shared, **_SEGMENTS), STATUSES, render)
 
 
