@@ -15,7 +15,7 @@ import click
 
 from ..config.discovery import Named
 from ..config.settings import HOST, PORT, Settings, make
-from .flags import DIR, FILE, PATH, setting, state, target
+from .flags import DIR, FILE, PATH, as_json, setting, state, target
 from .program import program
 
 
@@ -72,6 +72,31 @@ def stop(server: Named, *, cancel: bool) -> None:
     from .local import stop as end
 
     sys.exit(end(server, cancel=cancel))
+
+
+@program.command()
+@click.argument("agent", required=False)
+@as_json
+@target
+def pause(server: Named, *, agent: str | None, as_json: bool) -> None:
+    """Let no run of AGENT, or of any, start until it is resumed. What runs continues.
+
+    Submits are taken meanwhile, and services start. A pause outlives the server.
+    """
+    from .queue import change
+
+    sys.exit(change(server, "pause", agent, as_json=as_json))
+
+
+@program.command()
+@click.argument("agent", required=False)
+@as_json
+@target
+def resume(server: Named, *, agent: str | None, as_json: bool) -> None:
+    """Let the runs of AGENT start again; without it those of every agent, whichever was paused."""
+    from .queue import change
+
+    sys.exit(change(server, "resume", agent, as_json=as_json))
 
 
 @program.command()

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from sqlite3 import Connection
 
 from ..core.errors import KeyReused, RunNotFound
-from ..core.model import Run, Status
+from ..core.model import Mode, Run, Status
 from .rows import COLUMNS, FULL, PROMPTED, run_of
 from .types import Key
 

@@ -137,7 +137,7 @@ STORIES: dict[str, list[Step]] = {
     "services": [
         _begin(), _serve("web"), _time(3), _ends(), _restart(), _others(removing=1.0), _restart(3),
         _time(3),
-        _others(removing=5.0), _restart(6), _time(20),
+        _others(removing=5.0), _restart(10), _time(20),
     ],
     "a service that answers": [_begin("site"), _installs(well=True), _time(3), _ends()],
     "a service that does not": [_begin("site"), _others(answers=False), _installs(well=True), _time(20)],

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from ...core.clock import iso
 from ...engine.engine import Engine
 from ...engine.queue import Waiting
-from ...web.fields import Name, Time, WireModel
+from ...web.fields import Described, Name, Time, WireModel
 from ...web.operations import Answer, operation
 from ...web.requests import read_body
 from ...web.responses import json_response
@@ -18,7 +18,7 @@ from .show import WRONG_STATE
 QUEUE = "/api/v1/queue"
 
 
-class AgentQueue(WireModel):
+class AgentQueue(Described):
     """What one agent has to do."""
 
     agent: str = Field(description="Its name.")
@@ -28,7 +28,7 @@ class AgentQueue(WireModel):
     paused_since: Time | None = Field(description="Since when its runs may not start; null if they may.")
 
 
-class QueueShown(WireModel):
+class QueueShown(Described):
     """What waits and runs. Services are not among them: they take no slot."""
 
     queued: int = Field(description="Runs that wait: for a slot, their time, their input, or a resume.")
