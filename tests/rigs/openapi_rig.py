@@ -33,6 +33,8 @@ agents:
 """Nothing that a stranger's words could make do harm."""
 AT_THE_DOOR = ("413", "414", "415", "431")
 """Refusals that any request may meet, whatever it asks for."""
+OF_ANOTHER_PATH = "405"
+"""What an id with `#`, `?` or `/` may meet: it makes the path another one, which may have other methods."""
 WELL_FORMED_BUT = [
     *("list_events", "stream_run", "list_canonical_events", "list_conversation_events", "get_run_logs"),
     *("stream_canonical_run", "list_deployments", "list_versions", "list_deployment_runs", "list_services"),
@@ -100,7 +102,9 @@ def strict(document: Json, pools: Mapping[str, Pools]) -> Json:
         for row in item.values():
             answers = row["responses"]
             other = answers.pop("default")
-            answers |= {status: other for status in AT_THE_DOOR if status not in answers}
+            ids = any(parameter["in"] == "path" for parameter in row.get("parameters", ()))
+            met = (*AT_THE_DOOR, OF_ANOTHER_PATH) if ids else AT_THE_DOOR
+            answers |= {status: other for status in met if status not in answers}
             for answer in answers.values():
                 answer.get("content", {}).get("text/event-stream", {}).pop("schema", None)
             pool = {**pools[""], **pools.get(row["operationId"], {})}
