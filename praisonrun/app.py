@@ -36,7 +36,7 @@ from .services.ports import Ports
 from .store import Store
 from .web.budget import Budget, Budgeted
 from .web.edge import Access, Edge
-from .web.fields import load_pydantic
+from .web.forms import load_pydantic
 from .web.operations import Dialects
 from .web.responses import StreamLimits
 from .webhooks import Own, Sender, Signer, Webhooks, addresses_of

@@ -19,7 +19,8 @@ from ..core.errors import PraisonrunError
 from ..core.json import Json, dumps
 from ..core.model import Status
 from ..engine.engine import Engine
-from ..web.fields import Described, Time, WireModel
+from ..web.fields import Time, WireModel
+from ..web.forms import Described
 from ..web.openapi import document
 from ..web.operations import Answer, Operation, operation
 from ..web.requests import base_url, read_query

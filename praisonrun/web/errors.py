@@ -22,7 +22,7 @@ from starlette.types import ExceptionHandler
 
 from ..core import errors as core
 from ..core.json import Json
-from .fields import Described
+from .forms import Described
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Annotated, Any, ClassVar, get_type_hints
+from typing import Annotated, ClassVar
 
-import pydantic
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from ..core.json import Json
@@ -20,56 +18,6 @@ class WireModel(BaseModel):
     model_config = ConfigDict(defer_build=True)
     several: ClassVar[frozenset[str]] = frozenset()
     """Parameters of a query that may be repeated: their values come joined by commas."""
-
-
-class Described:
-    """The form of an answer, written like a model. A field with a default may be missing.
-
-    pydantic makes a model of it for the first document: all the models of the answers would take a tenth of
-    the server's start.
-    """
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, _source: object, handler: pydantic.GetCoreSchemaHandler) -> Any:
-        return handler.generate_schema(cls.model())
-
-    @classmethod
-    @cache
-    def model(cls) -> type[BaseModel]:
-        """Return its model, made once."""
-        hints = get_type_hints(cls, include_extras=True)
-        fields: dict[str, Any] = {name: (hint, getattr(cls, name, ...)) for name, hint in hints.items()}
-        base: type[BaseModel] = pydantic.RootModel if issubclass(cls, OneOf) else _Answer
-        return pydantic.create_model(
-            cls.__name__, __base__=base, __doc__=cls.__doc__, __module__=cls.__module__, **fields
-        )
-
-
-class OneOf(Described):
-    """The form of what has one of several forms; its field `root` names them."""
-
-
-def _forget_defaults(schema: dict[str, Json]) -> None:
-    for field in schema.get("properties", {}).values():
-        field.pop("default", None)
-
-
-class _Answer(BaseModel):
-    """It has no defaults: generators of clients take a field that has one for one that is always there."""
-
-    model_config = ConfigDict(defer_build=True, json_schema_extra=_forget_defaults)
-
-
-class _Sample(OneOf):
-    root: int | str = 0
-
-
-def load_pydantic() -> None:
-    """Import what pydantic imports only with the first model and the first schema that it makes.
-
-    An upgrade may replace the program's files under a live server, so that later imports fail.
-    """
-    _Sample.model().model_json_schema()
 
 
 def _no_nul(text: str) -> str:

@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from ..core.json import Json
 from .errors import MEDIA_TYPE, Problem, title
+from .forms import Described
 from .operations import Answer, Operation
 
 _PARAMETER = re.compile(r"{(\w+)(?::(\w+))?}")
@@ -72,8 +73,8 @@ def _schemas(table: Sequence[Operation]) -> tuple[Schemas, dict[str, Json]]:
     wanted: dict[Use, None] = {(Problem.model(), "serialization"): None}
     for operation in table:
         wanted |= {(model, "validation"): None for model in (operation.query, operation.body) if model}
-        contents = [answer.content for answer in operation.answers.values()]
-        wanted |= {(form.model(), "serialization"): None for form in contents if isinstance(form, type)}
+        forms = [form for answer in operation.answers.values() for form in answer.forms.values()]
+        wanted |= {(form.model(), "serialization"): None for form in forms}
     schemas, top = models_json_schema(list(wanted), ref_template=_REF)
     return {use: schemas[use] for use in wanted}, top.get("$defs", {})
 
@@ -169,5 +170,14 @@ def _content(status: int, answer: Answer, schemas: Schemas) -> dict[str, Json]:
         case str() as media_type:
             kind = "object" if media_type == "application/json" else "string"
             return {media_type: {"schema": {"type": kind}}}
-        case form:
-            return {"application/json": {"schema": schemas[form.model(), "serialization"]}}
+        case _:
+            return {kind: {"schema": _body(kind, form, schemas)} for kind, form in answer.forms.items()}
+
+
+def _body(media_type: str, form: type[Described], schemas: Schemas) -> dict[str, Json]:
+    """Return the schema of a body: that of a stream is one of text, which holds the events of a form."""
+    schema: dict[str, Json] = schemas[form.model(), "serialization"]
+    if media_type == "application/json":
+        return schema
+    events = {"type": "array", "items": schema}
+    return {"type": "string", "contentMediaType": media_type, "contentSchema": events}

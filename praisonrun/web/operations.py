@@ -18,7 +18,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from .errors import Render, handlers
-from .fields import Described
+from .forms import Described
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 Method = TypeVar("Method", bound=Callable[[Any, Request], Awaitable[Response]])
@@ -30,12 +30,20 @@ _DECLARED = "__operations__"
 class Answer:
     """One status that an operation may answer with.
 
-    `content` is the form of its JSON, a media type, or None: no body below 400, a problem above.
+    `content` is the form of its JSON, a media type, or None: no body below 400, a problem above. Where a
+    client may choose, it is the forms by media type; those of streams are the forms of single events.
     """
 
     description: str
-    content: type[Described] | str | None = None
+    content: type[Described] | Mapping[str, type[Described]] | str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def forms(self) -> Mapping[str, type[Described]]:
+        """The forms of its body, by media type; none where it is only a media type."""
+        if isinstance(self.content, type):
+            return {"application/json": self.content}
+        return self.content if isinstance(self.content, Mapping) else {}
 
 
 @dataclass(frozen=True, slots=True)

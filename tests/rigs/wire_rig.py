@@ -14,10 +14,11 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Message
 
 from praisonrun.dialects import jobs, nullspace, veryfront
+from praisonrun.dialects.jobs.event_models import StreamEvent
 from praisonrun.dialects.system import System
 from praisonrun.engine.engine import Engine
 from praisonrun.web.errors import MEDIA_TYPE, Problem, handlers
-from praisonrun.web.fields import Described
+from praisonrun.web.forms import Described
 from praisonrun.web.operations import Operation, operations, routes
 from praisonrun.web.responses import StreamLimits
 
@@ -96,8 +97,8 @@ def check(answer: httpx2.Response) -> None:
         exact(Problem, problem := answer.json())
         assert problem["status"] == answer.status_code
         assert problem["title"]
-    elif promised is not None and isinstance(promised.content, type) and kind == "application/json":
-        exact(promised.content, answer.json())
+    elif promised is not None and kind == "application/json" and kind in promised.forms:
+        exact(promised.forms[kind], answer.json())
 
 
 def exact(form: type[Described], shown: Json) -> None:
@@ -150,7 +151,11 @@ class Api(httpx2.Client):
         headers = {} if after is None else {"Last-Event-ID": str(after)}
         with self.stream("GET", f"{RUNS}/{run_id}/stream", headers=headers) as answer:
             assert answer.status_code == 200
-            return list(Sse(answer.iter_lines()))
+            found = list(Sse(answer.iter_lines()))
+        for _, name, data in found:
+            if data != "[DONE]":  # what stands beside `data` is described nowhere
+                exact(StreamEvent, {"event": name, "ts": "", "data": data["data"]})
+        return found
 
     def until(self, run_id: str, text: str, where: str = "logs?follow") -> None:
         """Return when a run has printed something; in its `stream` praisonrun's own words count too."""

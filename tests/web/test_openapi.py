@@ -100,7 +100,7 @@ def test_nothing_is_without_a_description(served: Json) -> None:
 def test_no_module_is_imported_for_the_document() -> None:
     code = """if True:
         import sys
-        from praisonrun.web.fields import load_pydantic
+        from praisonrun.web.forms import load_pydantic
         from praisonrun.web.openapi import document
         from tests.rigs.wire_rig import table
         load_pydantic()

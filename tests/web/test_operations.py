@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from praisonrun.core import errors
 from praisonrun.web import errors as problems
 from praisonrun.web.errors import handlers
-from praisonrun.web.fields import Described
+from praisonrun.web.forms import Described
 from praisonrun.web.openapi import document
 from praisonrun.web.operations import Answer, Header, Operation, routes
 from praisonrun.web.requests import NotJson, parse_object, read_body, read_query

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import anyio
-from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -18,11 +17,11 @@ from ...engine.engine import Engine
 from ...journal.format import IDS_PER_BYTE, Frame, event_id
 from ...journal.formats import Event, frame_events
 from ...journal.results import Result
-from ...web.fields import Described, Time
 from ...web.operations import Answer, operation
 from ...web.requests import base_url, last_event_id, read_query, wait_for
 from ...web.responses import CURSOR, HEARTBEAT, HELLO, UNBUFFERED, StreamLimits, json_response, sse_stream
 from ..event_stream import Cursor, EventStream
+from .event_models import EventPage, JobEvent, StreamEvent
 from .models import EventsQuery
 from .show import BAD_QUERY, FOLLOWED, GONE, NOT_FOUND, RUN, result_url
 
@@ -126,25 +125,11 @@ def ndjson(events: Iterable[WireEvent]) -> bytes:
     return b"".join(dumps(plain(event)) + b"\n" for event in events)
 
 
-class JobEvent(Described):
-    """One event of a run."""
-
-    id: int = Field(description="A cursor: greater than the ids of all events before it.")
-    ts: Time = Field(description="When it happened.")
-    event: str = Field(description="status, attempt, progress, log, message, tool_call, usage, …")
-    data: dict[str, Json] = Field(description="Its fields.")
-
-
-class EventPage(Described):
-    """Some events, the cursor after them, and whether more can come."""
-
-    events: list[JobEvent] = Field(description="The events of this page.")
-    next: int = Field(description="The cursor after them: `after` of the next page.")
-    done: bool = Field(description="Whether the last event of a finished run is among them, or before.")
-
-
 _STREAM = {
-    200: Answer("Events as they happen.", "text/event-stream"),
+    200: Answer(
+        "Events as they happen: SSE without an Accept. The last SSE, `done`, has no JSON but [DONE].",
+        {"text/event-stream": StreamEvent, "application/x-ndjson": JobEvent, "application/json": EventPage},
+    ),
     204: Answer("The client has everything."),
     400: Answer("The cursor names no event of this run."),
     **FOLLOWED,

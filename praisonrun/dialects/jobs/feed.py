@@ -24,7 +24,7 @@ from ..event_stream import LARGE, EventStream
 from .events import JobEvents
 from .feed_cursor import Cursor, cursor_of, mark_of, place
 from .feed_items import Encode, Item, Source, item, line, sse
-from .feed_models import LAST_EVENT, FeedPage, FeedQuery, runs_of
+from .feed_models import LAST_EVENT, FeedEvent, FeedPage, FeedQuery, runs_of
 from .feed_runs import OwnEvents
 from .show import AGAIN, BAD_QUERY
 
@@ -32,7 +32,10 @@ EVENTS = "/api/v1/events"
 PAUSE = 0.05
 """Seconds from one piece of news to the next: what changes meanwhile is told once."""
 _ANSWERS = {
-    200: Answer("What changed, as it is now; as SSE, NDJSON or a page by Accept.", FeedPage),
+    200: Answer(
+        "What changed, as it is now: SSE without an Accept.",
+        {"application/json": FeedPage, "text/event-stream": FeedEvent, "application/x-ndjson": FeedEvent},
+    ),
     400: Answer("A cursor that is none of this stream."),
     **BAD_QUERY,
     503: Answer("Too many streams are open.", headers=AGAIN),

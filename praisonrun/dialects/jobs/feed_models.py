@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import Field
 
 from ...core.errors import Invalid
-from ...core.json import Json
-from ...web.fields import Described, Time, WireModel
+from ...web.fields import Time, WireModel
+from ...web.forms import Described, OneOf
 from ...web.operations import Header
-from .events import JobEvent
+from .event_models import OwnEvent
 from .feed_cursor import FORM, NAMED
 from .show import JobStatus, ProgressShown
 
@@ -42,22 +43,30 @@ def runs_of(query: FeedQuery) -> dict[str, bool]:
     return named
 
 
-class RunChanged(Described):
+class _Placed(Described):
+    ts: Time = Field(description="When it happened.")
+    cursor: str = Field(description="Where the stream continues after this event.")
+
+
+class ServerSaid(_Placed):
+    """The first event of a stream."""
+
+    event: Literal["server"] = Field(description="server")
+    version: str = Field(description="praisonrun's version.")
+
+
+class RunChanged(_Placed):
     """A run changed."""
 
     event: Literal["run"] = Field(description="run")
     run: JobStatus = Field(description="The run as it is now.")
-    ts: Time = Field(description="When it changed.")
-    cursor: str = Field(description="Where the stream continues after this event.")
 
 
-class RunRemoved(Described):
+class RunRemoved(_Placed):
     """A run was deleted, by hand or by age."""
 
     event: Literal["removed"] = Field(description="removed")
     id: str = Field(description="The run's id.")
-    ts: Time = Field(description="When it was deleted.")
-    cursor: str = Field(description="Where the stream continues after this event.")
 
 
 class RunProgress(Described):
@@ -74,15 +83,8 @@ class RunUsage(Described):
 
     event: Literal["usage"] = Field(description="usage")
     id: str = Field(description="The run's id.")
-    usage: dict[str, Json] = Field(description="As in its status.")
+    usage: dict[str, float] = Field(description="As in its status.")
     ts: Time = Field(description="When it was found.")
-
-
-class OwnEvent(JobEvent):
-    """An event of a run that the request names."""
-
-    run_id: str = Field(description="The run's id.")
-    cursor: str = Field(description="Where the stream continues after this event.")
 
 
 class Reset(Described):
@@ -92,11 +94,40 @@ class Reset(Described):
     cursor: str = Field(description="Where the stream continues.")
 
 
+class WasReset(Reset):
+    """The cursor could not be continued: the client lists again."""
+
+    event: Literal["reset"] = Field(description="reset")
+    ts: Time = Field(description="When it was found.")
+
+
+class Heartbeat(Described):
+    """Nothing happened for a while; only in JSON lines."""
+
+    event: Literal["heartbeat"] = Field(description="heartbeat")
+
+
+class AllRunsEvent(OneOf):
+    """News of all runs. Only streams have `server` and `heartbeat`."""
+
+    by = "event"
+
+    @classmethod
+    def forms(cls) -> Iterable[type[Described]]:
+        return ServerSaid, RunChanged, RunRemoved, RunProgress, RunUsage, WasReset, Heartbeat
+
+
+class FeedEvent(OneOf):
+    """News of all runs, or an event of a run that the request names, which has a `run_id`."""
+
+    @classmethod
+    def forms(cls) -> Iterable[type[Described]]:
+        return AllRunsEvent, OwnEvent
+
+
 class FeedPage(Described):
     """What changed since a cursor."""
 
-    events: list[RunChanged | RunRemoved | RunProgress | RunUsage | OwnEvent] = Field(
-        description="Changes in order; each run is shown as it is now."
-    )
+    events: list[FeedEvent] = Field(description="Changes in order; each run is shown as it is now.")
     next: str = Field(description="The cursor after them: `after` of the next page.")
     reset: Reset | None = Field(description="Null where the cursor was continued.")

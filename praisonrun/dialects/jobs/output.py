@@ -19,7 +19,7 @@ from ...engine.engine import Engine
 from ...engine.journals import SharedRendering
 from ...journal.format import START, Frame, Kind
 from ...journal.last_lines import Place, last_lines, output
-from ...web.fields import Described
+from ...web.forms import Described
 from ...web.operations import Answer, operation
 from ...web.requests import base_url, read_query
 from ...web.responses import UNBUFFERED, StreamLimits, content_type, json_response

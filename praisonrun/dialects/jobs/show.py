@@ -12,7 +12,8 @@ from ...core.json import Json
 from ...core.lifecycle import FINAL
 from ...core.model import Failure, Run, Snapshot, Status
 from ...journal.results import Result
-from ...web.fields import Described, Time
+from ...web.fields import Time
+from ...web.forms import Described
 from ...web.operations import Answer
 
 RUNS = "/api/v1/runs"

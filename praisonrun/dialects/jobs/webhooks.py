@@ -15,7 +15,8 @@ from ...core.model import Snapshot, Status
 from ...engine.engine import Engine
 from ...journal.results import Result
 from ...store import DeliveryLog
-from ...web.fields import Described, Time, WireModel
+from ...web.fields import Time, WireModel
+from ...web.forms import Described
 from ...web.operations import Answer, operation
 from ...web.requests import read_query
 from ...web.responses import json_response

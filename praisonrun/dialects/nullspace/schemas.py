@@ -7,7 +7,8 @@ from typing import Literal
 from pydantic import Field
 
 from ...core.json import Json
-from ...web.fields import Described, Time
+from ...web.fields import Time
+from ...web.forms import Described
 from .models import ModeWord, RunWord, ServiceWord
 
 

@@ -12,11 +12,12 @@ import httpx2
 import pytest
 
 from praisonrun.dialects.jobs.feed import Feed
+from praisonrun.dialects.jobs.feed_models import FeedEvent
 from praisonrun.engine.engine import Engine
 from praisonrun.web.responses import StreamLimits
 
 from ...rigs.harness import Json, ran, submit
-from ...rigs.wire_rig import RUNS, Api, Call, app_of
+from ...rigs.wire_rig import RUNS, Api, Call, app_of, exact
 
 EVENTS = "/api/v1/events"
 PAGE, LINES, SSE = (
@@ -46,7 +47,9 @@ def pages(api: Api, after: str, query: str = "") -> list[Json]:
 def lines(answer: httpx2.Response) -> Iterator[Json]:
     for line in answer.iter_lines():
         if line.startswith(("{", "data: ")):
-            yield json.loads(line.removeprefix("data: "))
+            event = json.loads(line.removeprefix("data: "))
+            exact(FeedEvent, event)
+            yield event
 
 
 def test_a_list_says_where_the_stream_begins(api: Api) -> None:

@@ -1,0 +1,182 @@
+"""The events of a run, as the OpenAPI document of the jobs dialect describes them: a form for each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from pydantic import Field
+
+from ...core.json import Json
+from ...web.fields import Time
+from ...web.forms import Described, OneOf, more
+from .show import FailureWord
+
+
+class StatusData(Described):
+    """The run is queued or running."""
+
+    status: Literal["queued", "running"] = Field(description="What it is; running comes with each attempt.")
+    job_id: str = Field(description="The run's id.")
+    attempt: int = Field(0, description="Of running: which attempt it is.")
+    phase: Literal["installing"] = Field("installing", description="There while its `install` is executed.")
+
+
+class AttemptData(Described):
+    """A process of the run started or ended."""
+
+    state: Literal["start", "end"] = Field(description="Which of the two.")
+    attempt: int = Field(description="1, 2, …")
+    pid: int = Field(0, description="Of a start: the process.")
+    exit_code: int | None = Field(None, description="Of an end: its exit code, if it had one.")
+    signal: int | None = Field(None, description="Of an end: the signal that ended it, if one did.")
+    reason: str = Field("", description="Of an end: exited, timed_out, cancelled, …")
+    wall_seconds: float | None = Field(None, description="Of an end: how long it took.")
+
+
+class _Progress(Described):
+    percentage: float = Field(description="From 0 to 100; 0 if it does not say.")
+    steps_completed: int = Field(0, description="Steps that are done, if it says so.")
+    steps_total: int = Field(0, description="Steps that there are, if it says so.")
+    message: str = Field("", description="What it says of it, if it does.")
+
+
+class ProgressData(_Progress):
+    """How far the agent says it is."""
+
+    step: str | None = Field(description="What it does now.")
+
+
+class StreamProgressData(_Progress):
+    """How far the agent says it is, as PraisonAI's clients read it."""
+
+    current_step: str = Field(description="What it does now, or its message; empty if it says neither.")
+
+
+class LogData(Described):
+    """Something was printed."""
+
+    stream: Literal["stdout", "stderr", "praisonrun"] = Field(description="Who says it.")
+    text: str = Field(description="What was printed, with its newlines.")
+    message: str = Field(description="The same without the newline at its end.")
+
+
+class MessageData(Described):
+    """The agent said something."""
+
+    text: str = Field(description="What it said.")
+    delta: Literal[True] = Field(True, description="There for a piece of a message.")
+
+
+class ToolCallData(Described):
+    """The agent called a tool, or had its output. The fields are those that it gave."""
+
+    name: Json = Field(None, description="The tool.")
+    input: Json = Field(None, description="What the tool was given.")
+    id: Json = Field(None, description="The same for the input and the output of a call.")
+    output: Json = Field(None, description="What the tool gave back.")
+    status: Json = Field(None, description="How the call went.")
+
+
+class ResultData(Described):
+    """The run succeeded."""
+
+    result: Json = Field(description="Its answer: JSON, or text of at most 1 MiB.")
+    result_url: str | None = Field(description="Where all of a longer text is; null if result is whole.")
+
+
+class CancelledData(Described):
+    """The run was cancelled."""
+
+    message: str | None = Field(description="Why.")
+
+
+class ErrorData(Described):
+    """The run failed."""
+
+    error: str | None = Field(description="Why, in words.")
+    failure: FailureWord | None = Field(description="The kind of failure.")
+    exit_code: int | None = Field(description="The agent's exit code, if it had one.")
+
+
+class CompleteData(Described):
+    """The run has finished, and this is its last event."""
+
+    status: Literal["succeeded", "failed", "cancelled"] = Field(description="How it ended.")
+    job_id: str = Field(description="The run's id.")
+
+
+class _Sent(Described):
+    ts: Time = Field(description="When it happened.")
+
+
+class _Numbered(_Sent):
+    id: int = Field(description="A cursor: greater than the ids of all events before it.")
+
+
+class _Own(_Numbered):
+    run_id: str = Field(description="The run's id.")
+    cursor: str = Field(description="Where the stream continues after this event.")
+
+
+_DATA: dict[str, type[Described]] = {
+    "status": StatusData,
+    "attempt": AttemptData,
+    "progress": ProgressData,
+    "log": LogData,
+    "message": MessageData,
+    "tool_call": ToolCallData,
+    "result": ResultData,
+    "cancelled": CancelledData,
+    "error": ErrorData,
+    "complete": CompleteData,
+}
+
+
+def _each_kind(base: type[Described], name: str, **other: type[Described]) -> Iterable[type[Described]]:
+    """Yield the form of an event of each kind: `base`, the kind, and its data, which may be another one."""
+    kinds: dict[str, tuple[Any, str]] = {
+        kind: (data, data.__doc__ or "") for kind, data in (_DATA | other).items()
+    }
+    kinds["usage"] = (dict[str, float], "What the agent says that it used.")
+    for kind, (data, said) in kinds.items():
+        form = name + kind.title().replace("_", "")
+        yield more(base, form, said, event=(Literal[kind], kind), data=(data, "Its fields."))
+
+
+class JobEvent(OneOf):
+    """One event of a run."""
+
+    by = "event"
+
+    @classmethod
+    def forms(cls) -> Iterable[type[Described]]:
+        return _each_kind(_Numbered, cls.__name__)
+
+
+class StreamEvent(OneOf):
+    """The data of one Server-Sent Event of a run. The fields in `data` stand beside it, too."""
+
+    by = "event"
+
+    @classmethod
+    def forms(cls) -> Iterable[type[Described]]:
+        return _each_kind(_Sent, cls.__name__, progress=StreamProgressData)
+
+
+class OwnEvent(OneOf):
+    """An event of a run that the request names."""
+
+    by = "event"
+
+    @classmethod
+    def forms(cls) -> Iterable[type[Described]]:
+        return _each_kind(_Own, cls.__name__)
+
+
+class EventPage(Described):
+    """Some events, the cursor after them, and whether more can come."""
+
+    events: list[JobEvent] = Field(description="The events of this page.")
+    next: int = Field(description="The cursor after them: `after` of the next page.")
+    done: bool = Field(description="Whether the last event of a finished run is among them, or before.")
