@@ -106,7 +106,8 @@ def strict(document: Json, pools: Mapping[str, Pools]) -> Json:
             met = (*AT_THE_DOOR, OF_ANOTHER_PATH) if ids else AT_THE_DOOR
             answers |= {status: other for status in met if status not in answers}
             for answer in answers.values():
-                answer.get("content", {}).get("text/event-stream", {}).pop("schema", None)
+                for kind in ("text/event-stream", "application/x-ndjson"):
+                    answer.get("content", {}).get(kind, {}).pop("schema", None)
             pool = {**pools[""], **pools.get(row["operationId"], {})}
             for parameter in row.get("parameters", ()):
                 if parameter["in"] == "path" and parameter["name"] in pool:

@@ -9,11 +9,13 @@ from typing import Any
 
 import httpx2
 
+from praisonrun.dialects.veryfront.event_models import PAYLOADS
+from praisonrun.dialects.veryfront.events import camel
 from praisonrun.files.run_files import RunFiles
 
 from .harness import Json, Server, Sse
 from .places import DATA
-from .wire_rig import WIRE_AGENTS
+from .wire_rig import WIRE_AGENTS, exact
 
 SCHEMAS: dict[str, Json] = json.loads((DATA / "veryfront_run_schema.json").read_text())
 """What the client's own schemas demand; `veryfront_client.mjs describe` made it."""
@@ -146,6 +148,9 @@ def events(client: httpx2.Client, run_id: str) -> list[Json]:
         assert page["page_info"]["next"] == str(found[-1]["event_id"])
 
 
+_FORMS = {camel(kind): payload for kind, payload in PAYLOADS.items()}
+
+
 def streamed(
     client: httpx2.Client, run_id: str, after: int | None = None, talk: str = TALK, enough: int = 1_000_000
 ) -> list[tuple[int | None, str, Json]]:
@@ -155,6 +160,7 @@ def streamed(
     with client.stream("GET", f"/conversations/{talk}/runs/{run_id}/stream", headers=headers) as answer:
         assert answer.status_code == 200
         for event in Sse(answer.iter_lines()):
+            exact(_FORMS[event[1]], event[2])
             found.append(event)
             if len(found) == enough:
                 break

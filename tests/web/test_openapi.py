@@ -20,7 +20,7 @@ from praisonrun.web.errors import MEDIA_TYPE
 from praisonrun.web.operations import routes
 
 from ..rigs.harness import Json
-from ..rigs.wire_rig import Api, check, table
+from ..rigs.wire_rig import RUNS, Api, check, table
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +95,29 @@ def test_nothing_is_without_a_description(served: Json) -> None:
             bare += [where] if not row["summary"] else []
             bare += [f"{where} {each['name']}" for each in given if not each["description"]]
     assert bare == []
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        *(("JobEvent", "event"), ("StreamEvent", "event"), ("OwnEvent", "event"), ("AllRunsEvent", "event")),
+        *(("EventShown", "event_type"), ("AgUiEvent", "type")),
+    ],
+)
+def test_events_are_told_apart_by_their_kind(served: Json, name: str, field: str) -> None:
+    schemas = served["components"]["schemas"]
+    told, each = schemas[name]["discriminator"], [form["$ref"] for form in schemas[name]["oneOf"]]
+    assert (told["propertyName"], sorted(told["mapping"].values())) == (field, sorted(each))
+    for kind, form in told["mapping"].items():
+        assert schemas[form.rpartition("/")[2]]["properties"][field]["const"] == kind
+
+
+def test_the_events_of_a_stream_are_described(served: Json) -> None:
+    content = served["paths"][f"{RUNS}/{{run_id}}/stream"]["get"]["responses"]["200"]["content"]
+    for kind, form in (("text/event-stream", "StreamEvent"), ("application/x-ndjson", "JobEvent")):
+        events = {"type": "array", "items": {"$ref": f"#/components/schemas/{form}"}}
+        schema = {"type": "string", "contentMediaType": kind, "contentSchema": events}
+        assert content[kind] == {"schema": schema}
 
 
 def test_no_module_is_imported_for_the_document() -> None:

@@ -10,7 +10,7 @@ from ...core.errors import Invalid
 from ...core.model import Mode
 from ...engine.engine import Engine
 from ...store import Find
-from ...web.fields import Described
+from ...web.forms import Described
 from ...web.operations import Answer, operation
 from ...web.requests import parse_object, read_query
 from ...web.responses import ETAG, IF_NONE_MATCH, UNCHANGED, json_response, unless_known

@@ -9,7 +9,8 @@ from starlette.responses import Response
 from ...core.clock import iso
 from ...engine.engine import Engine
 from ...engine.queue import Waiting
-from ...web.fields import Described, Name, Time, WireModel
+from ...web.fields import Name, Time, WireModel
+from ...web.forms import Described
 from ...web.operations import Answer, operation
 from ...web.requests import read_body
 from ...web.responses import json_response

@@ -10,6 +10,7 @@ from ...core.json import Json
 from ...web.fields import Time
 from ...web.forms import Described
 from ...web.operations import Answer
+from .event_models import AgUiEvent, EventShown
 from .models import Owner, Target
 
 
@@ -102,20 +103,11 @@ class _Page(Described):
     page_info: PageInfo = Field(description="Where the page is.")
 
 
-class EventShown(Described):
-    """One event of a run."""
-
-    event_id: int = Field(description="A cursor: greater than the ids of all events before it.")
-    event_type: str = Field(description="AG-UI's word: RUN_STARTED, TEXT_MESSAGE_CONTENT, CUSTOM, …")
-    payload: Json = Field(description="Its fields, in AG-UI's form, and its attempt.")
-    created_at: Time = Field(description="When it happened.")
-
-
 class Told(Described):
     """One event as a conversation reads it."""
 
     event_id: int = Field(description="A cursor: greater than the ids of all events before it.")
-    event: dict[str, Json] = Field(description="The event in AG-UI's form: its type, fields and attempt.")
+    event: AgUiEvent = Field(description="The event: its type, fields and attempt.")
 
 
 class Projection(Described):

@@ -16,6 +16,7 @@ from ...web.requests import last_event_id, read_query
 from ...web.responses import CURSOR, HEARTBEAT, HELLO, StreamLimits, json_response, sse_stream
 from ..event_stream import EventStream
 from . import show
+from .event_models import StreamedPayload
 from .events import RunEvents, WireEvent, last_id
 from .events import sse as encode
 from .models import EventsQuery
@@ -63,7 +64,7 @@ class Events:
         "GET",
         SPOKEN + "/stream",
         {
-            200: Answer("Events as they happen.", "text/event-stream"),
+            200: Answer("Events as they happen.", {"text/event-stream": StreamedPayload}),
             204: Answer("The client has everything."),
             **_FAULTS,
         },
