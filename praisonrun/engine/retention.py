@@ -39,6 +39,8 @@ YOUNG = 600 * _SECOND
 """How long a finished run is kept whatever it takes: somebody is about to read it."""
 REMEMBERED = 7 * DAY
 """How long it is remembered that a run was removed."""
+COUNTED = 366 * DAY
+"""How long it is remembered how many runs ended in an hour."""
 UNKNOWN = (
     "%s, perhaps beside others, is of no run in the database (an older one?): kept until you move it away"
 )
@@ -126,6 +128,7 @@ class Retention:
         if count:
             log.info("%d old runs were removed", count)
         await self._store.forget_removed(self._ages.before(REMEMBERED))
+        await self._store.forget_activity(self._ages.before(COUNTED))
         return count
 
     def _older(self, period: int, run: Run) -> bool:

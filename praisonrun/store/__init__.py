@@ -16,8 +16,10 @@ from ..core import clock
 from ..core.agent import Agent
 from ..core.errors import PraisonrunError, Unavailable
 from ..core.model import Status
+from . import activity as counters
 from . import changes, database, deliveries, ids, lists, pauses, reads, writes
 from . import versions as entries
+from .activity import HOUR, Activity, Ended
 from .connection import Connection, Connections, reading, writing
 from .directory import hold, settle
 from .group_commit import GroupCommit
@@ -28,8 +30,11 @@ from .types import GIVEN_BYTES, Added, DeliveryLog, Find, Key, Page, Sizes, Stor
 __all__ = [
     "ALL",
     "GIVEN_BYTES",
+    "HOUR",
+    "Activity",
     "Added",
     "DeliveryLog",
+    "Ended",
     "Find",
     "Key",
     "Outbox",
@@ -96,6 +101,9 @@ class Store(Connections):
 
     ids_ending = reading(ids.ending)
     newest_ids = reading(ids.newest)
+
+    activity = reading(counters.activity)
+    forget_activity = writing(counters.forget)
 
     paused = reading(pauses.paused)
     pause = writing(pauses.pause)

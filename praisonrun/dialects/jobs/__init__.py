@@ -31,6 +31,7 @@ from ...web.responses import (
     unless_known,
 )
 from . import models, show
+from .activity import Activity
 from .events import Streams
 from .feed import Feed
 from .ids import Ids
@@ -72,7 +73,8 @@ _KEY = {"Idempotency-Key": Header("Makes a repeated submit answer with the first
 def dialect(engine: Engine, limits: StreamLimits, *shared: object) -> Dialect:
     """Return the dialect over an engine; `shared` are objects that serve paths of no dialect."""
     streams = Streams(engine, limits), Feed(engine, limits), Output(engine, limits)
-    own = (Lists(engine), Jobs(engine, limits), Ids(engine), *streams, Deliveries(engine), Queue(engine))
+    lists, queue = (Lists(engine), Activity(engine)), (Deliveries(engine), Queue(engine))
+    own = (*lists, Jobs(engine, limits), Ids(engine), *streams, *queue)
     return Dialect((), operations(*own, *shared, **_SEGMENTS), STATUSES, render)
 
 
