@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from praisonrun.files.run_files import RunFiles
 from praisonrun.journal.format import FILE_HEADER, START, Kind, encode
-from praisonrun.journal.last_lines import PIECE, Place, last_lines, output
+from praisonrun.journal.last_lines import PIECE, Place, is_place, last_lines, output
 from praisonrun.journal.reader import WINDOW, Reader
 
 OUT, ERR = {Kind.STDOUT}, {Kind.STDOUT, Kind.STDERR}
@@ -31,7 +31,7 @@ assert sum(len(data) for _, data in LONG) > 5 * WINDOW > PIECE
 def journal(folder: Path, frames: list[tuple[Kind, bytes]]) -> Reader:
     written = bytearray(FILE_HEADER)
     for kind, data in frames:
-        written += encode(kind, data, 1, len(written))
+        written += encode(kind, data, len(written), len(written))
     files = RunFiles(folder)
     files.journal("r").parent.mkdir(parents=True, exist_ok=True)
     files.journal("r").write_bytes(written)
@@ -55,6 +55,22 @@ def test_any_output_has_the_last_lines_that_it_has(
     with journal(tmp_path_factory.getbasetemp(), frames) as reader:
         for kinds in (OUT, ERR):
             assert tail(reader, kinds, count) == expected(frames, kinds, count)
+
+
+@given(st.lists(st.tuples(KINDS, TEXTS), max_size=8), st.integers(0, 200), st.none() | st.integers(0, 9))
+def test_output_since_a_time_has_no_older_frame(
+    tmp_path_factory: pytest.TempPathFactory,
+    frames: list[tuple[Kind, bytes]],
+    since: int,
+    count: int | None,
+) -> None:
+    """A frame's time is its offset here."""
+    with journal(tmp_path_factory.getbasetemp(), frames) as reader:
+        there = [(frame.kind, frame.data) for frame in reader.frames(START) if frame.time >= since]
+        place, end = last_lines(reader, ERR, count, since)
+        assert is_place(reader, place)
+        found = b"".join(output(reader, ERR, place, end))
+        assert found == expected(there, ERR, 10**9 if count is None else count)
 
 
 @pytest.mark.parametrize("kinds", [OUT, ERR])

@@ -11,7 +11,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import ASGIApp, Message, Scope
 
 from praisonrun.dialects.jobs.events import Streams
-from praisonrun.dialects.jobs.output import Output
+from praisonrun.dialects.jobs.logs import Logs
 from praisonrun.engine.engine import Engine
 from praisonrun.web.responses import StreamLimits
 
@@ -30,7 +30,7 @@ async def house(engines: Callable[..., AbstractAsyncContextManager[Engine]]) -> 
 
 
 def app(engine: Engine, limits: StreamLimits) -> ASGIApp:
-    return app_of(Streams(engine, limits), Output(engine, limits))
+    return app_of(Streams(engine, limits), Logs(engine, limits))
 
 
 def scope(path: str, headers: dict[str, str] | None = None) -> Scope:

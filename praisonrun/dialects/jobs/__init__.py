@@ -32,11 +32,12 @@ from ...web.responses import (
 )
 from . import models, show
 from .activity import Activity
+from .artifacts import Artifacts
 from .events import Streams
 from .feed import Feed
 from .ids import Ids
 from .lists import Lists
-from .output import Output
+from .logs import Logs
 from .queue import Queue
 from .show import AGAIN, BAD_QUERY, NOT_FOUND, RUN, RUNS, WRONG_STATE
 from .webhooks import Deliveries
@@ -72,9 +73,9 @@ _KEY = {"Idempotency-Key": Header("Makes a repeated submit answer with the first
 
 def dialect(engine: Engine, limits: StreamLimits, *shared: object) -> Dialect:
     """Return the dialect over an engine; `shared` are objects that serve paths of no dialect."""
-    streams = Streams(engine, limits), Feed(engine, limits), Output(engine, limits)
+    streams = Streams(engine, limits), Feed(engine, limits), Logs(engine, limits)
     lists, queue = (Lists(engine), Activity(engine)), (Deliveries(engine), Queue(engine))
-    own = (*lists, Jobs(engine, limits), Ids(engine), *streams, *queue)
+    own = (*lists, Jobs(engine, limits), Ids(engine), *streams, Artifacts(engine), *queue)
     return Dialect((), operations(*own, *shared, **_SEGMENTS), STATUSES, render)
 
 

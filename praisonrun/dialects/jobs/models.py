@@ -207,8 +207,17 @@ class EventsQuery(WireModel):
 
 
 class LogsQuery(WireModel):
-    """Which part of the output."""
+    """Which part of the output, and how it is shown."""
 
     follow: Flag = Field(False, description="Until the run has finished.")
     tail: int | None = Field(None, ge=0, le=10**9, description="Only the last N lines.")
     stream: Literal["stdout", "stderr"] | None = Field(None, description="Only one of the two.")
+    since: Since | None = Field(
+        None, description="Printed at this time or later, or so long ago: 90s, 5m, 2h."
+    )
+    timestamps: Flag = Field(False, description="The time before each line, and a space.")
+    cursor: str | None = Field(
+        None,
+        pattern="^[0-9]{1,18}[.][0-9]{1,8}$",
+        description="Where an earlier answer began: its Praisonrun-Cursor; without tail and since.",
+    )

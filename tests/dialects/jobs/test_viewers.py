@@ -14,7 +14,7 @@ import pytest
 
 from praisonrun.dialects.event_stream import Cursor, EventStream
 from praisonrun.dialects.jobs.events import JobEvents, Streams, sse
-from praisonrun.dialects.jobs.output import Output
+from praisonrun.dialects.jobs.logs import Logs
 from praisonrun.engine.engine import Engine
 from praisonrun.files.run_files import RunFiles
 from praisonrun.journal.format import MAGIC, WATCH_AT
@@ -91,7 +91,7 @@ async def test_a_client_that_left_is_forgotten(engine: Engine, held: str, tmp_pa
 
     call = Call(f"{RUNS}/{held}/{path}")
     limits = StreamLimits()
-    async with call.to(app_of(Streams(engine, limits), Output(engine, limits))):
+    async with call.to(app_of(Streams(engine, limits), Logs(engine, limits))):
         await call.until(b"up")
         assert watched() == b"1"
         call.left.set()
@@ -114,7 +114,7 @@ async def test_a_client_that_left_gives_its_place_back(
     engine: Engine, held: str, path: str, accept: str
 ) -> None:
     limits = StreamLimits()
-    app = app_of(Streams(engine, limits), Output(engine, limits))
+    app = app_of(Streams(engine, limits), Logs(engine, limits))
     seen = Call(f"{RUNS}/{held}/events")
     async with seen.to(app):
         after = json.loads(await seen.until(b'"done":false}'))["next"]
