@@ -8,7 +8,6 @@ import os
 import secrets
 import signal
 import socket
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -19,6 +18,7 @@ import uvicorn
 from . import __version__
 from .app import application, engine_of
 from .config import discovery, form, limits
+from .config.log import say
 from .config.settings import Settings, url
 from .core import clock
 from .core.errors import ConfigError, counted, reason
@@ -50,7 +50,11 @@ UVICORN: dict[str, Any] = {
 def serve(settings: Settings, spawner: Control, user: Mapping[str, Any]) -> int:
     """Serve until told to stop; return the process's exit code. Agents get `user`. Raises ConfigError."""
     surroundings.allow_many_files()  # each connection may also read a journal
-    with limits.threads() as threads, _listen(settings) as listener, asyncio.Runner() as runner:
+    with (
+        limits.threads(verbose=settings.verbose, log_json=settings.log_json) as threads,
+        _listen(settings) as listener,
+        asyncio.Runner() as runner,
+    ):
         runner.get_loop().set_default_executor(threads)
         return runner.run(_serve(settings, spawner, listener, user))
 
@@ -151,10 +155,6 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-def say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
 def _listen(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     # asyncio turns Nagle off only where the protocol is named; with it each answer waits 40 ms for an ACK.
@@ -173,7 +173,8 @@ def _listen(settings: Settings) -> socket.socket:
 
 def _announce(settings: Settings, engine: Engine, home: str) -> None:
     names = ", ".join(agent.name for agent in engine.catalog.all())
-    say(f"praisonrun listens on {home}")
+    about = {"url": home, "pid": os.getpid(), "version": __version__, "state": str(settings.state)}
+    say("praisonrun listens on %(url)s", about)
     say(f"  state   {settings.state}")
     say(f"  agents  {names} ({settings.agents or 'built in'})")
     header = "'Content-Type: application/json'"

@@ -57,6 +57,8 @@ from .program import program
     is_flag=True,
     default=None,
 )
+@setting("--verbose", "Log each request and each step of a run, too.", "-v", is_flag=True, default=None)
+@setting("--log-json", "Log a JSON object on each line.", is_flag=True, default=None)
 @click.option("--adopt", is_flag=True, help="Continue with a copied state directory as with one of its own.")
 @click.pass_obj
 def serve(run: Callable[[Settings], int], /, **flags: Any) -> None:

@@ -23,10 +23,10 @@ class Threads(ThreadPoolExecutor):
 
 
 @contextmanager
-def threads() -> Iterator[Threads]:
-    """Have threads inside this block, one at least. Raises ConfigError where the system denies that."""
+def threads(*, verbose: bool = False, log_json: bool = False) -> Iterator[Threads]:
+    """Have threads inside this block, the log's among them. Raises ConfigError where there are none."""
     try:
-        log.start()
+        log.start(verbose=verbose, as_json=log_json)
         made = Threads()
         made.submit(int).result()
         yield made

@@ -82,6 +82,10 @@ class Settings:
     """Whether a submit may bring its own agents file, and so run any command."""
     adopt: bool = False
     """Whether a copied state directory becomes one of its own; what the original had begun ends there."""
+    verbose: bool = False
+    """Whether the log has each request, each start and each attempt at a webhook, too."""
+    log_json: bool = False
+    """Whether each line of the log is a JSON object."""
 
     def __post_init__(self) -> None:
         put = object.__setattr__

@@ -112,6 +112,8 @@ def reason(error: OSError) -> str:
 
 def escaped(text: str) -> str:
     """Return the text on one line: each character that is not printable becomes its escape (`\\x1b`)."""
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 

@@ -22,6 +22,7 @@ from ..core.notifier import CHANGES, DELIVERIES, run_topic
 from ..journal.progress import Progress
 from ..process.spawning import Spawner
 from ..services.readiness import Services
+from . import logged
 from .attempts import Attempts, patiently
 from .context import Context, Live
 from .reservations import Reservation, Reservations
@@ -63,6 +64,7 @@ class Supervisor:
     def keep(self, reservation: Reservation, run: Run, agent: Agent) -> None:
         """Let a run that is stored own its reservation: it starts if it was born claimed, else it waits."""
         self.versions.remember(run.version, agent)
+        logged.step(run, "was submitted")
         if run.status is Status.RUNNING:
             reservation.owned = True
             self._tasks.start_soon(self._see_through, self._enter(run, reservation), self._attempts.start)
@@ -124,6 +126,7 @@ class Supervisor:
     def _started(self, live: Live, pid: int, phase: Phase) -> None:
         assert live.attempt is not None
         live.pid, live.phase = pid, phase
+        logged.step(live.run, "attempt %d is %s, pid %d", live.run.attempt, phase, pid)
         if phase is Phase.RUNNING and live.agent.install:
             self._installs.over(live.run, well=True)
             self._tasks.start_soon(self._installs.keep, live.run)
@@ -139,6 +142,7 @@ class Supervisor:
         elif live is None:  # claimed, but not entered yet
             self._early[row.id] = row
         else:
+            logged.step(row, "is asked to end")
             live.asked(row)
             if live.attempt is not None:
                 live.attempt.cancel()
@@ -176,6 +180,7 @@ class Supervisor:
         assert self.live.get(live.run.id) is live
         del self.live[live.run.id]
         if run is not None and run.status is Status.QUEUED:
+            logged.step(run, "waits for its next attempt")
             self._reservations.queue(live.reservation)
         else:
             self._reservations.give_back(live.reservation)
@@ -184,5 +189,8 @@ class Supervisor:
         self._ring(run or live.run)
 
     def _ring(self, run: Run) -> None:
-        owed = run.status in lifecycle.FINAL and run.webhook_url is not None
+        final = run.status in lifecycle.FINAL
+        if final:
+            logged.finished(run)
+        owed = final and run.webhook_url is not None
         self._context.notifier.ring(run_topic(run.id), CHANGES, *([DELIVERIES] if owed else []))

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..config.origins import allows, origin
 from ..config.settings import may_be_host
+from .access_log import Strangers, told
 from .errors import Render, problem
 from .head import Fault, Head, Token, allowed_hosts, is_json, printable, read_head, routed
 from .transport import HEADERS
@@ -87,6 +88,7 @@ class Edge:
         self._foreign = frozenset(origin.encode() for origin in access.origins)
         self._token = Token(access.token) if access.token is not None else None
         self._large = [compile_path(path)[0] for path in large_paths]
+        self._strangers = Strangers()
         self.render = render
         self.set_port(port)
 
@@ -102,13 +104,18 @@ class Edge:
         if scope["type"] != "http":
             return await send({"type": "websocket.close", "code": 1008})
         scope["path"] = routed(scope)
+        send = told(scope, send)
         head, fault = read_head(scope)
         origin = head.get(b"origin")
         foreign = self._is_named(origin)
         preflight = foreign and scope["method"] == "OPTIONS" and b"access-control-request-method" in head
-        rejected = fault or self._foreign_page(head)
-        if rejected is None and not preflight:  # a browser sends a preflight without the page's own headers
-            rejected = self._unauthorized(scope, head) or self._bad_form(scope, head)
+        stranger = None if fault else self._foreign_page(head)
+        if not (fault or stranger or preflight):  # a browser's preflight lacks the page's own headers
+            stranger = self._unauthorized(scope, head)
+            fault = None if stranger else self._bad_form(scope, head)
+        if stranger is not None:
+            self._strangers.rejected(scope, stranger)
+        rejected = fault or stranger
         about_caller = rejected is not None and rejected[0] in (400, 403, 421)
         send = self._with_headers(send, origin if foreign and not about_caller else None)
         answer: ASGIApp = self._app

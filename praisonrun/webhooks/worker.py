@@ -141,6 +141,9 @@ class Webhooks:
         if after.state is DeliveryState.DEAD:
             text = "webhook %s of run %s to %s is given up after %d attempts: %s"
             log.warning(text, after.id, after.run_id, origin(after.url), after.attempts, reply.error)
+        else:
+            came = reply.status if reply.error is None else reply.error
+            log.debug("webhook %s of run %s to %s: %s", after.id, after.run_id, origin(after.url), came)
 
 
 def origin(url: str) -> str:

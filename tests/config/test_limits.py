@@ -15,7 +15,7 @@ def denied(_: threading.Thread) -> None:
 
 
 def test_threads_that_are_there_do_the_work_of_those_that_are_denied(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log, "start", lambda: None)
+    monkeypatch.setattr(log, "start", lambda **_: None)
     release = threading.Event()
     with limits.threads() as threads:
         waiting = threads.submit(release.wait, 20)
@@ -28,11 +28,11 @@ def test_threads_that_are_there_do_the_work_of_those_that_are_denied(monkeypatch
 
 
 def test_no_thread_at_all_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log, "start", lambda: None)
+    monkeypatch.setattr(log, "start", lambda **_: None)
     monkeypatch.setattr(threading.Thread, "start", denied)
     with pytest.raises(ConfigError, match="cannot start a thread: is `ulimit -u`"), limits.threads():
         pass
     monkeypatch.undo()
-    monkeypatch.setattr(log, "start", lambda: "another".index("fault"))
+    monkeypatch.setattr(log, "start", lambda **_: "another".index("fault"))
     with pytest.raises(ValueError, match="substring"), limits.threads():
         pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -15,8 +16,9 @@ from typing import NamedTuple
 
 import pytest
 
-from praisonrun.config import log
-from praisonrun.config.log import OneLine, Stderr
+from praisonrun.config import stderr as writer
+from praisonrun.config.log import AsJson, Once, OneLine
+from praisonrun.config.stderr import Stderr
 
 LOST = re.compile(rb"praisonrun: (\d+) lines? of this log could not be written\n")
 
@@ -86,7 +88,7 @@ def test_what_nobody_reads_is_dropped_and_counted(pipe: Pipe, blocking: bool) ->
 
 
 def test_a_gap_is_told_where_it_is(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log, "BACKLOG", 10)
+    monkeypatch.setattr(writer, "BACKLOG", 10)
     taken = full(pipe)
     stderr = Stderr(pipe.write)
     for number in range(9):
@@ -118,9 +120,10 @@ def test_a_full_disk_costs_the_lines_that_met_it(tmp_path: Path) -> None:
     ]
 
 
-def program(code: str, stderr: int) -> int:
+def program(code: str, stderr: int, how: str = "") -> int:
     """Run a program that has taken its standard error over; return its exit code."""
-    start = "import logging, resource, sys, time, warnings\nfrom praisonrun.config import log\nlog.start()\n"
+    start = "import logging, resource, sys, time, warnings\nfrom praisonrun.config import log\n"
+    start += f"log.start({how})\n"
     command = [sys.executable, "-W", "default", "-c", start + code]
     return subprocess.run(command, stderr=stderr, timeout=20).returncode
 
@@ -166,7 +169,7 @@ def test_what_the_interpreter_says_goes_the_same_way(pipe: Pipe) -> None:
 
 
 def test_an_end_does_not_wait_for_a_reader(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log, "PATIENCE", 0.05)
+    monkeypatch.setattr(writer, "PATIENCE", 0.05)
     full(pipe)
     stderr = Stderr(pipe.write)
     print("never", file=stderr)
@@ -177,6 +180,55 @@ def test_an_end_does_not_wait_for_a_reader(pipe: Pipe, monkeypatch: pytest.Monke
     stderr._thread.join()
 
 
+def record(
+    text: str, *args: object, level: int = logging.INFO, name: str = "praisonrun"
+) -> logging.LogRecord:
+    return logging.getLogger(name).makeRecord(name, level, "f", 1, text, args, None)
+
+
 def test_a_record_is_one_line() -> None:
-    record = logging.LogRecord("n", logging.INFO, "f", 1, "a\nb %s", ("\x1b[1m\u2028",), None)
-    assert OneLine("%(message)s").format(record).count("\n") == 0
+    assert OneLine().format(record("a\nb %s", "\x1b[1m\u2028")).count("\n") == 0
+
+
+def test_what_is_repeated_is_said_once_but_for_what_has_fields() -> None:
+    once = Once()
+    assert [once.filter(record("x %s", 1)) for _ in range(3)] == [True, False, False]
+    assert all(once.filter(record("run %(run)s", {"run": "a"})) for _ in range(3))
+
+
+def test_a_line_of_json_has_the_record_s_fields() -> None:
+    line = AsJson().format(
+        record("run %(run)s\nof %(agent)s", {"run": "a", "agent": "\ud800", "error": None})
+    )
+    shown = json.loads(line)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z", shown.pop("ts"))
+    assert shown == {
+        "level": "info", "logger": "praisonrun", "message": "run a\nof \ud800", "run": "a", "agent": "\ud800",
+    }  # fmt: skip
+
+
+def test_all_that_a_process_says_is_json(pipe: Pipe) -> None:
+    assert program("log.say('  up')\n" + NOISY, pipe.write, "as_json=True") == 1
+    said = [json.loads(line) for line in pipe.until(b'the last word"}\n').decode().splitlines()]
+    assert [(each["level"], each["message"]) for each in said if "logger" in each] == [
+        ("info", "up"), ("warning", "a record"),
+    ]  # fmt: skip
+    foreign = [each["message"] for each in said if "logger" not in each]
+    assert foreign[-1] == "LookupError: the last word"
+    assert any("UserWarning: a warning" in line for line in foreign)
+
+
+def test_a_gap_in_json_is_json(tmp_path: Path) -> None:
+    code = """
+limit, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, most))
+log.say("lost")
+while sys.stderr._done < sys.stderr._taken:
+    time.sleep(0.001)
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, most))
+log.say("next")
+"""
+    with (tmp_path / "log").open("wb") as file:
+        assert program(code, file.fileno(), "as_json=True") == 0
+    said = [json.loads(line)["message"] for line in (tmp_path / "log").read_text().splitlines()]
+    assert said == ["praisonrun: 1 line of this log could not be written", "next"]
