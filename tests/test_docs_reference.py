@@ -12,6 +12,7 @@ import pytest
 
 from praisonrun import cli  # noqa: F401  # its commands register themselves
 from praisonrun.agents import entry
+from praisonrun.agents.keys import READERS
 from praisonrun.cli.program import program
 from praisonrun.core.model import Failure
 from praisonrun.dialects.jobs import models
@@ -36,7 +37,7 @@ def keys_of(heading: str) -> set[str]:
 
 
 def test_every_key_of_an_entry_is_explained() -> None:
-    assert keys_of("Keys of an entry") == set(entry.READERS)
+    assert keys_of("Keys of an entry") == set(READERS)
     assert keys_of("Services") >= {"type", "path", "timeout_seconds"}
     reserved = re.search(r"The keys (.*?) are reserved", TEXT)
     assert reserved

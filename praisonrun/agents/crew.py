@@ -15,14 +15,14 @@ from pathlib import Path
 from ..config import private_file
 from ..core.agent import Agent, Crew
 from ..core.errors import ConfigError
-from . import files, reading
+from . import files, readers
 from .nodes import Node
 
 DEFAULT_FRAMEWORK = "praisonai"
 DRIVER = Path(__file__).parent / "crew_driver.py"
 """The script that runs a crew under its framework's interpreter."""
-_ROLE_KEYS = frozenset({"role", "goal", "backstory", "tasks", "instructions"})
-_ENTRY_KEYS = frozenset({"command", "use", "mode"})
+ROLE_KEYS = frozenset({"role", "goal", "backstory", "tasks", "instructions"})
+ENTRY_KEYS = frozenset({"command", "use", "mode"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def is_crew(root: Node) -> bool:
     agents = pairs.get("agents")
     members = [] if agents is None else [*(agents.pairs or {}).values(), *(agents.items or [])]
     keys = [set(member.pairs) for member in members if member.pairs is not None]
-    return any(found & _ROLE_KEYS for found in keys) and not any(found & _ENTRY_KEYS for found in keys)
+    return any(found & ROLE_KEYS for found in keys) and not any(found & ENTRY_KEYS for found in keys)
 
 
 def read(root: Node, text: str, file: Path) -> Agent:
@@ -55,7 +55,7 @@ def read(root: Node, text: str, file: Path) -> Agent:
     The framework is empty if the file names none; see `bound`.
     """
     pairs = root.pairs or {}
-    framework = reading.text(pairs["framework"], "framework") if "framework" in pairs else ""
+    framework = readers.text(pairs["framework"], "framework") if "framework" in pairs else ""
     topic = pairs.get("input", pairs.get("topic"))
     crew = Crew(
         framework=framework.strip().lower(),
@@ -89,7 +89,7 @@ def interpreter(root: Node, file: Path) -> str | None:
     node = (root.pairs or {}).get("python")
     if node is None:
         return None
-    named = reading.text(node, "python")
+    named = readers.text(node, "python")
     if not named:
         raise node.fault("`python` must name an interpreter, such as ~/.venvs/crew/bin/python")
     if "/" not in named and not named.startswith("~"):

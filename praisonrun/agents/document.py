@@ -14,20 +14,21 @@ from pathlib import Path
 
 from ..core.agent import Agent
 from ..core.errors import ConfigError, Invalid
-from . import crew, entry, files, hints, reading
+from . import crew, entry, files, hints, readers, reading
 from .faults import Faults
+from .keys import DEFAULTS, READERS
 from .nodes import Node
 from .yamltext import parse
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 KEPT = 64
 """Documents, and texts of crews, that are remembered between submits."""
 INLINE = "agent_yaml"
 NOWHERE = f"/dev/null/{INLINE}"
 """Stands for the file of an inline agent. No file can lie there, so its entry is never read again."""
 _EXAMPLE = "agents: {hello: {command: [echo, hi]}}"
-_SHARED = ("env", "env_pass", "env_required")
-_TOP = ("default", "defaults", "agents", "python", *_SHARED)
+SHARED = ("env", "env_pass", "env_required")
+TOP = ("default", "defaults", "agents", "python", *SHARED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +100,16 @@ def _entries(root: Node, text: str, file: Path, faults: Faults) -> Document:
     with faults.kept():
         entry.refuse_reserved(root)
     with faults.kept():
-        reading.unknown_keys(root, _TOP, "the file")
+        reading.unknown_keys(root, TOP, "the file")
     pairs, env, python = reading.mapping(root, "the file"), {}, None
-    for key in [key for key in _SHARED if key in pairs]:
+    for key in [key for key in SHARED if key in pairs]:
         with faults.kept():
-            env[key] = entry.READERS[key](pairs[key], key)
+            env[key] = READERS[key](pairs[key], key)
     with faults.kept():
         python = crew.interpreter(root, file)
     with faults.kept():
         if "defaults" in pairs:
-            reading.values(pairs["defaults"], entry.DEFAULTS, "`defaults`", "defaults.")
+            reading.values(pairs["defaults"], DEFAULTS, "`defaults`", "defaults.")
     shared = crew.Shared(str(file), python, **env)
     agents: dict[str, Agent] = {}
     default = ""
@@ -134,7 +135,7 @@ def _names(root: Node, node: Node | None) -> dict[str, Node]:
 
 def _agent(name: str, node: Node, pairs: Mapping[str, Node], shared: crew.Shared) -> Agent:
     faults = Faults()
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         faults.add(pairs["agents"].keys[name].fault(f"{name[:80]!r}: {hints.name(name)}"))
     with faults.kept():
         agent = entry.read(name[:80], node, shared, pairs.get("defaults"))
@@ -143,7 +144,7 @@ def _agent(name: str, node: Node, pairs: Mapping[str, Node], shared: crew.Shared
 
 
 def _default(node: Node, agents: Mapping[str, Node]) -> str:
-    name = reading.text(node, "default")
+    name = readers.text(node, "default")
     if name not in agents:
         near = reading.did_you_mean(name, agents) or f"; there are {', '.join(agents)}"
         raise node.fault(f"`default` names no agent of this file: {name!r}{near}")

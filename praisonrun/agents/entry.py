@@ -1,4 +1,4 @@
-"""From an entry of agents.yaml to an Agent: the table of keys, what defaults add, and what a file shares."""
+"""From an entry of agents.yaml to an Agent: what defaults add, and what a file shares."""
 
 from __future__ import annotations
 
@@ -7,19 +7,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..core.agent import Agent, Readiness, Retain
+from ..core.agent import Agent
 from ..core.model import Mode
-from ..journal.formats import FORMATS
-from . import environment, hints, reading, rules
+from . import hints, reading, rules
 from .crew import Shared
 from .faults import Faults
+from .keys import DEFAULTS, READERS
 from .nodes import Node
 from .placeholders import prefixes
-from .reading import Reader
 
 CALLER = "caller"
 """The value of `cwd` that leaves the directory to each submit."""
-YEAR = 366 * 24 * 3600.0
 _NEVER: Mapping[str, str] = {
     "use": "write `command:` for now",
     "cancel_signal": "remove it: an agent is asked to end with SIGTERM",
@@ -29,96 +27,6 @@ _NEVER: Mapping[str, str] = {
     "sandbox": "remove it",
 }
 """Keys of a later version, and what to do until then."""
-
-
-def _argv(node: Node, key: str) -> tuple[str, ...]:
-    """Return a program and its arguments; numbers stand as they are written."""
-    if isinstance(node.value, str):
-        raise node.fault(
-            f"`{key}` must be a list, never a shell line: [program, argument]; for a shell [sh, -c, '…']"
-        )
-    listed = reading.items(node, key, "a list: [program, argument]")
-    found = reading.all_of(
-        listed, lambda item: item.text if item.tag in ("int", "float") else reading.text(item, key)
-    )
-    if not found or not found[0]:
-        raise node.fault(f"`{key}` must begin with a program")
-    return found
-
-
-def _mode(node: Node, key: str) -> Mode:
-    return Mode(reading.one_of("run", "service")(node, key))
-
-
-def _port(node: Node, key: str) -> int:
-    if node.tag == "str":
-        if node.text == "auto":
-            return 0
-        raise node.fault(f"`{key}` must be a number from 1 to 65535 or auto, not {node.kind}")
-    return reading.whole(1, 65535)(node, key)
-
-
-def _readiness(node: Node, key: str) -> Readiness:
-    values = reading.values(node, _READINESS, f"`{key}`", f"{key}.")
-    if not values.get("path", "/").startswith("/"):
-        raise reading.mapping(node, key)["path"].fault(f"`{key}.path` must begin with /")
-    if "path" in values and values.get("type") != "http":
-        raise node.keys["path"].fault(f"`{key}.path` has a meaning only with `type: http`")
-    return Readiness(**values)
-
-
-def _retain(node: Node, key: str) -> Retain:
-    return Retain(**reading.values(node, _RETAIN, f"`{key}`", f"{key}."))
-
-
-def _whole_seconds(node: Node, key: str) -> int:
-    value = reading.seconds(1, YEAR)(node, key)
-    if value is None or value % 1:
-        raise node.fault(f"`{key}` must be a whole number of seconds, not {node.text[:40]}")
-    return int(value)
-
-
-_READINESS: Mapping[str, Reader[Any]] = {
-    "type": reading.one_of("http", "tcp", "timeout"),
-    "path": reading.text,
-    "timeout_seconds": reading.seconds(0.1, 3600),
-}
-_RETAIN: Mapping[str, Reader[Any]] = {"on_failure": reading.boolean, "seconds": _whole_seconds}
-READERS: Mapping[str, Reader[Any]] = {
-    "command": _argv,
-    "mode": _mode,
-    "prompt": reading.one_of("stdin", "arg", "none"),
-    "cwd": reading.text,
-    "env": environment.values,
-    "env_pass": reading.texts(environment.glob),
-    "env_required": reading.texts(environment.name),
-    "timeout": reading.seconds(0.1, YEAR, off=True),
-    "idle_timeout": reading.seconds(0.1, YEAR, off=True),
-    "grace": reading.seconds(0, 3600),
-    "retries": reading.whole(0, 1000),
-    "backoff": reading.seconds(0, 24 * 3600),
-    "concurrency": reading.whole(1, 10_000),
-    "priority": reading.whole(-1_000_000, 1_000_000),
-    "format": reading.one_of(*sorted(FORMATS)),
-    "files": reading.boolean,
-    "install": _argv,
-    "outputs": reading.texts(reading.output),
-    "description": reading.text,
-    "metadata": reading.json_mapping,
-    "port": _port,
-    "readiness": _readiness,
-    "public_url": reading.boolean,
-    "retain": _retain,
-}
-"""Every key of an entry, in the words of core.agent, and how its value is read."""
-
-
-DEFAULTS: Mapping[str, Reader[Any]] = {
-    key: reader
-    for key, reader in READERS.items()
-    if key not in ("command", "mode", "prompt", "description", "port", "readiness", "public_url")
-}
-"""The keys that many entries may share."""
 _OF_RUNS = ("timeout", "idle_timeout")
 """Defaults that are not meant for services, which are not expected to end."""
 

@@ -7,21 +7,30 @@ import re
 from . import reading
 from .faults import Faults
 from .nodes import Node
+from .readers import Schema, reads, text
 
 OURS = ("PRAISONRUN_", "LISTEN_FD", "LISTEN_PID", "NOTIFY_SOCKET")
 """How the names of the server's own variables begin: its token, its sockets."""
 
 
+def _named(wild: str = "") -> Schema:
+    ours = "|".join(OURS)
+    return {"type": "string", "pattern": f"^(?!{ours})[A-Za-z_{wild}][A-Za-z0-9_{wild}]*$"}
+
+
+@reads(_named())
 def name(node: Node, key: str) -> str:
     """Return the name of an environment variable."""
-    return _checked(node, key, reading.text(node, key))
+    return _checked(node, key, text(node, key))
 
 
+@reads(_named("*?"))
 def glob(node: Node, key: str) -> str:
     """Return the name of an environment variable, which may contain * and ?."""
-    return _checked(node, key, reading.text(node, key), wild="*?")
+    return _checked(node, key, text(node, key), wild="*?")
 
 
+@reads({"type": "object", "propertyNames": _named(), "additionalProperties": text.schema})
 def values(node: Node, key: str) -> dict[str, str]:
     """Return names and literal values of environment variables."""
     faults = Faults()
@@ -30,16 +39,16 @@ def values(node: Node, key: str) -> dict[str, str]:
         with faults.kept():
             _checked(node.keys[one], key, one)
         with faults.kept():
-            found[one] = reading.text(value, f"{key}.{one}")
+            found[one] = text(value, f"{key}.{one}")
     faults.check()
     return found
 
 
-def _checked(node: Node, key: str, text: str, wild: str = "") -> str:
-    if not re.fullmatch(f"[A-Za-z_{wild}][A-Za-z0-9_{wild}]*", text):
+def _checked(node: Node, key: str, given: str, wild: str = "") -> str:
+    if not re.fullmatch(f"[A-Za-z_{wild}][A-Za-z0-9_{wild}]*", given):
         raise node.fault(
-            f"{text!r} in `{key}` is not a name of an environment variable; use letters, digits and _"
+            f"{given!r} in `{key}` is not a name of an environment variable; use letters, digits and _"
         )
-    if text.startswith(OURS):
-        raise node.fault(f"{text} in `{key}` is set by praisonrun itself; remove it")
-    return text
+    if given.startswith(OURS):
+        raise node.fault(f"{given} in `{key}` is set by praisonrun itself; remove it")
+    return given

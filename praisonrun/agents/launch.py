@@ -17,7 +17,7 @@ from typing import TypeAlias
 from ..core.agent import Agent
 from ..core.errors import Invalid
 from ..files import programs
-from . import crew, frameworks, placeholders
+from . import crew, frameworks, known, placeholders
 from .environment import OURS
 
 STRING_LIMIT = 131_071
@@ -192,8 +192,11 @@ def _not_installed(agent: Agent, name: str) -> str:
         places = _places(agent, full)
         place = next((one for one in places if os.path.lexists(one)), places[0])
         return _unstartable(agent, name, programs.why_not(place) or "cannot be run")
-    beside = any(map(os.path.isfile, _places(agent, name)))
-    return _unstartable(agent, name, f"is not on PATH{f'; write ./{name}' if beside else ''}")
+    install = known.install(name)
+    todo = f"; install it with: {install}" if install else ""
+    if any(map(os.path.isfile, _places(agent, name))):
+        todo = f"; write ./{name}"
+    return _unstartable(agent, name, f"is not on PATH{todo}")
 
 
 def _unstartable(agent: Agent, name: str, why: str) -> str:

@@ -1,87 +1,20 @@
-"""Typed readers: each takes a node and its key, and returns a value or raises with place and expectation."""
+"""Lists and mappings of nodes: their parts, or an error with place and expectation."""
 
 from __future__ import annotations
 
 import difflib
-import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar
 
-from ..core import durations
 from ..core.errors import ConfigError
-from ..core.model import Json
 from . import hints
 from .faults import Faults
-from .nodes import REFUSED, Node
+from .nodes import Node
 
 T = TypeVar("T")
-Reader: TypeAlias = Callable[[Node, str], T]
-
-
-def text(node: Node, key: str) -> str:
-    """Return a text. Numbers, booleans and dates are rejected: they must be quoted."""
-    return _clean(node, key, _plain(node, key, "a text", str))
-
-
-def whole(low: int, high: int) -> Reader[int]:
-    """Return a reader of whole numbers from `low` to `high`."""
-
-    def read(node: Node, key: str) -> int:
-        value = _plain(node, key, "a whole number", int)
-        if not low <= value <= high:
-            raise node.fault(f"`{key}` must be from {low} to {high}, not {node.text[:40]}")
-        return value
-
-    return read
-
-
-def seconds(low: float, high: float, *, off: bool = False) -> Reader[float | None]:
-    """Return a reader of seconds or of a duration such as 1h30m; with `off`, the word off stands for None."""
-    wanted = (
-        f"a number of seconds{',' if off else ' or'} a duration such as 90s, 5m or 1h30m{', or off' * off}"
-    )
-
-    def read(node: Node, key: str) -> float | None:
-        if off and node.value is False and node.text.lower() == "off":
-            return None
-        value = durations.parse(node.text) if node.tag == "str" else None
-        if value is None and node.tag == "str" and (near := durations.meant(node.text)):
-            raise node.fault(f"`{key}` must be {wanted}, not {node.kind}; write {near}")
-        if value is None:
-            value = _plain(node, key, wanted, float, int)
-        if not low <= value <= high:
-            raise node.fault(f"`{key}` must be from {low:.10g} to {high:.10g} seconds, not {node.text[:40]}")
-        return float(value)
-
-    return read
-
-
-def boolean(node: Node, key: str) -> bool:
-    """Return true or false."""
-    return _plain(node, key, "true or false", bool)
-
-
-def one_of(*words: str) -> Reader[str]:
-    """Return a reader of one of some words."""
-
-    def read(node: Node, key: str) -> str:
-        value = text(node, key)
-        if value not in words:
-            wanted = f"{', '.join(words[:-1])} or {words[-1]}"
-            raise node.fault(f"`{key}` must be {wanted}, not {value!r}{did_you_mean(value, words)}")
-        return value
-
-    return read
-
-
-def texts(read: Reader[str] = text) -> Reader[tuple[str, ...]]:
-    """Return a reader of lists of texts, each of which `read` accepts."""
-
-    def read_all(node: Node, key: str) -> tuple[str, ...]:
-        return all_of(items(node, key, "a list of texts"), lambda item: read(item, key))
-
-    return read_all
+Read: TypeAlias = Callable[[Node, str], T]
+"""Takes a node and its key, and returns a value or raises."""
 
 
 def all_of(nodes: Iterable[Node], read: Callable[[Node], T]) -> tuple[T, ...]:
@@ -92,19 +25,6 @@ def all_of(nodes: Iterable[Node], read: Callable[[Node], T]) -> tuple[T, ...]:
             found.append(read(node))
     faults.check()
     return tuple(found)
-
-
-def output(node: Node, key: str) -> str:
-    """Return a relative path without `..`."""
-    path = text(node, key)
-    if not path or path.startswith(("/", "~")) or ".." in path.split("/"):
-        raise node.fault(f"`{key}` must be paths inside the run's directory, without '..', not {path!r}")
-    return path
-
-
-def json_mapping(node: Node, key: str) -> dict[str, Json]:
-    """Return a mapping with any JSON values."""
-    return {name: _json(value, f"{key}.{name}") for name, value in mapping(node, key).items()}
 
 
 def mapping(node: Node, key: str) -> dict[str, Node]:
@@ -144,7 +64,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"; did you mean `{close[0]}`?" if close else ""
 
 
-def values(node: Node, readers: Mapping[str, Reader[Any]], what: str, within: str = "") -> dict[str, Any]:
+def values(node: Node, readers: Mapping[str, Read[Any]], what: str, within: str = "") -> dict[str, Any]:
     """Return what the readers make of a mapping's values. Raises for keys without a reader, too."""
     faults = Faults()
     found = readable(node, readers, what, faults, within)
@@ -153,7 +73,7 @@ def values(node: Node, readers: Mapping[str, Reader[Any]], what: str, within: st
 
 
 def readable(
-    node: Node, readers: Mapping[str, Reader[Any]], what: str, faults: Faults, within: str = ""
+    node: Node, readers: Mapping[str, Read[Any]], what: str, faults: Faults, within: str = ""
 ) -> dict[str, Any]:
     """Return what can be read of a mapping's values, and keep the faults of the rest."""
     found: dict[str, Any] = {}
@@ -175,33 +95,6 @@ def unknown_keys(node: Node, known: Iterable[str], what: str) -> None:
             better = hints.key(name)
             faults.add(key.fault(f"unknown key `{name[:80]}` in {what}{f'; {better}' if better else near}"))
     faults.check()
-
-
-def _plain(node: Node, key: str, wanted: str, *kinds: type[T]) -> T:
-    if not node.tag or node.tag in REFUSED or type(node.value) not in kinds:
-        raise wrong(node, key, wanted)
-    return cast("T", node.value)
-
-
-def _clean(node: Node, key: str, value: str) -> str:
-    if "\0" in value:
-        raise node.fault(f"`{key}` must not hold a NUL character")
-    if any("\ud800" <= character <= "\udfff" for character in value):
-        raise node.fault(f"`{key}` must not hold half of a surrogate pair")
-    return value
-
-
-def _json(node: Node, key: str) -> Json:
-    if node.pairs is not None:
-        return {name: _json(value, f"{key}.{name}") for name, value in node.pairs.items()}
-    if node.items is not None:
-        return [_json(item, key) for item in node.items]
-    value = _plain(node, key, "a text", str, int, float, bool, type(None))
-    if isinstance(value, float) and not math.isfinite(value):
-        raise wrong(node, key, "a finite number or a text")
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise node.fault(f"`{key}` must be a number of at most 64 bits; quote it")
-    return _clean(node, key, value) if isinstance(value, str) else value
 
 
 def _unquoted_braces(node: Node) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from ..core.agent import Readiness, Retain
 from . import reading
 from .faults import Faults
+from .keys import OF_SERVICES
 from .nodes import Node
 from .placeholders import NAMES, misplaced, prefixes, split
 
@@ -22,7 +23,7 @@ def check(node: Node, values: Mapping[str, Any], *, is_service: bool) -> None:
     with faults.kept():
         if "install" in pairs:
             _check_placeholders(pairs["install"], "install", values["install"], frozenset({"python"}))
-    for key in ("port", "readiness", "public_url"):
+    for key in OF_SERVICES:
         if key in node.keys and not is_service:
             faults.add(node.keys[key].fault(f"`{key}` needs `mode: service`; add it or remove `{key}`"))
     port = "auto" if values.get("port") == 0 else str(values.get("port"))

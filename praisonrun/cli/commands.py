@@ -104,16 +104,19 @@ def resume(server: Named, *, agent: str | None, as_json: bool) -> None:
 @program.command()
 @click.argument("file", type=PATH, required=False)
 @click.option("--strict", is_flag=True, help="Exit 1 if a program is missing.")
-def check(file: Path | None, *, strict: bool) -> None:
+@as_json
+@click.option("--schema", is_flag=True, help="Print a JSON Schema of agents.yaml, for editors.")
+def check(file: Path | None, *, strict: bool, as_json: bool, schema: bool) -> None:
     """Check FILE or ./agents.yaml: is it valid, and are the agents' programs installed?"""
     from .check import check as report
+    from .check import print_schema
 
-    sys.exit(report(file, strict=strict))
+    sys.exit(print_schema() if schema else report(file, strict=strict, as_json=as_json))
 
 
 @program.command()
 @state
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@as_json
 def info(state: Path | None, *, as_json: bool) -> None:
     """Show what this praisonrun is made of, where its state is, and which server runs."""
     from .info import print_info

@@ -6,12 +6,14 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core.errors import Invalid, reason
 from ..core.model import Json
-from .client import Client
 from .text import plain
+
+if TYPE_CHECKING:
+    from .client import Client  # what needs no server waits for no HTTP library
 
 PROMPT_LIMIT = 1024 * 1024
 """Bytes of a prompt that a server takes."""

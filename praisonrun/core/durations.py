@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 _UNITS = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0}
-_PARTS = re.compile("".join(rf"(?:([0-9]+(?:\.[0-9]+)?){unit})?" for unit in _UNITS))
+PATTERN = "(?=.)" + "".join(rf"(?:([0-9]+(?:\.[0-9]+)?){unit})?" for unit in _UNITS)
+"""What `parse` takes, for JavaScript, too."""
+_PARTS = re.compile(PATTERN)
 _LOOSE = re.compile(r"([0-9]+(?:\.[0-9]+)?) *([a-z]*),? *")
 _WORDS = {
     "d": ("d", "day", "days"),
@@ -18,7 +20,7 @@ _WORDS = {
 def parse(text: str) -> float | None:
     """Return the seconds of a duration such as `1h30m`, its units in this order; None for any other text."""
     found = _PARTS.fullmatch(text)
-    if not text or not found:
+    if not found:
         return None
     return sum(float(part) * size for part, size in zip(found.groups(), _UNITS.values(), strict=True) if part)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 
 from praisonrun import cli
+from praisonrun.agents.schema import schema
 from praisonrun.cli import flags
 
 from ..rigs.harness import no_server
@@ -39,3 +42,50 @@ def test_every_fault_of_a_file_is_a_line(tmp_path: Path, capsys: pytest.CaptureF
         ["praisonrun", f"{file}:2:30"],
         ["praisonrun", f"{file}:3:7"],
     ]
+
+
+def checked(file: Path, text: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any]]:
+    """Return the exit code of `check --json`, and what it prints."""
+    file.write_text(text)
+    with pytest.raises(SystemExit) as left:
+        cli.main(no_server, ["check", "--json", str(file)])
+    said = capsys.readouterr()
+    assert said.err == ""
+    return int(left.value.code or 0), json.loads(said.out)
+
+
+def test_check_prints_faults_as_objects(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "agents.yaml"
+    code, said = checked(file, "agents:\n  a: {command: [x, 'b; {prompt}'], timeout: 5M}\n  b: 5\n", capsys)
+    assert (code, said["ok"], said["agents"], said["default"]) == (2, False, [], None)
+    inside, late, other = said["faults"]
+    assert inside == {
+        "file": str(file),
+        "line": 2,
+        "column": 20,
+        "message": "{prompt} stands inside the longer element 'b; {prompt}'",
+        "advice": "make it an element by itself, or the value of an option: --name={prompt}",
+    }
+    assert (late["column"], late["advice"]) == (45, "write 5m")
+    assert (other["line"], other["advice"]) == (3, None)
+    with pytest.raises(SystemExit):
+        cli.main(no_server, ["check", "--json", str(tmp_path / "gone.yaml")])
+    (fault,) = json.loads(capsys.readouterr().out)["faults"]
+    assert (fault["line"], fault["column"], fault["file"]) == (None, None, str(tmp_path / "gone.yaml"))
+
+
+def test_check_says_how_a_missing_program_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", "/none")
+    code, said = checked(tmp_path / "agents.yaml", "agents: {a: {command: [codex, exec]}}", capsys)
+    (agent,) = said["agents"]
+    assert (code, said["ok"], said["faults"]) == (0, False, [])
+    assert (agent["path"], agent["install"]) == (None, "npm install -g @openai/codex")
+    assert agent["problem"]["advice"] == "install it with: npm install -g @openai/codex"
+
+
+def test_check_prints_the_schema(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(no_server, ["check", "--schema"])
+    assert json.loads(capsys.readouterr().out) == schema()

@@ -1,0 +1,119 @@
+"""The keys of an entry of agents.yaml, and how the value of each is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..core.agent import Readiness, Retain
+from ..core.model import Mode
+from ..journal.formats import FORMATS
+from . import environment, reading
+from .nodes import Node
+from .readers import Reader, boolean, json_mapping, keyed, one_of, output, reads, seconds, text, texts, whole
+
+YEAR = 366 * 24 * 3600.0
+OF_SERVICES = ("port", "readiness", "public_url")
+"""Keys that have a meaning only with `mode: service`."""
+OF_ENTRIES = ("command", "mode", "prompt", "description", *OF_SERVICES)
+"""Keys that say what an entry is, and cannot be shared."""
+_MODE = one_of("run", "service")
+_NUMBER = whole(1, 65535)
+_SPAN = seconds(1, YEAR)
+_READINESS: Mapping[str, Reader[Any]] = {
+    "type": one_of("http", "tcp", "timeout"),
+    "path": text,
+    "timeout_seconds": seconds(0.1, 3600),
+}
+_WORD = {"type": ["string", "number"]}
+
+
+@reads({"type": "array", "minItems": 1, "items": [{**_WORD, "minLength": 1}], "additionalItems": _WORD})
+def _argv(node: Node, key: str) -> tuple[str, ...]:
+    """Return a program and its arguments; numbers stand as they are written."""
+    if isinstance(node.value, str):
+        raise node.fault(
+            f"`{key}` must be a list, never a shell line: [program, argument]; for a shell [sh, -c, '…']"
+        )
+    listed = reading.items(node, key, "a list: [program, argument]")
+    found = reading.all_of(
+        listed, lambda item: item.text if item.tag in ("int", "float") else text(item, key)
+    )
+    if not found or not found[0]:
+        raise node.fault(f"`{key}` must begin with a program")
+    return found
+
+
+@reads(_MODE.schema)
+def _mode(node: Node, key: str) -> Mode:
+    return Mode(_MODE(node, key))
+
+
+@reads({"anyOf": [{"enum": ["auto"]}, _NUMBER.schema]})
+def _port(node: Node, key: str) -> int:
+    if node.tag == "str":
+        if node.text == "auto":
+            return 0
+        raise node.fault(f"`{key}` must be a number from 1 to 65535 or auto, not {node.kind}")
+    return _NUMBER(node, key)
+
+
+@reads(keyed(_READINESS))
+def _readiness(node: Node, key: str) -> Readiness:
+    values = reading.values(node, _READINESS, f"`{key}`", f"{key}.")
+    if not values.get("path", "/").startswith("/"):
+        raise reading.mapping(node, key)["path"].fault(f"`{key}.path` must begin with /")
+    if "path" in values and values.get("type") != "http":
+        raise node.keys["path"].fault(f"`{key}.path` has a meaning only with `type: http`")
+    return Readiness(**values)
+
+
+@reads({**_SPAN.schema, "type": ["integer", "string"]})
+def _whole_seconds(node: Node, key: str) -> int:
+    value = _SPAN(node, key)
+    if value is None or value % 1:
+        raise node.fault(f"`{key}` must be a whole number of seconds, not {node.text[:40]}")
+    return int(value)
+
+
+_RETAIN: Mapping[str, Reader[Any]] = {"on_failure": boolean, "seconds": _whole_seconds}
+
+
+@reads(keyed(_RETAIN))
+def _retain(node: Node, key: str) -> Retain:
+    return Retain(**reading.values(node, _RETAIN, f"`{key}`", f"{key}."))
+
+
+READERS: Mapping[str, Reader[Any]] = {
+    "command": _argv,
+    "mode": _mode,
+    "prompt": one_of("stdin", "arg", "none"),
+    "cwd": text,
+    "env": environment.values,
+    "env_pass": texts(environment.glob),
+    "env_required": texts(environment.name),
+    "timeout": seconds(0.1, YEAR, off=True),
+    "idle_timeout": seconds(0.1, YEAR, off=True),
+    "grace": seconds(0, 3600),
+    "retries": whole(0, 1000),
+    "backoff": seconds(0, 24 * 3600),
+    "concurrency": whole(1, 10_000),
+    "priority": whole(-1_000_000, 1_000_000),
+    "format": one_of(*sorted(FORMATS)),
+    "files": boolean,
+    "install": _argv,
+    "outputs": texts(output),
+    "description": text,
+    "metadata": json_mapping,
+    "port": _port,
+    "readiness": _readiness,
+    "public_url": boolean,
+    "retain": _retain,
+}
+"""Every key of an entry, in the words of core.agent, and how its value is read."""
+
+
+DEFAULTS: Mapping[str, Reader[Any]] = {
+    key: reader for key, reader in READERS.items() if key not in OF_ENTRIES
+}
+"""The keys that many entries may share."""
