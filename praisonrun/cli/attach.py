@@ -21,6 +21,8 @@ from .screen import Screen
 TIMED_OUT = 124
 INTERRUPTED = 130
 SIGNALLED = 128
+STARTING = "starting"
+"""The reason of a run that waits for nothing but its process."""
 WINDOW = 3.0
 """Seconds in which a second Ctrl-C cancels the run."""
 
@@ -30,11 +32,19 @@ def attach(named: Named, word: str, *, as_json: bool) -> int:
     screen = Screen(quiet=as_json)
     try:
         with Client(target(named), tell=screen.note) as client:
-            return to_its_end(client, str(find(client, word)["job_id"]), screen, as_json=as_json)
+            run = find(client, word)
+            waits(screen, run)
+            return to_its_end(client, str(run["job_id"]), screen, as_json=as_json)
     except KeyboardInterrupt:
         return INTERRUPTED
     finally:
         screen.close()
+
+
+def waits(screen: Screen, run: Mapping[str, Any]) -> None:
+    """Say why a run does not start yet, if there is a reason."""
+    if (why := run.get("queue_reason")) and why != STARTING:
+        screen.note(f"waits: {why}")
 
 
 def to_its_end(client: Client, run_id: str, screen: Screen, *, as_json: bool) -> int:

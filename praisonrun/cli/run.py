@@ -15,7 +15,7 @@ from ..config.settings import Settings, absolute, here
 from ..core.errors import Invalid, PraisonrunError, Unavailable
 from ..core.model import Json
 from . import pipe
-from .attach import INTERRUPTED, next_steps, to_its_end
+from .attach import INTERRUPTED, next_steps, to_its_end, waits
 from .client import Client
 from .local import StartedServer, counted_live, find, no_server, settings_of, usual
 from .proof import Target
@@ -104,6 +104,7 @@ def _one(client: Client, flags: RunFlags, prompt: str, screen: Screen, *, theirs
     if flags.detach:
         return _detached(job, screen, as_json=flags.as_json)
     screen.note(f"run {run_id}: {job.get('poll_url') or client.base}")
+    waits(screen, job)
     return to_its_end(client, run_id, screen, as_json=flags.as_json)
 
 
@@ -120,6 +121,7 @@ def _detached(job: Mapping[str, Json], screen: Screen, *, as_json: bool) -> int:
         return 0
     run_id = str(job["job_id"])
     pipe.print_text(run_id)
+    waits(screen, job)
     screen.hint(next_steps(run_id, "attach", "logs -f", "cancel"))
     return 0
 

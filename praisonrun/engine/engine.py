@@ -55,11 +55,12 @@ class Engine:
     async def submit(self, ask: Submit, key: Key | None = None) -> tuple[Snapshot, bool]:
         """Store a run and let it start; return it, and if it was there by its key. See Submissions.submit."""
         added = await self._submissions.submit(ask, key)
-        return (await self.get(added.run.id) if added.replayed else stored(added.run)), added.replayed
+        shown = self.get(added.run.id) if added.replayed else self._waits.shown(added.run)
+        return await shown, added.replayed
 
     async def retry(self, run_id: str, envs: Mapping[str, str]) -> Snapshot:
         """Submit a finished run once more, as a new run that names its origin. See Submissions.retry."""
-        return stored((await self._submissions.retry(run_id, envs)).run)
+        return await self._waits.shown((await self._submissions.retry(run_id, envs)).run)
 
     async def release(self, run_id: str, prompt: str, given: str | None = None) -> Snapshot:
         """Give a held run its prompt and input, and let it start. See Submissions.release."""

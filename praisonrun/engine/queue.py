@@ -91,7 +91,8 @@ class Queue:
             if agent is not None and agent not in paused:
                 await self._known(agent)
                 if ALL in paused:
-                    raise WrongState("all agents are paused; resume all of them, naming none", field="agent")
+                    why = "all agents are paused; resume them all, without naming one"
+                    raise WrongState(why, field="agent")
                 return
             with anyio.CancelScope(shield=True):
                 await self._context.store.resume(agent or ALL)

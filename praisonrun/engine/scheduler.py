@@ -51,7 +51,7 @@ class Scheduler:
         paused.update(await self._context.store.paused())
         if paused:
             whose = "all agents" if ALL in paused else ", ".join(sorted(paused))
-            log.warning("paused, so that no run starts until it is resumed: %s", whose)
+            log.warning("paused, and waiting for `praisonrun resume`: %s", whose)
 
     async def _turn(self) -> float | None:
         """Claim what can be. Returns the seconds until more is due, None when a bell will tell."""

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from praisonrun.cli.program import program
 from praisonrun.cli.queue import change, told
 from praisonrun.config.discovery import Named
 
@@ -21,7 +22,11 @@ def test_pause_and_resume(api: Api, shared: Server, capsys: pytest.CaptureFixtur
         return capsys.readouterr().out
 
     assert said("pause", "one").endswith("waits for: praisonrun resume one\n")
-    run_id = api.submit("one", "/dev/null")
+    with pytest.raises(SystemExit, match="0"):
+        program(["run", "-d", "--state", str(shared.state), "--agent", "one", "/dev/null"])
+    out, err = capsys.readouterr()
+    run_id = out.strip()
+    assert err.startswith("waits: agent 'one' is paused, until: praisonrun resume one\n")
     assert "not paused: one (" in said("resume", "one")
     assert api.ended(run_id)["status"] == "succeeded"
     assert said("pause", None).startswith("paused: all agents (")

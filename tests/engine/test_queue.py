@@ -48,7 +48,7 @@ async def test_a_pause_outlives_the_server(engines: Engines, caplog: pytest.LogC
         await engine.queue.pause(None)
         waiting = [await submit(engine, "echo"), await submit(engine, "quick")]
     async with engines() as engine:
-        assert "until it is resumed: all agents" in caplog.text
+        assert "waiting for `praisonrun resume`: all agents" in caplog.text
         assert engine.queue.paused_since("echo") == since
         assert [await status(engine, run_id) for run_id in waiting] == [Status.QUEUED] * 2
         assert (await engine.get(waiting[0])).waits == "all agents are paused, until: praisonrun resume"

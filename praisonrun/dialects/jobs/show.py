@@ -43,6 +43,7 @@ class Accepted(Described):
     created_at: Time = Field(description="When it was submitted.")
     poll_url: str = Field(description="Where to ask for its status; the same as Location.")
     stream_url: str = Field(description="Where its events are.")
+    queue_reason: str = Field("", description="Why it has to wait, for people; not there if it starts now.")
     warnings: list[str] = Field([], description="Fields that mean nothing here, if there are any.")
 
 
@@ -55,6 +56,7 @@ def accepted(shown: Snapshot, base: str, warnings: list[str]) -> dict[str, Json]
         "created_at": iso(shown.run.created_at),
         "poll_url": url,
         "stream_url": f"{url}/stream",
+        **({"queue_reason": shown.waits} if shown.waits else {}),
         **({"warnings": warnings} if warnings else {}),
     }
 

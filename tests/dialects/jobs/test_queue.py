@@ -40,7 +40,10 @@ def test_pause_and_resume_of_an_agent(queue: Api) -> None:
 def test_pause_of_all(queue: Api) -> None:
     paused = queue.post(f"{QUEUE}/pause").json()
     assert paused["paused_since"] == of(paused, "quick")["paused_since"]
-    run_id = queue.submit("quick")
+    accepted = queue.post(RUNS, json={"agent": "quick", "prompt": "x"}).json()
+    assert accepted["queue_reason"] == "all agents are paused, until: praisonrun resume"
+    run_id = accepted["job_id"]
+    assert queue.status(run_id)["queue_reason"] == accepted["queue_reason"]
     answer = queue.post(f"{QUEUE}/resume", json={"agent": "quick"})
     assert (answer.status_code, "all agents are paused" in answer.json()["detail"]) == (409, True)
     assert queue.post(f"{RUNS}/{run_id}/cancel").json()["status"] == "cancelled"
