@@ -85,9 +85,9 @@ def _length(head: bytes) -> int:
     return int(rest.split(b"\r\n", 1)[0]) if found else 0
 
 
-def get(port: int, path: str) -> bytes:
+def get(port: int, path: str, accept: str = "*/*") -> bytes:
     """Return a GET request."""
-    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
+    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAccept: {accept}\r\n\r\n".encode()
 
 
 def post(port: int, path: str, body: object, *, key: bool = False) -> bytes:

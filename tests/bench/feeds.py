@@ -26,7 +26,7 @@ async def feed(bench: Bench) -> list[Row]:
     return [
         Row(
             f"runs under {LISTENERS} listeners of all", "server ms/run", column(found, "cpu"),
-            column(one, "cpu"), "one listener", (Goal("<=", 2.5, "ratio"),),
+            column(one, "cpu"), "one listener", (Goal("<=", 1.5, "ratio"),),
         )
     ]  # fmt: skip
 

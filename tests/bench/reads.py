@@ -65,9 +65,9 @@ async def _newest(port: int) -> list[str]:
     return [f"{LIST}/{job['job_id']}" for job in json.loads(answer.body)["jobs"]]
 
 
-async def ask(port: int, paths: Sequence[str], connections: int, count: int) -> Figures:
+async def ask(port: int, paths: Sequence[str], connections: int, count: int, accept: str = "*/*") -> Figures:
     """GET paths, one after the other, until there were `count` answers."""
-    requests = [get(port, path) for path in paths]
+    requests = [get(port, path, accept) for path in paths]
     took: list[float] = []
     clients = [await Client.connect(port) for _ in range(connections)]
 

@@ -20,6 +20,7 @@ FEW, MANY, LIVE = 1000, 1_000_000, 50
 SLOTS = 2
 """So few that most runs wait for their claim."""
 LIMIT = ("--queue-limit", "10000000")
+PAGE = "application/json"
 _TWICE = (Goal("<=", 2, "ratio"),)
 
 
@@ -78,14 +79,26 @@ def _questions(bench: Bench) -> list[Question]:
         names = (shelf.name(random.randint(1, there)) for _ in range(count))
         return ask(port, [f"{LIST}/{name}" for name in names], 1, count)
 
-    def page(path: str) -> Callable[[int, int], Awaitable[Figures]]:
-        return lambda port, _: ask(port, [path], 1, bench.count(300))
+    def page(path: str, accept: str = "*/*") -> Callable[[int, int], Awaitable[Figures]]:
+        return lambda port, _: ask(port, [path], 1, bench.count(300), accept)
+
+    def text(port: int, _: int) -> Awaitable[Figures]:
+        return ask(port, [f"{LIST}?q=nowhere"], 1, bench.count(20))
+
+    def end(port: int, there: int) -> Awaitable[Figures]:
+        return ask(port, [f"/api/v1/ids/{shelf.name(there - 9)[-6:]}"], 1, bench.count(20))
 
     pages = (*_TWICE, Goal("<=", 3))
     return [
         Question("get: p50", "p50", "ms", _TWICE, get),
         Question("list page: p50", "p50", "ms", pages, page(LIST)),
         Question("list page, filtered: p50", "p50", "ms", pages, page(f"{LIST}?agent=noop&status=succeeded")),
+        Question("list page, of an hour: p50", "p50", "ms", pages, page(f"{LIST}?since=1h")),
+        Question("stream of all runs, a page: p50", "p50", "ms", pages, page("/api/v1/events", PAGE)),
+        Question("queue: p50", "p50", "ms", pages, page("/api/v1/queue")),
+        Question("activity of a day: p50", "p50", "ms", (*_TWICE, Goal("<=", 5)), page("/api/v1/activity")),
+        Question("text that no run has: p50", "p50", "ms", (Goal("<=", 400),), text),
+        Question("the end of an id: p50", "p50", "ms", (Goal("<=", 60),), end),
         Question(
             "no-op runs, queued and claimed", "each", "ms/run", _TWICE,
             lambda port, _: flight(port, bench.count(160)),
