@@ -9,7 +9,7 @@ import click
 
 from ..config.settings import Settings
 from ..core.errors import BadRequest, ConfigError, Invalid, NoServer, NotFound, PraisonrunError, reason
-from . import commands, verbs  # noqa: F401  # they register themselves
+from . import agent_commands, commands, verbs  # noqa: F401  # they register themselves
 from .program import program
 
 REJECTED = 125

@@ -15,7 +15,7 @@ import click
 
 from ..config.discovery import Named
 from ..config.settings import HOST, PORT, Settings, make
-from .flags import DIR, FILE, PATH, as_json, setting, state, target
+from .flags import DIR, FILE, as_json, setting, state, target
 from .program import program
 
 
@@ -95,30 +95,17 @@ def pause(server: Named, *, agent: str | None, as_json: bool) -> None:
 @as_json
 @target
 def resume(server: Named, *, agent: str | None, as_json: bool) -> None:
-    """Let the runs of AGENT start again; without it those of every agent, whichever was paused."""
+    """Let the runs of AGENT, or of every agent, start again."""
     from .queue import change
 
     sys.exit(change(server, "resume", agent, as_json=as_json))
 
 
 @program.command()
-@click.argument("file", type=PATH, required=False)
-@click.option("--strict", is_flag=True, help="Exit 1 if a program is missing.")
-@as_json
-@click.option("--schema", is_flag=True, help="Print a JSON Schema of agents.yaml, for editors.")
-def check(file: Path | None, *, strict: bool, as_json: bool, schema: bool) -> None:
-    """Check FILE or ./agents.yaml: is it valid, and are the agents' programs installed?"""
-    from .check import check as report
-    from .check import print_schema
-
-    sys.exit(print_schema() if schema else report(file, strict=strict, as_json=as_json))
-
-
-@program.command()
 @state
 @as_json
 def info(state: Path | None, *, as_json: bool) -> None:
-    """Show what this praisonrun is made of, where its state is, and which server runs."""
+    """Show which praisonrun this is, and how its server is."""
     from .info import print_info
 
     sys.exit(print_info(state, as_json=as_json))
@@ -128,7 +115,7 @@ def info(state: Path | None, *, as_json: bool) -> None:
 @click.argument("manager", type=click.Choice(["systemd", "launchd"]), required=False)
 @click.argument("arguments", nargs=-1, metavar="[SERVE-OPTIONS]...")
 def service_file(manager: str | None, arguments: tuple[str, ...]) -> None:
-    """Print a unit for `systemd --user`, or a property list for launchd, that keeps a server up.
+    """Print what keeps a server up: a unit for systemd, or a plist.
 
     Options of `serve` follow two dashes: praisonrun service-file systemd -- --agents /srv/agents.yaml
     """

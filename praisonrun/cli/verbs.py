@@ -16,7 +16,6 @@ from .program import program
 @click.argument("prompt", nargs=-1, metavar="[PROMPT]...")
 @click.option("--agent", metavar="NAME", help="Which agent (default: the file's default).")
 @click.option("--agents", help="Its agents file (default: the server's).", **FILE)
-@target
 @click.option("--timeout", type=seconds, metavar="TIME", help="Stop it after so long: 90, 90s, 5m, 1h30m.")
 @click.option("--cwd", metavar="DIR", type=PATH, help="Where it works (default: here, for cwd: caller).")
 @click.option(
@@ -26,6 +25,7 @@ from .program import program
 @click.option("-d", "--detach", is_flag=True, help="Print the run's id and leave it in the background.")
 @as_json
 @click.option("--no-server", is_flag=True, help="Do not start a server if none runs.")
+@target
 def run(**flags: Any) -> None:
     """Run an agent with PROMPT and print its result. Without one, or where it is -, standard input is read.
 
@@ -47,7 +47,7 @@ def run(**flags: Any) -> None:
 @target
 @as_json
 def attach(server: Named, *, run_id: str, as_json: bool) -> None:
-    """Follow a run, from its first output on, and end as it ends: with the output and exit codes of `run`.
+    """Follow a run from its first output on, and end as it ends.
 
     ID is a run's id, its last 4 or more characters, or @ for the newest (as without one), @2 for the next.
     """
