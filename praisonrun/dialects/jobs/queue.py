@@ -14,7 +14,6 @@ from ...web.forms import Described
 from ...web.operations import Answer, operation
 from ...web.requests import read_body
 from ...web.responses import json_response
-from .show import WRONG_STATE
 
 QUEUE = "/api/v1/queue"
 
@@ -47,6 +46,7 @@ class Pause(WireModel, extra="forbid"):
 
 
 _SHOWN = {200: Answer("The queue as it is now.", QueueShown)}
+_ALL = {409: Answer("All agents are paused: one alone cannot be resumed.")}
 _CHANGED = {**_SHOWN, 422: Answer("No such agent, a service, or an unknown field.")}
 
 
@@ -67,7 +67,7 @@ class Queue:
         await self._engine.queue.pause((await read_body(request, Pause)).agent)
         return await self._shown()
 
-    @operation("POST", f"{QUEUE}/resume", {**_CHANGED, **WRONG_STATE}, body=Pause)
+    @operation("POST", f"{QUEUE}/resume", {**_CHANGED, **_ALL}, body=Pause)
     async def resume_queue(self, request: Request) -> Response:
         """Let the runs of an agent, or of all, start again."""
         await self._engine.queue.resume((await read_body(request, Pause)).agent)
