@@ -23,9 +23,11 @@ from .config.settings import Settings, url
 from .core import clock
 from .core.errors import ConfigError, counted, reason
 from .engine.engine import Engine
+from .engine.idle import Idle
 from .process import surroundings
 from .process import sweep as sweep_of
 from .process.spawner import Control
+from .web.edge import Edge
 from .web.guard import Guard, sweep
 from .web.head import SWEEP
 
@@ -67,7 +69,8 @@ async def _serve(
         secret = secrets.token_hex(16)
         edge = application(engine, settings, partial(discovery.proof, secret, port))
         edge.set_port(port)
-        server = _Server(engine, uvicorn.Config(edge, **UVICORN))
+        idle = Idle(engine, settings.idle_exit) if settings.idle_exit else None
+        server = _Server(engine, edge, idle)
         home, since = url(settings.host, port), clock.iso(clock.now()) or ""
         token_file = str(settings.token_file) if settings.token_file else None
         found = (home, port, os.getpid(), __version__, since, token_file, engine.store.id, secret)
@@ -89,11 +92,11 @@ async def _serve(
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn's server, but Ctrl-C asks once more before it cancels live runs."""
+    """Uvicorn's server, but Ctrl-C asks once more before it cancels live runs, and it may end when idle."""
 
-    def __init__(self, engine: Engine, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self._engine = engine
+    def __init__(self, engine: Engine, edge: Edge, idle: Idle | None) -> None:
+        super().__init__(uvicorn.Config(edge, **UVICORN))
+        self._engine, self._edge, self._idle = engine, edge, idle
         self._asked: asyncio.Task[None] | None = None
         self._most = 0
         """Connections at once, since memory was given back last."""
@@ -115,7 +118,15 @@ class _Server(uvicorn.Server):
         if counter % round(10 * SWEEP) == 0:  # uvicorn ticks ten times a second
             sweep(self.server_state.connections, asyncio.get_running_loop().time())
             self._after_a_crowd(len(self.server_state.connections))
+            await self._end_if_idle()
         return await super().on_tick(counter)
+
+    async def _end_if_idle(self) -> None:
+        requests = self.server_state.tasks
+        if self._idle is not None and await self._idle.over(self._edge.admitted, requests):
+            self._edge.leave()
+            say("stopping: there was nothing to do for as long as --idle-exit says")
+            self.should_exit = True
 
     def _after_a_crowd(self, connections: int) -> None:
         """Give back the memory of many connections once half of them are gone."""
@@ -182,6 +193,8 @@ def _announce(settings: Settings, engine: Engine, home: str) -> None:
     say(f"""  try     curl {home}/api/v1/runs -H {header}{token} -d '{{"prompt": "Hello"}}'""")
     if not settings.local:
         say("  note    other machines can reach this port, and HTTP is not encrypted: prefer ssh -L")
+    if settings.idle_exit:
+        say(f"  note    it stops once it is idle for {settings.idle_exit} s (--idle-exit)")
     if settings.inline_agents:
         say("  note    everyone who can submit can run any command (--allow-inline-agents)")
     if not sweep_of.sees():

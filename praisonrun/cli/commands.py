@@ -15,7 +15,7 @@ import click
 
 from ..config.discovery import Named
 from ..config.settings import HOST, PORT, Settings, make
-from .flags import DIR, FILE, as_json, setting, state, target
+from .flags import DIR, FILE, as_json, seconds, setting, state, target
 from .program import program
 
 
@@ -56,6 +56,12 @@ from .program import program
     "inline_agents",
     is_flag=True,
     default=None,
+)
+@setting(
+    "--idle-exit",
+    "Stop after so long without anything to do: 90, 90s, 5m, 1h30m.",
+    type=seconds,
+    metavar="TIME",
 )
 @setting("--verbose", "Log each request and each step of a run, too.", "-v", is_flag=True, default=None)
 @setting("--log-json", "Log a JSON object on each line.", is_flag=True, default=None)

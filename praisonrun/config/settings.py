@@ -82,6 +82,8 @@ class Settings:
     """Whether a submit may bring its own agents file, and so run any command."""
     adopt: bool = False
     """Whether a copied state directory becomes one of its own; what the original had begun ends there."""
+    idle_exit: int | None = None
+    """Seconds without anything to do after which the server stops; None for never."""
     verbose: bool = False
     """Whether the log has each request, each start and each attempt at a webhook, too."""
     log_json: bool = False

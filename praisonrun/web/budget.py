@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..config.limits import give_memory_back
 from .edge import LARGE_CAP, RenderOf
+from .transport import ABORT
 
 SIZE = 64 * 1024 * 1024
 """Bytes of one server."""
@@ -31,8 +32,6 @@ UNDECLARED = 16 * 1024
 """Bytes of a body without a length, from which on it may become as large as any."""
 SLICE = 32 * 1024
 """Bytes handed to a connection at once: a slow connection copies these for itself alone."""
-ABORT = "praisonrun.abort"
-"""The extension of a scope that ends its connection in the middle of an answer."""
 FULL = "the server holds as much for its clients as it may; try again"
 AGAIN = {"Retry-After": "1"}
 

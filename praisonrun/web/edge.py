@@ -22,7 +22,7 @@ from ..config.settings import may_be_host
 from .access_log import Strangers, told
 from .errors import Render, problem
 from .head import Fault, Head, Token, allowed_hosts, is_json, printable, read_head, routed
-from .transport import HEADERS
+from .transport import ABORT, HEADERS
 
 RenderOf: TypeAlias = Callable[[str], Render]
 """A path to the form of its dialect's error answers."""
@@ -89,6 +89,8 @@ class Edge:
         self._token = Token(access.token) if access.token is not None else None
         self._large = [compile_path(path)[0] for path in large_paths]
         self._strangers = Strangers()
+        self.admitted = 0
+        """Requests so far, without those for OPEN and those that were rejected."""
         self.render = render
         self.set_port(port)
 
@@ -97,6 +99,10 @@ class Edge:
         names = {name.lower() for name in allowed_hosts(port, self._extra)}
         self._hosts = frozenset(name.encode() for name in names)
         self._own = frozenset(f"http://{name}".encode() for name in names)
+
+    def leave(self) -> None:
+        """Break the connection of whoever asks from now on: nothing may be taken by a server that leaves."""
+        self._app = _broken
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -116,6 +122,7 @@ class Edge:
         if stranger is not None:
             self._strangers.rejected(scope, stranger)
         rejected = fault or stranger
+        self.admitted += rejected is None and scope["path"] != OPEN
         about_caller = rejected is not None and rejected[0] in (400, 403, 421)
         send = self._with_headers(send, origin if foreign and not about_caller else None)
         answer: ASGIApp = self._app
@@ -192,6 +199,10 @@ class Edge:
             return send(message)
 
         return with_headers
+
+
+async def _broken(scope: Scope, _receive: Receive, _send: Send) -> None:
+    scope["extensions"][ABORT]["now"]()
 
 
 def _stranger(sent: bytes) -> str:

@@ -15,11 +15,10 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from .budget import ABORT
 from .edge import RenderOf
 from .errors import problem
 from .head import HEAD_CAP, HEAD_TOO_LARGE, HEADERS_CAP, URL_CAP, URL_TOO_LONG, Limits, origin_form
-from .transport import READ, CoalescingTransport, written
+from .transport import ABORT, READ, CoalescingTransport, written
 
 PIECE = 64 * 1024
 """Bytes that are parsed at once: so many may be held before they are counted."""

@@ -8,6 +8,8 @@ from typing import Any
 from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+ABORT = "praisonrun.abort"
+"""The extension of a scope that ends its connection in the middle of an answer."""
 LARGE = 4 * 1024
 """Bytes of an answer that are sent at once."""
 

@@ -11,8 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from praisonrun.web.budget import ABORT, FREE, MUCH, SLICE, UNDECLARED, Budget, Budgeted
+from praisonrun.web.budget import FREE, MUCH, SLICE, UNDECLARED, Budget, Budgeted
 from praisonrun.web.errors import handlers, problem
+from praisonrun.web.transport import ABORT
 
 pytestmark = pytest.mark.anyio
 MB = 1 << 20
