@@ -126,9 +126,15 @@ def _finish(client: Client, run_id: str, screen: Screen, *, as_json: bool) -> in
     if (longer := result.get("result_url")) and (as_json or sys.stdout.isatty()):
         screen.note(f"the result is longer; all of it: {longer}")
     if status.get("status") != "succeeded":
-        screen.note(f"run {run_id} {status.get('status')}: {status.get('error') or 'no reason given'}")
+        screen.note(f"run {run_id} {in_words(status)}")
         screen.hint(next_steps(run_id, "show", "retry"))
     return exit_code(status)
+
+
+def in_words(run: Mapping[str, Any]) -> str:
+    """Return how a run is: `failed: exited with code 3`, `queued: every slot is taken`, `running`."""
+    why = run.get("error") or run.get("queue_reason")
+    return f"{run.get('status')}: {why}" if why else str(run.get("status"))
 
 
 def _seen(screen: Screen, result: Mapping[str, Any]) -> bool:

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from typing import Any
 
 import httpx2
 
-from ..core.errors import BadRequest, Forbidden, Invalid, NotFound, PraisonrunError, Unavailable, WrongState
+from ..core.errors import (
+    BadRequest,
+    Forbidden,
+    Gone,
+    Invalid,
+    NotFound,
+    PraisonrunError,
+    Unavailable,
+    WrongState,
+)
 from ..core.model import Json
 from .proof import Proving, Target
 
@@ -29,6 +38,7 @@ _KINDS: dict[int, type[PraisonrunError]] = {
     403: Forbidden,
     404: NotFound,
     409: WrongState,
+    410: Gone,
     415: BadRequest,
     422: Invalid,
 }
@@ -60,6 +70,7 @@ class Client:
         self._pause = pause
         self._tell = tell
         self._lost_at = 0.0
+        self._told_at = -PATIENCE
 
     def __enter__(self) -> Client:
         return self
@@ -80,29 +91,6 @@ class Client:
 
     def result(self, run_id: str) -> dict[str, Any]:
         return self.call("GET", f"{RUNS}/{run_id}/result")
-
-    def printed(self, run_id: str) -> Iterator[bytes]:
-        """Yield all that a run's attempts printed to stdout, once over all breaks."""
-        got = failures = 0
-        while True:
-            try:
-                for chunk in self._printed(run_id, got):
-                    got, failures = got + len(chunk), 0
-                    yield chunk
-                return
-            except httpx2.TransportError as error:
-                failures = self._again(failures, error)
-
-    def _printed(self, run_id: str, known: int) -> Iterator[bytes]:
-        """Yield what was printed, without the first `known` bytes."""
-        with self._http.stream("GET", f"{RUNS}/{run_id}/logs", params={"stream": "stdout"}) as answer:
-            if answer.is_error:
-                answer.read()
-                _checked(answer)
-            for chunk in answer.iter_bytes():
-                known, new = max(known - len(chunk), 0), chunk[known:]
-                if new:
-                    yield new
 
     def cancel(self, run_id: str, *, wait: bool = True) -> None:
         """Cancel a run. Does nothing to a run that has finished or was deleted."""
@@ -155,19 +143,25 @@ class Client:
                 fault: Exception = Unavailable("the stream ended early")
             except (httpx2.TransportError, Unavailable) as error:
                 fault = error
-            failures = self._again(failures, fault)
+            failures = self.again(failures, fault)
 
     def _stream(self, run_id: str, last: str) -> Iterator[httpx2.ServerSentEvent | None]:
         headers = {"Accept": "text/event-stream", **({"Last-Event-ID": last} if last else {})}
         url = f"{RUNS}/{run_id}/stream"
-        with self._http.stream("GET", url, headers=headers, timeout=httpx2.Timeout(QUIET)) as answer:
+        with self.opened(url, headers=headers, timeout=httpx2.Timeout(QUIET)) as answer:
             if answer.status_code == HTTPStatus.NO_CONTENT:  # nothing comes after the last id
                 yield None
                 return
+            yield from httpx2.EventSource(answer, max_event_size=None)
+
+    @contextmanager
+    def opened(self, path: str, **options: Any) -> Iterator[httpx2.Response]:
+        """Open an answer that is read as it comes."""
+        with self._http.stream("GET", path, **options) as answer:
             if answer.is_error:
                 answer.read()
                 _checked(answer)
-            yield from httpx2.EventSource(answer, max_event_size=None)
+            yield answer
 
     def call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         failures = 0
@@ -175,14 +169,16 @@ class Client:
             try:
                 return _checked(self._http.request(method, path, **options))
             except httpx2.TransportError as error:
-                failures = self._again(failures, error)
+                failures = self.again(failures, error)
 
-    def _again(self, failures: int, fault: Exception) -> int:
+    def again(self, failures: int, fault: Exception) -> int:
+        """Pause before another attempt; return how many failed in a row. Raises Unavailable after TRIES."""
         if failures == 0:
             self._lost_at = time.monotonic()
         if failures == self._tries or time.monotonic() - self._lost_at > PATIENCE:
             raise Unavailable(f"the server at {self.base} does not answer: {fault}") from fault
-        if failures == AWAY and self._tell is not None:
+        if failures == AWAY and self._tell is not None and time.monotonic() > self._told_at + PATIENCE:
+            self._told_at = time.monotonic()  # once, however many threads use this client
             self._tell(f"the server at {self.base} does not answer; trying for a minute")
         self._pause(min(0.05 * 2**failures, 2.0))
         return failures + 1

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PROMPT_LIMIT = 1024 * 1024
 """Bytes of a prompt that a server takes."""
+_STDOUT = {"stream": "stdout"}
 
 
 def prompt(words: Sequence[str]) -> str:
@@ -85,16 +86,18 @@ def print_text(text: str) -> None:
 
 def _printed(client: Client, status: Mapping[str, Any], result: Mapping[str, Any]) -> Iterable[bytes] | None:
     """Return the bytes that a result stands for, None where it is not what the last attempt printed."""
+    from .output import printed
+
     size, shown = (result.get("metrics") or {}).get("stdout_bytes") or 0, str(result["result"])
     run_id, skip = str(result["job_id"]), 0
     if result.get("result_url"):
         if status.get("attempt") != 1:
-            skip = sum(map(len, client.printed(run_id))) - size
-        return _without(client.printed(run_id), skip)
+            skip = sum(map(len, printed(client, run_id, _STDOUT))) - size
+        return _without(printed(client, run_id, _STDOUT), skip)
     if len(data := shown.encode("utf-8", "backslashreplace")) == size:
         return [data]
     if "\ufffd" in shown and size:  # it printed what is no text, perhaps
-        data = b"".join(client.printed(run_id))[-size:]
+        data = b"".join(printed(client, run_id, _STDOUT))[-size:]
         return [data] if data.decode("utf-8", "replace") == shown else None
     return None
 

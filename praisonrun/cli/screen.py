@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from typing import TextIO
 
-from .text import coloured, cut, one_line, plain
+from .text import coloured, cut, one_line, paints, plain
 
 _MARKS = {"stdout": "| ", "stderr": "! "}
 _OF_THE_ANSWER = ("stdout", "message")
@@ -34,9 +34,8 @@ class Screen:
     ) -> None:
         self._err, self._out = err or sys.stderr, out or sys.stdout
         self._quiet = quiet
-        moves = environ.get("TERM") != "dumb"
-        self._live = self._err.isatty() and moves
-        self._colours = moves and not environ.get("NO_COLOR")
+        self._live = self._err.isatty() and environ.get("TERM") != "dumb"
+        self._colours = paints(environ)
         self.answers = self._out.isatty() and not quiet
         """Whether the agent's words are shown on stdout as they come."""
         self._open: str | None = None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
+from collections.abc import Mapping
 
 _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 _CONTROL = re.compile(
@@ -24,6 +26,16 @@ def coloured(text: str) -> str:
         found += [_escaped(text[at : colour.start()]), colour.group()]
         at = colour.end()
     return "".join(found) + _escaped(text[at:])
+
+
+def last_state(line: str) -> str:
+    """Return what is left of a line whose carriage returns have begun it anew: a progress bar's last."""
+    return line.rstrip("\r").rpartition("\r")[2]
+
+
+def paints(environ: Mapping[str, str] = os.environ) -> bool:
+    """Say whether a terminal gets colours: NO_COLOR and TERM=dumb hold."""
+    return environ.get("TERM") != "dumb" and not environ.get("NO_COLOR")
 
 
 def one_line(text: str) -> str:

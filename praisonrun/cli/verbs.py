@@ -76,3 +76,24 @@ def ps(server: Named, **flags: Any) -> None:
     from .ps import ps as show
 
     sys.exit(show(server, Wanted(**flags)))
+
+
+@program.command()
+@click.argument("run_ids", metavar="[ID]...", nargs=-1)
+@click.option("-f", "--follow", is_flag=True, help="Until the run has finished.")
+@click.option("-n", "--tail", metavar="N", type=click.IntRange(0), help="Only the last N lines.")
+@click.option("--since", metavar="TIME", help="Only what was printed since: 2026-12-31T23:59Z, or 5m ago.")
+@click.option("-t", "--timestamps", is_flag=True, help="The time before each line.")
+@click.option("--stream", type=click.Choice(["stdout", "stderr"]), help="Only one of the two.")
+@as_json
+@target
+def logs(server: Named, **flags: Any) -> None:
+    """Print what runs have printed, byte for byte.
+
+    ID is as for `attach`. The lines of several runs have their agents and ids before them, and are in the
+    order of time. --json prints an object for each line: job_id, ts, text. Ctrl-C leaves the runs alone.
+    """
+    from .logs import Wanted
+    from .logs import logs as show
+
+    sys.exit(show(server, Wanted(**flags)))

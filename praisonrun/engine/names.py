@@ -19,6 +19,8 @@ async def meant(store: Store, word: str) -> str:
         return await _newest(store, word)
     found = await _ending(store, word) or await _ending(store, word.rpartition("_")[2])
     if not found:
+        if len(word) < SHORTEST:
+            raise NotFound(f"no run is {word!r}: write the last {SHORTEST} or more characters of its id")
         raise NotFound(f"no run is {word!r}, or ends so; {await _newest_ones(store)}")
     if len(found) > 1:
         more = " and more" if len(found) > _CANDIDATES else ""

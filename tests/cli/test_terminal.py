@@ -105,6 +105,35 @@ def test_a_second_ctrl_c_cancels(server: Server) -> None:
         assert any("cancelled" in line for line in shown.lines())
 
 
+def test_logs_of_several_runs_have_names_in_colours(server: Server) -> None:
+    runs = []
+    for prompt in ("printf 'ten %%\\rall\\n\\033[31mred\\033[0m\\n'", "printf 'a\\033[2Jb\\n'"):
+        with terminal(server, "run", prompt) as ran:
+            assert ran.end() == 0
+            runs.append(ran.lines()[0].split(":")[0].removeprefix("run "))
+    with terminal(server, "logs", *runs, columns=44) as shown:
+        assert shown.end() == 0
+        marks = [f"sh {run_id[-6:]} | " for run_id in runs]
+        assert shown.lines() == [f"{marks[0]}all", f"{marks[0]}red", f"{marks[1]}a\\x1b[2Jb"]
+        assert shown.colours(0) == {"cyan", "default"}
+        assert shown.colours(1) == {"cyan", "red"}
+        assert shown.moves() == []
+
+
+def test_logs_of_a_run_that_lives_say_what_is_next(server: Server) -> None:
+    with terminal(server, "run", "-d", "echo up; exec sleep 100") as started:
+        assert started.end() == 0
+    with terminal(server, "logs", "-f") as shown:
+        shown.until("up")
+        shown.press("c")
+        shown.until(r"next: praisonrun logs -f \w{6}")
+        assert shown.end() == 130
+    with terminal(server, "logs", "-n", "1") as shown:
+        assert shown.end() == 0
+        assert shown.lines()[0] == "up"
+        assert ": running" in shown.lines()[1]
+
+
 @pytest.mark.parametrize("columns", [80, 44])
 def test_a_list_fits_its_terminal(server: Server, columns: int) -> None:
     with terminal(server, "run", "-d", "exit 7; " + "a very long prompt " * 20) as started:

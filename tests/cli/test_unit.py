@@ -15,7 +15,7 @@ import pytest
 
 from praisonrun import __main__, __version__, cli
 from praisonrun.agents.check import AgentReport, Report
-from praisonrun.cli import attach, check, client, local, pipe, run
+from praisonrun.cli import attach, check, client, local, output, pipe, run
 from praisonrun.cli.client import RUNS, TRIES, Client
 from praisonrun.cli.proof import Target
 from praisonrun.cli.screen import Screen
@@ -444,7 +444,7 @@ def test_what_was_printed_comes_whole_over_a_break(client_of: ClientOf) -> None:
 
     answers = [broken(), iter([b"ab", b"cde", b"f"])]
     client = client_of(lambda _: httpx2.Response(200, content=answers.pop(0)))
-    assert b"".join(client.printed("run_1")) == b"abcdef"
+    assert b"".join(output.printed(client, "run_1", {})) == b"abcdef"
 
 
 def test_an_interrupt_at_any_time_is_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
