@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,8 @@ from praisonrun.web.openapi import document
 from ..rigs.harness import Json
 from ..rigs.wire_rig import table
 
+NODE = Path(os.environ.get("PRAISONRUN_TEST_TYPESCRIPT", "/")) / "node_modules" / ".bin"
+SCRIPTS = Path(sys.executable).parent
 DIALECTS = ("jobs", "nullspace", "veryfront", "all")
 
 
@@ -37,8 +40,7 @@ def file(tmp_path: Path, served: Json) -> Path:
 
 def made(program: str, *arguments: str | Path) -> str:
     """Run a generator; return what it said. It must end well."""
-    found = Path(sys.executable).with_name(program)
-    done = subprocess.run([found, *arguments], capture_output=True, text=True)
+    done = subprocess.run([SCRIPTS / program, *arguments], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -67,6 +69,24 @@ def test_python_models_have_every_schema(file: Path, served: Json, tmp_path: Pat
     made("datamodel-codegen", "--input", file, "--output", out, "--output-model-type", kind)
     classes = {node.name for node in ast.parse(out.read_text()).body if isinstance(node, ast.ClassDef)}
     assert served["components"]["schemas"].keys() <= classes
+
+
+@pytest.mark.clients
+@pytest.mark.skipif(
+    not NODE.is_dir(),
+    reason="needs node, and PRAISONRUN_TEST_TYPESCRIPT: a directory made with "
+    "`npm install openapi-typescript@7 typescript@5`",
+)
+def test_typescript_has_every_operation_and_schema(file: Path, served: Json, tmp_path: Path) -> None:
+    out = tmp_path / "client.ts"
+    made(str(NODE / "openapi-typescript"), file, "--output", out)
+    schemas, known = served["components"]["schemas"], sorted(operations(served))
+    uses = [f'export type O{n} = operations["{name}"];' for n, name in enumerate(known)]
+    uses += [f'export type S{n} = components["schemas"]["{name}"];' for n, name in enumerate(schemas)]
+    (tmp_path / "uses.ts").write_text(
+        "\n".join(['import type { components, operations } from "./client";', *uses])
+    )
+    made(str(NODE / "tsc"), "--strict", "--noEmit", "--moduleResolution", "node", tmp_path / "uses.ts")
 
 
 def test_nothing_is_described_that_nobody_refers_to(served: Json) -> None:
