@@ -13,7 +13,7 @@ from ..core.errors import NotFound, Unavailable, WrongState, reason
 from ..core.model import Run, Snapshot
 from ..core.notifier import run_topic
 from ..files.artifacts import Artifact, listed, opened
-from ..store import Find, Key
+from ..store import Added, Find, Key
 from ..webhooks import Webhooks
 from . import names
 from .cancels import PATIENCE, Cancels
@@ -24,7 +24,7 @@ from .large_results import LargeResults
 from .queue import Queue
 from .request import Choice, Submit
 from .reservations import Reservations
-from .submit import Submissions
+from .submit import Change, Submissions
 from .supervisor import Supervisor
 from .waits import Waits
 
@@ -54,13 +54,20 @@ class Engine:
 
     async def submit(self, ask: Submit, key: Key | None = None) -> tuple[Snapshot, bool]:
         """Store a run and let it start; return it, and if it was there by its key. See Submissions.submit."""
-        added = await self._submissions.submit(ask, key)
+        return await self._added(await self._submissions.submit(ask, key))
+
+    async def _added(self, added: Added) -> tuple[Snapshot, bool]:
         shown = self.get(added.run.id) if added.replayed else self._waits.shown(added.run)
         return await shown, added.replayed
 
-    async def retry(self, run_id: str, envs: Mapping[str, str]) -> Snapshot:
-        """Submit a finished run once more, as a new run that names its origin. See Submissions.retry."""
-        return await self._waits.shown((await self._submissions.retry(run_id, envs)).run)
+    async def retry(
+        self, run_id: str, envs: Mapping[str, str], key: Key | None = None, change: Change | None = None
+    ) -> tuple[Snapshot, bool]:
+        """Submit a finished run once more; return the new run, and if it was there by its key.
+
+        See Submissions.retry.
+        """
+        return await self._added(await self._submissions.retry(run_id, envs, key, change))
 
     async def release(self, run_id: str, prompt: str, given: str | None = None) -> Snapshot:
         """Give a held run its prompt and input, and let it start. See Submissions.release."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from secrets import token_hex
@@ -24,6 +24,9 @@ from .context import Context
 from .request import Choice, Submit
 from .reservations import Reservation, Reservations
 from .supervisor import Supervisor
+
+Change = Callable[[Run], Run]
+"""What a retry does otherwise than its origin."""
 
 
 class Submissions:
@@ -60,20 +63,26 @@ class Submissions:
                 raise
             return await self._add(run, agent, reservation, key)
 
-    async def retry(self, run_id: str, envs: Mapping[str, str]) -> Added:
-        """Submit a finished run once more, as a new run that names its origin.
+    async def retry(
+        self, run_id: str, envs: Mapping[str, str], key: Key | None, change: Change | None
+    ) -> Added:
+        """Submit a finished run once more, as a new run that names its origin, as it is after a `change`.
 
-        Raises NotFound, WrongState for a live run, Invalid when the origin's envs are not given again.
+        Raises NotFound, WrongState for a live run, Invalid when the origin's envs are not given again. A key
+        that names a run already answers before all of these.
         """
+        if key is not None and (known := await self._context.store.named(key)) is not None:
+            return Added(known, replayed=True)
         origin = await self._context.store.get_full(run_id)
         if origin.status not in lifecycle.FINAL:
             raise WrongState(f"run {run_id} is {origin.status}; only a finished run can be retried")
         if missing := sorted(set(origin.env_names) - envs.keys()):
             raise Invalid(f"envs are never stored: give {', '.join(missing)} again", field="envs")
+        origin = change(origin) if change is not None else origin
         agent = await self._check_stored(origin, origin.prompt, envs, Mode.RUN)
         run = request.again(origin, envs, self._context.now())
         with self._reservations.reserving(run, agent, envs) as reservation:
-            return await self._add(run, agent, reservation, None)
+            return await self._add(run, agent, reservation, key)
 
     async def _add(self, run: Run, agent: Agent, reservation: Reservation, key: Key | None) -> Added:
         store, limit = self._context.store, self._context.limits.queue

@@ -29,7 +29,7 @@ async def test_it_runs_in_the_root_by_the_version_it_came_with(engines: Engines,
         run = (await engine.until_final(shown.run.id)).run
         assert (run.agent, run.status) == ("pwd", "succeeded")
         assert (await engine.journals.result(run)).value == f"{tmp_path}\nsaid"
-        again = await engine.retry(run.id, {})
+        again, _ = await engine.retry(run.id, {})
         assert again.run.version == run.version
         assert (await engine.until_final(again.run.id)).run.status == "succeeded"
         named, _ = await engine.submit(Submit(Choice("other", text=TEXT), "x"))

@@ -237,7 +237,7 @@ async def test_retry_by_hand_names_its_origin(engine: Engine) -> None:
     shown = await ran(engine, "needy", envs={"SECRET": "12"}, metadata={"m": 1})
     with pytest.raises(Invalid, match="SECRET"):
         await engine.retry(shown.run.id, {})
-    again = await engine.retry(shown.run.id, {"SECRET": "1234"})
+    again, _ = await engine.retry(shown.run.id, {"SECRET": "1234"})
     done = await engine.until_final(again.run.id)
     assert (done.run.origin, done.run.metadata) == (shown.run.id, {"m": 1})
     assert (await engine.journals.result(done.run)).value == "4\n"

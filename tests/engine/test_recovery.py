@@ -125,7 +125,7 @@ async def test_a_retry_after_a_restart_finds_the_literal_env_of_the_file(
         first = await submit(engine, "own")
         await engine.until_final(first)
     async with engines() as engine:
-        again = await engine.retry(first, {})
+        again, _ = await engine.retry(first, {})
         assert (await engine.until_final(again.run.id)).run.status is Status.SUCCEEDED
 
 

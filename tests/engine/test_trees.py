@@ -183,7 +183,7 @@ async def test_the_result_s_place_has_the_name_that_the_submit_gave(engine: Engi
     done = await ran(engine, "env", result_env="OTHER_RESULT_PATH")
     env = (await engine.journals.result(done.run)).value
     assert '"OTHER_RESULT_PATH": "' in env
-    run = await engine.retry(done.run.id, {})
+    run, _ = await engine.retry(done.run.id, {})
     assert (run.run.result_env, run.run.parent) == ("OTHER_RESULT_PATH", None)
 
 

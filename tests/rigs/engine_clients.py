@@ -182,8 +182,9 @@ class Clients(Base):
             )
         else:
             fired("a run was retried")
-            self.checks.envs[shown.run.id] = self.world.starts
-            self.told.sure.add(shown.run.id)
+            made, _ = shown
+            self.checks.envs[made.run.id] = self.world.starts
+            self.told.sure.add(made.run.id)
 
     def _release(self, row: Row, crash: int | None) -> None:
         answer = self._do(self._told_no(self.world.serving.release(row.id, "now")), crash)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import nullcontext
+from functools import partial
 
 import anyio
 from starlette.requests import Request
@@ -172,13 +173,17 @@ class Jobs:
             raise WrongState("Cannot delete a running job. Cancel it first.") from None
         return Response(status_code=204)
 
-    @operation("POST", RUN + "/retry", {**_SUBMITTED, **NOT_FOUND}, body=models.Retry)
+    @operation(
+        "POST", RUN + "/retry", {**_SUBMITTED, **NOT_FOUND}, body=models.Retry, headers=_KEY, large=True
+    )
     async def retry_run(self, request: Request) -> Response:
         """Submit a finished run once more."""
-        given = parse_object(await request.body() or b"{}")
+        given, run_id = parse_object(await request.body() or b"{}"), request.path_params["run_id"]
         body, warnings = models.Retry.model_validate(given), _warnings(request, given, models.Retry)
-        shown = await self._engine.retry(request.path_params["run_id"], body.envs or {})
-        return _accepted(request, shown, warnings)
+        key = models.retry_key(request.headers.getlist("idempotency-key"), run_id, given)
+        change = partial(models.reworded, prompt=body.prompt) if body.prompt is not None else None
+        shown, replayed = await self._engine.retry(run_id, body.envs or {}, key, change)
+        return _accepted(request, shown, warnings, replayed=replayed)
 
 
 def _warnings(request: Request, given: Mapping[str, Json], model: type[WireModel]) -> list[str]:

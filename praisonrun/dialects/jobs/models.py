@@ -15,7 +15,7 @@ from ...core.clock import now
 from ...core.delivery import Reach
 from ...core.errors import BadRequest, Invalid, escaped
 from ...core.json import Json
-from ...core.model import Status
+from ...core.model import Run, Status
 from ...engine.engine import Choice
 from ...engine.engine import Submit as Ask
 from ...store import Key
@@ -56,8 +56,7 @@ class Submit(WireModel, extra="ignore", hide_input_in_errors=True):
 
 def parse_submit(body: Submit, reach: Reach) -> Ask:
     """Return a body in the engine's words; `reach` is the caller's. Raises Invalid."""
-    if len(body.prompt.encode()) > PROMPT_LIMIT:
-        raise Invalid(f"prompt is longer than {PROMPT_LIMIT} bytes", field="prompt")
+    _check_length(body.prompt)
     if body.agent_yaml is not None and body.agent_file is not None:
         raise Invalid("agent_file and agent_yaml both bring an agent; give one", field="agent_yaml")
     if body.agent and body.recipe_name and body.agent != body.recipe_name:
@@ -80,6 +79,11 @@ def parse_submit(body: Submit, reach: Reach) -> Ask:
     )
 
 
+def _check_length(prompt: str) -> None:
+    if len(prompt.encode()) > PROMPT_LIMIT:
+        raise Invalid(f"prompt is longer than {PROMPT_LIMIT} bytes", field="prompt")
+
+
 def _input(body: Submit) -> str | None:
     extra = {"config": body.config, "recipe_config": body.recipe_config}
     given = {name: value for name, value in extra.items() if value}
@@ -88,15 +92,26 @@ def _input(body: Submit) -> str | None:
 
 def key_of(headers: list[str], body: Submit, given: Mapping[str, Json]) -> Key | None:
     """Return the key of a body as it was given; the header wins over the body. Raises BadRequest."""
-    if len(headers) > 1:
-        raise BadRequest("more than one Idempotency-Key header", field="idempotency_key")
-    text = headers[0] if headers else body.idempotency_key
-    if text is None:
+    if (key := _key(headers, body.idempotency_key)) is None:
         return None
-    key = checked_key(text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text)
     in_session = body.idempotency_scope == "session" and body.session_id is not None
     payload = {name: value for name, value in given.items() if name not in _NOT_PAYLOAD}
     return Key(f"jobs:session:{body.session_id}" if in_session else "jobs", key, payload)
+
+
+def retry_key(headers: list[str], run_id: str, given: Mapping[str, Json]) -> Key | None:
+    """Return the key of a retry, whose payload is the origin and the body. Raises BadRequest."""
+    key = _key(headers, None)
+    return None if key is None else Key("jobs", key, {**given, "retry_of": run_id})
+
+
+def _key(headers: list[str], named: str | None) -> str | None:
+    if len(headers) > 1:
+        raise BadRequest("more than one Idempotency-Key header", field="idempotency_key")
+    text = headers[0] if headers else named
+    if text is None:
+        return None
+    return checked_key(text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text)
 
 
 def unknown_fields(given: Mapping[str, Json], model: type[WireModel]) -> list[str]:
@@ -111,9 +126,25 @@ def unknown_fields(given: Mapping[str, Json], model: type[WireModel]) -> list[st
 
 
 class Retry(WireModel, extra="ignore", hide_input_in_errors=True):
-    """What a retry needs anew."""
+    """What a retry needs anew, and what it does otherwise."""
 
     envs: Envs | None = Field(None, description="The origin's envs, which were never stored.")
+    prompt: Text | None = Field(None, description="Another prompt than the origin's.", min_length=1)
+
+
+def reworded(origin: Run, prompt: str) -> Run:
+    """Return a run with another prompt, in its input too.
+
+    Raises Invalid for one that is too long, and where the prompt is no field of the input.
+    """
+    _check_length(prompt)
+    if origin.input is None:
+        return origin._replace(prompt=prompt)
+    given = json.loads(origin.input)
+    if not isinstance(given, dict) or given.get("prompt") != origin.prompt:
+        why = f"the prompt of run {origin.id} was made of its input; submit it anew with another input"
+        raise Invalid(why, field="prompt")
+    return origin._replace(prompt=prompt, input=json.dumps({**given, "prompt": prompt}, ensure_ascii=False))
 
 
 class PollQuery(WireModel):

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-from ...rigs.harness import Server
+import httpx2
+
+from praisonrun.web.fields import PROMPT_LIMIT
+
+from ...rigs.harness import Json, Server
 from ...rigs.wire_rig import RUNS, STATUS_KEYS, Api
 
 # Cancel, delete, retry
@@ -104,6 +109,34 @@ def test_a_retry_is_a_new_run_that_names_its_origin(api: Api) -> None:
     done = api.ended(answer.json()["job_id"])
     assert done["job_id"] != origin["job_id"]
     assert (done["retry_of"], done["session_id"], done["metadata"]) == (origin["job_id"], "s", {"m": 1})
+
+
+def test_a_retry_may_have_another_prompt(api: Api) -> None:
+    plain, given = api.ran("cat", "one"), api.ran("input", "one", config={"a": 1})
+    told = {}
+    for origin in (plain, given):
+        answer = api.post(f"{RUNS}/{origin['job_id']}/retry", json={"prompt": "zwei ä"})
+        assert answer.status_code == 202, answer.text
+        done = api.ended(answer.json()["job_id"])
+        assert (done["title"], done["retry_of"]) == ("zwei ä", origin["job_id"])
+        told[done["agent"]] = api.result(done["job_id"])["result"]
+    assert told["cat"] == "zwei ä"
+    assert json.loads(told["input"]) == {"prompt": "zwei ä", "config": {"a": 1}}
+    for prompt in ("", "x" * (PROMPT_LIMIT + 1)):
+        assert api.post(f"{RUNS}/{plain['job_id']}/retry", json={"prompt": prompt}).status_code == 422
+
+
+def test_a_retry_with_a_key_is_made_once(api: Api) -> None:
+    url = f"{RUNS}/{api.ran('cat')['job_id']}/retry"
+
+    def again(body: Json) -> httpx2.Response:
+        return api.post(url, json=body, headers={"Idempotency-Key": "again"})
+
+    first, second = again({"prompt": "x"}), again({"prompt": "x"})
+    assert first.json()["job_id"] == second.json()["job_id"]
+    assert "idempotency-replayed" not in first.headers
+    assert second.headers["idempotency-replayed"] == "true"
+    assert again({"prompt": "y"}).status_code == 409
 
 
 def test_a_retry_needs_the_envs_again(api: Api) -> None:
