@@ -85,7 +85,7 @@ def show(screen: Screen, name: str, data: Json) -> None:
             screen.note(f"attempt {data.get('attempt')} starts")
         case "attempt" if data.get("state") == "end" and (how := how_it_ended(data)):
             screen.note(f"attempt {data.get('attempt')}: {how}")
-        case "tool_call":
+        case "tool_call" if "input" in data or "output" not in data:
             screen.note(f"tool: {data.get('name', '?')}")
 
 

@@ -40,6 +40,25 @@ class Crew:
     """An interpreter that has the framework, when the file names one."""
 
 
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What tells how an agent ended, beside its format and its exit code."""
+
+    answer: bool = False
+    """Whether it owes an answer: an end without any is a failure."""
+    banner: str = ""
+    """A pattern. A line of plain output that has it is no part of the answer."""
+    failure: str = ""
+    """A pattern. A line of plain output that has it says that the agent failed."""
+    waiting: tuple[str, ...] = ()
+    """A line of output that has one of these texts says that the agent still waits: it is idle."""
+
+    @property
+    def asks_output(self) -> bool:
+        """Whether plain output has to be read for it."""
+        return bool(self.answer or self.failure)
+
+
 @dataclass(frozen=True)
 class Agent:
     """One entry of an agents.yaml."""
@@ -77,11 +96,15 @@ class Agent:
     readiness: Readiness = Readiness()
     public_url: bool = True
     retain: Retain = Retain()
+    truth: Truth = Truth()
 
     def definition(self) -> dict[str, Json]:
         """Return the entry as JSON, with env names in place of env values."""
         fields = {**asdict(self), "env": sorted(self.env)}
-        return fields if self.caller else {key: fields[key] for key in fields if key != "caller"}
+        for key in _LATER:
+            if getattr(self, key) == getattr(Agent, key):
+                del fields[key]
+        return fields
 
     @cached_property
     def version(self) -> str:
@@ -99,10 +122,17 @@ class Agent:
             values["mode"] = Mode(values["mode"])
             values["readiness"] = Readiness(**values["readiness"])
             values["retain"] = Retain(**values["retain"])
+            if "truth" in values:
+                truth = values["truth"]
+                values["truth"] = Truth(**{**truth, "waiting": tuple(truth["waiting"])})
             values["env"] = {name: env[name] for name in values["env"] if name in env}
             return cls(**values)
         except (TypeError, KeyError, ValueError, AttributeError) as error:
             raise Unreadable(_digest(stored), stored.get("name"), error) from None
+
+
+_LATER = ("caller", "truth")
+"""Fields that a definition has only where they are not the default: versions of before have none."""
 
 
 def _digest(definition: Mapping[str, Json]) -> str:

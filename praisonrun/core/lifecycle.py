@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from .agent import Agent
 from .errors import WrongState
-from .model import Exit, Failure, Json, Mode, Outcome, Run, Status
+from .model import Exit, Failure, Json, Mode, Outcome, Run, Status, Verdict
 
 TRANSITIONS: dict[Status, frozenset[Status]] = {
     Status.QUEUED: frozenset({Status.RUNNING, Status.CANCELLED, Status.FAILED}),
@@ -151,25 +151,33 @@ def keeps_scratch(run: Run, agent: Agent, outcome: Outcome) -> int | None:
     return run.retention_seconds or agent.retain.seconds
 
 
-def judge(run: Run, ended: Exit, result: Outcome | None, needs_result: bool) -> Outcome:
+def judge(run: Run, ended: Exit, said: Verdict, *, needs_result: bool, needs_answer: bool = False) -> Outcome:
     """Say what an attempt's end means.
 
-    In this order: what praisonrun did to it; the agent's own result event (`result`); its exit code; a
-    structured agent (`needs_result`) that left neither such an event nor a result file.
+    In this order: what praisonrun did to it; the agent's own word (`said`), where it says success or failure;
+    its exit code; a structured agent (`needs_result`) that left neither a result event nor a result file;
+    an agent that owes an answer and gave none.
     """
     if ended.reason in _OURS:
-        return Outcome(Status.FAILED, _OURS[ended.reason], ended.error)
+        return Outcome(Status.FAILED, _OURS[ended.reason], _with_trouble(ended.error, said))
     if run.mode is Mode.SERVICE:
         return _judge_service(run, ended)
     if ended.reason == "cancelled":
         return Outcome(Status.CANCELLED, None, _cancelled(run))
-    if result is not None:
-        return result
-    if ended.signal is not None or ended.code:
-        return Outcome(Status.FAILED, Failure.EXIT_NONZERO, _ended(ended))
-    if needs_result and not ended.result:
-        return Outcome(Status.FAILED, Failure.NO_RESULT, _no_result(ended))
+    if said.error is not None:
+        return Outcome(Status.FAILED, Failure.AGENT_ERROR, _with_trouble(said.error, said))
+    if not said.certain and (ended.signal is not None or ended.code):
+        return Outcome(Status.FAILED, Failure.EXIT_NONZERO, _with_trouble(_ended(ended), said))
+    if needs_result and not (said.ended or ended.result):
+        return Outcome(Status.FAILED, Failure.NO_RESULT, _with_trouble(_no_result(ended), said))
+    if needs_answer and not (said.answered or ended.result):
+        return Outcome(Status.FAILED, Failure.NO_RESULT, f"{_ended(ended)}, but without an answer")
     return Outcome(Status.SUCCEEDED)
+
+
+def _with_trouble(why: str | None, said: Verdict) -> str | None:
+    """Return why an attempt failed, with what the agent said last of its tries to reach its model."""
+    return f"{why}; it last said: {said.trouble}" if why and said.trouble and said.trouble not in why else why
 
 
 def _no_result(ended: Exit) -> str:

@@ -237,6 +237,21 @@ class Exit:
     """Length of the journal after the ENDED frame where its reader knows it; not part of the payload."""
 
 
+class Verdict(NamedTuple):
+    """What an attempt's agent says of its own end."""
+
+    ended: bool = False
+    """Whether it gave a result event."""
+    error: str | None = None
+    """Why it says that it failed."""
+    certain: bool = False
+    """Whether it says that it succeeded: its exit code then says no more."""
+    answered: bool = False
+    """Whether it said anything that may be the answer."""
+    trouble: str = ""
+    """What it said of its last try to reach its model, if no answer came since."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What an attempt's end means, once judged."""

@@ -11,8 +11,8 @@ from ..core.agent import Agent
 from ..core.model import Condition, Mode, Phase, Run, ServiceHealth, Snapshot, Status
 from ..core.notifier import Notifier
 from ..files.run_files import RunFiles
-from ..journal.formats import Summary
 from ..journal.progress import Progress
+from ..journal.summary import Summary
 from ..process.attempt import Attempt
 from ..process.ends import Mark
 from ..services.readiness import ReadinessWatch

@@ -83,7 +83,7 @@ class Journals:
 
     async def result(self, run: Run) -> Result:
         """Return what a finished run answered."""
-        look = partial(result, format_name=(await self._supervisor.versions.of(run)).format)
+        look = partial(result, agent=await self._supervisor.versions.of(run))
         if run.journal_end is not None and run.journal_end <= SHORT:
             found = self._files.read(run.id, look)
         else:

@@ -13,11 +13,13 @@ import anyio
 from ..core import lifecycle
 from ..core.agent import Agent
 from ..core.errors import DiskFull, NotFound, Unavailable
-from ..core.model import Exit, Json, Mode, Run, Status
+from ..core.model import Exit, Json, Mode, Outcome, Run, Status, Verdict
 from ..files.artifacts import manifest, own_manifest
-from ..journal.formats import FORMATS, Summary
+from ..journal.formats import FORMATS
 from ..journal.last_words import error_tail
+from ..journal.printed import verdict as printed_verdict
 from ..journal.results import last_words, result
+from ..journal.summary import Summary
 from ..services.readiness import explained
 from .attempts import RETRY
 from .context import Context, Live
@@ -36,6 +38,8 @@ class Settlement:
     agent: Agent
     exit: Exit
     summary: Summary
+    said: Verdict
+    """What the agent says of its own end."""
     outputs: dict[str, Json] | None
     """The manifest of what the run left."""
     journal_end: int
@@ -47,8 +51,7 @@ class Settlement:
 
     def settle(self, run: Run, at: int) -> Run:
         """Return what becomes of the run."""
-        structured = FORMATS[self.agent.format].structured
-        outcome = lifecycle.judge(run, self.exit, self.summary.outcome(), needs_result=structured)
+        outcome = _judge(run, self.agent, self.exit, self.said)
         outcome = explained(outcome, self.exit, self.agent.readiness, self.trouble, self.tail)
         stored = self.summary.stored()
         if self.outputs:
@@ -58,6 +61,11 @@ class Settlement:
         return lifecycle.finish(
             run, self.exit, outcome, at, journal_end=end, summary=stored, keep=keep, tail=words
         )
+
+
+def _judge(run: Run, agent: Agent, ended: Exit, said: Verdict) -> Outcome:
+    structured = FORMATS[agent.format].structured
+    return lifecycle.judge(run, ended, said, needs_result=structured, needs_answer=agent.truth.answer)
 
 
 class Settlements:
@@ -99,7 +107,10 @@ class Settlements:
         # Earlier attempts may have said something, too.
         says = structured or ended.events or ended.reason == "lost" or run.attempt > 1
         summary = await live.progress.whole() if says and live.progress else Summary()
-        outcome = lifecycle.judge(run, ended, summary.outcome(), needs_result=structured)
+        said = summary.verdict
+        if agent.truth.asks_output and not structured:
+            said = await asyncio.to_thread(self._printed, run, agent, said)
+        outcome = _judge(run, agent, ended, said)
         if (agent.outputs or ended.result) and not lifecycle.retriable(run, outcome):
             outputs = await asyncio.to_thread(self._manifest, run, agent, ended)
         if run.mode is Mode.SERVICE:
@@ -107,12 +118,16 @@ class Settlements:
         end = ended.end or (await asyncio.to_thread(self._files.tail, run.id)).end
         words = None
         if outcome.status is Status.FAILED:
-            words = await asyncio.to_thread(self._files.read, run.id, error_tail)
-        return Settlement(agent, ended, summary, outputs, end, trouble, tail or "", words)
+            look_back = partial(error_tail, structured=structured)
+            words = await asyncio.to_thread(self._files.read, run.id, look_back)
+        return Settlement(agent, ended, summary, said, outputs, end, trouble, tail or "", words)
+
+    def _printed(self, run: Run, agent: Agent, said: Verdict) -> Verdict:
+        return self._files.read(run.id, partial(printed_verdict, truth=agent.truth)) or said
 
     def _manifest(self, run: Run, agent: Agent, ended: Exit) -> dict[str, Json] | None:
         if ended.result:
-            answer = self._files.read(run.id, lambda reader: result(reader, agent.format))
+            answer = self._files.read(run.id, partial(result, agent=agent))
             if answer and (left := own_manifest(answer.value)) is not None:
                 return left
         artifacts, since = self._files.folder(run.id) / "artifacts", run.started_at or 0

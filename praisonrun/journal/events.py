@@ -22,24 +22,24 @@ NAME_LIMIT = 128
 _PROGRESS = ("percentage", "step", "steps_completed", "steps_total", "message")
 
 
-def _log(stream: str, text: str) -> ParsedEvent:
+def log(stream: str, text: str) -> ParsedEvent:
     """Return a log event. `stream` is stdout, stderr, or praisonrun for what praisonrun itself says."""
     return "log", {"stream": stream, "text": text, "message": text.removesuffix("\n")}
 
 
 def parse_text(text: str) -> list[ParsedEvent]:
     """Return one log event for a frame of plain text, whatever number of lines it holds."""
-    return [_log("stdout", text)]
+    return [log("stdout", text)]
 
 
 def parse_jsonl(line: str) -> list[ParsedEvent]:
     """Return the events of a line of an agent that prints JSON lines; any other line is a log line.
 
     progress {percentage, step, …} · delta {text} · message {text} · tool_call {name, input} ·
-    usage {input_tokens, …} · result {result | text, error?, is_error?, usage?}
+    usage {input_tokens, …} · session {id} · result {result | text, error?, is_error?, usage?}
     """
     found = parse_object(line) if "{" in line else None
-    return (_typed_events(found) if found else []) or [_log("stdout", line)]
+    return (_typed_events(found) if found else []) or [log("stdout", line)]
 
 
 def _typed_events(found: dict[str, Json]) -> list[ParsedEvent]:
@@ -52,6 +52,8 @@ def _typed_events(found: dict[str, Json]) -> list[ParsedEvent]:
             return [_typed(kind, found)]
         case "usage":
             return _usage(found.get("usage", found))
+        case "session" if isinstance(found.get("id"), str):
+            return [("session", {"id": found["id"][:200]})]
         case "result":
             return [_result(found), *_usage(found.get("usage"))]
     return []
@@ -63,8 +65,8 @@ def may_answer(lines: bytes) -> bool:
 
 
 def may_tell(lines: bytes) -> bool:
-    """Say the same of a result, progress or usage."""
-    return may_answer(lines) or b"progress" in lines or b"usage" in lines
+    """Say the same of a result, progress, usage or session."""
+    return may_answer(lines) or b"progress" in lines or b"usage" in lines or b"session" in lines
 
 
 def _result(found: dict[str, Json]) -> ParsedEvent:
@@ -73,7 +75,8 @@ def _result(found: dict[str, Json]) -> ParsedEvent:
     if error is None and found.get("is_error") is True:
         error = answer if isinstance(answer, str) else "the agent reported an error"
     if error is None:
-        return "result", {"result": answer}
+        sure = {"success": True} if found.get("is_error") is False else {}
+        return "result", {"result": answer, **sure}
     return "result", {"result": answer, "error": error if isinstance(error, str) else json.dumps(error)}
 
 
@@ -81,7 +84,7 @@ def parse_other_frame(frame: Frame) -> Iterable[ParsedEvent]:
     """Return the events of a frame that is neither stdout nor an event line."""
     match frame.kind:
         case Kind.STDERR:
-            return [_log("stderr", frame.data.decode("utf-8", "replace"))]
+            return [log("stderr", frame.data.decode("utf-8", "replace"))]
         case Kind.STARTED:
             started = json_payload(frame.data)
             more = {"phase": started["phase"]} if "phase" in started else {}
@@ -97,7 +100,7 @@ def parse_other_frame(frame: Frame) -> Iterable[ParsedEvent]:
             output = f"output cap reached: {sum(dropped.values())} bytes dropped here"
             told = f"events too many or too long: {events} bytes dropped here"
             said = [text for text, size in ((output, sum(dropped.values())), (told, events)) if size]
-            return [_log("praisonrun", "; ".join(said or [output]) + "\n")]
+            return [log("praisonrun", "; ".join(said or [output]) + "\n")]
     return []
 
 
@@ -115,14 +118,14 @@ def parse_event_line(line: str) -> list[ParsedEvent]:
     """Return the events of a line from PRAISONRUN_EVENTS; a warning if it has none that is known."""
     found = parse_object(line)
     if found is None:
-        return [_log("praisonrun", f"event ignored, not a JSON object: {line.strip()[:LOG_LIMIT]}\n")]
+        return [log("praisonrun", f"event ignored, not a JSON object: {line.strip()[:LOG_LIMIT]}\n")]
     kind = found.get("type")
     if isinstance(kind, str) and kind in ("message", "tool_call", "log"):
         return [_typed(kind, found)]
     parsed = [*_progress(found), *_usage(found.get("usage"))]
     if not parsed and isinstance(found.get("message"), str):
         parsed = [("message", {"text": found["message"]})]
-    return parsed or [_log("praisonrun", f"event ignored, nothing known in it: {line.strip()[:LOG_LIMIT]}\n")]
+    return parsed or [log("praisonrun", f"event ignored, nothing known in it: {line.strip()[:LOG_LIMIT]}\n")]
 
 
 def parse_object(line: str) -> dict[str, Json] | None:
@@ -159,8 +162,13 @@ def _usage(value: Json) -> list[ParsedEvent]:
     """Return a usage event for an object with numbers (tokens, cost)."""
     if not isinstance(value, dict):
         return []
-    numbers = {key: n for key, n in value.items() if len(key) <= NAME_LIMIT and _number(n) is not None}
-    return [("usage", numbers)] if numbers else []
+    found = numbers(value)
+    return [("usage", found)] if found else []
+
+
+def numbers(value: Mapping[str, Json]) -> dict[str, Json]:
+    """Return what is a number in an object, and has a short name."""
+    return {key: n for key, n in value.items() if len(key) <= NAME_LIMIT and _number(n) is not None}
 
 
 def _typed(kind: str, fields: Mapping[str, Json]) -> ParsedEvent:
@@ -168,7 +176,7 @@ def _typed(kind: str, fields: Mapping[str, Json]) -> ParsedEvent:
     text = fields.get("text", fields.get("message", fields.get("content", "")))
     shown = text if isinstance(text, str) else json.dumps(text)
     if kind == "log":
-        return _log("praisonrun", shown)
+        return log("praisonrun", shown)
     if kind == "message":
         return "message", {"text": shown, **({"delta": True} if fields.get("delta") is True else {})}
     return "tool_call", {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from collections.abc import Iterable
 
 from .format import Header, Kind
 from .reader import Reader
@@ -16,10 +17,15 @@ _ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\|$)|[
 """What colours, titles and cursors of a terminal are made of."""
 
 
-def error_tail(reader: Reader) -> str | None:
+_FRAME = re.compile(r"\s+at (\S.*[:(]|<anonymous>)")
+"""A line of a stack trace of JavaScript, which says less than the line before it."""
+
+
+def error_tail(reader: Reader, *, structured: bool = False) -> str | None:
     """Return the last lines of the latest attempt's standard error, else of its output; None without any.
 
-    Only the end of it is read. Control characters and empty lines are left out.
+    Only the end of it is read. Control characters, empty lines and stack frames are left out, and of a
+    `structured` agent's output the JSON, too.
     """
     ends: dict[Kind, deque[Header]] = {Kind.STDERR: deque(), Kind.STDOUT: deque()}
     held = dict.fromkeys(ends, 0)
@@ -32,14 +38,24 @@ def error_tail(reader: Reader) -> str | None:
             held[header.kind] += header.length
             while held[header.kind] - last[0].length >= _READ:
                 held[header.kind] -= last.popleft().length
-    texts = (plain(b"".join(map(reader.payload, last))[-_READ:]) for last in ends.values())
-    return next(filter(None, texts), None)
+    for kind, last in ends.items():
+        lines = plain_lines(b"".join(map(reader.payload, last))[-_READ:])
+        if structured and kind is Kind.STDOUT:
+            lines = [line for line in lines if not line.startswith("{")]
+        if told := telling(lines):
+            return told
+    return None
 
 
-def plain(output: bytes) -> str:
-    """Return the last lines of some output as a person would have seen them, without control characters."""
+def telling(lines: Iterable[str]) -> str:
+    """Return the last lines that tell something."""
+    telling = [line for line in lines if line.strip() and not _FRAME.match(line)]
+    return "\n".join(telling[-LINES:])[-CHARACTERS:]
+
+
+def plain_lines(output: bytes) -> list[str]:
+    """Return the lines of some output as a person would have seen them, without control characters."""
     text = _ESCAPES.sub("", output.decode("utf-8", "replace")).replace("\r\n", "\n")
     # Of a line that was written over, a progress bar's, the last state counts.
     shown = (line.rstrip("\r").rpartition("\r")[2].replace("\t", " ") for line in text.split("\n"))
-    lines = ("".join(filter(str.isprintable, line)).rstrip() for line in shown)
-    return "\n".join([line for line in lines if line.strip()][-LINES:])[-CHARACTERS:]
+    return ["".join(filter(str.isprintable, line)).rstrip() for line in shown]

@@ -9,8 +9,9 @@ from dataclasses import replace
 from itertools import chain
 
 from .format import START, Frame, Header, Kind
-from .formats import FORMATS, Summary
+from .formats import FORMATS
 from .reader import Reader
+from .summary import Summary
 
 GLANCE = 16 * 1024
 """Bytes of one read of a growing journal."""

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Mapping
 from itertools import takewhile
 from typing import NamedTuple
 
+from ..core.agent import Agent
 from ..core.model import Json
 from .backwards import frames_back
 from .events import parse_json
-from .format import START, Frame, Kind
-from .formats import FORMATS, Summary
+from .format import Frame, Kind
+from .formats import FORMATS, frame_events
+from .printed import printed
 from .reader import Reader
 
-RESULT_SHOWN = 1024 * 1024
-"""Bytes of plain output in a result. Of longer output it has the first and the last half of this."""
+MESSAGE_SHOWN = 8 * 1024 * 1024
+"""Characters of a message of many pieces, from its end."""
 WORDS_SHOWN = 1000
 """Characters of output in an error."""
 _GLANCE = 16 * 1024
@@ -30,13 +34,13 @@ class Result(NamedTuple):
     """Why there is none."""
 
 
-def result(reader: Reader, format_name: str) -> Result:
+def result(reader: Reader, agent: Agent) -> Result:
     """Return the latest attempt's answer: its result file, else the format's result event, else stdout."""
     if (file := result_file(reader)) is not None:
         return Result(_read_file(file.data))
-    if FORMATS[format_name].structured:
-        return Result(_answer(reader, format_name))
-    return _printed(reader, _latest_start(reader))
+    if FORMATS[agent.format].structured:
+        return Result(_answer(reader, agent.format))
+    return Result(*printed(reader, agent.truth.banner))
 
 
 def result_file(reader: Reader) -> Frame | None:
@@ -49,43 +53,49 @@ def result_file(reader: Reader) -> Frame | None:
     return None
 
 
-def _latest_start(reader: Reader) -> int:
-    """Return the offset of the latest attempt's last started frame."""
-    return max((header.offset for header in reader.headers() if header.kind is Kind.STARTED), default=START)
-
-
 def _answer(reader: Reader, format_name: str) -> Json:
-    """Return what the last result event says, which is near the end."""
+    """Return what the last result event says, or the last message before it. Both are near the end."""
     may_answer = FORMATS[format_name].may_answer
+    ended, pieces = False, _Pieces()
     for frame in takewhile(lambda frame: frame.kind is not Kind.STARTED, frames_back(reader)):
-        if frame.kind is Kind.STDOUT and may_answer(frame.data):
-            summary = Summary()
-            summary.add(format_name, frame)
-            if summary.ended:
-                return summary.answer
-    return None
+        if frame.kind is not Kind.STDOUT or not may_answer(frame.data):
+            continue
+        for name, data in ((event.name, event.data) for event in reversed(frame_events(format_name, frame))):
+            if name == "result" and not ended:
+                if "result" in data or "error" in data:
+                    return data.get("result")
+                ended = True
+            elif ended and name in ("message", "tool_call") and pieces.complete(data):
+                return pieces.text
+    return pieces.text if ended else None
+
+
+class _Pieces:
+    """The last message of an agent, from its end to its beginning."""
+
+    def __init__(self) -> None:
+        self._parts: deque[str] = deque()
+        self._size = 0
+
+    @property
+    def text(self) -> str | None:
+        return "".join(self._parts) or None
+
+    def complete(self, data: Mapping[str, Json]) -> bool:
+        """Add what came before; say whether the message is whole now."""
+        if data.get("delta"):
+            self._parts.appendleft(data["text"])
+            self._size += len(data["text"])
+            return self._size > MESSAGE_SHOWN
+        if not self._parts and "text" in data:
+            self._parts.append(data["text"])
+        return bool(self._parts)
 
 
 def _read_file(content: bytes) -> Json:
     text = content.decode("utf-8", "replace")
     found, value = parse_json(text)
     return value if found else text
-
-
-def _printed(reader: Reader, start: int) -> Result:
-    half = RESULT_SHOWN // 2
-    total, first, last = 0, bytearray(), bytearray()
-    for frames in reader.windows(start):
-        printed = b"".join(frame.data for frame in frames if frame.kind is Kind.STDOUT)
-        total += len(printed)
-        first += printed[: RESULT_SHOWN - len(first)]
-        last += printed
-        del last[:-half]
-    if total <= RESULT_SHOWN:
-        return Result(first.decode("utf-8", "replace"))
-    del first[half:]
-    omitted = f"\n… {total - len(first) - len(last)} bytes omitted …\n"
-    return Result(first.decode("utf-8", "ignore") + omitted + last.decode("utf-8", "ignore"), complete=False)
 
 
 def last_words(reader: Reader, lines: int) -> str:

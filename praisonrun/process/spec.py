@@ -72,6 +72,7 @@ def spec(
         "keep_scratch": may_keep_scratch(run, agent),
         "timeout": run.timeout,
         "idle_timeout": agent.idle_timeout,
+        "waiting": agent.truth.waiting,
         "grace": agent.grace,
         "cap": max(OUTPUT_CAP - (journal_size - START), OUTPUT_CAP // 64),
         "event_cap": EVENT_CAP,

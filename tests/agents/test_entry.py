@@ -200,7 +200,7 @@ BROKEN = {
     "command: [x], retries: -1": (30, "from 0"),
     "command: [x], concurrency: 0": (34, "from 1"),
     "command: [x], files: maybe": (28, "true or false"),
-    "command: [x], format: xml": (29, "jsonl or text"),
+    "command: [x], format: xml": (29, "`format` must be claude, cline,"),
     "command: [x], env: {A: 5}": (30, 'quote it: "5"'),
     "command: [x], env: {A: no}": (30, 'quote it: "no"'),
     "command: [x], env: {A-B: x}": (27, "not a name of an environment variable"),

@@ -9,16 +9,17 @@ import pytest
 from praisonrun.core import lifecycle
 from praisonrun.core.errors import WrongState
 from praisonrun.core.lifecycle import FINAL, TRANSITIONS
-from praisonrun.core.model import Exit, Failure, Outcome, Run, Status
+from praisonrun.core.model import Exit, Failure, Outcome, Run, Status, Verdict
 
 QUEUED = Run("run_1", "a", "v", created_at=1, updated_at=1, due_at=1)
 RUNNING = lifecycle.claim(QUEUED, 2, "boot", "c" * 16)
 DAY = 86_400_000_000
 ENDED = Exit(1, "exited", code=0)
+NOTHING = Verdict()
 
 
-def finished(run: Run, ended: Exit, result: Outcome | None = None, *, needs_result: bool = False) -> Run:
-    outcome = lifecycle.judge(run, ended, result, needs_result)
+def finished(run: Run, ended: Exit, said: Verdict = NOTHING, **needs: bool) -> Run:
+    outcome = lifecycle.judge(run, ended, said, **{"needs_result": False, **needs})
     return lifecycle.finish(run, ended, outcome, 9, journal_end=64, summary=None)
 
 
@@ -126,36 +127,61 @@ def test_what_is_final_stays_so(status: Status) -> None:
         finished(final, replace(ENDED, reason="lost"))
 
 
-BAD = Outcome(Status.FAILED, Failure.AGENT_ERROR, "the agent said so")
-GOOD = Outcome(Status.SUCCEEDED)
+BAD = Verdict(ended=True, error="the agent said so")
+GOOD = Verdict(ended=True, certain=True, answered=True)
+OVER = Verdict(ended=True, answered=True)
+"""It gave a result event that says neither success nor failure."""
 
 
 @pytest.mark.parametrize(
-    ("ended", "result", "needs_result", "status", "failure"),
+    ("ended", "said", "needs_result", "status", "failure"),
     [
-        (ENDED, None, False, Status.SUCCEEDED, None),
-        (replace(ENDED, code=7), None, False, Status.FAILED, Failure.EXIT_NONZERO),
-        (replace(ENDED, code=None, signal=9), None, False, Status.FAILED, Failure.EXIT_NONZERO),
+        (ENDED, NOTHING, False, Status.SUCCEEDED, None),
+        (replace(ENDED, code=7), NOTHING, False, Status.FAILED, Failure.EXIT_NONZERO),
+        (replace(ENDED, code=None, signal=9), NOTHING, False, Status.FAILED, Failure.EXIT_NONZERO),
         # what praisonrun did wins over everything that the agent says of itself
         (replace(ENDED, reason="cancelled"), GOOD, True, Status.CANCELLED, None),
         (replace(ENDED, reason="timed_out"), GOOD, False, Status.FAILED, Failure.TIMED_OUT),
         (replace(ENDED, reason="idle_timed_out"), GOOD, False, Status.FAILED, Failure.IDLE_TIMED_OUT),
-        (replace(ENDED, reason="spawn_failed"), None, False, Status.FAILED, Failure.SPAWN_FAILED),
-        (replace(ENDED, reason="not_started"), None, False, Status.FAILED, Failure.SPAWN_FAILED),
-        (replace(ENDED, reason="env_lost"), None, False, Status.FAILED, Failure.ENV_LOST),
+        (replace(ENDED, reason="spawn_failed"), NOTHING, False, Status.FAILED, Failure.SPAWN_FAILED),
+        (replace(ENDED, reason="not_started"), NOTHING, False, Status.FAILED, Failure.SPAWN_FAILED),
+        (replace(ENDED, reason="env_lost"), NOTHING, False, Status.FAILED, Failure.ENV_LOST),
         (replace(ENDED, reason="lost"), GOOD, False, Status.FAILED, Failure.LOST),
-        # the agent's own result event wins over its exit code
+        # the agent's own word wins over its exit code, where it says success or failure
         (ENDED, BAD, True, Status.FAILED, Failure.AGENT_ERROR),
+        (replace(ENDED, code=1), BAD, True, Status.FAILED, Failure.AGENT_ERROR),
         (replace(ENDED, code=1), GOOD, True, Status.SUCCEEDED, None),
-        (ENDED, None, True, Status.FAILED, Failure.NO_RESULT),
-        (replace(ENDED, code=3), None, True, Status.FAILED, Failure.EXIT_NONZERO),
+        (replace(ENDED, code=1), OVER, True, Status.FAILED, Failure.EXIT_NONZERO),
+        (replace(ENDED, code=None, signal=15), OVER, True, Status.FAILED, Failure.EXIT_NONZERO),
+        (ENDED, OVER, True, Status.SUCCEEDED, None),
+        (ENDED, NOTHING, True, Status.FAILED, Failure.NO_RESULT),
+        (replace(ENDED, code=3), NOTHING, True, Status.FAILED, Failure.EXIT_NONZERO),
     ],
 )
 def test_how_an_end_is_judged(
-    ended: Exit, result: Outcome | None, needs_result: bool, status: Status, failure: Failure | None
+    ended: Exit, said: Verdict, needs_result: bool, status: Status, failure: Failure | None
 ) -> None:
-    run = finished(RUNNING, ended, result, needs_result=needs_result)
+    run = finished(RUNNING, ended, said, needs_result=needs_result)
     assert (run.status, run.failure, run.finished_at) == (status, failure, 9)
+
+
+def test_an_agent_that_owes_an_answer_fails_without_one_and_a_result_file_is_one() -> None:
+    mute = GOOD._replace(answered=False)
+    assert finished(RUNNING, ENDED, mute).status is Status.SUCCEEDED
+    failed = finished(RUNNING, ENDED, mute, needs_answer=True)
+    assert (failed.failure, failed.error) == (Failure.NO_RESULT, "exited with code 0, but without an answer")
+    assert finished(RUNNING, replace(ENDED, result=True), mute, needs_answer=True).status is Status.SUCCEEDED
+
+
+def test_a_failure_repeats_what_the_agent_said_last_of_its_tries_to_reach_its_model() -> None:
+    waits = Verdict(trouble="attempt 3 of 10, 429")
+    idle = finished(RUNNING, Exit(1, "idle_timed_out", signal=15, error="no output for 9 s"), waits)
+    assert idle.error == "no output for 9 s; it last said: attempt 3 of 10, 429"
+    failed = finished(RUNNING, replace(ENDED, code=1), waits, needs_result=True)
+    assert failed.error == "exited with code 1; it last said: attempt 3 of 10, 429"
+    assert finished(RUNNING, ENDED, waits._replace(error="429: attempt 3 of 10, 429")).error == (
+        "429: attempt 3 of 10, 429"
+    )
 
 
 def test_a_failure_goes_back_to_the_queue_while_retries_are_left() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from praisonrun.core.agent import Agent
 from praisonrun.core.errors import DiskFull, Invalid, KeyReused, NotFound, QueueFull, Unavailable, WrongState
 from praisonrun.core.model import Failure, Snapshot, Status
 from praisonrun.engine.engine import Choice, Engine, Submit
@@ -274,9 +275,9 @@ async def test_all_who_ask_for_a_long_answer_at_once_share_one_reading(
 ) -> None:
     reads: list[str] = []
 
-    def counted(reader: Reader, format_name: str) -> Result:
-        reads.append(format_name)
-        return result(reader, format_name)
+    def counted(reader: Reader, agent: Agent) -> Result:
+        reads.append(agent.format)
+        return result(reader, agent)
 
     run = (await ran(engine, "count", "40000")).run
     assert run.journal_end is not None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from praisonrun.core.agent import Agent
 from praisonrun.journal import format as journal
 from praisonrun.journal.attempts import AttemptIndex, last_output
 from praisonrun.journal.backwards import frame_of_line, frames_back, windows_back
@@ -22,6 +23,7 @@ from ..rigs.journals import BEGIN, END, printed, written
 
 ODD = [b"", b"\x01" * 3000, b"x" * 70_000, b"a\nb\n", b"\0\0\0\1" * 500, bytes(range(256)) * 9]
 TINY = b"x\n" * 20_000
+JSONL = Agent("a", "", format="jsonl")
 
 
 @pytest.fixture
@@ -99,7 +101,7 @@ def test_the_end_of_a_long_journal_costs_its_end(opened: Callable[[bytes], Reade
         assert len(list(islice(frames_back(reader, 4096), 5))) == 5
         assert last_words(reader, 2) == 'x\n{"type":"result","result":7}'
         assert reader.asked < 60_000
-        assert result(reader, "jsonl").value == 7
+        assert result(reader, JSONL).value == 7
         assert last_output(reader, 32, many=False).endswith("7}\n")
         assert reader.asked < 600_000
         reader.close()
@@ -112,7 +114,7 @@ def test_a_result_file_beats_the_event_and_an_earlier_attempt_has_none(
     file, again = (Kind.RESULT, b'{"a": 1}'), (Kind.STARTED, b'{"attempt": 2, "shim": 2, "pid": 4}')
     for frames, value in (([said, file], {"a": 1}), ([said], "said"), ([said, file, END, again], None)):
         with opened(written([*BEGIN, *frames, END])) as reader:
-            assert result(reader, "jsonl").value == value
+            assert result(reader, JSONL).value == value
 
 
 def test_attempts_are_indexed_in_steps(opened: Callable[[bytes], Reader]) -> None:

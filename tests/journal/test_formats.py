@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from praisonrun.core.model import Failure, Outcome, Status
+from praisonrun.core.model import Verdict
 from praisonrun.journal.format import IDS_PER_BYTE, START, Frame, Kind, event_id
-from praisonrun.journal.formats import FORMATS, Summary, frame_events
+from praisonrun.journal.formats import FORMATS, frame_events
+from praisonrun.journal.summary import Summary
 
 
 def said(kind: Kind, line: str, name: str = "text") -> list[tuple[str, dict[str, Any]]]:
@@ -93,24 +94,21 @@ def test_a_summary_is_small_whatever_an_agent_says() -> None:
     found = summed(*invented, known, step, error)
     assert (len(found.usage), found.usage["n0_1"]) == (100, 7)
     assert len(json.dumps(found.stored())) < 12_000
-    outcome = found.outcome()
-    assert outcome is not None
-    assert outcome.error == "e" * 65_536 + " … 434464 characters omitted"
+    assert found.verdict.error == "e" * 65_536 + " … 434464 characters omitted"
 
 
 def test_the_agent_s_own_verdict() -> None:
-    assert summed('{"type": "delta"}').outcome() is None
-    good = summed('{"type": "result", "result": {"a": 1}}')
-    assert good.outcome() == Outcome(Status.SUCCEEDED)
-    assert good.answer == {"a": 1}
-    bad = summed('{"type": "result", "is_error": true, "result": "no money"}').outcome()
-    assert bad is not None
-    assert (bad.status, bad.failure, bad.error) == (Status.FAILED, Failure.AGENT_ERROR, "no money")
+    assert summed('{"type": "delta"}').verdict == Verdict()
+    assert summed('{"type": "result", "result": {"a": 1}}').verdict == Verdict(ended=True, answered=True)
+    sure = summed('{"type": "result", "result": " ", "is_error": false}').verdict
+    assert sure == Verdict(ended=True, certain=True)
+    bad = summed('{"type": "result", "is_error": true, "result": "no money"}').verdict
+    assert bad.error == "no money"
 
 
 def test_a_new_attempt_starts_afresh() -> None:
     summary = summed('{"type": "result", "result": 1}', '{"attempt": 2, "pid": 5}')
-    assert summary.outcome() is None
+    assert summary.verdict == Verdict()
     assert summary.stored() is None
 
 

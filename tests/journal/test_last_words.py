@@ -9,7 +9,7 @@ import pytest
 
 from praisonrun.files.run_files import RunFiles
 from praisonrun.journal.format import Kind
-from praisonrun.journal.last_words import error_tail, plain
+from praisonrun.journal.last_words import error_tail, plain_lines, telling
 from praisonrun.journal.writer import Journal
 
 
@@ -37,7 +37,7 @@ def told(place: Path, *frames: tuple[Kind, bytes]) -> str | None:
     ],
 )
 def test_they_are_plain_and_short(output: bytes, shown: str) -> None:
-    assert plain(output) == shown
+    assert telling(plain_lines(output)) == shown
 
 
 def test_standard_error_says_more_than_output_and_only_the_latest_attempt_counts(tmp_path: Path) -> None:

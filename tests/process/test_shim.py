@@ -289,6 +289,14 @@ def test_idle_timeout_counts_from_the_last_output(rig: Rig) -> None:
     assert live.data() == b"1\n2\n3\n4\n"
 
 
+def test_an_agent_that_only_says_that_it_waits_is_idle(rig: Rig) -> None:
+    loop = "echo work; while :; do echo 'Reconnecting... waiting for network'; echo; sleep 0.02; done"
+    live = rig.start([SH, "-c", loop], idle_timeout=0.3, waiting=["Reconnecting..."])
+    ended = live.ended()
+    assert (ended["reason"], ended["error"]) == ("idle_timed_out", "no output for 0.3 s")
+    assert ended["wall"] < 10
+
+
 def test_the_run_finishes_alone_when_the_server_goes(rig: Rig, gate: str) -> None:
     live = rig.start(gated(gate, b"ready\n", b"after\n"))
     live.until_ready()

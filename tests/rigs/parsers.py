@@ -25,6 +25,7 @@ from starlette.responses import Response
 
 from praisonrun.agents import document
 from praisonrun.agents.yamltext import parse as parse_yaml
+from praisonrun.core.agent import Agent
 from praisonrun.core.delivery import Reach
 from praisonrun.core.errors import BadRequest, ConfigError, Invalid, PraisonrunError, Unavailable
 from praisonrun.core.json import dumps
@@ -267,6 +268,7 @@ def wire_id(text: str) -> None:
         deployment_words.run_id_of(text, mode)
 
 
+JSONL = Agent("a", "", format="jsonl")
 FRAMES = st.lists(
     st.tuples(st.sampled_from([Kind.STDOUT, Kind.STDERR, Kind.EVENT, Kind.RESULT]), st.binary(max_size=40)),
     max_size=6,
@@ -321,7 +323,7 @@ def _reads(files: RunFiles, sound: list[int], places: list[int]) -> None:
             assert not reader.begins_frame(offset) or offset in places
         last_lines(reader, {Kind.STDOUT}, 3)
         assert len(last_words(reader, 5)) <= 1000
-        dumps(result(reader, "jsonl").value)
+        dumps(result(reader, JSONL).value)
 
 
 def _mends(files: RunFiles) -> None:

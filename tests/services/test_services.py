@@ -29,6 +29,7 @@ from praisonrun.core.model import (
     ServiceHealth,
     Snapshot,
     Status,
+    Verdict,
 )
 from praisonrun.engine.engine import Choice, Engine, Submit
 from praisonrun.services import ports
@@ -166,7 +167,7 @@ def test_how_a_service_s_end_is_judged(
     row: Json, ended: Exit, status: Status, failure: Failure | None
 ) -> None:
     run = service(**row, retries=5)
-    outcome = lifecycle.judge(run, ended, None, needs_result=False)
+    outcome = lifecycle.judge(run, ended, Verdict(), needs_result=False)
     assert (outcome.status, outcome.failure) == (status, failure)
     assert lifecycle.finish(run, ended, outcome, 9, journal_end=64, summary=None).status is status
 

@@ -39,6 +39,7 @@ class _Progress(Described):
     steps_completed: int = Field(0, description="Steps that are done, if it says so.")
     steps_total: int = Field(0, description="Steps that there are, if it says so.")
     message: str = Field("", description="What it says of it, if it does.")
+    retry: Literal[True] = Field(True, description="There while it tries to reach its model again.")
 
 
 class ProgressData(_Progress):
@@ -66,6 +67,7 @@ class MessageData(Described):
 
     text: str = Field(description="What it said.")
     delta: Literal[True] = Field(True, description="There for a piece of a message.")
+    repeats: Literal[True] = Field(True, description="There for a message whose pieces came before.")
 
 
 class ToolCallData(Described):
@@ -76,6 +78,12 @@ class ToolCallData(Described):
     id: Json = Field(None, description="The same for the input and the output of a call.")
     output: Json = Field(None, description="What the tool gave back.")
     status: Json = Field(None, description="How the call went.")
+
+
+class SessionData(Described):
+    """The agent's conversation has a name."""
+
+    id: str = Field(description="What the agent calls it.")
 
 
 class ResultData(Described):
@@ -126,6 +134,7 @@ _DATA: dict[str, type[Described]] = {
     "log": LogData,
     "message": MessageData,
     "tool_call": ToolCallData,
+    "session": SessionData,
     "result": ResultData,
     "cancelled": CancelledData,
     "error": ErrorData,
@@ -138,7 +147,8 @@ def _each_kind(base: type[Described], name: str, **other: type[Described]) -> It
     kinds: dict[str, tuple[Any, str]] = {
         kind: (data, data.__doc__ or "") for kind, data in (_DATA | other).items()
     }
-    kinds["usage"] = (dict[str, float], "What the agent says that it used.")
+    used = "What the agent says that it used; with `delta`, since it said so last."
+    kinds["usage"] = (dict[str, float | Literal[True]], used)
     for kind, (data, said) in kinds.items():
         form = name + kind.title().replace("_", "")
         yield more(base, form, said, event=(Literal[kind], kind), data=(data, "Its fields."))

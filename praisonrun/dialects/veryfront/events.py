@@ -124,6 +124,8 @@ class RunEvents:
                 return [("TEXT_MESSAGE_CONTENT", {**text, "delta": event.data["text"]})]
             case "message" if event.data.get("delta"):
                 return [("TEXT_MESSAGE_CONTENT", {**text, "delta": event.data["text"]})]
+            case "message" if event.data.get("repeats"):
+                return []
             case "message":
                 return _message(f"{self._message}:{event.id}", event.data["text"])
             case "tool_call":

@@ -110,7 +110,9 @@ class Attempt:
         pid, out, err = child.start(spec)
         self._alive = True
         make = Text if spec["partial"] else Lines
-        self._pipes = [make(out, Kind.STDOUT, self._output), make(err, Kind.STDERR, self._output)]
+        waiting = tuple(text.encode() for text in spec.get("waiting", ()))
+        kinds = ((out, Kind.STDOUT), (err, Kind.STDERR))
+        self._pipes = [make(fd, kind, self._output, waiting) for fd, kind in kinds]
         self._agent = RunningAgent(pid, spec, self._pipes, self._life, self._wake)
         self._write_started({"pid": pid, "ticks": ticks(pid), **more})
         spec["prompt"] = ""

@@ -36,14 +36,17 @@ _FAT_PIPE = 1 << 20
 class Pipe:
     """One pipe of the agent. Its buffer begins with the line that has not ended yet."""
 
-    def __init__(self, fd: int, kind: Kind, output: Output) -> None:
+    def __init__(self, fd: int, kind: Kind, output: Output, waiting: tuple[bytes, ...] = ()) -> None:
+        """A line with one of the texts `waiting` says that the agent waits."""
         os.set_blocking(fd, False)
         self.fd = fd
         self.output = output
         self.total = 0
+        self.heard = 0.0
+        """When something came last that does not only say that the agent waits."""
         self.due = math.inf
         """When an incomplete line is passed on as it is."""
-        self._kind = int(kind)
+        self._kind, self._waiting = int(kind), waiting
         self._buffer = bytearray()
         self._view = memoryview(self._buffer)
         self._filled = 0
@@ -63,6 +66,8 @@ class Pipe:
             if not taken:
                 return END
             self.total += taken
+            if not self._waiting or self._works(self._filled, self._filled + taken):
+                self.heard = now
             self._take(self._filled + taken)
             if taken < space:
                 return DRY
@@ -83,6 +88,11 @@ class Pipe:
     def close(self) -> None:
         self.flush()
         os.close(self.fd)
+
+    def _works(self, start: int, end: int) -> bool:
+        """Say whether some of what was read is about the agent's work."""
+        fresh = bytes(self._view[start:end]).splitlines()
+        return any(line.strip() and not any(text in line for text in self._waiting) for line in fresh)
 
     def _take(self, end: int) -> None:
         """Pass on the whole lines of what was read, `end` bytes with what was left before."""

@@ -143,8 +143,9 @@ class RunningAgent:
     def _on_output(self, pipe: Pipe) -> Callable[[int], bool]:
         def read(events: int) -> bool:
             if events & select.POLLIN:
-                self._heard = self._now
-                if pipe.read(self._now) != END:
+                state = pipe.read(self._now)
+                self._heard = max(self._heard, pipe.heard)
+                if state != END:
                     return True
             pipe.close()
             del self._pipes[pipe.fd]
