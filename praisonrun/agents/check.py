@@ -9,7 +9,7 @@ from pathlib import Path
 from ..core.agent import Agent
 from ..core.errors import Invalid
 from ..core.model import Mode
-from . import frameworks, known, launch, notes
+from . import known, launch, notes
 from .catalog import Catalog
 
 _KINDS = {Mode.RUN: "command", Mode.SERVICE: "service"}
@@ -67,13 +67,6 @@ def check_agent(agent: Agent, environ: Mapping[str, str]) -> AgentReport:
     except Invalid as error:
         problem = error.message
     kind, program = ("crew", agent.crew.framework) if agent.crew else (_KINDS[agent.mode], agent.command[0])
-    install = None if path else _install(agent)
+    install = None if path else known.install(agent)
     found = tuple(notes.of(agent, missing, path, environ))
     return AgentReport(agent.name, kind, program, path, missing, problem, install, found)
-
-
-def _install(agent: Agent) -> str | None:
-    if agent.crew is None:
-        return known.install(agent.command[0])
-    framework = frameworks.FRAMEWORKS.get(agent.crew.framework)
-    return framework and framework.install

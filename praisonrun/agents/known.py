@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from ..core.agent import Agent
+from . import frameworks
+
 
 class Known(NamedTuple):
     """What is known of a program."""
@@ -94,7 +97,10 @@ env_pass: [OPENAI_*, ANTHROPIC_*, GEMINI_*]
 """By the name of the program."""
 
 
-def install(program: str) -> str | None:
-    """Return the shell line that installs a program, if we know it."""
-    found = KNOWN.get(program)
+def install(agent: Agent) -> str | None:
+    """Return the shell line that installs an agent's program, or a crew's framework, if we know it."""
+    if agent.crew is not None:
+        framework = frameworks.FRAMEWORKS.get(agent.crew.framework)
+        return framework and framework.install
+    found = KNOWN.get(agent.command[0])
     return found and found.install

@@ -192,8 +192,8 @@ def _not_installed(agent: Agent, name: str) -> str:
         places = _places(agent, full)
         place = next((one for one in places if os.path.lexists(one)), places[0])
         return _unstartable(agent, name, programs.why_not(place) or "cannot be run")
-    install = known.install(name)
-    todo = f"; install it with: {install}" if install else ""
+    found = known.KNOWN.get(name)
+    todo = f"; install it with: {found.install}" if found else ""
     if any(map(os.path.isfile, _places(agent, name))):
         todo = f"; write ./{name}"
     return _unstartable(agent, name, f"is not on PATH{todo}")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from .flags import PATH, as_json
+from ..config.discovery import Named
+from .flags import PATH, as_json, target
 from .program import program
 
 
@@ -22,3 +23,16 @@ def check(file: Path | None, *, strict: bool, as_json: bool, schema: bool) -> No
     from .check import print_schema
 
     sys.exit(print_schema() if schema else report(file, strict=strict, as_json=as_json))
+
+
+@program.command()
+@as_json
+@target
+def agents(server: Named, *, as_json: bool) -> None:
+    """List the agents that can be run, and what is missing for them.
+
+    Where no server runs, they are those of ./agents.yaml. --json prints what GET /api/v1/agents answers.
+    """
+    from .agents import agents as show
+
+    sys.exit(show(server, as_json=as_json))

@@ -15,7 +15,7 @@ import click
 
 from ..config.discovery import Named
 from ..config.settings import HOST, PORT, Settings, make
-from .flags import DIR, FILE, as_json, seconds, setting, state, target
+from .flags import DIR, FILE, as_json, complete_agent, seconds, setting, state, target
 from .program import program
 
 
@@ -83,7 +83,7 @@ def stop(server: Named, *, cancel: bool) -> None:
 
 
 @program.command()
-@click.argument("agent", required=False)
+@click.argument("agent", required=False, shell_complete=complete_agent)
 @as_json
 @target
 def pause(server: Named, *, agent: str | None, as_json: bool) -> None:
@@ -97,7 +97,7 @@ def pause(server: Named, *, agent: str | None, as_json: bool) -> None:
 
 
 @program.command()
-@click.argument("agent", required=False)
+@click.argument("agent", required=False, shell_complete=complete_agent)
 @as_json
 @target
 def resume(server: Named, *, agent: str | None, as_json: bool) -> None:
@@ -128,6 +128,15 @@ def service_file(manager: str | None, arguments: tuple[str, ...]) -> None:
     from .service_file import print_service_file
 
     sys.exit(print_service_file(manager, arguments))
+
+
+@program.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print what makes SHELL complete commands, agents and runs."""
+    from .completion import print_completion
+
+    sys.exit(print_completion(shell))
 
 
 @program.group(no_args_is_help=True)

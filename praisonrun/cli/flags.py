@@ -6,12 +6,15 @@ import functools
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from ..config.discovery import Named
 from ..core import durations
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -32,6 +35,20 @@ state = setting("--state", "Where runs are kept (default: your state directory).
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else.")
 """Of the commands that print one JSON object, or one on each line."""
+
+
+def complete_id(context: click.Context, _param: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Complete the id of a run."""
+    from .completion import ends_of_ids
+
+    return ends_of_ids(context, begun)
+
+
+def complete_agent(context: click.Context, _param: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Complete the name of an agent."""
+    from .completion import names_of_agents
+
+    return names_of_agents(context, begun)
 
 
 def seconds(text: str) -> int:

@@ -14,6 +14,9 @@ COLOURS = {
     "failed": "red",
     "cancelled": "yellow",
     "queued": "blue",
+    "ready": "green",
+    "needs env": "yellow",
+    "cannot start": "red",
 }
 """Of words that stand alone in a cell."""
 

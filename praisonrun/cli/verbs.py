@@ -8,13 +8,18 @@ from typing import Any
 import click
 
 from ..config.discovery import Named
-from .flags import FILE, PATH, as_json, seconds, target
+from .flags import FILE, PATH, as_json, complete_agent, complete_id, seconds, target
 from .program import program
 
 
 @program.command()
 @click.argument("prompt", nargs=-1, metavar="[PROMPT]...")
-@click.option("--agent", metavar="NAME", help="Which agent (default: the file's default).")
+@click.option(
+    "--agent",
+    metavar="NAME",
+    help="Which agent (default: the file's default).",
+    shell_complete=complete_agent,
+)
 @click.option("--agents", help="Its agents file (default: the server's).", **FILE)
 @click.option("--timeout", type=seconds, metavar="TIME", help="Stop it after so long: 90, 90s, 5m, 1h30m.")
 @click.option("--cwd", metavar="DIR", type=PATH, help="Where it works (default: here, for cwd: caller).")
@@ -43,7 +48,7 @@ def run(**flags: Any) -> None:
 
 
 @program.command()
-@click.argument("run_id", metavar="[ID]", default="@")
+@click.argument("run_id", metavar="[ID]", default="@", shell_complete=complete_id)
 @target
 @as_json
 def attach(server: Named, *, run_id: str, as_json: bool) -> None:
@@ -59,7 +64,7 @@ def attach(server: Named, *, run_id: str, as_json: bool) -> None:
 @program.command()
 @click.option("-a", "--all", "every", is_flag=True, help="Finished runs, too.")
 @click.option("--status", metavar="STATUS", help="Runs of this status, or of several: failed,cancelled.")
-@click.option("--agent", metavar="NAME", help="Runs of this agent.")
+@click.option("--agent", metavar="NAME", help="Runs of this agent.", shell_complete=complete_agent)
 @click.option("--session", metavar="ID", help="Runs of this session.")
 @click.option(
     "-n", "count", default=50, show_default=True, metavar="N", type=click.IntRange(1), help="At most N."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -13,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from .. import __version__
-from ..agents.launch import missing_env
+from ..agents.offers import offered
 from ..config.discovery import API_VERSION
 from ..core.errors import PraisonrunError
 from ..core.json import Json, dumps
@@ -78,6 +79,8 @@ class AgentShown(Described):
     format: str = Field(description="How its output is read: text or jsonl.")
     env_required: list[str] = Field(description="Variables that a submit or the server must supply.")
     env_missing: list[str] = Field(description="Those of them that the server has no value for.")
+    problem: str | None = Field(description="Why its program cannot be started now, and what to do.")
+    install: str | None = Field(description="A shell line that installs its program, if that helps.")
 
 
 class Agents(Described):
@@ -196,22 +199,8 @@ class System:
         """List agents."""
         catalog = self._engine.catalog
         default = catalog.default.name
-        shown = [
-            {
-                "name": agent.name,
-                "default": agent.name == default,
-                "mode": agent.mode,
-                "kind": "crew" if agent.crew else "command",
-                "description": agent.description,
-                "cwd": "caller" if agent.caller else agent.cwd,
-                "timeout": agent.timeout,
-                "concurrency": agent.concurrency,
-                "format": agent.format,
-                "env_required": list(agent.env_required),
-                "env_missing": missing_env(agent, catalog.environ, {}),
-            }
-            for agent in catalog.all()
-        ]
+        # Programs are looked for in a thread: on a disk, and by asking a crew's interpreter.
+        shown = await asyncio.to_thread(offered, catalog.all(), default, catalog.environ)
         return json_response({"agents": shown, "default": default, "problem": catalog.problem})
 
     @operation("GET", "/openapi.json", _DOCUMENT, query=DocumentQuery)

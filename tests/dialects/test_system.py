@@ -72,6 +72,8 @@ def test_the_agents_on_offer(api: Api) -> None:
         1,
     )
     assert (agents["needy"]["env_required"], agents["server"]["mode"]) == (["SECRET"], "service")
+    assert (agents["echo"]["problem"], agents["echo"]["install"]) == (None, None)
+    assert "is not on PATH" in agents["gone"]["problem"]
     assert "from-file" not in str(found)  # a literal of `env`
 
 

@@ -1,0 +1,51 @@
+"""`praisonrun agents`: what can be run, and what is missing for it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from ..agents import offers
+from ..config.discovery import Named
+from ..config.settings import default_agents
+from . import local
+from .client import Client
+from .pipe import print_object
+from .table import show
+
+HEAD = ("NAME", "MODE", "STATUS", "WHAT")
+
+
+def agents(named: Named, *, as_json: bool) -> int:
+    """Print a line for each agent of the server, or of the file here where none runs; return 0."""
+    found = local.find(named, local.settings_of(named))
+    if found is not None:
+        with Client(found, tries=3) as client:
+            offer = client.agents()
+    else:
+        offer = offers.of_file(default_agents(), os.environ)
+    if as_json:
+        print_object(offer)
+        return 0
+    show(HEAD, [row(agent) for agent in offer["agents"]], spare=("MODE",))
+    for note in notes(offer, running=found is not None):
+        print(note, file=sys.stderr)
+    return 0
+
+
+def row(agent: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the cells of an agent."""
+    status, what = "ready", agent["description"]
+    if agent["env_missing"]:
+        status, what = "needs env", f"set {', '.join(agent['env_missing'])}, or send it with run --env"
+    if agent["problem"]:
+        status, what = "cannot start", agent["install"] or agent["problem"]
+    return agent["name"] + " (default)" * agent["default"], agent["mode"], status, what
+
+
+def notes(offer: Mapping[str, Any], *, running: bool) -> list[str]:
+    """Return what a person should know besides."""
+    found = [] if running else ["no server runs; one that starts here offers these"]
+    return [*found, *([f"{offer['problem']}; the last good version is in use"] if offer["problem"] else [])]
