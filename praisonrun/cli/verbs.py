@@ -84,7 +84,7 @@ def ps(server: Named, **flags: Any) -> None:
 
 
 @program.command()
-@click.argument("run_ids", metavar="[ID]...", nargs=-1)
+@click.argument("run_ids", metavar="[ID]...", nargs=-1, shell_complete=complete_id)
 @click.option("-f", "--follow", is_flag=True, help="Until the run has finished.")
 @click.option("-n", "--tail", metavar="N", type=click.IntRange(0), help="Only the last N lines.")
 @click.option("--since", metavar="TIME", help="Only what was printed since: 2026-12-31T23:59Z, or 5m ago.")
