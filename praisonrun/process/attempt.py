@@ -61,12 +61,12 @@ class Attempt:
 
     def _look_after(self) -> None:
         """Wake a shim that is stopped; kill one that was stopped again: then its run is lost, and swept."""
-        if self._shim and sweep.stopped(self._shim) and self._files.held(self._run_id):
-            log.warning(
-                "run %s: its shim is stopped and is %s", self._run_id, "killed" if self._woken else "woken"
-            )
-            self._signal(signal.SIGKILL if self._woken else signal.SIGCONT)
-            self._woken = True
+        with suppress(OSError):  # the next look may not fail
+            if self._shim and sweep.stopped(self._shim) and self._files.held(self._run_id):
+                told = "killed" if self._woken else "woken"
+                log.warning("run %s: its shim is stopped and is %s", self._run_id, told)
+                self._signal(signal.SIGKILL if self._woken else signal.SIGCONT)
+                self._woken = True
         self._look = None
         self.end_within(SLACK)
 

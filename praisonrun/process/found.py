@@ -25,7 +25,11 @@ class Found(Attempt):
         self._told: Phase | None = None
 
     def _ask(self) -> None:
-        self._signal(signal.SIGTERM)
+        try:
+            self._signal(signal.SIGTERM)
+        except OSError:  # its lock cannot be looked at now: that costs nobody who cancels an error
+            if not self._over:
+                asyncio.get_running_loop().call_later(SLOW_LOOK, self._ask)
 
     def _signal(self, number: int) -> None:
         with suppress(ProcessLookupError):

@@ -159,6 +159,9 @@ STORIES: dict[str, list[Step]] = {
     "a lock of a run that was found again is not seen": [
         _begin("plain"), _now("crash"), _UP, _fails("a lock was not seen"), _cancel(),
     ],
+    "a lock of a service that was found again is not seen by who restarts it": [
+        _begin("web"), _now("crash"), _UP, _fails("a lock was not seen", 2), _restart(at_an_end=0),
+    ],
     "reads and writes fail": [
         _begin("plain"), _fails("a read failed"), _LOOK, _fails("a write failed"), _submit("plain"),
         _time(3),
