@@ -52,6 +52,7 @@ UVICORN: dict[str, Any] = {
 def serve(settings: Settings, spawner: Control, user: Mapping[str, Any]) -> int:
     """Serve until told to stop; return the process's exit code. Agents get `user`. Raises ConfigError."""
     surroundings.allow_many_files()  # each connection may also read a journal
+    limits.keep_no_large_memory()
     with (
         limits.threads(verbose=settings.verbose, log_json=settings.log_json) as threads,
         _listen(settings) as listener,

@@ -17,14 +17,13 @@ from ..core.lifecycle import FINAL
 from ..core.model import Run, Snapshot
 from ..engine.engine import Engine
 from ..engine.journals import CHUNK, LINES, SharedRendering
+from ..engine.shared_results import Apart
 from ..journal.backwards import frame_of_line
 from ..journal.format import START, Frame, event_id, split_event_id
 from ..journal.formats import FORMATS
 from ..journal.reader import Reader
 from ..journal.results import Result
 
-LARGE = 64 * 1024
-"""Bytes of a last event that takes a moment to make: it may hold a whole result."""
 PAGE = 1024 * 1024
 """Bytes of journal after which a page of events ends."""
 JOURNAL = event_id(START, 0)
@@ -80,8 +79,6 @@ class EventStream(Generic[E]):
         self._engine, self._make, self._span = engine, make, span
         self._renderers: WeakValueDictionary[str, EventRenderer[E]] = WeakValueDictionary()
         self._renderings: dict[Encode[E], SharedRendering] = {}
-        self._turn = asyncio.Lock()
-        """Large last events are made one after the other: others are served in between."""
 
     async def renderer(self, run: Run) -> EventRenderer[E]:
         """Return the renderer of a run; all viewers share it."""
@@ -155,12 +152,10 @@ class EventStream(Generic[E]):
         except NotFound:
             return
         if shown.run.status in FINAL:
-            ending = await self._ending(shown, cursor, base)
-            async with self._turn:
-                last = encode(ending) + farewell
-                if len(last) > LARGE:
-                    await asyncio.sleep(0)
-            yield last
+            ending, result = await self._ending(shown, cursor, base, apart=True)
+            last = encode(ending) + farewell
+            for piece in result.pieces(last) if result else [last]:
+                yield piece
 
     async def page(
         self, shown: Snapshot, cursor: Cursor, limit: int, *, base: str = "", size: int = PAGE
@@ -169,13 +164,21 @@ class EventStream(Generic[E]):
 
         There are at most `limit`, but for the last ones; a page ends after `size` bytes of journal.
         """
+        found, done, _ = await self.piece(shown, cursor, limit, base=base, size=size, apart=False)
+        return found, done
+
+    async def piece(
+        self, shown: Snapshot, cursor: Cursor, limit: int, *, base: str, size: int, apart: bool = True
+    ) -> tuple[list[E], bool, Apart | None]:
+        """Return a page, and the result that its last events have only as a MARK, if it is large."""
         renderer = await self._prepared(shown.run, cursor.offset)
         found = _after(cursor, renderer.first())
         read, cut = await self._read(shown.run.id, renderer, cursor, limit - len(found), size)
         found += read
         if cut or len(found) >= limit or shown.run.status not in FINAL:
-            return found[:limit], False
-        return found + await self._ending(shown, cursor, base), True
+            return found[:limit], False, None
+        ending, result = await self._ending(shown, cursor, base, apart=apart)
+        return found + ending, True, result
 
     async def at(self, run: Run, offset: int) -> list[E]:
         """Return the events of a journal from an offset on, as far as one read of the file goes."""
@@ -201,9 +204,14 @@ class EventStream(Generic[E]):
             frames = reader.frames(cursor.offset, CHUNK, 1) if reader else []
         return _after(cursor, renderer.events(frames)), frames[0].end if frames else cursor.offset
 
-    async def _ending(self, shown: Snapshot, cursor: Cursor, base: str) -> list[E]:
-        renderer, answer = await self.renderer(shown.run), await self._engine.journals.result(shown.run)
-        return _after(cursor, renderer.last(shown, answer, base))
+    async def _ending(
+        self, shown: Snapshot, cursor: Cursor, base: str, *, apart: bool
+    ) -> tuple[list[E], Apart | None]:
+        """Return the events after those of the journal, and what they have only as a MARK."""
+        run = shown.run
+        result = await self._engine.shared_results.apart(run) if apart else None
+        answer = result.answer if result else await self._engine.journals.result(run)
+        return _after(cursor, (await self.renderer(run)).last(shown, answer, base)), result
 
     def _rendering(self, encode: Encode[E]) -> SharedRendering:
         """Return the chunks that all viewers of one encoding share; each holds its run's renderer."""

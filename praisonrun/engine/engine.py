@@ -24,6 +24,7 @@ from .large_results import LargeResults
 from .queue import Queue
 from .request import Choice, Submit
 from .reservations import Reservations
+from .shared_results import SharedResults
 from .submit import Change, Submissions
 from .supervisor import Supervisor
 from .waits import Waits
@@ -46,6 +47,7 @@ class Engine:
         self.journals = Journals(context, supervisor)
         self.large_results = LargeResults(context.files)
         self._cancels = Cancels(context, supervisor)
+        self.shared_results = SharedResults(self.journals)
         self._waits = Waits(context, reservations.slots)
         self.feed = Feed(context, supervisor.live, self._waits)
         self.queue = Queue(context, reservations.slots)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import platform
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -36,3 +39,23 @@ def test_no_thread_at_all_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log, "start", lambda **_: "another".index("fault"))
     with pytest.raises(ValueError, match="substring"), limits.threads():
         pass
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_large_memory_goes_back_although_small_memory_beside_it_stays() -> None:
+    code = """
+from praisonrun.config.limits import keep_no_large_memory
+def used():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096 >> 20
+keep_no_large_memory()
+bytes(30 << 20)  # from which glibc would learn what is usual
+before, large, small = used(), [], []
+for _ in range(10):
+    large.append(b"x" * (4 << 20))
+    small.append(b"x" * 1000)
+assert used() - before > 30
+large.clear()
+print(used() - before)
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(found.stdout) < 8

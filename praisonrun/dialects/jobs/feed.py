@@ -17,10 +17,11 @@ from ...core.json import dumps
 from ...core.model import Mode
 from ...engine.engine import Engine
 from ...engine.pulse import EVERY
+from ...engine.shared_results import LARGE
 from ...web.operations import Answer, operation
 from ...web.requests import base_url, read_query, wait_for
 from ...web.responses import HEARTBEAT, HELLO, StreamLimits, line_stream, sse_stream
-from ..event_stream import LARGE, EventStream
+from ..event_stream import EventStream
 from .events import JobEvents
 from .feed_cursor import Cursor, cursor_of, mark_of, place
 from .feed_items import Encode, Item, Source, item, line, sse
@@ -94,11 +95,13 @@ class Listener:
             yield text
         for run_id in self._own.ids:
             async with self._turn:
-                texts, more = await self._own.read(run_id, place(self._source.store, self.rev), encode)
+                at = place(self._source.store, self.rev)
+                texts, more, result = await self._own.read(run_id, at, encode)
                 await asyncio.sleep(0)  # those before are on their way, or were given up
             self.more = self.more or more
             while texts:
                 yield texts.pop(0)
+            del result  # it was shared until now
 
     def beats(self, encode: Encode) -> bytes:
         """Return how far the live runs are, as far as the client was not told."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ...core.errors import BadRequest, Gone, NotFound
 from ...core.json import dumps
 from ...engine.engine import Engine
+from ...engine.shared_results import Apart
 from ..event_stream import Cursor, EventStream
 from .events import WireEvent, plain
 from .feed_cursor import positions
@@ -64,18 +65,18 @@ class OwnEvents:
         """The end of a cursor that says how far each run is."""
         return positions({run_id: named.after for run_id, named in self._named.items()})
 
-    async def read(self, run_id: str, place: str, encode: Encode) -> tuple[list[bytes], bool]:
+    async def read(self, run_id: str, place: str, encode: Encode) -> tuple[list[bytes], bool, Apart | None]:
         """Return the next events of one run as pieces of text, and whether there may be more at once.
 
-        Their cursors begin with `place`. A large event, which may hold a whole result, is a piece of its own:
-        it is not copied again.
+        Their cursors begin with `place`. A large event is a piece of its own, which is not copied again, and
+        so is a large result, which is returned, too: others share it for as long as somebody has it.
         """
         named, pieces = self._named[run_id], list[bytes]()
         try:
-            events = await self._read(run_id, named)
+            events, result = await self._read(run_id, named)
         except (NotFound, Gone):  # the history says that it was removed
             named.done = True
-            return pieces, False
+            return pieces, False, None
         more = bool(events)  # also where none of them is wanted
         while events:
             event = events.pop(0)
@@ -83,15 +84,17 @@ class OwnEvents:
             if event.name == "log" or not named.logs:
                 body = dumps({**plain(event), "run_id": run_id})
                 text = encode(Item(event.name, body, place + self.end), "")
-                if pieces and len(pieces[-1]) + len(text) <= BYTES:
-                    pieces[-1] += text
-                else:
-                    pieces.append(text)
-        return pieces, more
+                for piece in result.pieces(text) if result else [text]:
+                    if pieces and len(pieces[-1]) + len(piece) <= BYTES:
+                        pieces[-1] += piece
+                    else:
+                        pieces.append(piece)
+        return pieces, more, result
 
-    async def _read(self, run_id: str, named: _Named) -> list[WireEvent]:
-        shown, size = await self._engine.get(run_id), BYTES
-        events, named.done = await self._events.page(shown, named.cursor, EVENTS, base=self._base, size=size)
+    async def _read(self, run_id: str, named: _Named) -> tuple[list[WireEvent], Apart | None]:
+        shown, base = await self._engine.get(run_id), self._base
+        found = await self._events.piece(shown, named.cursor, EVENTS, base=base, size=BYTES)
+        events, named.done, result = found
         if events:
             named.cursor = await self._events.cursor(shown.run, events[-1].id)
-        return events
+        return events, result
