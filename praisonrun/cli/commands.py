@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
@@ -108,13 +107,13 @@ def resume(server: Named, *, agent: str | None, as_json: bool) -> None:
 
 
 @program.command()
-@state
+@target
 @as_json
-def info(state: Path | None, *, as_json: bool) -> None:
+def info(server: Named, *, as_json: bool) -> None:
     """Show which praisonrun this is, and how its server is."""
     from .info import print_info
 
-    sys.exit(print_info(state, as_json=as_json))
+    sys.exit(print_info(server, as_json=as_json))
 
 
 @program.command("service-file")

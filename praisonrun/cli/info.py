@@ -1,68 +1,91 @@
-"""`praisonrun --version` and `praisonrun info`: which praisonrun this is, what it is made of, what runs."""
+"""`praisonrun info`: which praisonrun this is, where its state is, and how the server there is."""
 
 from __future__ import annotations
 
-import json
-import platform
-import sqlite3
-import ssl
-import sys
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
-from ..config import discovery, form
-from ..config.settings import make
+from ..config import discovery
+from ..config.discovery import Named
+from ..core.errors import NotFound, PraisonrunError
+from . import local
+from .client import Client
+from .pipe import print_object
+from .text import plain
+from .version import made_of
 
-OPENSSL = ssl.OPENSSL_VERSION.split()[1]
-WAL_RESET = (
-    "one connection writes and checkpoints, so the WAL-reset fault of versions before 3.51.3 cannot occur"
-)
 _SERVER = "{url} (pid {pid}, version {version}, since {started_at})"
+_LIVE = ("running", "queued")
 
 
-def version() -> str:
-    """Return the line of `--version`."""
-    return (
-        f"praisonrun {__version__} ({form.form()}, Python {platform.python_version()}, "
-        f"SQLite {sqlite3.sqlite_version}, OpenSSL {OPENSSL})"
-    )
-
-
-def print_info(state: Path | None, *, as_json: bool) -> int:
-    """Print what is known without asking a server; `state` is as for all commands."""
-    known = collect(make(state=state).state)
-    print(json.dumps(known, indent=2) if as_json else "\n".join(_lines(known)))
-    return 0
+def print_info(named: Named, *, as_json: bool) -> int:
+    """Print what is known of praisonrun and its server; return 1 if the server does not answer, else 0."""
+    known = collect(local.settings_of(named).state) | {"health": None, "queue": None, "problem": None}
+    try:
+        known |= _asked(named)
+    except PraisonrunError as error:
+        known["problem"] = error.message
+    if as_json:
+        print_object(known)
+    else:
+        print("\n".join(plain(line) for line in lines(known)))
+    return 1 if known["problem"] else 0
 
 
 def collect(state: Path) -> dict[str, Any]:
-    """Return what `--json` prints. `server` is null where none holds the state directory."""
-    server, file, unpacked = discovery.find(state, discovery.holder(state)), form.file(), form.unpacked()
-    return {
-        "name": "praisonrun",
-        "version": __version__,
-        "form": form.form(),
-        "file": file and str(file),
-        "unpacked": unpacked and str(unpacked),
-        "state": str(state),
-        "server": None if server is None else server.public(),
-        "python": {"version": platform.python_version(), "executable": sys.executable},
-        "sqlite": {"version": sqlite3.sqlite_version, "wal_reset": WAL_RESET},
-        "openssl": {"version": OPENSSL},
-    }
+    """Return what is known without asking a server. `server` is null where none holds the state directory."""
+    server = discovery.find(state, discovery.holder(state))
+    return {**made_of(), "state": str(state), "server": None if server is None else server.public()}
 
 
-def _lines(known: dict[str, Any]) -> list[str]:
-    server, python = known["server"], known["python"]
-    rows = {
-        "file": known["file"],
-        "unpacked": known["unpacked"],
-        "state": known["state"],
-        "server": _SERVER.format_map(server) if server else "none",
-        "Python": f"{python['version']} ({python['executable']})",
-        "SQLite": f"{known['sqlite']['version']}: {WAL_RESET}",
-        "OpenSSL": known["openssl"]["version"],
-    }
-    head = f"praisonrun {known['version']} ({known['form']})"
-    return [head, *(f"  {name:<9} {value}" for name, value in rows.items() if value)]
+def _asked(named: Named) -> dict[str, Any]:
+    """Return what the server says of itself. Raises PraisonrunError where it does not answer."""
+    settings = local.settings_of(named)
+    target = local.find(named, settings)
+    if target is None:
+        if discovery.holder(settings.state) is not None:
+            raise local.no_server(settings.state)
+        return {}
+    with Client(target, tries=3) as client:
+        found = {"health": client.call("GET", "/health")}
+        with suppress(NotFound):  # an older server
+            found["queue"] = client.call("GET", "/api/v1/queue")
+        if named.url is not None:
+            found["server"] = {"url": target.base, **client.call("GET", discovery.PROOF_PATH)}
+    return found
+
+
+def lines(known: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the lines to print."""
+    server, python, health = known["server"], known["python"], known["health"]
+    problems = ([known["problem"]] if known["problem"] else []) + (health["problems"] if health else [])
+    rows = [
+        ("file", known["file"]),
+        ("unpacked", known["unpacked"]),
+        ("state", known["state"]),
+        ("server", _SERVER.format_map(server) if server else "none"),
+        ("runs", _runs(health) if health else None),
+        ("queue", _queue(known["queue"]) if known["queue"] else None),
+        *(("problem", problem) for problem in problems),
+        ("Python", f"{python['version']} ({python['executable']})"),
+        ("SQLite", f"{known['sqlite']['version']}: {known['sqlite']['wal_reset']}"),
+        ("OpenSSL", known["openssl"]["version"]),
+    ]
+    yield f"praisonrun {known['version']} ({known['form']})"
+    yield from (f"  {name:<9} {value}" for name, value in rows if value)
+
+
+def _runs(health: Mapping[str, Any]) -> str:
+    counts = health["runs"]
+    ended = [f"{count} {status}" for status, count in counts.items() if count and status not in _LIVE]
+    live = f"{counts.get('running', 0)} running of at most {health['concurrency']}"
+    return ", ".join([live, f"{counts.get('queued', 0)} queued", *ended])
+
+
+def _queue(queue: Mapping[str, Any]) -> str:
+    paused = [each["agent"] for each in queue["agents"] if each["paused_since"]]
+    if queue["paused_since"]:
+        return f"paused since {queue['paused_since']}; praisonrun resume"
+    return f"paused for {', '.join(paused)}; praisonrun resume AGENT" if paused else ""

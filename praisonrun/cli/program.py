@@ -70,7 +70,7 @@ class Program(click.Group):
 
 def _version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
     if wanted and not context.resilient_parsing:
-        from .info import version
+        from .version import version
 
         click.echo(version())
         context.exit()

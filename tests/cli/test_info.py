@@ -58,6 +58,32 @@ def test_info_shows_the_server(server: Server, capsys: pytest.CaptureFixture[str
     assert "one connection writes and checkpoints" in text
 
 
+def test_info_asks_the_server(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    server.ended(server.submit("quick"))
+    server.submit("wait")
+    where = ("--state", str(server.state))
+    assert said(capsys, "pause", "echo", *where)
+    text = said(capsys, "info", *where)
+    assert "  runs      1 running of at most " in text
+    assert ", 0 queued, 1 succeeded\n" in text
+    assert "  queue     paused for echo; praisonrun resume AGENT\n" in text
+    shown = json.loads(said(capsys, "info", "--json", *where))
+    assert (shown["health"]["runs"]["running"], shown["queue"]["running"], shown["problem"]) == (1, 1, None)
+
+
+def test_info_says_why_it_cannot_ask(
+    server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("praisonrun.config.discovery.API_VERSION", 99)
+    with pytest.raises(SystemExit) as left:
+        cli.main(no_server, ["info", "--state", str(server.state)])
+    assert left.value.code == 1
+    told = capsys.readouterr().out
+    assert (
+        f"  problem   the server at {server.url} (version {__version__}) speaks another API; stop the" in told
+    )
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
 def test_systemd_takes_the_unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "pr%n $HOME"
