@@ -109,7 +109,7 @@ def run(steps: list[Step], server: Server, home: Path) -> None:
     served = server.url.removeprefix("http://")
     done = subprocess.run(
         ["bash", "-c", script.replace(SERVED, served)],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=30, cwd=home,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=50, cwd=home,
         env=environ(server, CURL_HOME=str(home)),
     )  # fmt: skip
     told = done.stdout.replace("\r\n", "\n").replace(served, SERVED).split(END)

@@ -8,8 +8,13 @@ from pathlib import Path
 import click
 
 from ..config.discovery import Named
-from .flags import PATH, as_json, target
+from .flags import PATH, as_json, complete_agent, target
 from .program import program
+
+_service = click.argument("service", required=False, shell_complete=complete_agent)
+_env = click.option(
+    "--env", multiple=True, metavar="NAME[=VALUE]", help="A variable for it, by default yours; repeatable."
+)
 
 
 @program.command()
@@ -36,3 +41,64 @@ def agents(server: Named, *, as_json: bool) -> None:
     from .agents import agents as show
 
     sys.exit(show(server, as_json=as_json))
+
+
+@program.group(invoke_without_command=True)
+@click.option("-a", "--all", "every", is_flag=True, help="Stopped and failed ones, too.")
+@as_json
+@target
+@click.pass_context
+def services(context: click.Context, /, server: Named, *, every: bool, as_json: bool) -> None:
+    """List services: what runs until it is stopped, and where.
+
+    A SERVICE is the name of its agent, or the end of its id, as for runs. `praisonrun logs` shows its output.
+    """
+    from .services import services as show
+
+    if context.invoked_subcommand is None:
+        sys.exit(show(server, every=every, as_json=as_json))
+
+
+@services.command("start")
+@click.argument("agent", shell_complete=complete_agent)
+@_env
+@as_json
+@target
+def start_service(server: Named, *, agent: str, env: tuple[str, ...], as_json: bool) -> None:
+    """Start a service of AGENT, and wait until it is ready."""
+    from .services import start
+
+    sys.exit(start(server, agent, env, as_json=as_json))
+
+
+@services.command("restart")
+@_service
+@_env
+@as_json
+@target
+def restart_service(server: Named, *, service: str | None, env: tuple[str, ...], as_json: bool) -> None:
+    """Start a service again under its id, and wait until it is ready."""
+    from .services import restart
+
+    sys.exit(restart(server, service, env, as_json=as_json))
+
+
+@services.command("stop")
+@_service
+@as_json
+@target
+def stop_service(server: Named, *, service: str | None, as_json: bool) -> None:
+    """Stop a service, and wait until its process is gone."""
+    from .services import stop
+
+    sys.exit(stop(server, service, as_json=as_json))
+
+
+@services.command("url")
+@_service
+@target
+def url_of_service(server: Named, *, service: str | None) -> None:
+    """Print where a service answers."""
+    from .services import url
+
+    sys.exit(url(server, service))

@@ -191,7 +191,8 @@ def _checked(answer: httpx2.Response) -> dict[str, Any]:
     if answer.status_code == HTTPStatus.UNAUTHORIZED:
         raise Forbidden("the server wants another token: name its file with --token-file")
     kind = _KINDS.get(answer.status_code, Unavailable)
-    raise kind(str(body.get("detail") or f"the server answered {answer.status_code} {answer.reason_phrase}"))
+    said = body.get("detail") or body.get("error")  # each dialect has its own
+    raise kind(str(said or f"the server answered {answer.status_code} {answer.reason_phrase}"))
 
 
 def _object(answer: httpx2.Response) -> dict[str, Any]:

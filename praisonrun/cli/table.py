@@ -16,6 +16,8 @@ COLOURS = {
     "queued": "blue",
     "ready": "green",
     "needs env": "yellow",
+    "starting": "blue",
+    "unhealthy": "red",
     "cannot start": "red",
 }
 """Of words that stand alone in a cell."""

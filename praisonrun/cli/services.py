@@ -1,0 +1,177 @@
+"""`praisonrun services`: what is served where, and starting, stopping and restarting it.
+
+The server speaks of services in the words of Nullspace's deployments: a service is an instance of an agent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from ..config.discovery import Named
+from ..core.errors import Invalid, NotFound
+from .attach import INTERRUPTED
+from .client import Client, Pause
+from .ids import short
+from .local import target
+from .pipe import print_object, print_text
+from .ps import span, when
+from .run import given_env
+from .table import show
+from .text import plain
+
+DEPLOYMENTS = "/v1/agent-deployments"
+LIVE = ("starting", "ready", "unhealthy", "stopping")
+HEAD = ("ID", "AGENT", "STATUS", "AGE", "WHERE", "WHAT")
+SHORTEST = 4
+"""Characters of an id's end that name it."""
+POLL = 0.1
+MOST = 5
+"""Candidates that an error names."""
+
+Service = dict[str, Any]
+"""As the server shows it, with the name of its `agent`."""
+
+
+def services(named: Named, *, every: bool, as_json: bool) -> int:
+    """Print a line for each service that lives, or each that is known; return 0."""
+    with Client(target(named), tries=3) as client:
+        found = list(_listed(client, every=every))
+    if as_json:
+        print_text("\n".join(json.dumps(each, ensure_ascii=False) for each in found)) if found else None
+    elif found:
+        show(HEAD, [row(each) for each in found], spare=("AGE", "STATUS"))
+    else:
+        start = "" if every else "; praisonrun services start AGENT starts one, and -a lists stopped ones"
+        print(f"no services{start}", file=sys.stderr)
+    return 0
+
+
+def start(named: Named, agent: str, env: Sequence[str], *, as_json: bool) -> int:
+    """Start a service of an agent and wait until it is ready; return 0, or 1 if it fails."""
+    with Client(target(named), tries=3) as client:
+        key, body = {"Idempotency-Key": uuid.uuid4().hex}, {"envs": _envs(client, agent, env)}
+        made = client.call("POST", f"{DEPLOYMENTS}/{agent}/services", json=body, headers=key)
+        return _until_ready(client, {**made, "agent": agent}, as_json=as_json)
+
+
+def restart(named: Named, word: str | None, env: Sequence[str], *, as_json: bool) -> int:
+    """Start a service again under its id and wait until it is ready; return 0, or 1 if it fails."""
+    with Client(target(named), tries=3) as client:
+        found = find(client, word, ended=True)
+        body = {"envs": _envs(client, found["agent"], env)}
+        made = client.call("POST", f"{_path(found)}/restart", json=body)
+        return _until_ready(client, {**made, "agent": found["agent"]}, as_json=as_json)
+
+
+def stop(named: Named, word: str | None, *, as_json: bool) -> int:
+    """Stop a service, and wait until its process is gone; return 0."""
+    with Client(target(named), tries=3) as client:
+        found = find(client, word)
+        made = client.call("POST", f"{_path(found)}/stop", json={})
+    print_object({**made, "agent": found["agent"]}) if as_json else print(f"stopped: {_name(found)}")
+    return 0
+
+
+def url(named: Named, word: str | None) -> int:
+    """Print where a service answers; return 0, or 1 if it does not."""
+    with Client(target(named), tries=3) as client:
+        found = find(client, word)
+    if found["public_url"] is None:
+        print(f"{_name(found)} has no address: it is {found['status']}", file=sys.stderr)
+        return 1
+    print(found["public_url"])
+    return 0
+
+
+def find(client: Client, word: str | None, *, ended: bool = False) -> Service:
+    """Return the service that an agent's name, an id or its end means; without a word the one that lives.
+
+    With `ended`, of an agent whose services have all ended the newest. Raises NotFound and Invalid, which
+    name candidates.
+    """
+    known = list(_listed(client, every=True))
+    of = [each for each in known if word in (None, each["agent"])]
+    meant = [each for each in of if each["status"] in LIVE] or (of[:1] if ended else [])
+    if word is not None and not of:
+        meant = [
+            each for each in known if len(word) >= SHORTEST and each["id"].endswith(word.removeprefix("run_"))
+        ]
+    if not meant:
+        live = _names([each for each in known if each["status"] in LIVE])
+        there = f"there are: {live}" if live else "praisonrun services start AGENT starts one"
+        raise NotFound(f"no service {word or 'lives'}; {there}")
+    if len(meant) > 1:
+        raise Invalid(f"several services are meant: {_names(meant)}; name one by its id")
+    return meant[0]
+
+
+def row(service: Mapping[str, Any], now: datetime | None = None) -> tuple[str, ...]:
+    """Return the cells of a service."""
+    now = now or datetime.now(UTC)
+    age = (now - (when(service["started_at"]) or now)).total_seconds()
+    port = f"port {service['port']}" if service["port"] else ""
+    why = service["failure_reason"] or (
+        service["status"] != "ready" and service["readiness_status"]["last_error"]
+    )
+    where = service["public_url"] or port
+    return short(service["id"]), service["agent"], service["status"], span(age), where, why or ""
+
+
+def _listed(client: Client, *, every: bool) -> Iterator[Service]:
+    """Yield services, those of an agent together, the newest first."""
+    status = {} if every else {"status": ",".join(LIVE)}
+    for gone in ({}, {"status": "deleted"}):  # agents that the file no longer has may still serve
+        agents = client.call("GET", DEPLOYMENTS, params={"mode": "service", "limit": "100", **gone})
+        for agent in agents["items"]:
+            path = f"{DEPLOYMENTS}/{agent['id']}/services"
+            for service in client.call("GET", path, params={"limit": "100", **status})["items"]:
+                yield {**service, "agent": agent["name"]}
+
+
+def _until_ready(client: Client, made: Service, *, as_json: bool, pause: Pause = time.sleep) -> int:
+    """Wait until a service is ready, or has failed; print where it is."""
+    name = _name(made)
+    try:
+        while made["status"] == "starting":
+            pause(POLL)
+            made = {**client.call("GET", _path(made)), "agent": made["agent"]}
+    except KeyboardInterrupt:
+        print(f"{name} continues to start; praisonrun services shows it", file=sys.stderr)
+        return INTERRUPTED
+    if as_json:
+        print_object(made)
+    elif made["status"] == "ready":
+        print(f"ready: {name}{' at ' + made['public_url'] if made['public_url'] else ''}")
+    else:
+        print(f"{made['status']}: {name}: {plain(made['failure_reason'] or 'no reason given')}", flush=True)
+        print(f"next: praisonrun logs {short(made['id'])}", file=sys.stderr)
+    return 0 if made["status"] == "ready" else 1
+
+
+def _envs(client: Client, agent: str, env: Sequence[str]) -> dict[str, str]:
+    """Return what --env names, and what the agent requires, the server lacks and the caller has."""
+    offered = {each["name"]: each for each in client.agents()["agents"] if each["mode"] == "service"}
+    if agent not in offered:
+        there = f"there are: {', '.join(offered)}" if offered else "it needs an entry with mode: service"
+        raise Invalid(f"no service {agent!r} in the agents file; {there}")
+    missing = {name: os.environ[name] for name in offered[agent]["env_missing"] if os.environ.get(name)}
+    return missing | given_env(env, os.environ)
+
+
+def _path(service: Mapping[str, Any]) -> str:
+    return f"{DEPLOYMENTS}/{service['deployment_id']}/services/{service['id']}"
+
+
+def _name(service: Mapping[str, Any]) -> str:
+    return f"{service['agent']} {short(service['id'])}"
+
+
+def _names(services: Sequence[Mapping[str, Any]]) -> str:
+    return ", ".join(_name(each) for each in services[:MOST])
