@@ -15,7 +15,7 @@ from .config.settings import Settings, boot_id, url
 from .core import clock
 from .core.errors import PraisonrunError
 from .core.notifier import CHANGES, Notifier
-from .dialects import jobs, nullspace, veryfront
+from .dialects import jobs, nullspace, page, veryfront
 from .dialects.jobs import webhooks as jobs_webhooks
 from .dialects.system import Prove, System
 from .engine.ages import Ages
@@ -108,10 +108,9 @@ def application(engine: Engine, settings: Settings, prove: Prove = str) -> Edge:
     limits, since, guarded = StreamLimits(), clock.iso(clock.now()) or "", settings.token is not None
     apis = ["jobs", "canonical", "deployments"]
     system = System(engine, apis, since, prove, token=guarded, inline_agents=settings.inline_agents)
-    dialects = Dialects(
-        jobs.dialect(engine, limits, system), veryfront.dialect(engine, limits), nullspace.dialect(engine)
-    )
-    system.table = dialects.operations
+    foreign = veryfront.dialect(engine, limits), nullspace.dialect(engine)
+    dialects = Dialects(jobs.dialect(engine, limits, system), *foreign, page.dialect(engine))
+    system.table = [row for row in dialects.operations if row.tag != page.TAG]  # the page is no API
     access = Access(settings.hosts, settings.allow_origin, settings.token)
     large = [row.path for row in dialects.operations if row.large]
     within = Budgeted(dialects, Budget(), dialects.render)

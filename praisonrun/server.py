@@ -189,6 +189,7 @@ def _announce(settings: Settings, engine: Engine, home: str) -> None:
     say("praisonrun listens on %(url)s", about)
     say(f"  state   {settings.state}")
     say(f"  agents  {names} ({settings.agents or 'built in'})")
+    say(f"  page    {home}/" + (" (praisonrun open brings the token along)" if settings.token else ""))
     header = "'Content-Type: application/json'"
     token = " -H 'Authorization: Bearer TOKEN'" if settings.token else ""
     say(f"""  try     curl {home}/api/v1/runs -H {header}{token} -d '{{"prompt": "Hello"}}'""")

@@ -81,6 +81,20 @@ def stop(server: Named, *, cancel: bool) -> None:
     sys.exit(end(server, cancel=cancel))
 
 
+@program.command("open")
+@click.argument("run_id", metavar="[ID]", required=False)
+@target
+def open_page(server: Named, *, run_id: str | None) -> None:
+    """Show every run in a browser, or the run ID.
+
+    The page's address is printed. A token goes along in a part of the address that is never sent, and is in
+    no command line.
+    """
+    from .page import show
+
+    sys.exit(show(server, run_id))
+
+
 @program.command()
 @click.argument("agent", required=False, shell_complete=complete_agent)
 @as_json

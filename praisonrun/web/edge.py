@@ -21,7 +21,7 @@ from ..config.origins import allows, origin
 from ..config.settings import may_be_host
 from .access_log import Strangers, told
 from .errors import Render, problem
-from .head import Fault, Head, Token, allowed_hosts, is_json, printable, read_head, routed
+from .head import Fault, Head, Token, allowed_hosts, is_json, of_page, printable, read_head, routed, visits
 from .transport import ABORT, HEADERS
 
 RenderOf: TypeAlias = Callable[[str], Render]
@@ -115,7 +115,7 @@ class Edge:
         origin = head.get(b"origin")
         foreign = self._is_named(origin)
         preflight = foreign and scope["method"] == "OPTIONS" and b"access-control-request-method" in head
-        stranger = None if fault else self._foreign_page(head)
+        stranger = None if fault else self._foreign_page(scope, head)
         if not (fault or stranger or preflight):  # a browser's preflight lacks the page's own headers
             stranger = self._unauthorized(scope, head)
             fault = None if stranger else self._bad_form(scope, head)
@@ -138,7 +138,7 @@ class Edge:
     def _is_named(self, origin: bytes | None) -> bool:
         return origin is not None and bool(self._foreign) and allows(self._foreign, origin)
 
-    def _foreign_page(self, head: Head) -> Fault | None:
+    def _foreign_page(self, scope: Scope, head: Head) -> Fault | None:
         host = head.get(b"host")
         if host is None:
             return 400, "the request has no Host header"
@@ -151,15 +151,14 @@ class Edge:
             return None
         if origin is not None and origin not in self._own:
             return 403, _stranger(origin)
-        if head.get(b"sec-fetch-site", b"none") not in _OWN_SITE:
+        if head.get(b"sec-fetch-site", b"none") not in _OWN_SITE and not visits(scope, head):
             return 403, "a page of another site may not use this server"
         return None
 
     def _unauthorized(self, scope: Scope, head: Head) -> Fault | None:
         path, query = scope["path"], scope["query_string"]
-        open_to_all = path == OPEN or (
-            path == PROOF and query.startswith(b"challenge=") and b"&" not in query
-        )
+        proof = path == PROOF and query.startswith(b"challenge=") and b"&" not in query
+        open_to_all = path == OPEN or proof or of_page(scope)
         free = open_to_all and scope["method"] in ("GET", "HEAD")
         if self._token is None or free or self._token.admits(head.get(b"authorization", b"")):
             return None

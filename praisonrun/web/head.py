@@ -31,8 +31,12 @@ LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via"})
 """Headers of proxies. A proxy's address says nothing about its clients."""
 
+PAGE, PAGE_OF_RUN, PAGE_FILES = "/", "/ui/runs/", "/ui/assets/"
+"""Where the page for browsers is, and what the paths of its other parts begin with."""
+
 _SINGLE = frozenset(
-    {b"host", b"origin", b"sec-fetch-site", b"content-type", b"content-length", b"content-encoding"}
+    {b"host", b"origin", b"content-type", b"content-length", b"content-encoding"}
+    | {b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest"}
 )
 _WATCHED = (
     _SINGLE
@@ -86,6 +90,36 @@ def routed(scope: Scope) -> str:
         return path
     sent: bytes = scope.get("raw_path") or b"/"
     return path[:-1] if sent.partition(b"?")[0].endswith(b"/") else path  # else it is %2F, part of a name
+
+
+def wants_page(scope: Scope) -> bool:
+    """Say whether a client asks for HTML, as browsers do."""
+    return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
+
+
+def of_page(scope: Scope) -> bool:
+    """Say whether the answer is one of the page's files, or a text that says no more: they need no token."""
+    path: str = scope["path"]
+    if path == PAGE or path.startswith(PAGE_FILES):
+        return True
+    return path.startswith(PAGE_OF_RUN) and wants_page(scope)
+
+
+def visits(scope: Scope, head: Head) -> bool:
+    """Say whether a person follows a link of another site to the page: nothing of ours is in a frame then.
+
+    A browser says so in headers that no page can set. The page itself changes nothing and shows its data only
+    to its own scripts, so a visit tells the other site nothing.
+    """
+    fetched = head.get(b"sec-fetch-mode"), head.get(b"sec-fetch-dest")
+    whole = fetched == (b"navigate", b"document") and scope["method"] in ("GET", "HEAD")
+    path: str = scope["path"]
+    return (
+        whole
+        and b"origin" not in head
+        and (path == PAGE or path.startswith(PAGE_OF_RUN))
+        and wants_page(scope)
+    )
 
 
 _ABSOLUTE = re.compile(rb"http://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)

@@ -36,7 +36,7 @@ def test_an_unknown_run_is_a_404(shared: Server, method: str, path: str, run_id:
 
 
 def test_unknown_paths_and_methods_are_problems(api: Api) -> None:
-    for path in ("/", "/api/v1", RUNS + "//", "/docs", "/favicon.ico"):
+    for path in ("/api/v1", RUNS + "//", "/docs", "/favicon.ico"):
         assert api.get(path).status_code == 404
     answer = api.put(RUNS)
     assert (answer.status_code, set(answer.headers["allow"].split(", "))) == (405, {"GET", "HEAD", "POST"})

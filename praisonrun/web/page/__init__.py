@@ -1,0 +1,58 @@
+"""The page for browsers: its files, as they are served. They are in memory: an upgrade may replace them.
+
+Nothing in them is secret, so they need no token. All else the page asks the API for, as any client does.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Mapping
+from functools import cached_property
+from hashlib import blake2b
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+PLACE = Path(__file__).parent
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""The page alone has it: no inline script, nothing from elsewhere, no frame around it."""
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+}
+
+
+class File:
+    """One file of the page."""
+
+    def __init__(self, path: Path) -> None:
+        self.name, self.plain, self._kind = path.name, path.read_bytes(), TYPES[path.suffix]
+        self._tag = blake2b(self.plain, digest_size=12).hexdigest()
+
+    @cached_property
+    def packed(self) -> bytes:
+        """The file as gzip: made once, when it is first wanted."""
+        return gzip.compress(self.plain, 9, mtime=0)
+
+    def answer(self, request: Request) -> Response:
+        """Return the file in the encoding that the client takes; 304 to one that has it."""
+        zipped = "gzip" in request.headers.get("accept-encoding", "")
+        tag = f'"{self._tag}{"-gz" if zipped else ""}"'
+        headers = {"ETag": tag, "Cache-Control": "no-cache", "Vary": "Accept, Accept-Encoding"}
+        headers["Content-Security-Policy"] = CSP
+        if tag in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+        if zipped:
+            headers["Content-Encoding"] = "gzip"
+        return Response(self.packed if zipped else self.plain, 200, headers, self._kind)
+
+
+def files() -> Mapping[str, File]:
+    """Return the page's files by name."""
+    found = (path for folder in (PLACE, PLACE / "vendor") for path in sorted(folder.iterdir()))
+    return {path.name: File(path) for path in found if path.suffix in TYPES}
