@@ -75,8 +75,9 @@ async def _serve(
         home, since = url(settings.host, port), clock.iso(clock.now()) or ""
         token_file = str(settings.token_file) if settings.token_file else None
         found = (home, port, os.getpid(), __version__, since, token_file, engine.store.id, secret)
+        agents_file = str(settings.agents) if settings.agents else None
         try:
-            discovery.write(settings.state, discovery.Listening(*found))
+            discovery.write(settings.state, discovery.Listening(*found, agents_file, settings.idle_exit))
         except OSError as error:  # a full disk must not stop the server
             say(f"no command will find this server: cannot write server.json: {reason(error)}")
         _announce(settings, engine, home)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pexpect
 
 from .rigs import pages
+from .rigs.harness import swept
 from .rigs.pages import README
 from .rigs.places import ROOT
 
@@ -54,10 +55,11 @@ def test_the_main_job_as_readme_has_it(tmp_path: Path) -> None:
     prompt = re.search(r'praisonrun run "([^"]+)"', blocks()[0])
     assert prompt is not None
     environ = {**os.environ, "XDG_STATE_HOME": str(tmp_path), "PRAISONRUN_PORT": str(_free_port())}
-    done = subprocess.run(
-        [sys.executable, "-m", "praisonrun", "run", prompt[1]],
-        capture_output=True, text=True, cwd=ROOT, env=environ, timeout=30,
-    )  # fmt: skip
+    with swept(tmp_path / "praisonrun"):
+        done = subprocess.run(
+            [sys.executable, "-m", "praisonrun", "run", prompt[1]],
+            capture_output=True, text=True, cwd=ROOT, env=environ, timeout=30,
+        )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert f"{len(prompt[1].split())} words" in done.stdout
     assert "100%" in done.stderr

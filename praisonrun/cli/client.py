@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx2
 
+from ..config import discovery
 from ..core.errors import (
     BadRequest,
     Forbidden,
@@ -21,7 +22,7 @@ from ..core.errors import (
     WrongState,
 )
 from ..core.model import Json
-from .proof import Proving, Target
+from .proof import Proving, Target, no_server
 
 RUNS = "/api/v1/runs"
 DELIVERIES = "/api/v1/deliveries"
@@ -71,6 +72,8 @@ class Client:
         self._tell = tell
         self._lost_at = 0.0
         self._told_at = -PATIENCE
+        self._state, self._met = target.state, False
+        """Where its server is known to be, and whether it has answered."""
 
     def __enter__(self) -> Client:
         return self
@@ -167,12 +170,16 @@ class Client:
         failures = 0
         while True:
             try:
-                return _checked(self._http.request(method, path, **options))
+                answer = self._http.request(method, path, **options)
+                self._met = True
+                return _checked(answer)
             except httpx2.TransportError as error:
                 failures = self.again(failures, error)
 
     def again(self, failures: int, fault: Exception) -> int:
         """Pause before another attempt; return how many failed in a row. Raises Unavailable after TRIES."""
+        if not self._met and self._state is not None and discovery.holder(self._state) is None:
+            raise no_server(self._state)  # it has left since it was found
         if failures == 0:
             self._lost_at = time.monotonic()
         if failures == self._tries or time.monotonic() - self._lost_at > PATIENCE:

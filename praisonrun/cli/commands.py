@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -69,6 +70,22 @@ from .program import program
 def serve(run: Callable[[Settings], int], /, **flags: Any) -> None:
     """Start the server. Runs outlive it: stop and start it as you like."""
     sys.exit(run(make(token=os.environ.pop("PRAISONRUN_TOKEN", None) or None, **flags)))
+
+
+@program.command()
+@click.option(
+    "--agents", help="The agents that a server offers which is started (default: ./agents.yaml).", **FILE
+)
+@as_json
+@target
+def up(server: Named, *, agents: Path | None, as_json: bool) -> None:
+    """Have a server in the background; print its address.
+
+    If none is up, one is started, and stays until it is stopped. --json prints what `info --json` does.
+    """
+    from .up import up as have
+
+    sys.exit(have(server, agents, as_json=as_json))
 
 
 @program.command()

@@ -13,6 +13,7 @@ from ..core.errors import NotFound, PraisonrunError
 from . import local
 from .client import Client
 from .pipe import print_object
+from .proof import no_server
 from .text import plain
 from .version import made_of
 
@@ -46,7 +47,7 @@ def _asked(named: Named) -> dict[str, Any]:
     target = local.find(named, settings)
     if target is None:
         if discovery.holder(settings.state) is not None:
-            raise local.no_server(settings.state)
+            raise no_server(settings.state)
         return {}
     with Client(target, tries=3) as client:
         found = {"health": client.call("GET", "/health")}

@@ -1,4 +1,4 @@
-"""Servers on this machine: which one a command means, `praisonrun stop`, and starting one."""
+"""Servers on this machine: which one a command means, and `praisonrun stop`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -17,14 +15,11 @@ from pathlib import Path
 
 from ..config import discovery, private_file
 from ..config.discovery import Named
-from ..config.settings import PORT, Settings, here, make, url
-from ..core.errors import ConfigError, NoServer, Unavailable, counted
+from ..config.settings import PORT, Settings, make, url
+from ..core.errors import ConfigError, Unavailable, counted
 from .client import Client, Pause
-from .proof import Target
-from .text import plain
+from .proof import Target, no_server
 
-START_SECONDS = 20.0
-RIVAL_SECONDS = 3.0
 STOP_SECONDS = 30.0
 POLL = 0.02
 CANCEL_SECONDS = 120.0
@@ -66,7 +61,7 @@ def find(named: Named, settings: Settings) -> Target | None:
     token = settings.token
     if token is None and found.token_file:
         token = private_file.read(Path(found.token_file), "--token-file")
-    return Target(found.url, token, settings.state)
+    return Target(found.url, token, settings.state, found)
 
 
 def target(named: Named) -> Target:
@@ -76,14 +71,6 @@ def target(named: Named) -> Target:
     if found is None:
         raise no_server(settings.state)
     return found
-
-
-def no_server(state: Path) -> Unavailable:
-    """Return the error of a command that needs a server."""
-    pid = discovery.holder(state)
-    if pid is None:
-        return NoServer(f"no server runs on {state}; start one: praisonrun serve --state {state}")
-    return Unavailable(f"the server of {state} (pid {pid}) has no server.json yet; try again, or restart it")
 
 
 def _remote(base: str, settings: Settings) -> Target:
@@ -142,60 +129,11 @@ def end(state: Path, pid: int) -> bool:
         pass
     except PermissionError:
         raise Unavailable(f"the server (pid {pid}) belongs to another user") from None
-    return _until(lambda: discovery.holder(state) != pid, STOP_SECONDS)
+    return until(lambda: discovery.holder(state) != pid, STOP_SECONDS)
 
 
-class StartedServer:
-    """A server that a command started. It logs to the state directory. Raises ConfigError where it cannot."""
-
-    def __init__(self, settings: Settings, agents: Path | None) -> None:
-        self.log = settings.state / "server.log"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-        try:
-            settings.state.mkdir(0o700, parents=True, exist_ok=True)
-            out = os.open(self.log, flags, 0o600)
-        except OSError as error:
-            raise discovery.unusable(settings.state, error) from None
-        with os.fdopen(out, "wb") as log:
-            words = command(settings, agents)
-            self._process = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
-
-    def wait(self, found: Callable[[], Target | None]) -> Target:
-        """Return the server once it is found. Raises Unavailable with the log's last line when none is."""
-        _until(lambda: found() is not None or self._process.poll() is not None, START_SECONDS)
-        # A server that ended at once may have met another one that was just starting.
-        _until(lambda: found() is not None, RIVAL_SECONDS)
-        if (server := found()) is not None:
-            return server
-        lines = self.log.read_text(errors="replace").splitlines() or ["it printed nothing"]
-        last = plain(lines[-1]).removeprefix("praisonrun: ")
-        raise Unavailable(f"the server did not start: {last} (log: {self.log})")
-
-    def lives(self) -> bool:
-        return self._process.poll() is None
-
-    def stop(self) -> bool:
-        """Stop it if it is still running; return whether it is gone within STOP_SECONDS."""
-        self._process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(STOP_SECONDS)
-        return self._process.returncode is not None
-
-
-def command(settings: Settings, agents: Path | None) -> list[str]:
-    """Return the command line of a server; everything else comes from the environment, as for any server."""
-    # A module in the user's directory must not replace one of ours. The single file is isolated anyway.
-    isolated = ["-I"] if sys.flags.isolated else ["-P"]
-    safe = [] if str(Path(__file__).parents[2]) == here() else isolated
-    words = [sys.executable, *safe, "-m", "praisonrun", "serve"]
-    words += ["--host", settings.host, "--port", str(settings.port), "--state", str(settings.state)]
-    words += ["--token-file", str(settings.token_file)] if settings.token_file else []
-    return words + (["--agents", str(agents.absolute())] if agents else [])
-
-
-def _until(true: Callable[[], bool], seconds: float) -> bool:
+def until(true: Callable[[], bool], seconds: float) -> bool:
+    """Wait until something is true, for so many seconds at most; return whether it is."""
     deadline = time.monotonic() + seconds
     while not true():
         if time.monotonic() > deadline:

@@ -22,7 +22,8 @@ import httpx2
 
 from .. import __version__
 from ..config import discovery
-from ..core.errors import Forbidden, Unavailable
+from ..config.discovery import Listening
+from ..core.errors import Forbidden, NoServer, Unavailable
 
 SECONDS = 5.0
 MAX_BYTES = 16 * 1024
@@ -37,6 +38,16 @@ class Target:
     token: str | None = field(default=None, repr=False)
     state: Path | None = None
     """The directory that its server must hold; None for one on another machine, which its user trusts."""
+    listening: Listening | None = field(default=None, repr=False)
+    """What server.json said of it."""
+
+
+def no_server(state: Path) -> Unavailable:
+    """Return the error of a command that needs a server."""
+    pid = discovery.holder(state)
+    if pid is None:
+        return NoServer(f"no server runs on {state}; start one: praisonrun serve --state {state}")
+    return Unavailable(f"the server of {state} (pid {pid}) has no server.json yet; try again, or restart it")
 
 
 class Proving(httpx2.HTTPTransport):

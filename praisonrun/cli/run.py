@@ -5,21 +5,20 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..config.discovery import Named
-from ..config.settings import Settings, absolute, here
-from ..core.errors import Invalid, PraisonrunError, Unavailable
+from ..config.settings import absolute, here
+from ..core.errors import Invalid
 from ..core.model import Json
 from . import pipe
 from .attach import INTERRUPTED, next_steps, to_its_end, waits
 from .client import Client
-from .local import StartedServer, counted_live, find, no_server, settings_of, usual
-from .proof import Target
 from .screen import Screen
+from .start import Wanted, answered, has_other_agents, serving
 
 Strings = Mapping[str, str]
 
@@ -44,62 +43,33 @@ class RunFlags:
 
 def run(flags: RunFlags) -> int:
     """Run an agent; return the exit code (see `exit_code`)."""
-    settings, prompt = settings_of(flags.server, flags.agents), pipe.prompt(flags.prompt)
-    screen = Screen(quiet=flags.as_json)
-    target, server = find(flags.server, settings), None
+    wanted = Wanted(flags.server, flags.agents, start=not flags.no_server)
+    prompt, screen = pipe.prompt(flags.prompt), Screen(quiet=flags.as_json)
     try:
-        if target is None:
-            target, server = _serve(settings, flags, screen)
-        with Client(target, tell=screen.note) as client:
-            try:
-                return _one(client, flags, prompt, screen, theirs=server is None)
-            finally:
-                if server is not None:
-                    _leave(client, server, screen)
+        client, job = answered(lambda: _submitted(wanted, flags, prompt, screen))
+        with client:
+            return _followed(client, job, flags, screen)
     except KeyboardInterrupt:  # before the run was submitted, or once more while it was cancelled
         return INTERRUPTED
     finally:
         screen.close()
 
 
-def _serve(settings: Settings, flags: RunFlags, screen: Screen) -> tuple[Target, StartedServer]:
-    if flags.no_server:
-        raise no_server(settings.state)
-    first = usual(flags.server, settings)
-    try:
-        target, server = _started(first, flags)
-    except Unavailable:
-        if first.port == settings.port:
-            raise
-        target, server = _started(settings, flags)  # somebody was quicker at the usual port, perhaps
-    screen.note(f"started a server at {target.base}, log: {server.log}")
-    return target, server
+def _submitted(
+    wanted: Wanted, flags: RunFlags, prompt: str, screen: Screen
+) -> tuple[Client, Mapping[str, Json]]:
+    """Return what a server says to the submit, and its client."""
+    with serving(wanted, screen.note) as target, ExitStack() as failing:
+        client = failing.enter_context(Client(target, tell=screen.note))
+        theirs = has_other_agents(target, flags.agents)
+        # What is here is of no use to another machine, and a file of ours is not among what a server offers.
+        agent = {} if flags.server.url or theirs else _offered(client, flags.agent)
+        job = client.submit(request(flags, prompt, agent, theirs=theirs), uuid.uuid4().hex)
+        failing.pop_all()
+    return client, job
 
 
-def _started(settings: Settings, flags: RunFlags) -> tuple[Target, StartedServer]:
-    server = StartedServer(settings, flags.agents)
-    try:
-        return server.wait(lambda: find(flags.server, settings)), server
-    except BaseException:
-        server.stop()
-        raise
-
-
-def _leave(client: Client, server: StartedServer, screen: Screen) -> None:
-    live: dict[str, str] = {}
-    with suppress(PraisonrunError):  # a server that is gone has nothing to stay for
-        live = client.live() if server.lives() else {}
-    if live:
-        stop = f"stop it with: praisonrun stop --state {server.log.parent}"
-        screen.note(f"the server keeps running for {counted_live(live)}; {stop}")
-    elif not server.stop():
-        screen.note(f"the server does not stop; log: {server.log}")
-
-
-def _one(client: Client, flags: RunFlags, prompt: str, screen: Screen, *, theirs: bool) -> int:
-    # What is here is of no use to another machine, and a file of ours is not among what a server offers.
-    agent = {} if flags.server.url or (flags.agents and theirs) else _offered(client, flags.agent)
-    job = client.submit(request(flags, prompt, agent, theirs=theirs), uuid.uuid4().hex)
+def _followed(client: Client, job: Mapping[str, Json], flags: RunFlags, screen: Screen) -> int:
     run_id = str(job["job_id"])
     if flags.detach:
         return _detached(job, screen, as_json=flags.as_json)
@@ -129,7 +99,7 @@ def _detached(job: Mapping[str, Json], screen: Screen, *, as_json: bool) -> int:
 def request(
     flags: RunFlags, prompt: str, agent: Mapping[str, Any], *, theirs: bool, environ: Strings = os.environ
 ) -> dict[str, Json]:
-    """Return the body of the submit; it names the agents file to a server of `theirs`: not started by us.
+    """Return the body of the submit; it names the agents file to a server that has `theirs`.
 
     An agent may want the current directory, and variables that its server lacks: it gets ours.
     """

@@ -45,6 +45,10 @@ class Listening:
     """The id of the state directory's database."""
     secret: str = field(default="", repr=False)
     """32 hex digits, new at each start. Empty: a server of before 0.2.0, which cannot prove itself."""
+    agents_file: str | None = None
+    """Path of the agents file; null for the built-in agent."""
+    idle_exit: int | None = None
+    """Seconds after which it stops when it is idle."""
 
     def public(self) -> dict[str, object]:
         """Return what may be shown."""

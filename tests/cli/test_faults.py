@@ -11,7 +11,7 @@ import pytest
 
 from praisonrun import cli
 
-from ..rigs.harness import no_server
+from ..rigs.harness import no_server, swept
 
 LONG = "x" * 300
 UNUSABLE = "choose another with --state DIR"
@@ -125,7 +125,8 @@ def test_a_current_directory_that_is_gone_matters_only_where_it_is_asked_for(
 
 def test_a_server_that_is_started_where_no_directory_is(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("agents: {a: {command: [/bin/echo, hi], prompt: none}}")
-    done = shell(GONE, f"run x --agents {tmp_path}/a.yaml --state {tmp_path}/s")
+    with swept(tmp_path / "s"):
+        done = shell(GONE, f"run x --agents {tmp_path}/a.yaml --state {tmp_path}/s")
     assert (done.returncode, done.stdout) == (0, "hi\n"), done.stderr
 
 

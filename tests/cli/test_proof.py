@@ -20,14 +20,14 @@ import httpx2
 import pytest
 
 from praisonrun import __version__, cli
-from praisonrun.cli import local, proof
+from praisonrun.cli import background, proof
 from praisonrun.cli.client import Client
 from praisonrun.cli.proof import Target
 from praisonrun.config import discovery
 from praisonrun.config.discovery import FILE, LOCK, Listening
 from praisonrun.core.errors import Forbidden
 
-from ..rigs.harness import Json, Server, no_server
+from ..rigs.harness import Json, Server, no_server, swept
 
 SECRET, TOKEN, PROMPT = "5ec2e7" * 6, "token-of-the-right-server", "prompt-for-the-right-server"
 Answer = Callable[[socket.socket, bytes], None]
@@ -275,11 +275,12 @@ def test_a_state_directory_without_a_server_gets_its_own(
     """Not the server of another one, even on the port that is the default."""
     other = tmp_path / "other"
     words = ("run", "hello", "--agents", str(server.agents), "--state", str(other))
-    done = praisonrun(tmp_path, *words)
+    with swept(other):
+        done = praisonrun(tmp_path, *words)
     assert (done.returncode, done.stdout) == (0, "got hello\n"), done.stderr
     assert f"started a server at http://127.0.0.1:{server.port}," not in done.stderr
     assert (other / "praisonrun.db").exists()
-    monkeypatch.setattr(local, "RIVAL_SECONDS", 0.1)
+    monkeypatch.setattr(background, "RIVAL_SECONDS", 0.1)
     assert cli.main(no_server, [*words, "--port", str(server.port)]) == 125
     out, err = capsys.readouterr()
     assert (out, err.count("\n"), "address already in use" in err) == ("", 1, True)

@@ -15,7 +15,7 @@ import pytest
 
 from praisonrun import __main__, __version__, cli
 from praisonrun.agents.check import AgentReport, Report
-from praisonrun.cli import attach, check, client, local, output, pipe, run
+from praisonrun.cli import attach, background, check, client, local, output, pipe, run, start
 from praisonrun.cli.client import RUNS, TRIES, Client
 from praisonrun.cli.proof import Target
 from praisonrun.cli.screen import Screen
@@ -339,7 +339,7 @@ class Fake:
 @pytest.fixture
 def serve_with(monkeypatch: pytest.MonkeyPatch, client_of: ClientOf) -> Callable[[Handler], None]:
     def use(handler: Handler) -> None:
-        monkeypatch.setattr(run, "find", lambda *_: HERE)
+        monkeypatch.setattr(start, "find", lambda *_: HERE)
         monkeypatch.setattr(run, "Client", lambda _, **__: client_of(handler))
 
     return use
@@ -508,7 +508,7 @@ def test_stop_without_a_server(here: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_the_server_of_a_run_is_started_with_the_same_words(here: Path) -> None:
-    words = local.command(Settings(port=9, state=here), Path("a.yaml"))
+    words = background.command(Settings(port=9, state=here), ["--idle-exit", "10m"])
     assert words[:5] == [sys.executable, "-P", "-m", "praisonrun", "serve"]
     assert words[5:] == [
         "--host",
@@ -517,8 +517,8 @@ def test_the_server_of_a_run_is_started_with_the_same_words(here: Path) -> None:
         "9",
         "--state",
         str(here),
-        "--agents",
-        str(here / "a.yaml"),
+        "--idle-exit",
+        "10m",
     ]
 
 

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from praisonrun.cli import local, run
+from praisonrun.cli import background, local, run, start
 from praisonrun.cli.local import settings_of, usual
 from praisonrun.config.discovery import Named
+
+from ..rigs.harness import swept
 
 
 @pytest.mark.parametrize(
@@ -45,10 +47,10 @@ def test_who_comes_second_to_the_usual_port_takes_another(
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "s"))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(local, "RIVAL_SECONDS", 0)
-    with socket.create_server(("127.0.0.1", 0)) as held:
+    monkeypatch.setattr(background, "RIVAL_SECONDS", 0)
+    with socket.create_server(("127.0.0.1", 0)) as held, swept(tmp_path / "s" / "praisonrun"):
         taken = held.getsockname()[1]
-        monkeypatch.setattr(run, "usual", lambda _, settings: replace(settings, port=taken))
+        monkeypatch.setattr(start, "usual", lambda _, settings: replace(settings, port=taken))
         assert run.run(run.RunFlags(prompt=("hi",), server=Named())) == 0
     said = capfd.readouterr().err
     assert "started a server at http://127.0.0.1:" in said

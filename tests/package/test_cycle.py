@@ -212,9 +212,11 @@ def test_the_database_of_a_newer_version_is_rejected_untouched(served: Server) -
 def test_a_command_starts_a_server_of_the_same_file(served: Server, home: Path) -> None:
     (home / "pydantic.py").write_text("raise SystemExit('not this one')")
     environ = {**os.environ, **served.environ, "PYTHONPATH": str(home), "PYTHONHOME": "/nowhere"}
-    command = [*served.program, "run", "two words", "--port", "18642", "--state", str(home / "state")]
-    done = subprocess.run(command, env=environ, cwd=home, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
+    state = ["--state", str(home / "state")]
+    for words in (["run", "two words", "--port", "18642"], ["stop"]):
+        command = [*served.program, *words, *state]
+        done = subprocess.run(command, env=environ, cwd=home, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
 
 
 def test_a_crew_runs_under_another_interpreter(served: Server, home: Path) -> None:

@@ -157,6 +157,7 @@ def test_a_home_that_cannot_be_written(tmp_path: Path, release: Release, how: st
     done = run(as_nobody([file, *hello]), **environ)
     assert done.returncode == 0, done.stderr
     assert "hello" in done.stdout.lower()
+    assert run(as_nobody([file, "stop", "--state", str(scratch / "state")]), **environ).returncode == 0
     if how != "unset":
         failed = run(as_nobody([file, "run", "x", "--port", "18641"]), **environ)
         assert failed.returncode == 2

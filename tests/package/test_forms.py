@@ -36,6 +36,8 @@ def hello(command: list[str], home: Path, *flags: str, **environ: str) -> None:
     done = run([*command, "run", "Say hello to the world", *state, *flags], HOME=str(home), **environ)
     assert done.returncode == 0, done.stderr
     assert "hello" in done.stdout.lower()
+    stopped = run([*command, "stop", "--state", str(home / "state")], HOME=str(home), **environ)
+    assert stopped.returncode == 0, stopped.stderr
 
 
 def test_the_wheel_has_every_tracked_file(release: Release) -> None:

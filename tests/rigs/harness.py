@@ -19,6 +19,8 @@ import httpx2
 import psutil
 
 from praisonrun.app import engine_of
+from praisonrun.cli.local import end
+from praisonrun.config.discovery import holder
 from praisonrun.config.settings import Settings
 from praisonrun.core.model import Snapshot
 from praisonrun.engine.engine import Choice, Engine, Submit
@@ -96,6 +98,16 @@ async def pid_of(engine: Engine, run_id: str) -> int:
 def no_server(_: Settings) -> int:
     """Stand for the server where a command starts none."""
     raise AssertionError("this command starts no server")
+
+
+@contextmanager
+def swept(state: Path) -> Iterator[None]:
+    """End the server that a command has started on a state directory inside this block."""
+    try:
+        yield
+    finally:
+        if (pid := holder(state)) is not None:
+            assert end(state, pid)
 
 
 def alive(pid: int | None) -> bool:
