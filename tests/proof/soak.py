@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import math
 import statistics
 import threading
 import time
@@ -22,8 +23,8 @@ WATCHERS = 3
 """Streams that stay open all the time."""
 TOLD, FOLLOWED, POLLED = 10, 15, 5
 """Every so many runs one with a webhook, one that is followed to its end, one that is looked for in lists."""
-WARM_UP, HURRY = 0.2, 3
-"""The part at the beginning that says nothing, and its load: caches fill by the number of runs."""
+WARM_UP, HURRY, FULL = 0.2, 6, 3000
+"""The part at the beginning that says nothing, its load, and its runs at least: so many fill all caches."""
 WAL_LIMIT = 64 << 20
 
 
@@ -72,6 +73,8 @@ class Soak:
         self._spawner = self._server.children()[0]
         self._zombies: set[int] = set()
         self.samples: list[tuple[float, Sample]] = []
+        self._warm = math.inf
+        """Seconds of the warm-up, once it is over."""
         self.runs = self.told = self.wal = self.lasting_zombies = 0
 
     def run(self) -> None:
@@ -79,12 +82,14 @@ class Soak:
         with Receiver(answer()) as receiver, watched(self._world) as gate:
             begun = sampled = due = time.monotonic()
             never = threading.Event()
-            while (now := time.monotonic()) < begun + self._seconds:
+            while (now := time.monotonic()) - begun < self._warm + (1 - WARM_UP) * self._seconds:
                 if now >= sampled:
                     self._sample(now - begun)
                     sampled += self._every
                 self._one(receiver)
-                due += 1 / (RUNS_A_SECOND * (HURRY if now - begun < WARM_UP * self._seconds else 1))
+                if self._warm == math.inf and self.runs >= FULL and now - begun >= WARM_UP * self._seconds:
+                    self._warm, due = now - begun, now
+                due += 1 / (RUNS_A_SECOND * (HURRY if self._warm == math.inf else 1))
                 never.wait(max(0.0, due - time.monotonic()))
             gate.touch()
             for _ in range(self.told):
@@ -134,7 +139,7 @@ class Soak:
 
     def growth(self) -> list[Growth]:
         """Return how each thing changed after the warm-up."""
-        settled = [(at, astuple(sample)) for at, sample in self.samples if at >= WARM_UP * self._seconds]
+        settled = [(at, astuple(sample)) for at, sample in self.samples if at >= self._warm]
         return [grown(name, [(at, values[n]) for at, values in settled]) for n, name in enumerate(NAMES)]
 
     def disk(self) -> int:
