@@ -6,6 +6,8 @@ files where it works, but run no command that it would have to ask for.
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -104,3 +106,11 @@ def install(agent: Agent) -> str | None:
         return framework and framework.install
     found = KNOWN.get(agent.command[0])
     return found and found.install
+
+
+def on_path(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the entries of the agents whose programs are on PATH, by their names."""
+    path = environ.get("PATH") or os.defpath
+    return {
+        name: known.entry for name, known in KNOWN.items() if known.entry and shutil.which(name, path=path)
+    }

@@ -18,6 +18,16 @@ _env = click.option(
 
 
 @program.command()
+@click.argument("file", type=PATH, default="agents.yaml")
+@as_json
+def init(file: Path, *, as_json: bool) -> None:
+    """Write an agents file with the agents that are on your PATH."""
+    from .init import init as write
+
+    sys.exit(write(file, as_json=as_json))
+
+
+@program.command()
 @click.argument("file", type=PATH, required=False)
 @click.option("--strict", is_flag=True, help="Exit 1 if a program is missing.")
 @as_json
