@@ -175,6 +175,8 @@ function view() {
 	document.title = `${job ? `${GLYPH[job.status]} ${safe(job.title)} · ` : running ? `(${running}) ` : ""}praisonrun`;
 	$("#icon").href = `data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 8 8'><circle cx='4' cy='4' r='3' fill='%23${colour}'/></svg>`;
 	render(S.locked ? html`<${Lock} />` : html`<${Top} /><${Filters} /><main class=${S.word && "one"}><${List} /><${Run} /></main><${Help} />`, document.body);
+	const box = $(".log");
+	if (box && S.log.follow && !S.past) box.scrollTop = box.scrollHeight;
 }
 
 function step(by) {

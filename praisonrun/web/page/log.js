@@ -96,8 +96,6 @@ export class Log {
 		while (this.lines > MOST) this.cutFirst();
 		this.frame = this.waiting.length && requestAnimationFrame(() => this.paint());
 		this.changed();
-		const box = this.el.parentNode;
-		if (this.follow && box) box.scrollTop = box.scrollHeight;
 	}
 
 	line({ kind, after, ts, at }, text, whole) {

@@ -162,7 +162,7 @@ function changed(run) {
 	else S.runs.delete(run.job_id);
 	S.total += S.runs.has(run.job_id) - known;
 	if (run.job_id === S.job?.job_id && final(Object.assign(S.job, run))) extras();
-	due ||= setTimeout(() => (due = 0, refresh()), 2000);
+	due ||= setTimeout(() => (due = 0, refresh()), 700);
 }
 
 function own(event) {
