@@ -9,12 +9,12 @@ import click
 
 from ..config.settings import Settings
 from ..core.errors import BadRequest, ConfigError, Invalid, NoServer, NotFound, PraisonrunError, reason
-from . import agent_commands, commands, verbs  # noqa: F401  # they register themselves
+from . import agent_commands, commands, controls, verbs  # noqa: F401  # they register themselves
 from .program import program
 
 REJECTED = 125
 """What a command that ends as its run does ends with where none ran, or its result could not be written."""
-FOLLOWING = {"run", "attach", "wait"}
+FOLLOWING = {"run", "attach", "wait", "retry"}
 INTERRUPTED = 130
 _FAULTS = (ConfigError, Invalid, BadRequest, NotFound, NoServer)
 """Faults of the command line or a file, and servers that are not there: exit code 2."""

@@ -17,6 +17,7 @@ from .client import Client, Pause
 from .ids import find, short
 from .local import target
 from .screen import Screen
+from .text import BETWEEN
 
 TIMED_OUT = 124
 INTERRUPTED = 130
@@ -112,8 +113,8 @@ def interrupted(client: Client, run_id: str, screen: Screen, pause: Pause = time
 
 
 def next_steps(run_id: str, *verbs: str) -> str:
-    """Return the commands that a person may want next: `next: praisonrun attach 87959a · …`."""
-    return "next: " + " · ".join(f"praisonrun {verb} {short(run_id)}" for verb in verbs)
+    """Return the commands that a person may want next: `next: praisonrun attach 87959a · cancel 87959a`."""
+    return "next: praisonrun " + BETWEEN.join(f"{verb} {short(run_id)}" for verb in verbs)
 
 
 def _finish(client: Client, run_id: str, screen: Screen, *, as_json: bool) -> int:
@@ -134,7 +135,7 @@ def _finish(client: Client, run_id: str, screen: Screen, *, as_json: bool) -> in
 def in_words(run: Mapping[str, Any]) -> str:
     """Return how a run is: `failed: exited with code 3`, `queued: every slot is taken`, `running`."""
     why = run.get("error") or run.get("queue_reason")
-    return f"{run.get('status')}: {why}" if why else str(run.get("status"))
+    return f"{run.get('status')}: {why}" if why and why != run.get("status") else str(run.get("status"))
 
 
 def _seen(screen: Screen, result: Mapping[str, Any]) -> bool:

@@ -34,6 +34,8 @@ AWAY = 4
 """Attempts in a row before the person at the terminal is told: three quarters of a second."""
 QUIET = 45.0
 """Seconds without a byte after which a stream is dead: three heartbeats of the server."""
+PATIENT = httpx2.Timeout(30.0, connect=5.0, read=None)
+"""Where nothing may come for long: an agent has its grace, and may be silent for hours."""
 _KINDS: dict[int, type[PraisonrunError]] = {
     400: BadRequest,
     403: Forbidden,
@@ -98,7 +100,17 @@ class Client:
     def cancel(self, run_id: str, *, wait: bool = True) -> None:
         """Cancel a run. Does nothing to a run that has finished or was deleted."""
         with suppress(WrongState, NotFound):
-            self.call("POST", f"{RUNS}/{run_id}/cancel", params={} if wait else {"wait": "false"})
+            asked = {} if wait else {"wait": "false"}
+            self.call("POST", f"{RUNS}/{run_id}/cancel", params=asked, timeout=PATIENT)
+
+    def cancel_found(self, query: Mapping[str, str]) -> dict[str, Any]:
+        """Cancel the runs that the filters of a list leave; return how many, and which."""
+        return self.call("POST", f"{RUNS}/cancel", params=query, timeout=PATIENT)
+
+    def changes(self, cursor: str = "", wait: float = 0.0) -> dict[str, Any]:
+        """Return what changed in all runs since a cursor, in a page; one of now without."""
+        asked = {"after": cursor, "wait": f"{wait:.2f}"} if cursor else {}
+        return self.call("GET", "/api/v1/events", params=asked, headers={"Accept": "application/json"})
 
     def live(self) -> dict[str, str]:
         """Return all queued and running runs: id to mode, `run` or `service`."""

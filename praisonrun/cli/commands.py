@@ -15,7 +15,7 @@ import click
 
 from ..config.discovery import Named
 from ..config.settings import HOST, PORT, Settings, make
-from .flags import DIR, FILE, as_json, complete_agent, seconds, setting, state, target
+from .flags import DIR, FILE, as_json, complete_agent, complete_id, seconds, setting, state, target
 from .program import program
 
 
@@ -176,20 +176,28 @@ def webhooks() -> None:
 
 @webhooks.command("list")
 @click.option("--dead", is_flag=True, help="Only webhooks that were given up.")
+@as_json
 @target
-def list_webhooks(server: Named, *, dead: bool) -> None:
-    """List the newest webhooks: run, state, attempts, receiver."""
+def list_webhooks(server: Named, *, dead: bool, as_json: bool) -> None:
+    """List the newest webhooks: run, state, attempts, receiver.
+
+    --json prints one on each line, as the API shows it.
+    """
     from .webhooks import show
 
-    sys.exit(show(server, dead=dead))
+    sys.exit(show(server, dead=dead, as_json=as_json))
 
 
 @webhooks.command("replay")
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=complete_id)
 @click.option("--all", "every", is_flag=True, help="Every webhook that was given up.")
+@as_json
 @target
-def replay_webhooks(server: Named, run: str | None, *, every: bool) -> None:
-    """Send the webhook of RUN again, or with --all every webhook that was given up."""
+def replay_webhooks(server: Named, run: str | None, *, every: bool, as_json: bool) -> None:
+    """Send the webhook of RUN again, or with --all every webhook that was given up.
+
+    RUN is an ID as for `attach`.
+    """
     from .webhooks import replay
 
-    sys.exit(replay(server, run, every=every))
+    sys.exit(replay(server, run, every=every, as_json=as_json))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -14,6 +15,12 @@ SHOWN = 6
 def find(client: Client, word: str) -> dict[str, Any]:
     """Return the status of the run that a word means. Raises NotFound and Invalid, which name candidates."""
     return client.call("GET", f"/api/v1/ids/{quote(word, safe='@')}")
+
+
+def several(client: Client, words: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return the runs that words mean, each once, by id; without words the newest."""
+    found = [find(client, word) for word in words or ("@",)]
+    return {str(run["job_id"]): run for run in found}
 
 
 def short(run_id: str) -> str:

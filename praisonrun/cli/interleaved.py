@@ -73,12 +73,12 @@ def _lines(chunks: Iterable[bytes], run_id: str) -> Iterator[Line]:
 
 
 def shown(runs: Mapping[str, Run], *, as_json: bool, timestamps: bool) -> Callable[[Line], object]:
-    """Return what writes a line: with the agent and the short id of its run, or as a JSON object."""
+    """Return what writes a line as a JSON object, or as it is; of several runs with agent and short id."""
     names = {run_id: f"{cut(run['agent'], _NAME)} {short(run_id)}" for run_id, run in runs.items()}
     width = max(map(len, names.values()))
-    names = {run_id: f"{name:<{width}} | " for run_id, name in names.items()}
+    names = {run_id: f"{name:<{width}} | " if len(runs) > 1 else "" for run_id, name in names.items()}
     terminal = sys.stdout.isatty()
-    if terminal and paints():
+    if terminal and paints() and len(runs) > 1:
         names = {
             run_id: f"\x1b[{colour}m{name}\x1b[0m"
             for (run_id, name), colour in zip(names.items(), cycle(_COLOURS), strict=False)

@@ -15,7 +15,7 @@ from ..config.discovery import Named
 from ..core.errors import Invalid
 from .attach import INTERRUPTED, in_words, next_steps
 from .client import Client
-from .ids import find
+from .ids import several
 from .interleaved import coming, shown, told
 from .local import target
 from .output import finished, printed
@@ -49,13 +49,12 @@ def logs(named: Named, wanted: Wanted) -> int:
     if wanted.follow:
         _leave_with_the_reader()
     with Client(target(named), tell=screen.note) as client:
-        found = [find(client, word) for word in wanted.run_ids or ("@",)]
-        runs = {str(run["job_id"]): run for run in found}
+        runs = several(client, wanted.run_ids)
         if len(runs) > MOST:
             raise Invalid(f"the output of at most {MOST} runs can be shown at once")
         try:
-            if len(runs) == 1 and not wanted.as_json:
-                _one(client, found[0]["job_id"], wanted, screen)
+            if len(runs) == 1 and not wanted.as_json and not (wanted.timestamps and screen.answers):
+                _one(client, next(iter(runs)), wanted, screen)
             else:
                 _each_line(client, runs, wanted)
         except KeyboardInterrupt:

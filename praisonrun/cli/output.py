@@ -8,11 +8,9 @@ from typing import Any
 import httpx2
 
 from ..core.errors import Unavailable
-from .client import RUNS, Client
+from .client import PATIENT, RUNS, Client
 
 FINISHED = ("succeeded", "failed", "cancelled")
-_SILENT = httpx2.Timeout(30.0, connect=5.0, read=None)
-"""Of output that is followed: an agent may be silent for hours, and nothing else is sent meanwhile."""
 
 
 def printed(
@@ -29,7 +27,7 @@ def printed(
         if cursor:
             asked = {"cursor": cursor, **{name: asked[name] for name in asked.keys() - {"tail", "since"}}}
         try:
-            with client.opened(f"{RUNS}/{run_id}/logs", params=asked, timeout=_SILENT) as answer:
+            with client.opened(f"{RUNS}/{run_id}/logs", params=asked, timeout=PATIENT) as answer:
                 cursor = answer.headers.get("praisonrun-cursor", "")
                 for new in _beyond(answer.iter_bytes(), got):
                     got, failures = got + len(new), 0

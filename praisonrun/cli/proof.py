@@ -88,8 +88,9 @@ class Proving(httpx2.HTTPTransport):
         if not hmac.compare_digest(right, str(said.get("proof")).encode(errors="replace")):
             stranger = f"what listens at {base} is not the server of {state} and was sent nothing"
             raise Forbidden(f"{stranger}; {again}, or choose another --port for it")
-        if said.get("api_version") != discovery.API_VERSION:
-            raise Forbidden(f"the server at {base} (version {found.version}) speaks another API; {again}")
+        if (theirs := said.get("api_version")) != discovery.API_VERSION:
+            both = f"speaks API {str(theirs)[:20]}, and this praisonrun API {discovery.API_VERSION}"
+            raise Forbidden(f"the server at {base} (version {found.version}) {both}; {again}")
         if found.version != __version__ and not self._told:
             self._told = True
             print(f"the server is praisonrun {found.version}, this is {__version__}", file=sys.stderr)

@@ -79,10 +79,14 @@ def row(run: Mapping[str, Any], now: datetime | None = None) -> tuple[str, ...]:
 
 def what(run: Mapping[str, Any]) -> str:
     """Return what a run is about, and how far it is or why it ended as it did."""
-    step = run["progress"]
-    amount = f"{step['percentage']:.0f}% {step['current_step'] or ''}" if step["percentage"] else ""
-    news = run["error"] or (amount.strip() if run["status"] == "running" else "") or run.get("queue_reason")
+    news = run["error"] or (how_far(run) if run["status"] == "running" else "") or run.get("queue_reason")
     return f"{run['title']} · {news}" if news else run["title"]
+
+
+def how_far(run: Mapping[str, Any]) -> str:
+    """Return the progress of a run: `62% running tests`; empty for one that did not say."""
+    step = run["progress"]
+    return f"{step['percentage']:.0f}% {step['current_step'] or ''}".strip() if step["percentage"] else ""
 
 
 def when(text: str | None) -> datetime | None:

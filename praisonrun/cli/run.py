@@ -48,7 +48,7 @@ def run(flags: RunFlags) -> int:
     try:
         client, job = answered(lambda: _submitted(wanted, flags, prompt, screen))
         with client:
-            return _followed(client, job, flags, screen)
+            return followed(client, job, screen, detach=flags.detach, as_json=flags.as_json)
     except KeyboardInterrupt:  # before the run was submitted, or once more while it was cancelled
         return INTERRUPTED
     finally:
@@ -63,22 +63,23 @@ def _submitted(
         client = failing.enter_context(Client(target, tell=screen.note))
         theirs = has_other_agents(target, flags.agents)
         # What is here is of no use to another machine, and a file of ours is not among what a server offers.
-        agent = {} if flags.server.url or theirs else _offered(client, flags.agent)
+        agent = {} if flags.server.url or theirs else offered(client, flags.agent)
         job = client.submit(request(flags, prompt, agent, theirs=theirs), uuid.uuid4().hex)
         failing.pop_all()
     return client, job
 
 
-def _followed(client: Client, job: Mapping[str, Json], flags: RunFlags, screen: Screen) -> int:
-    run_id = str(job["job_id"])
-    if flags.detach:
-        return _detached(job, screen, as_json=flags.as_json)
-    screen.note(f"run {run_id}: {job.get('poll_url') or client.base}")
+def followed(client: Client, job: Mapping[str, Json], screen: Screen, *, detach: bool, as_json: bool) -> int:
+    """Follow a run that was submitted to its end, or leave it; return the exit code."""
+    if detach:
+        return _detached(job, screen, as_json=as_json)
+    screen.note(f"run {job['job_id']}: {job.get('poll_url') or client.base}")
     waits(screen, job)
-    return to_its_end(client, run_id, screen, as_json=flags.as_json)
+    return to_its_end(client, str(job["job_id"]), screen, as_json=as_json)
 
 
-def _offered(client: Client, name: str | None) -> Mapping[str, Any]:
+def offered(client: Client, name: str | None) -> Mapping[str, Any]:
+    """Return what a server says of an agent, or of its default."""
     offered = client.agents()
     wanted = name or offered.get("default")
     return next((agent for agent in offered["agents"] if agent["name"] == wanted), {})
@@ -105,16 +106,18 @@ def request(
     """
     file = str(flags.agents.absolute()) if flags.agents and theirs else None
     cwd = str(absolute(flags.cwd)) if flags.cwd else here() if agent.get("cwd") == "caller" else None
-    envs = {name: environ[name] for name in agent.get("env_missing", ()) if environ.get(name)}
-    envs |= given_env(flags.env, environ)
+    envs = envs_for(agent, flags.env, environ)
     body: dict[str, Json] = {"prompt": prompt, "agent": flags.agent, "agent_file": file, "cwd": cwd}
     body |= {"timeout": flags.timeout, "session_id": flags.session, "envs": dict(envs) or None}
     return {name: value for name, value in body.items() if value is not None}
 
 
-def given_env(words: Sequence[str], environ: Strings) -> dict[str, str]:
-    """Return the variables that `--env` names, by default with the caller's values. Raises Invalid."""
-    found = {}
+def envs_for(agent: Mapping[str, Any], words: Sequence[str], environ: Strings = os.environ) -> dict[str, str]:
+    """Return the variables that an agent wants and its server lacks, and those that `--env` names.
+
+    Raises Invalid for one that has no value.
+    """
+    found = {name: environ[name] for name in agent.get("env_missing", ()) if environ.get(name)}
     for word in words:
         name, given, value = word.partition("=")
         if not given and name not in environ:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from typing import TextIO
 
-from .text import coloured, cut, one_line, paints, plain
+from .text import coloured, cut, folded, one_line, paints, plain
 
 _MARKS = {"stdout": "| ", "stderr": "! "}
 _OF_THE_ANSWER = ("stdout", "message")
@@ -57,7 +57,7 @@ class Screen:
     def hint(self, text: str) -> None:
         """Show a person what can be done next; a file gets nothing."""
         if self._err.isatty():
-            self.note(text)
+            self.note(folded(text, shutil.get_terminal_size().columns))
 
     def log(self, stream: str, text: str) -> None:
         """Show an agent's output: whole lines, or a part of one."""

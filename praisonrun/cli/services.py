@@ -6,7 +6,6 @@ The server speaks of services in the words of Nullspace's deployments: a service
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 import uuid
@@ -22,7 +21,7 @@ from .ids import short
 from .local import target
 from .pipe import print_object, print_text
 from .ps import span, when
-from .run import given_env
+from .run import envs_for
 from .table import show
 from .text import plain
 
@@ -161,8 +160,7 @@ def _envs(client: Client, agent: str, env: Sequence[str]) -> dict[str, str]:
     if agent not in offered:
         there = f"there are: {', '.join(offered)}" if offered else "it needs an entry with mode: service"
         raise Invalid(f"no service {agent!r} in the agents file; {there}")
-    missing = {name: os.environ[name] for name in offered[agent]["env_missing"] if os.environ.get(name)}
-    return missing | given_env(env, os.environ)
+    return envs_for(offered[agent], env)
 
 
 def _path(service: Mapping[str, Any]) -> str:

@@ -24,6 +24,8 @@ COLOURS = {
 
 
 GAP = 2
+NAMES = 9
+"""Columns of the names of values, at least: one run's values stand where another's do."""
 NARROW = 16
 """Columns of a terminal that the last cell needs, else columns that can be spared are left out."""
 
@@ -45,6 +47,29 @@ def show(
         widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
         for row in (head, *cells):
             print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def show_pairs(title: str, pairs: Sequence[tuple[str, str]], environ: Mapping[str, str] = os.environ) -> None:
+    """Print names and values below a title; a value may have several lines. A terminal wraps long ones."""
+    width = max(NAMES, *(len(name) for name, _ in pairs))
+    if not (sys.stdout.isatty() and environ.get("TERM") != "dumb"):
+        print(title)
+        for name, value in pairs:
+            print(f"  {name:<{width}}  " + value.replace("\n", "\n" + " " * (width + 4)))
+        return
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False, emoji=False, markup=False)
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), show_header=False)
+    table.add_column(width=width, no_wrap=True, style="dim")
+    table.add_column(overflow="fold")
+    for name, value in pairs:
+        table.add_row(name, Text(value, style=COLOURS.get(value.partition(":")[0], "")))
+    console.print(Text(title, style="bold"))
+    console.print(Padding(table, (0, 0, 0, 2)))
 
 
 def _draw(head: Sequence[str], rows: Sequence[Sequence[str]], spare: Sequence[str]) -> None:

@@ -7,6 +7,8 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
+BETWEEN = " · "
+"""Between commands, and other words of one kind, on a line."""
 _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 _CONTROL = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
@@ -41,6 +43,18 @@ def paints(environ: Mapping[str, str] = os.environ) -> bool:
 def one_line(text: str) -> str:
     """Return text as one line."""
     return " ".join(plain(text).split())
+
+
+def folded(text: str, columns: int) -> str:
+    """Return words between dots on as many lines as they need; all but the first are indented."""
+    first, *parts = text.split(BETWEEN)
+    lines = [first]
+    for part in parts:
+        if sum(map(_width, lines[-1] + BETWEEN + part)) <= columns:
+            lines[-1] += BETWEEN + part
+        else:
+            lines.append(f"  {part}")
+    return "\n".join(lines)
 
 
 def cut(text: str, columns: int) -> str:

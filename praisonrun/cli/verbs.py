@@ -102,3 +102,18 @@ def logs(server: Named, **flags: Any) -> None:
     from .logs import logs as show
 
     sys.exit(show(server, Wanted(**flags)))
+
+
+@program.command("show")
+@click.argument("run_id", metavar="[ID]", default="@", shell_complete=complete_id)
+@as_json
+@target
+def show_run(server: Named, *, run_id: str, as_json: bool) -> None:
+    """Show all that is known of a run.
+
+    ID is as for `attach`. --json prints one object: the run as the API shows it, with its result once it
+    has finished, its artifacts and its webhooks.
+    """
+    from .show import show
+
+    sys.exit(show(server, run_id, as_json=as_json))

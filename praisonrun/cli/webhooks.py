@@ -2,42 +2,55 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 from ..config.discovery import Named
 from ..core.errors import Invalid, counted
+from . import table
 from .client import Client
+from .ids import find, short
 from .local import target
-from .text import plain
+from .pipe import print_object, print_text
+
+HEAD = ("RUN", "STATE", "TRIES", "LAST", "NEXT", "URL")
 
 
-def show(named: Named, *, dead: bool) -> int:
+def show(named: Named, *, dead: bool, as_json: bool) -> int:
     """Print a line for each of the newest deliveries; return 0."""
     with Client(target(named), tries=3) as client:
         page = client.deliveries(dead=dead)
     found = page["deliveries"]
-    for delivery in found:
-        print(plain(line(delivery)))
+    if as_json:
+        print_text(
+            "\n".join(json.dumps(delivery, ensure_ascii=False) for delivery in found)
+        ) if found else None
+        return 0
+    if found:
+        table.show(HEAD, [row(delivery) for delivery in found], spare=("NEXT", "TRIES", "LAST"))
     more = page["total"] - len(found)
-    print(f"and {more} more" if more > 0 else counted(len(found), "webhook"))
+    print(f"and {more} more" if more > 0 else counted(len(found), "webhook"), file=sys.stderr)
     return 0
 
 
-def line(delivery: Mapping[str, Any]) -> str:
-    """Return a delivery as one line: run, state, last attempt, receiver."""
-    attempts, next_at = delivery["attempts"], delivery["next_attempt_at"]
-    error = attempts[-1]["error"] if attempts else None
-    parts = [delivery["job_id"], f"{delivery['state']:<9}", counted(len(attempts), "attempt"), error]
-    parts += [next_at and f"next {next_at}", delivery["url"]]
-    return "  ".join(part for part in parts if part)
+def row(delivery: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the cells of a delivery."""
+    tries = delivery["attempts"]
+    last = (tries[-1]["error"] or str(tries[-1]["status"])) if tries else ""
+    head = short(delivery["job_id"]), delivery["state"], str(len(tries)), last
+    return (*head, delivery["next_attempt_at"] or "", delivery["url"])
 
 
-def replay(named: Named, run_id: str | None, *, every: bool) -> int:
+def replay(named: Named, word: str | None, *, every: bool, as_json: bool) -> int:
     """Send a run's webhook again, or every one that was given up; return 0, or 1 if there was none."""
-    if (run_id is None) is not every:
+    if (word is None) is not every:
         raise Invalid("name a run, or use --all for every webhook that was given up")
     with Client(target(named), tries=3) as client:
-        count = client.replay_dead() if run_id is None else client.replay(run_id)
-    print(f"{counted(count, 'webhook')} will be sent again")
+        count = client.replay_dead() if word is None else client.replay(find(client, word)["job_id"])
+    if as_json:
+        print_object({"replayed": count})
+    else:
+        print(f"{counted(count, 'webhook')} will be sent again")
     return 0 if count else 1

@@ -74,7 +74,7 @@ def _text(descriptor: int, before: TextIO | None) -> io.TextIOWrapper:
     return io.TextIOWrapper(
         io.BufferedWriter(Output(descriptor)),
         encoding=getattr(before, "encoding", None) or "utf-8",
-        errors="backslashreplace" if errors in (None, "strict") else errors,
+        errors="backslashreplace" if errors in (None, "strict", "surrogateescape") else errors,
         line_buffering=descriptor == 2 or os.isatty(descriptor),
         write_through=bool(getattr(before, "write_through", False)),
     )

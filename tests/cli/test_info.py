@@ -79,9 +79,7 @@ def test_info_says_why_it_cannot_ask(
         cli.main(no_server, ["info", "--state", str(server.state)])
     assert left.value.code == 1
     told = capsys.readouterr().out
-    assert (
-        f"  problem   the server at {server.url} (version {__version__}) speaks another API; stop the" in told
-    )
+    assert f"(version {__version__}) speaks API 2, and this praisonrun API 99; stop" in told
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")

@@ -195,7 +195,9 @@ def test_a_server_that_cannot_prove_itself_yet_and_one_of_another_api(
         closing(Stranger(proves(SECRET, api_version=3))) as other,
         held(tmp_path / "s", other.port, version="9"),
     ):
-        assert "(version 9) speaks another API" in said_to(other, tmp_path / "s", COMMANDS[0], capsys)
+        assert "(version 9) speaks API 3, and this praisonrun API 2; stop" in said_to(
+            other, tmp_path / "s", COMMANDS[0], capsys
+        )
 
 
 def test_each_new_connection_proves_itself(server: Server) -> None:

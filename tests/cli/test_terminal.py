@@ -151,6 +151,36 @@ def test_a_list_fits_its_terminal(server: Server, columns: int) -> None:
         assert "red" in shown.colours(1)
 
 
+@pytest.mark.parametrize("columns", [80, 44])
+def test_all_of_a_run_fits_its_terminal(server: Server, columns: int) -> None:
+    prompt = "echo " + "a very long word " * 20 + "日本語" * 30
+    with terminal(server, "run", prompt) as ran:
+        assert ran.end() == 0
+    with terminal(server, "show", columns=columns) as shown:
+        assert shown.end() == 0
+        values = [line[13:] for line in shown.lines()[1:]]
+        assert "".join(prompt.split()) in "".join("".join(values).split())
+        assert {line[:13].strip() for line in shown.lines()} >= {
+            "status",
+            "prompt",
+            "created",
+            "result",
+            "next",
+        }
+        assert b"\x1b[32msucceeded" in shown.raw
+
+
+def test_a_terminal_that_takes_ascii_alone_gets_escapes(server: Server) -> None:
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    environ = {**server.environ, "PRAISONRUN_STATE": str(server.state), **ascii_only}
+    with terminal(server, "run", "echo ä") as ran:
+        assert ran.end() == 0
+    for words in (["show"], ["logs"], ["ps", "-a"]):
+        with Terminal(*words, cwd=server.state, environ=environ) as shown:
+            assert shown.end() == 0
+            assert any("\\xe4" in line for line in shown.lines())
+
+
 @pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
 def test_no_colours_where_none_are_wanted(server: Server, name: str, value: str) -> None:
     environ = {**server.environ, "PRAISONRUN_STATE": str(server.state), name: value}
