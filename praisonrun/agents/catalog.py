@@ -13,7 +13,7 @@ from pathlib import Path
 from ..core.agent import Agent
 from ..core.clock import OncePerTick
 from ..core.errors import ConfigError, Invalid, PraisonrunError, reason
-from . import crew, document, files, frameworks, reading
+from . import crew, document, files, frameworks, reading, recipes
 from .document import Document
 from .files import Place
 
@@ -42,9 +42,12 @@ class Catalog:
         """The texts of crews that were asked for, by digest."""
         self._identity: tuple[int, ...] | None = None
         """Of the main file as it was read last; None to read it again."""
+        self._recipes: recipes.State = ()
+        """Of the user's recipes beside it then."""
         self._text: str | None = None
         """What the main file held then, good or broken; None if it could not be read."""
         self._tick = OncePerTick()
+        recipes.names()  # reads them all: an upgrade may remove their files
         self._main = document.builtin(str(roots[0]) if roots else "")
         if self.file is not None:
             self._refresh(self.file)
@@ -84,6 +87,8 @@ class Catalog:
     def env_of(self, agent: Agent) -> Mapping[str, str]:
         """Return the literal env values that the agent's entry has now; empty if the entry is gone."""
         try:
+            if agent.file == document.NOWHERE:
+                return recipes.env_of(agent, self.roots[0])
             in_main = agent.file in ("", str(self.file or ""))
             found = self._current() if in_main else self._of_file(agent.file)
         except PraisonrunError:
@@ -117,14 +122,16 @@ class Catalog:
             self._identity = self._text = None
             raise ConfigError(f"cannot be read: {reason(error)}", place=self.shown) from None
         identity = (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
-        if identity != self._identity:
+        state = document.used_state(self._text or "", file)
+        if identity != self._identity or state != self._recipes:
             self._identity = identity if abs(time.time_ns() - found.st_mtime_ns) > _SETTLED_NS else None
             self._reread(file)
 
     def _reread(self, file: Path) -> None:
-        last, self._text = self._text, None
+        last, self._text = (self._text, self._recipes), None
         self._text = files.read(file, self.shown)
-        if self._text == last:
+        self._recipes = document.used_state(self._text, file)
+        if (self._text, self._recipes) == last:
             return
         self._main = document.read(self._text, file, self.shown)
         if self.problem:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..core.agent import Agent
 from ..core.errors import ConfigError, Invalid
-from . import crew, entry, files, hints, readers, reading
+from . import crew, entry, files, hints, readers, reading, recipes
 from .faults import Faults
 from .keys import DEFAULTS, READERS
 from .nodes import Node
@@ -23,10 +23,12 @@ from .yamltext import parse
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 KEPT = 64
 """Documents, and texts of crews, that are remembered between submits."""
+_USE = "use"
+"""Stands in each file that uses a recipe."""
 INLINE = "agent_yaml"
 NOWHERE = f"/dev/null/{INLINE}"
 """Stands for the file of an inline agent. No file can lie there, so its entry is never read again."""
-_EXAMPLE = "agents: {hello: {command: [echo, hi]}}"
+_EXAMPLE = "agents: {claude: {use: claude}}"
 SHARED = ("env", "env_pass", "env_required")
 TOP = ("default", "defaults", "agents", "python", *SHARED)
 
@@ -42,12 +44,22 @@ class Document:
     """Values of the file's top level for its entries, and for crews, whose own files cannot have them."""
 
 
-@lru_cache(KEPT)
 def read(text: str, file: Path, shown: str) -> Document:
     """Return the agents in the text of `file` (an absolute path, named `shown` in errors).
 
     Raises ConfigError with `shown:line:column`.
     """
+    return kept(text, file, shown, used_state(text, file))
+
+
+def used_state(text: str, file: Path) -> recipes.State:
+    """Return what changes when a recipe beside a file does that its text may use."""
+    return recipes.state(file.parent) if _USE in text else ()
+
+
+@lru_cache(KEPT)
+def kept(text: str, file: Path, shown: str, state: recipes.State) -> Document:  # noqa: ARG001
+    """Do as `read`. What was read is remembered for a `state` of the recipes beside the file."""
     faults = Faults()
     root = parse(text, shown, faults)
     if root is None or root.pairs is None:
@@ -62,18 +74,24 @@ def read(text: str, file: Path, shown: str) -> Document:
     return _entries(root, text, file, faults)
 
 
-@lru_cache(KEPT)  # one object for each text: the store knows agents by object
 def read_inline(text: str, root: Path) -> Document:
     """Return the agents of a file that a submit contains. Raises Invalid with `agent_yaml:line:column`.
 
     Literal env values are rejected: a run needs them when it starts, and they are never stored.
     """
+    return kept_inline(text, root, used_state(text, root / INLINE))
+
+
+@lru_cache(KEPT)  # one object for each text: the store knows agents by object
+def kept_inline(text: str, root: Path, state: recipes.State) -> Document:
+    """Do as `read_inline`. What was read is remembered for a `state` of the recipes in `root`."""
     try:
         if len(text.encode("utf-8", "replace")) > files.MAX_BYTES:
             raise ConfigError(f"larger than {files.MAX_BYTES // 1024} KiB", place=INLINE)
         # Nothing remembers a text before it is known to hold no values.
-        found: Document = read.__wrapped__(text, root / INLINE, INLINE)
-        if found.shared.env or any(agent.env for agent in found.agents.values()):
+        found: Document = kept.__wrapped__(text, root / INLINE, INLINE, state)
+        own = [agent.env.items() - recipes.env_of(agent, root).items() for agent in found.agents.values()]
+        if found.shared.env or any(own):
             raise ConfigError(
                 "`env` must be sent as the submit's `envs`, which are never stored", place=INLINE
             )

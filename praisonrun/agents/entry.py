@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
-from ..core.agent import Agent
+from ..core.agent import Agent, Truth
 from ..core.model import Mode
-from . import hints, reading, rules
+from . import hints, reading, rules, using
 from .crew import Shared
 from .faults import Faults
-from .keys import DEFAULTS, READERS
+from .keys import DEFAULTS, OF_RECIPES, READERS
 from .nodes import Node
 from .placeholders import prefixes
 
 CALLER = "caller"
 """The value of `cwd` that leaves the directory to each submit."""
 _NEVER: Mapping[str, str] = {
-    "use": "write `command:` for now",
     "cancel_signal": "remove it: an agent is asked to end with SIGTERM",
     "session": "remove it: the agent finds its session in PRAISONRUN_SESSION_ID",
     "launcher": "remove it",
@@ -37,14 +35,18 @@ def read(name: str, node: Node, shared: Shared, defaults: Node | None = None) ->
         odd = hints.odd(node.text)
         why = f"agent `{name}` must be a mapping such as {{command: [program]}}, not {node.kind}"
         raise node.fault(f"{why}; {odd}" if odd else why)
-    faults, own = Faults(), node.pairs
+    faults, own, recipe = Faults(), node.pairs, _Used()
     node = _completed(node, defaults)
     with faults.kept():
         refuse_reserved(node)
+    used, node = node, node.without(("use", *OF_RECIPES))
+    with faults.kept():
+        node, recipe = _filled(used, shared)
     values = reading.readable(node, READERS, f"agent `{name}`", faults)
-    meant = [key for key in own if key not in READERS and reading.did_you_mean(key, ("command",))]
+    meant = [key for key in own if key not in READERS and reading.did_you_mean(key, ("command", "use"))]
     if not meant and not {"command", "use"} & own.keys():
-        faults.add(node.fault(f"agent `{name}` has no `command`; write command: [program, argument]"))
+        todo = "write use: claude or another recipe, or command: [program, argument]"
+        faults.add(node.fault(f"agent `{name}` has neither `use` nor `command`; {todo}"))
     service = values.get("mode") is Mode.SERVICE
     with faults.kept():
         if "mode" in values or "mode" not in own:
@@ -53,7 +55,28 @@ def read(name: str, node: Node, shared: Shared, defaults: Node | None = None) ->
     if service:
         values = rules.service(node, values)
     values.setdefault("prompt", "arg" if prefixes(values["command"], "prompt") else "stdin")
-    return Agent(**{**values, **_inherited(values, shared), "name": name, "file": shared.file})
+    values |= {**recipe._asdict(), **_inherited(values, shared)}
+    return Agent(**{**values, "name": name, "file": shared.file})
+
+
+class _Used(NamedTuple):
+    """What an agent keeps of its recipe."""
+
+    use: str = ""
+    approve: str = ""
+    truth: Truth = Truth()
+
+
+def _filled(node: Node, shared: Shared) -> tuple[Node, _Used]:
+    """Return an entry with what its recipe adds, where it has one."""
+    if "use" in (node.pairs or {}):
+        node, recipe, word = using.applied(node, shared)
+        return node, _Used(recipe.name, word if recipe.approve else "", recipe.truth)
+    faults = Faults()
+    for key in [key for key in OF_RECIPES if key in node.keys]:
+        faults.add(node.keys[key].fault(f"`{key}` needs `use`; remove it"))
+    faults.check()
+    return node, _Used()
 
 
 def refuse_reserved(node: Node) -> None:
@@ -69,17 +92,8 @@ def _completed(node: Node, defaults: Node | None) -> Node:
     """Return an entry with the defaults that it does not name itself; `env` is merged name by name."""
     own = node.pairs or {}
     service = "mode" in own and own["mode"].text == "service"
-    given = (defaults.pairs if defaults else None) or {}
-    more = {
-        key: value for key, value in given.items() if key in DEFAULTS and not (service and key in _OF_RUNS)
-    }
-    pairs = {**more, **own}
-    if "env" in more and "env" in own:
-        env, first = own["env"], more["env"]
-        if env.pairs is not None and first.pairs is not None:
-            pairs["env"] = replace(env, pairs={**first.pairs, **env.pairs}, keys={**first.keys, **env.keys})
-    keys = {**{key: defaults.keys[key] for key in more if defaults}, **node.keys}
-    return replace(node, pairs=pairs, keys=keys)
+    keys = [key for key in DEFAULTS if not (service and key in _OF_RUNS)]
+    return node.over(defaults.only(keys)) if defaults else node
 
 
 def _inherited(values: Mapping[str, Any], shared: Shared) -> dict[str, Any]:

@@ -12,6 +12,19 @@ from .readers import Schema, reads, text
 OURS = ("PRAISONRUN_", "LISTEN_FD", "LISTEN_PID", "NOTIFY_SOCKET")
 """How the names of the server's own variables begin: its token, its sockets."""
 
+PROVIDERS = (
+    "OPENAI_*", "ANTHROPIC_*", "GEMINI_*", "GOOGLE_*", "AZURE_*", "OLLAMA_*", "MISTRAL_*", "GROQ_*",
+    "COHERE_*", "DEEPSEEK_*", "OPENROUTER_*", "XAI_*", "TOGETHER_*", "TOGETHERAI_*", "FIREWORKS_*",
+    "PERPLEXITY_*", "HUGGINGFACE_*", "HF_*", "LITELLM_*", "PRAISONAI_*", "CREWAI_*", "SERPER_*", "TAVILY_*",
+    "EXA_*", "LANGFUSE_*", "MODEL_NAME",
+)  # fmt: skip
+"""Variables of the usual providers of models."""
+NETWORK = (
+    "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY",
+    "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy",
+)  # fmt: skip
+"""Variables of proxies and certificates."""
+
 
 def _named(wild: str = "") -> Schema:
     ours = "|".join(OURS)

@@ -15,9 +15,12 @@ from .readers import Reader, boolean, json_mapping, keyed, one_of, output, reads
 YEAR = 366 * 24 * 3600.0
 OF_SERVICES = ("port", "readiness", "public_url")
 """Keys that have a meaning only with `mode: service`."""
-OF_ENTRIES = ("command", "mode", "prompt", "description", *OF_SERVICES)
+OF_RECIPES = ("approve", "args")
+"""Keys that have a meaning only with `use`."""
+OF_ENTRIES = ("command", "use", "mode", "prompt", "description", *OF_RECIPES, *OF_SERVICES)
 """Keys that say what an entry is, and cannot be shared."""
 _MODE = one_of("run", "service")
+_APPROVE = one_of("edits", "all")
 _NUMBER = whole(1, 65535)
 _SPAN = seconds(1, YEAR)
 _READINESS: Mapping[str, Reader[Any]] = {
@@ -28,20 +31,31 @@ _READINESS: Mapping[str, Reader[Any]] = {
 _WORD = {"type": ["string", "number"]}
 
 
+@reads(_WORD)
+def _word(node: Node, key: str) -> str:
+    """Return an argument; a number stands as it is written."""
+    return node.text if node.tag in ("int", "float") else text(node, key)
+
+
 @reads({"type": "array", "minItems": 1, "items": [{**_WORD, "minLength": 1}], "additionalItems": _WORD})
-def _argv(node: Node, key: str) -> tuple[str, ...]:
+def argv(node: Node, key: str) -> tuple[str, ...]:
     """Return a program and its arguments; numbers stand as they are written."""
     if isinstance(node.value, str):
         raise node.fault(
             f"`{key}` must be a list, never a shell line: [program, argument]; for a shell [sh, -c, '…']"
         )
     listed = reading.items(node, key, "a list: [program, argument]")
-    found = reading.all_of(
-        listed, lambda item: item.text if item.tag in ("int", "float") else text(item, key)
-    )
+    found = reading.all_of(listed, lambda item: _word(item, key))
     if not found or not found[0]:
         raise node.fault(f"`{key}` must begin with a program")
     return found
+
+
+@reads(_APPROVE.schema)
+def _approve(node: Node, key: str) -> str:
+    if node.text == "ask":
+        raise node.fault(f"`{key}: ask` is not supported yet; write edits or all")
+    return _APPROVE(node, key)
 
 
 @reads(_MODE.schema)
@@ -85,7 +99,10 @@ def _retain(node: Node, key: str) -> Retain:
 
 
 READERS: Mapping[str, Reader[Any]] = {
-    "command": _argv,
+    "command": argv,
+    "use": text,
+    "approve": _approve,
+    "args": texts(_word),
     "mode": _mode,
     "prompt": one_of("stdin", "arg", "none"),
     "cwd": text,
@@ -101,7 +118,7 @@ READERS: Mapping[str, Reader[Any]] = {
     "priority": whole(-1_000_000, 1_000_000),
     "format": one_of(*sorted(FORMATS)),
     "files": boolean,
-    "install": _argv,
+    "install": argv,
     "outputs": texts(output),
     "description": text,
     "metadata": json_mapping,

@@ -18,7 +18,7 @@ from ..core.agent import Agent
 from ..core.errors import Invalid
 from ..files import programs
 from . import crew, frameworks, known, placeholders
-from .environment import OURS
+from .environment import NETWORK, OURS, PROVIDERS
 
 STRING_LIMIT = 131_071
 """Bytes that an argument, or a variable with its value, may hold on Linux, without the final NUL."""
@@ -26,14 +26,6 @@ ENVS_LIMIT = STRING_LIMIT + 1
 """Bytes that the envs of a submit may hold together, each with its NUL. Each then fits one string of the
 kernel, and together with a prompt they fit its room. They stay in memory until the spawn."""
 BASE = ("HOME", "PATH", "USER", "LOGNAME", "LANG", "LC_*", "TZ", "TMPDIR", "SHELL", "SSL_*", "XDG_*")
-PROVIDERS = (
-    "OPENAI_*", "ANTHROPIC_*", "GEMINI_*", "GOOGLE_*", "AZURE_*", "OLLAMA_*", "MISTRAL_*", "GROQ_*",
-    "COHERE_*", "DEEPSEEK_*", "OPENROUTER_*", "XAI_*", "TOGETHER_*", "TOGETHERAI_*", "FIREWORKS_*",
-    "PERPLEXITY_*", "HUGGINGFACE_*", "HF_*", "LITELLM_*", "PRAISONAI_*", "CREWAI_*", "SERPER_*", "TAVILY_*",
-    "EXA_*", "LANGFUSE_*", "MODEL_NAME", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "HTTP_PROXY",
-    "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy",
-)  # fmt: skip
-"""Variables that crews get besides BASE, because their files cannot name them."""
 Strings: TypeAlias = Mapping[str, str]
 _NONE: Strings = {}
 _LOGIN = ("HOME", "USER", "LOGNAME", "SHELL", "PATH")
@@ -92,7 +84,9 @@ def child_env(
 
     Later ones win. The server's own variables (its token, its sockets) never pass.
     """
-    wanted = _matching((*BASE, *agent.env_pass, *agent.env_required, *(PROVIDERS if agent.crew else ())))
+    wanted = _matching(
+        (*BASE, *agent.env_pass, *agent.env_required, *((*PROVIDERS, *NETWORK) if agent.crew else ()))
+    )
     passed = {key: value for key, value in environ.items() if wanted.match(key) and not key.startswith(OURS)}
     named = {name: passed[name] for name in agent.env_pass if name in passed}
     return {**passed, **defaults, **named, **agent.env, **given, **extra}
@@ -192,8 +186,8 @@ def _not_installed(agent: Agent, name: str) -> str:
         places = _places(agent, full)
         place = next((one for one in places if os.path.lexists(one)), places[0])
         return _unstartable(agent, name, programs.why_not(place) or "cannot be run")
-    found = known.KNOWN.get(name)
-    todo = f"; install it with: {found.install}" if found else ""
+    install = known.install(agent) if name == (agent.command or ("",))[0] else None
+    todo = f"; install it with: {install}" if install else ""
     if any(map(os.path.isfile, _places(agent, name))):
         todo = f"; write ./{name}"
     return _unstartable(agent, name, f"is not on PATH{todo}")

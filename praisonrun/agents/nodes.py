@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
 
 import yaml
 
@@ -49,6 +49,29 @@ class Node:
             return f"the number {self.text}"
         read_as = str(self.value).lower() if self.tag == "bool" else REFUSED.get(self.tag)
         return f"`{self.text}`, which YAML reads as {read_as}" if read_as else f"the text {self.text[:60]!r}"
+
+    def without(self, keys: Collection[str]) -> Node:
+        """Return a mapping without some of its keys."""
+        return self.only([key for key in self.pairs or {} if key not in keys])
+
+    def only(self, keys: Collection[str]) -> Node:
+        """Return a mapping with some of its keys."""
+        pairs = {key: value for key, value in (self.pairs or {}).items() if key in keys}
+        return replace(self, pairs=pairs, keys={key: at for key, at in self.keys.items() if key in keys})
+
+    def over(self, base: Node, joined: Collection[str] = ()) -> Node:
+        """Return a mapping with what another one has besides.
+
+        Mappings under `env` are merged name by name, and lists under the keys `joined` are put together.
+        """
+        own, pairs = self.pairs or {}, {**(base.pairs or {}), **(self.pairs or {})}
+        for key in own.keys() & (base.pairs or {}).keys():
+            mine, other = own[key], (base.pairs or {})[key]
+            if key == "env" and mine.pairs is not None and other.pairs is not None:
+                pairs[key] = mine.over(other)
+            elif key in joined and mine.items is not None and other.items is not None:
+                pairs[key] = replace(mine, items=[*other.items, *mine.items])
+        return replace(self, pairs=pairs, keys={**base.keys, **self.keys})
 
     def fault(self, message: str) -> ConfigError:
         """Return an error that names this place."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
 
+from ..config.settings import default_concurrency
 from ..core.agent import Agent
 from ..files import programs
-from . import hints
+from . import hints, launch, recipes
 from .placeholders import split
 
 _VARIABLE = re.compile(r"\$\{[A-Za-z_][^}]*\}|(?:(?<=[:/=])|^)\$[A-Za-z_]\w*")
@@ -28,12 +31,35 @@ def of(agent: Agent, missing: Sequence[str], path: str | None, environ: Mapping[
             yield f"env {name} has ~, but values are literal; write the whole path"
     if missing:
         yield f"a submit must send {', '.join(missing)} in `envs`, or the server's environment must hold it"
+    yield from _recipe(agent, environ)
     yield from _directory(agent)
     yield from _command(agent.command, "command")
     yield from _command(agent.install, "install")
     search = agent.env.get("PATH") or environ.get("PATH") or os.defpath
     if path and agent.crew is None and (misses := programs.env_misses(path, search)):
         yield misses
+
+
+def _recipe(agent: Agent, environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield what an agent's recipe wants to be there, and whether the machine has memory for its runs."""
+    recipe = recipes.find(agent.use, Path(agent.file).parent) if agent.use else None
+    if recipe is None:
+        return
+    env = launch.child_env(agent, environ, {}, {})
+    for names, todo in recipe.needs.items():
+        if not any(_is_there(name, env) for name in names.split("|")):
+            yield f"no sign-in of {recipe.description} was found: {todo}"
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 20
+    if (wanted := recipe.memory * (agent.concurrency or default_concurrency())) > memory:
+        most = max(1, memory // recipe.memory)
+        yield f"its runs may take {wanted} MB together, the machine has {memory}; write concurrency: {most}"
+
+
+def _is_there(name: str, env: Mapping[str, str]) -> bool:
+    if "/" in name:
+        home = env.get("HOME", "")
+        return os.path.exists(home + name[1:] if name.startswith("~/") else name)  # noqa: PTH110
+    return any(env.get(one) for one in env if fnmatchcase(one, name))
 
 
 def _directory(agent: Agent) -> Iterator[str]:

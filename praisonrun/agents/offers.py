@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ..core.agent import Agent
 from ..core.errors import Invalid
 from ..core.model import Json
-from . import known, launch
+from . import known, launch, recipes
 from .catalog import Catalog
 
 
@@ -25,6 +26,24 @@ def of_file(file: Path | None, environ: Mapping[str, str]) -> dict[str, Json]:
     return {"agents": offered(catalog.all(), default, environ), "default": default, "problem": None}
 
 
+def recipes_of(folder: Path, environ: Mapping[str, str]) -> list[dict[str, Json]]:
+    """Return the recipes that an agents file in a folder can use. Raises ConfigError for a broken one."""
+    environ = launch.user_environ(environ)
+    return [
+        {
+            "name": recipe.name,
+            "description": recipe.description,
+            "program": recipe.program,
+            "path": shutil.which(recipe.program, path=environ["PATH"]),
+            "install": recipe.get or None,
+            "tested": recipe.tested or None,
+            "approve": sorted(recipe.approve, reverse=True),
+            "memory_mb": recipe.memory or None,
+        }
+        for recipe in recipes.offered(folder)
+    ]
+
+
 def problem(agent: Agent, environ: Mapping[str, str]) -> str | None:
     """Return why an agent's program cannot be started now, and what to do; None if it can."""
     try:
@@ -39,6 +58,7 @@ def _shown(agent: Agent, environ: Mapping[str, str]) -> dict[str, Json]:
         "name": agent.name,
         "mode": agent.mode,
         "kind": "crew" if agent.crew else "command",
+        "use": agent.use or None,
         "description": agent.description,
         "cwd": "caller" if agent.caller else agent.cwd,
         "timeout": agent.timeout,

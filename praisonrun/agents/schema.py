@@ -12,13 +12,16 @@ from ..core.agent import Agent
 from ..core.model import Json
 from . import crew
 from .document import NAME, SHARED, TOP
-from .keys import DEFAULTS, OF_SERVICES, READERS
+from .keys import DEFAULTS, OF_RECIPES, OF_SERVICES, READERS
 from .readers import Schema, text
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 """What the editors know."""
 ENTRY: Mapping[str, str] = {
     "command": "The program and its arguments, as a list, never a shell line.",
+    "use": "A recipe of a known agent, such as claude; or your own, recipes/NAME.yaml beside this file.",
+    "approve": "What a recipe's agent may do unasked: edits (change files), or all. Default: edits.",
+    "args": "Arguments that a recipe's command gets besides, such as [--model, opus].",
     "mode": "run, or service for an agent that is not expected to end.",
     "prompt": "How the agent gets the prompt. Default: arg if command has {prompt}, else stdin.",
     "cwd": "Where the agent runs; caller leaves it to each submit. Default: the file's folder.",
@@ -32,7 +35,7 @@ ENTRY: Mapping[str, str] = {
     "backoff": "The pause before the first retry; each further one is twice as long, up to 5 minutes.",
     "concurrency": "Runs of this agent at once. Default: the server's limit.",
     "priority": "A run with a higher number starts sooner.",
-    "format": "How the output is read: text is the answer itself, jsonl has one JSON object a line.",
+    "format": "How the output is read: text is the answer, jsonl JSON lines, others streams of agents.",
     "files": "false spares a run its folder: no input file, result file, events, artifacts or scratch.",
     "install": "A command that runs once before the first run of the entry as it now stands.",
     "outputs": "Paths that a run is expected to leave, below its artifacts or cwd.",
@@ -72,7 +75,8 @@ def _entry() -> Schema:
     return {
         "type": "object",
         "properties": {key: _ref(key) for key in READERS},
-        "required": ["command"],
+        "anyOf": [{"required": ["command"]}, {"required": ["use"]}],
+        "dependencies": {key: ["use"] for key in OF_RECIPES},
         "additionalProperties": False,
         "if": {"properties": {"mode": {"enum": ["service"]}}, "required": ["mode"]},
         "then": {"properties": {"prompt": {"enum": ["none"]}}},

@@ -42,15 +42,17 @@ def check(file: Path | None, *, strict: bool, as_json: bool, schema: bool) -> No
 
 @program.command()
 @as_json
+@click.option("--known", is_flag=True, help="List the agents that an entry can `use:`, by a recipe.")
 @target
-def agents(server: Named, *, as_json: bool) -> None:
+def agents(server: Named, *, as_json: bool, known: bool) -> None:
     """List the agents that can be run, and what is missing for them.
 
     Where no server runs, they are those of ./agents.yaml. --json prints what GET /api/v1/agents answers.
     """
     from .agents import agents as show
+    from .agents import recipes
 
-    sys.exit(show(server, as_json=as_json))
+    sys.exit(recipes(as_json=as_json) if known else show(server, as_json=as_json))
 
 
 @program.group(invoke_without_command=True)

@@ -1,10 +1,11 @@
-"""`praisonrun agents`: what can be run, and what is missing for it."""
+"""`praisonrun agents`: what can be run, and what is missing for it; the recipes that an entry can use."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ..agents import offers
@@ -16,6 +17,7 @@ from .pipe import print_object
 from .table import show
 
 HEAD = ("NAME", "MODE", "STATUS", "WHAT")
+RECIPES = ("USE", "STATUS", "TESTED", "WHAT")
 
 
 def agents(named: Named, *, as_json: bool) -> int:
@@ -33,6 +35,25 @@ def agents(named: Named, *, as_json: bool) -> int:
     for note in notes(offer, running=found is not None):
         print(note, file=sys.stderr)
     return 0
+
+
+def recipes(*, as_json: bool) -> int:
+    """Print a line for each recipe that `use:` takes here; return 0."""
+    file = default_agents()
+    found = offers.recipes_of(file.parent if file else Path.cwd(), os.environ)
+    if as_json:
+        print_object({"recipes": found})
+    else:
+        show(RECIPES, [recipe_row(one) for one in found], spare=("TESTED",))
+    return 0
+
+
+def recipe_row(recipe: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the cells of a recipe: how its program is installed where it is not."""
+    what = recipe["description"] if recipe["path"] else recipe["install"] or recipe["description"]
+    only = " (needs approve: all)" * (recipe["approve"] == ["all"])
+    status = "installed" if recipe["path"] else "not installed"
+    return recipe["name"], status, recipe["tested"] or "", what + only
 
 
 def row(agent: Mapping[str, Any]) -> tuple[str, ...]:

@@ -5,34 +5,35 @@ from __future__ import annotations
 import json
 import os
 import sys
-import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
-from ..agents import known
+from ..agents import known, recipes
+from ..agents.recipes import Recipe
 from ..agents.schema import schema
 from ..config.settings import absolute
 from ..core.errors import WrongState
 from .pipe import print_object
 
 SCHEMA = "agents.schema.json"
-DEMO = """\
-command: ["{python}", -m, praisonrun.demo]
-description: The demo agent, counts the words of the prompt
+_DEMO = """\
+  hello:
+    command: ["{python}", -m, praisonrun.demo]
+    description: The demo agent, counts the words of the prompt
 """
 _FILE = """\
 # yaml-language-server: $schema={schema}
-# What praisonrun can run here. Each entry is a command: a list, never a shell line.
-# It is read again whenever it changes; `praisonrun check` says what is wrong and what is missing.
+# What praisonrun can run here. `use` is a recipe, and any key of an entry changes it; without one an entry
+# has a `command`: a list, never a shell line. The file is read again whenever it changes; `praisonrun check`
+# says what is wrong and what is missing.
 
 default: {default}
 
-# Agents work where `praisonrun run` is called. They may change files there; what else they may do unasked
-# their own options say. They see the variables that env and env_pass name, and few others.
+# Agents work where `praisonrun run` is called, and may change files there. With `approve: all` one may do
+# everything that you may. They see the variables that their recipe or env_pass names, and few others.
 defaults:
   cwd: caller
   timeout: 30m
-  env: {{NO_COLOR: "1", TERM: dumb}}
 
 agents:
 {agents}"""
@@ -42,7 +43,7 @@ def init(file: Path, *, as_json: bool) -> int:
     """Write an agents file, and a schema for its editor; return 0. Raises WrongState if there is a file."""
     where = absolute(file)
     found = known.on_path(os.environ)
-    default = next(iter(found), "hello")
+    default = found[0].name if found else "hello"
     try:
         _write(where, text(found, default))
     except FileExistsError:
@@ -53,7 +54,7 @@ def init(file: Path, *, as_json: bool) -> int:
     new = not where.with_name(SCHEMA).exists()
     if new:
         _write(where.with_name(SCHEMA), json.dumps(schema(), indent=2) + "\n")
-    names = [*found, "hello"]
+    names = [*(recipe.name for recipe in found), "hello"]
     if as_json:
         print_object({"file": str(file), "schema": str(beside), "agents": names, "default": default})
         return 0
@@ -61,18 +62,16 @@ def init(file: Path, *, as_json: bool) -> int:
     if new:
         print(f"wrote {beside}: editors check the file with it")
     if not found:
-        easy = " or ".join(known.KNOWN[name].install for name in ("claude", "codex"))
+        easy = " or ".join(recipes.builtin(name).get for name in ("claude", "codex"))
         print(f"no coding agent is on your PATH yet; one comes with: {easy}", file=sys.stderr)
     print('next: praisonrun check · praisonrun run "What is in this directory?"', file=sys.stderr)
     return 0
 
 
-def text(entries: Mapping[str, str], default: str) -> str:
-    """Return the text of an agents file with these entries, and the demo's."""
-    listed = [
-        f"  {name}:\n{textwrap.indent(entry, '    ')}" for name, entry in [*entries.items(), ("hello", DEMO)]
-    ]
-    return _FILE.format(schema=SCHEMA, default=default, agents="\n".join(listed))
+def text(found: Iterable[Recipe], default: str) -> str:
+    """Return the text of an agents file with an entry for each of these recipes, and the demo's."""
+    entries = [f"  {recipe.name}: {{use: {recipe.name}}}   # {recipe.description}\n" for recipe in found]
+    return _FILE.format(schema=SCHEMA, default=default, agents="".join((*entries, _DEMO)))
 
 
 def _write(path: Path, content: str) -> None:

@@ -15,6 +15,7 @@ COLOURS = {
     "cancelled": "yellow",
     "queued": "blue",
     "ready": "green",
+    "installed": "green",
     "needs env": "yellow",
     "starting": "blue",
     "unhealthy": "red",

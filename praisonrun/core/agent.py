@@ -96,6 +96,10 @@ class Agent:
     readiness: Readiness = Readiness()
     public_url: bool = True
     retain: Retain = Retain()
+    use: str = ""
+    """The recipe that filled the entry, if one did."""
+    approve: str = ""
+    """What it may do unasked, in the recipe's words: edits or all."""
     truth: Truth = Truth()
 
     def definition(self) -> dict[str, Json]:
@@ -131,7 +135,7 @@ class Agent:
             raise Unreadable(_digest(stored), stored.get("name"), error) from None
 
 
-_LATER = ("caller", "truth")
+_LATER = ("caller", "use", "approve", "truth")
 """Fields that a definition has only where they are not the default: versions of before have none."""
 
 

@@ -72,6 +72,7 @@ class AgentShown(Described):
     default: bool = Field(description="Whether a submit that names no agent gets it.")
     mode: str = Field(description="run, or service for one that is not expected to end.")
     kind: Literal["command", "crew"] = Field(description="crew: a framework executes it.")
+    use: str | None = Field(description="The recipe that its entry uses; null for none.")
     description: str = Field(description="As its entry says; may be empty.")
     cwd: str = Field(description="Where it works; caller where each submit may say so.")
     timeout: float | None = Field(description="Seconds that an attempt may take; null for no limit.")

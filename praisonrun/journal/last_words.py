@@ -17,6 +17,7 @@ _ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\|$)|[
 """What colours, titles and cursors of a terminal are made of."""
 
 
+_WORD = re.compile(r"\w")
 _FRAME = re.compile(r"\s+at (\S.*[:(]|<anonymous>)")
 """A line of a stack trace of JavaScript, which says less than the line before it."""
 
@@ -24,8 +25,8 @@ _FRAME = re.compile(r"\s+at (\S.*[:(]|<anonymous>)")
 def error_tail(reader: Reader, *, structured: bool = False) -> str | None:
     """Return the last lines of the latest attempt's standard error, else of its output; None without any.
 
-    Only the end of it is read. Control characters, empty lines and stack frames are left out, and of a
-    `structured` agent's output the JSON, too.
+    Only the end of it is read. Control characters, lines without a word and stack frames are left out, and
+    of a `structured` agent's output the JSON, too.
     """
     ends: dict[Kind, deque[Header]] = {Kind.STDERR: deque(), Kind.STDOUT: deque()}
     held = dict.fromkeys(ends, 0)
@@ -49,7 +50,7 @@ def error_tail(reader: Reader, *, structured: bool = False) -> str | None:
 
 def telling(lines: Iterable[str]) -> str:
     """Return the last lines that tell something."""
-    telling = [line for line in lines if line.strip() and not _FRAME.match(line)]
+    telling = [line for line in lines if _WORD.search(line) and not _FRAME.match(line)]
     return "\n".join(telling[-LINES:])[-CHARACTERS:]
 
 

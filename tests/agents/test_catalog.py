@@ -193,7 +193,7 @@ def test_remembered_files_are_bounded(tmp_path: Path) -> None:
     for number in range(document.KEPT + 10):
         write(tmp_path / "x.yaml", CREW.replace("backstory: B", f"backstory: {number}"))
         catalog.from_file("x.yaml")
-    assert document.read.cache_info().currsize == len(catalog._texts) == document.KEPT
+    assert document.kept.cache_info().currsize == len(catalog._texts) == document.KEPT
 
 
 def test_literal_env_values_are_those_of_now(tmp_path: Path) -> None:
@@ -286,8 +286,8 @@ def test_a_crew_is_told_by_its_roles(tmp_path: Path, text: str, crew: bool) -> N
 
 
 def test_a_text_that_was_rejected_for_its_values_is_not_remembered(tmp_path: Path) -> None:
-    document.read.cache_clear()
-    document.read_inline.cache_clear()
+    document.kept.cache_clear()
+    document.kept_inline.cache_clear()
     with pytest.raises(Invalid, match="never stored"):
         Catalog(None, [tmp_path], {}).from_text("agents: {a: {command: [x], env: {K: value-one}}}")
-    assert document.read.cache_info().currsize == document.read_inline.cache_info().currsize == 0
+    assert document.kept.cache_info().currsize == document.kept_inline.cache_info().currsize == 0

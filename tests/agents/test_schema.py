@@ -8,7 +8,7 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from praisonrun.agents import document, schema
-from praisonrun.agents.keys import READERS
+from praisonrun.agents.keys import OF_RECIPES, READERS
 from praisonrun.agents.nodes import Node
 from praisonrun.agents.yamltext import parse
 from praisonrun.core.errors import ConfigError
@@ -23,6 +23,9 @@ VALID = jsonschema.Draft7Validator(SCHEMA)
 BODY = "command: [x]"
 VALUES = {
     "command": ("[x] | [sleep, 5, 1.5] | ['{python}', '']", "x | [] | [''] | [[x]] | {a: b} | [x, null] | 5"),
+    "use": ("claude", "5 | [x]"),
+    "approve": ("edits | all", "ask | none | true"),
+    "args": ("[-m, x, 5] | []", "-m | [[x]] | [null]"),
     "mode": ("run | service", "servce | 5 | []"),
     "prompt": ("stdin | none", "file | 1"),
     "cwd": ("caller | /srv | ~/src", "5 | [x] | true"),
@@ -55,6 +58,7 @@ FILES = {
     True: [
         "agents: {a: {command: [x]}}\ndefault: a\nenv: {A: b}\nenv_pass: [B]\npython: python3",
         "defaults: {timeout: 5m, env: {A: b}}\nagents: {a: {command: [x]}, defaults: {command: [y]}}",
+        "agents: {a: {use: claude}, b: {use: codex, approve: all, args: [-m, x], timeout: 5m}}",
         "roles: {a: {role: x}}\nframework: crewai\nanything: [1]",
         "agents: {writer: {role: x, command_line: 5}}",
         "agents: [{name: a, role: x}]",
@@ -69,7 +73,8 @@ FILES = {
         "agents: {a: {command: [x], readiness: {type: tcp}}}", "agents: {a: {command: [x], public_url: no}}",
         "agents: {a: {mode: service, command: [x], prompt: stdin}}", "agents: {a: {command: [x], role: x}}",
         "defaults: {command: [x]}\nagents: {a: {command: [x]}}", "env: [A]\nagents: {a: {command: [x]}}",
-        "defaults: {timeout: 5M}\nagents: {a: {command: [x]}}", "agents: {a: {use: claude}}",
+        "defaults: {timeout: 5M}\nagents: {a: {command: [x]}}", "agents: {a: {use: 5}}",
+        "agents: {a: {command: [x], approve: all}}",
     ],
 }  # fmt: skip
 """Whole files, good and bad."""
@@ -100,7 +105,8 @@ def verdicts(text: str) -> tuple[bool, bool]:
 @pytest.mark.parametrize("key", list(VALUES))
 def test_schema_and_parser_agree_about_the_values_of_a_key(key: str, good: bool) -> None:
     for value in VALUES[key][not good].split(" | "):
-        more = "" if key == "command" else f", {BODY}"
+        body = "use: claude" if key in OF_RECIPES else BODY
+        more = "" if key == "command" else f", {body}"
         service = ", mode: service" if key in ("port", "readiness", "public_url") else ""
         service += ", port: auto" if key == "readiness" else ""
         text = f"agents: {{a: {{{key}: {value}{more}{service}}}}}"

@@ -103,3 +103,24 @@ def test_shells_complete_runs_and_agents(shared: Server) -> None:
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_each_shell_gets_its_own(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert f"_PRAISONRUN_COMPLETE={shell}_complete" in said(capsys, "completion", shell)[0]
+
+
+def test_known_lists_what_use_takes_also_recipes_of_one_s_own(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "recipes" / "mine.yaml").write_text("description: Mine\ncommand: [cat]\napprove: {all: {}}")
+    monkeypatch.setenv("PATH", "/bin:/usr/bin")
+    rows = {line.split()[0]: line for line in said(capsys, "agents", "--known")[0].splitlines()}
+    assert rows["codex"].split(maxsplit=4)[1:] == [
+        "not",
+        "installed",
+        "0.171.0",
+        "npm install -g @openai/codex",
+    ]
+    assert rows["mine"].split(maxsplit=2)[1:] == ["installed", "Mine (needs approve: all)"]
+    told = json.loads(said(capsys, "agents", "--known", "--json")[0])["recipes"]
+    assert {one["name"] for one in told} == rows.keys() - {"USE"}
+    (claude,) = [one for one in told if one["name"] == "claude"]
+    assert (claude["program"], claude["path"], claude["approve"]) == ("claude", None, ["edits", "all"])

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from praisonrun import cli
+from praisonrun.agents import recipes
 from praisonrun.agents.check import check
-from praisonrun.agents.known import KNOWN
 from praisonrun.agents.schema import schema
 from praisonrun.cli.init import SCHEMA
 
@@ -34,7 +34,7 @@ def init(*words: str) -> int:
 
 
 def test_what_is_on_path_is_offered_and_starts(programs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for name in KNOWN:
+    for name in {recipes.builtin(one).program for one in recipes.names()}:
         (programs / name).write_text("#!/bin/sh\n")
         (programs / name).chmod(0o755)
     assert init() == 0
@@ -43,8 +43,10 @@ def test_what_is_on_path_is_offered_and_starts(programs: Path, capsys: pytest.Ca
     assert "next: praisonrun check · praisonrun run" in err
     report = check(Path("agents.yaml"), {"PATH": f"{programs}:/usr/bin:/bin"})
     assert (report.default, report.ok) == ("claude", True)
-    assert [agent.warnings for agent in report.agents] == [()] * len(report.agents)
-    assert {"claude", "codex", "hello"} <= {agent.name for agent in report.agents}
+    assert {note[:13] for agent in report.agents for note in agent.warnings} == {"no sign-in of"}
+    assert {"claude", "codex", "hello", "aider"} <= {agent.name for agent in report.agents}
+    assert {agent.name for agent in report.agents}.isdisjoint({"cline", "kimi", "openhands"})
+    assert "approve: all}" not in Path("agents.yaml").read_text()
     assert Path("agents.yaml").read_text().startswith(f"# yaml-language-server: $schema={SCHEMA}\n")
     assert json.loads(Path(SCHEMA).read_text()) == schema()
 

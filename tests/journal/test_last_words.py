@@ -32,6 +32,10 @@ def told(place: Path, *frames: tuple[Kind, bytes]) -> str | None:
         (b"\x1b[1;31mError\x1b[0m: \x1b]0;title\x07no\a \x00key\x7f", "Error: no key"),
         (b"".join(b"%d\n" % n for n in range(9)), "4\n5\n6\n7\n8"),
         (b"x" * 5000, "x" * 1000),
+        (
+            b"Error: no key\n    at go (/a/b.js:1:2)\n    at async main [as x] (file.js)\n  }\n}\n",
+            "Error: no key",
+        ),
         (b"caf\xc3\xa9 \xff", "café \N{REPLACEMENT CHARACTER}"),
         ("a\u2028b\u202ec\n".encode(), "abc"),
     ],

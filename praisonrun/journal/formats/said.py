@@ -89,7 +89,7 @@ def retry(why: str, attempt: Json = None, most: Json = None) -> list[ParsedEvent
     """Return the progress of an agent that tries to reach its model again."""
     which = f"attempt {attempt}" if isinstance(attempt, int) else ""
     which += f" of {most}" if which and isinstance(most, int) else ""
-    step = ", ".join(part for part in (which, why.strip()[:STEP_LIMIT]) if part)
+    step = ", ".join(part for part in (which, " ".join(why.split())[:STEP_LIMIT]) if part)
     return [("progress", {"step": step, "retry": True})] if step else []
 
 

@@ -1,0 +1,111 @@
+"""From an entry that uses a recipe to one that says all by itself."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from . import reading, recipes
+from .crew import Shared
+from .faults import Faults
+from .keys import OF_RECIPES, READERS
+from .nodes import Node
+from .recipes import ADDED, Approval, Recipe
+
+EDITS = "edits"
+"""What an agent may do unasked where the entry does not say: change files."""
+_PLACES = {f"{{{key}}}": key for key in OF_RECIPES}
+
+
+def applied(node: Node, shared: Shared) -> tuple[Node, Recipe, str]:
+    """Return an entry with what its recipe adds, the recipe, and the word of its approval.
+
+    What the file says for all its agents is stronger than a recipe. Raises ConfigError.
+    """
+    own, folder = node.pairs or {}, os.path.dirname(shared.file)  # noqa: PTH120
+    recipe = _found(own["use"], folder)
+    faults, given = Faults(), {}
+    for key in [key for key in OF_RECIPES if key in own]:
+        with faults.kept():
+            given[key] = READERS[key](own[key], key)
+    with faults.kept():
+        if "mode" in own and own["mode"].text != "run":
+            raise own["mode"].fault(
+                "a recipe is for runs; remove `mode`, or write `command:` instead of `use:`"
+            )
+    faults.check()
+    word = given.get("approve", EDITS)
+    filled = node.over(_base(recipe.node, shared.env), joined=ADDED)
+    asks = _has(filled, "approve") or "command" not in own
+    approval = _approval(recipe, word, own["use"]) if asks else Approval()
+    parts = {key: _parts(key, own, approval) for key in OF_RECIPES}
+    for key in given:
+        if not (_has(filled, key) or (key == "approve" and asks)):
+            why = "has no meaning with a `command` of your own" if "command" in own else "has no meaning here"
+            faults.add(node.keys[key].fault(f"`{key}` {why}; remove it"))
+    faults.check()
+    env = {name: value for name, value in approval.env.items() if name not in shared.env}
+    return _written(filled, parts, env).without(("use", *OF_RECIPES)), recipe, word
+
+
+def _found(use: Node, folder: str) -> Recipe:
+    name = READERS["use"](use, "use")
+    recipe: Recipe | None = recipes.find(name, Path(folder))
+    if recipe is None:
+        known = recipes.names()
+        near = reading.did_you_mean(name, known) or f"; known are {', '.join(known)}"
+        raise use.fault(f"no recipe `{name[:80]}`{near}; a recipe of your own is {recipes.FOLDER}/NAME.yaml")
+    return recipe
+
+
+def _base(node: Node, env: Mapping[str, str]) -> Node:
+    """Return a recipe's keys without what the file gives all its agents."""
+    pairs = dict(node.pairs or {})
+    pairs["env"] = pairs["env"].without(env)
+    return replace(node, pairs=pairs)
+
+
+def _approval(recipe: Recipe, word: str, use: Node) -> Approval:
+    if not recipe.approve:
+        return Approval()
+    if word not in recipe.approve:
+        only = next(iter(recipe.approve))
+        told = "does everything without asking" if only == "all" else f"knows only `approve: {only}`"
+        raise use.fault(f"`use: {recipe.name}` {told}; write approve: {only} where you want that")
+    return recipe.approve[word]
+
+
+def _parts(key: str, own: Mapping[str, Node], approval: Approval) -> list[Node]:
+    """Return what stands in a command for one of a recipe's places."""
+    at = own.get(key, own["use"])
+    if key == "approve":
+        return [_text(at, word) for word in approval.args]
+    return at.items or [] if key in own else []
+
+
+def _has(node: Node, key: str) -> bool:
+    command = (node.pairs or {}).get("command")
+    return any(_PLACES.get(item.text) == key for item in (command and command.items) or ())
+
+
+def _written(node: Node, parts: Mapping[str, list[Node]], env: Mapping[str, str]) -> Node:
+    pairs = dict(node.pairs or {})
+    command = pairs["command"]
+    items = [
+        part
+        for item in command.items or ()
+        for part in (parts[_PLACES[item.text]] if item.text in _PLACES else [item])
+    ]
+    pairs["command"] = replace(command, items=items)
+    written = replace(node, pairs=pairs)
+    if not env:
+        return written
+    values = {name: _text(command, value) for name, value in env.items()}
+    extra = replace(command, items=None, pairs=values, keys=dict.fromkeys(values, command))
+    return written.over(replace(command, items=None, pairs={"env": extra}, keys={"env": command}))
+
+
+def _text(at: Node, text: str) -> Node:
+    return Node(at.file, at.line, at.column, "str", text, text)
