@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from .agent import Agent
 from .errors import WrongState
 from .model import Exit, Failure, Json, Mode, Outcome, Run, Status, Verdict
+from .usage import Used, counted
 
 TRANSITIONS: dict[Status, frozenset[Status]] = {
     Status.QUEUED: frozenset({Status.RUNNING, Status.CANCELLED, Status.FAILED}),
@@ -119,6 +120,7 @@ def restart(run: Run, at: int, env_names: tuple[str, ...] = ()) -> Run:
         **_FRESH, status=Status.QUEUED, updated_at=_later(run, at), due_at=0, env_names=env_names,
         started_at=None, finished_at=None, ready_at=None, cancel_requested_at=None, cancel_reason=None,
         failure=None, scratch_until=None, summary=None, metrics=None, uncounted=0, not_started_since=None,
+        **Used()._asdict(),  # each life of a service is counted on its own
     )  # fmt: skip
 
 
@@ -216,14 +218,18 @@ def finish(
 ) -> Run:
     """Settle an attempt: a final status, or the queue when a retry is left. `keep` is `keeps_scratch`'s.
 
-    `tail` is what the agent of a failed attempt wrote last.
+    `summary` is of all attempts; a run that is tried again keeps its usage, because it may be cancelled
+    before. `tail` is what the agent of a failed attempt wrote last.
     """
-    settled = run._replace(metrics=_metrics(ended), journal_end=journal_end)
+    usage = (summary or {}).get("usage")
+    used = counted(usage or {})._asdict()
+    settled = run._replace(metrics=_metrics(ended), journal_end=journal_end, **used)
     if retriable(run, outcome):
         due = at + round(pause(run) * 1e6)
         again = {
             "error": outcome.error,
             "error_tail": tail,
+            "summary": {"usage": usage} if usage else None,
             "due_at": due,
             "uncounted": 0,
             "not_started_since": None,

@@ -135,8 +135,13 @@ class Run(NamedTuple):
     journal_end: int | None = None
     """Length of the journal when the latest attempt ended, or the run without one."""
     summary: Mapping[str, Json] | None = None
-    """What the run came to: progress and usage (see `formats.Summary`), and `outputs`, its manifest."""
+    """What the run came to: progress and usage (see `journal.summary`), and `outputs`, its manifest. Of a run
+    that is tried again, its usage."""
     metrics: Mapping[str, Json] | None = None
+    tokens_in: int | None = None
+    """What all its attempts that ended used, as far as their agent told; see `usage.Used`."""
+    tokens_out: int | None = None
+    cost_microusd: int | None = None
     cwd: str | None = None
     """The directory that the submit named for its agent, without links; None leaves it to the entry."""
     title: str = ""

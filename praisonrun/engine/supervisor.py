@@ -97,9 +97,11 @@ class Supervisor:
         return live
 
     def _know(self, live: Live, agent: Agent) -> None:
-        run_id = live.run.id
-        live.agent = agent
-        live.progress = Progress(lambda: self._context.files.reader(run_id), agent.format)
+        run, live.agent = live.run, agent
+        begin = (
+            run.journal_end if run.mode is Mode.SERVICE else None
+        )  # an earlier life was counted at its end
+        live.progress = Progress(lambda: self._context.files.reader(run.id), agent.format, begin)
 
     async def _see_through(self, live: Live, how: How) -> None:
         ended = await self._end_of(live, how)

@@ -36,7 +36,7 @@ def parse_jsonl(line: str) -> list[ParsedEvent]:
     """Return the events of a line of an agent that prints JSON lines; any other line is a log line.
 
     progress {percentage, step, …} · delta {text} · message {text} · tool_call {name, input} ·
-    usage {input_tokens, …} · session {id} · result {result | text, error?, is_error?, usage?}
+    usage {input_tokens, …, delta?} · session {id} · result {result | text, error?, is_error?, usage?}
     """
     found = parse_object(line) if "{" in line else None
     return (_typed_events(found) if found else []) or [log("stdout", line)]
@@ -51,7 +51,7 @@ def _typed_events(found: dict[str, Json]) -> list[ParsedEvent]:
         case "message" | "tool_call" as kind:
             return [_typed(kind, found)]
         case "usage":
-            return _usage(found.get("usage", found))
+            return _usage(found.get("usage", found), found.get("delta"))
         case "session" if isinstance(found.get("id"), str):
             return [("session", {"id": found["id"][:200]})]
         case "result":
@@ -122,7 +122,7 @@ def parse_event_line(line: str) -> list[ParsedEvent]:
     kind = found.get("type")
     if isinstance(kind, str) and kind in ("message", "tool_call", "log"):
         return [_typed(kind, found)]
-    parsed = [*_progress(found), *_usage(found.get("usage"))]
+    parsed = [*_progress(found), *_usage(found.get("usage"), found.get("delta"))]
     if not parsed and isinstance(found.get("message"), str):
         parsed = [("message", {"text": found["message"]})]
     return parsed or [log("praisonrun", f"event ignored, nothing known in it: {line.strip()[:LOG_LIMIT]}\n")]
@@ -158,12 +158,12 @@ def _progress(fields: Mapping[str, Json]) -> list[ParsedEvent]:
     return [("progress", found)] if found.keys() - {"message"} else []
 
 
-def _usage(value: Json) -> list[ParsedEvent]:
-    """Return a usage event for an object with numbers (tokens, cost)."""
+def _usage(value: Json, delta: Json = None) -> list[ParsedEvent]:
+    """Return a usage event for an object with numbers: tokens, cost so far; with `delta`, since the last."""
     if not isinstance(value, dict):
         return []
     found = numbers(value)
-    return [("usage", found)] if found else []
+    return [("usage", {**found, **({"delta": True} if delta is True else {})})] if found else []
 
 
 def numbers(value: Mapping[str, Json]) -> dict[str, Json]:

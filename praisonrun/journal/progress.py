@@ -28,13 +28,15 @@ _SLICE = 0.1
 class Progress:
     """The summary of one journal. Each look reads only what is new."""
 
-    def __init__(self, opened: Callable[[], Reader | None], format_name: str) -> None:
-        """`opened` opens the journal, or returns None while there is none."""
+    def __init__(
+        self, opened: Callable[[], Reader | None], format_name: str, begin: int | None = None
+    ) -> None:
+        """`opened` opens the journal, or returns None while there is none. Nothing before `begin` counts."""
         self._opened, self._format = opened, format_name
         self._structured = FORMATS[format_name].structured
         self._kinds = {Kind.EVENT, Kind.STARTED} | ({Kind.STDOUT} if self._structured else set())
         """The kinds of frames that have something for a summary."""
-        self._offset = START
+        self._offset = begin or START
         self._summary = Summary()
         self._catching_up: asyncio.Future[None] | None = None
 

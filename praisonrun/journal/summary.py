@@ -15,6 +15,8 @@ ERROR_LIMIT = 64 * 1024
 """Characters of an agent's own error that are stored with its run."""
 USAGE_NAMES = 100
 """Different numbers in a run's usage: every list of runs reads them, whatever an agent invents."""
+USAGE_MOST = 10**15
+"""The largest number of a run's usage, either way: a sum of two never overflows."""
 NOTHING = Verdict()
 
 
@@ -24,10 +26,13 @@ class Summary:
 
     progress: dict[str, Json] = field(default_factory=dict)
     usage: dict[str, Json] = field(default_factory=dict)
+    """Of all attempts together."""
     session: str | None = None
     """What the agent calls its conversation."""
     verdict: Verdict = NOTHING
     """Of the latest attempt."""
+    _earlier: Mapping[str, Json] = field(default_factory=dict)
+    """The usage of the attempts before the latest one."""
 
     def add(self, format_name: str, frame: Frame) -> None:
         """Fold in the events of one frame."""
@@ -36,7 +41,7 @@ class Summary:
         for event in frame_events(format_name, frame):
             match event.name:
                 case "status":
-                    self.progress, self.verdict = {}, NOTHING
+                    self.progress, self.verdict, self._earlier = {}, NOTHING, dict(self.usage)
                 case "progress":
                     self._advance(event.data)
                 case "message" | "tool_call" if frame.kind is Kind.STDOUT:
@@ -68,11 +73,12 @@ class Summary:
         self.verdict = verdict._replace(trouble="", answered=spoken)
 
     def _use(self, data: Mapping[str, Json]) -> None:
+        """Take what an attempt used so far, in place of what it said before; with `delta`, add it to that."""
         numbers = dict(data)
-        more = numbers.pop("delta", False)
+        before = self.usage if numbers.pop("delta", False) else self._earlier
         for name, number in numbers.items():
             if name in self.usage or len(self.usage) < USAGE_NAMES:
-                self.usage[name] = self.usage.get(name, 0) + number if more else number
+                self.usage[name] = max(-USAGE_MOST, min(before.get(name, 0) + number, USAGE_MOST))
 
     def _end(self, data: Mapping[str, Json]) -> None:
         """Take a result event. One that does not say that all is well leaves an error before it."""

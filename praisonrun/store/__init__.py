@@ -18,6 +18,7 @@ from ..core.errors import PraisonrunError, Unavailable
 from ..core.model import Status
 from . import activity as counters
 from . import changes, database, deliveries, ids, lists, pauses, reads, writes
+from . import usage as using
 from . import versions as entries
 from .activity import HOUR, Activity, Ended
 from .connection import Connection, Connections, reading, writing
@@ -26,6 +27,7 @@ from .group_commit import GroupCommit
 from .open_files import OpenFiles
 from .pauses import ALL
 from .types import GIVEN_BYTES, Added, DeliveryLog, Find, Key, Page, Sizes, StoredVersion, given
+from .usage import Usage
 
 __all__ = [
     "ALL",
@@ -42,6 +44,7 @@ __all__ = [
     "Sizes",
     "Store",
     "StoredVersion",
+    "Usage",
     "given",
 ]
 
@@ -104,6 +107,7 @@ class Store(Connections):
 
     activity = reading(counters.activity)
     forget_activity = writing(counters.forget)
+    usage = reading(using.usage)
 
     paused = reading(pauses.paused)
     pause = writing(pauses.pause)

@@ -12,16 +12,22 @@ HOUR = 3_600_000_000
 """Microseconds."""
 AGENTS = 100
 """Agents that are told apart, those with the most ends."""
-_SUMS = "sum(ended), sum(failed), sum(cancelled)"
 _WHERE = "FROM activity WHERE hour BETWEEN ? AND ? AND agent = coalesce(?, agent)"
 
 
 class Ended(NamedTuple):
-    """How many runs and services ended, and of these failed and were cancelled; the others succeeded."""
+    """How many runs and services ended, of these failed and were cancelled (the others succeeded), and what
+    they used, as far as their agents told."""
 
     ended: int = 0
     failed: int = 0
     cancelled: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost_microusd: int = 0
+
+
+SUMS = ", ".join(f"sum({name})" for name in Ended._fields)
 
 
 class Activity(NamedTuple):
@@ -36,9 +42,9 @@ class Activity(NamedTuple):
 def activity(db: Connection, first: int, last: int, agent: str | None = None) -> Activity:
     """Return what ended from the hour that begins at `first` to that which begins at `last`."""
     bound = (first, last, agent)
-    by_hour = db.execute(f"SELECT hour, {_SUMS} {_WHERE} GROUP BY hour", bound)
+    by_hour = db.execute(f"SELECT hour, {SUMS} {_WHERE} GROUP BY hour", bound)
     hours = {hour: Ended(*of) for hour, *of in by_hour}
-    sql = f"SELECT agent, {_SUMS} {_WHERE} GROUP BY agent ORDER BY 2 DESC, 1 LIMIT {AGENTS}"
+    sql = f"SELECT agent, {SUMS} {_WHERE} GROUP BY agent ORDER BY 2 DESC, 1 LIMIT {AGENTS}"
     return Activity(hours, {name: Ended(*of) for name, *of in db.execute(sql, bound)})
 
 

@@ -50,7 +50,7 @@ def find(db: Connection, wanted: Find) -> Page:
     if not _statuses(wanted):
         return Page([], 0)
     runs, size = [], 0
-    oldest = _oldest(db, wanted)
+    oldest = submitted_since(db, wanted)
     for row in db.execute(*page_query(wanted, oldest)):
         runs.append(run_of(row))
         size += given(runs[-1])
@@ -76,7 +76,7 @@ class Search:
     def look(self, db: Connection) -> None:
         """Look into the next runs."""
         step = replace(self._wanted, page_size=min(STEP, self._left))
-        picked, values = _picked(step, _oldest(db, step))
+        picked, values = _picked(step, submitted_since(db, step))
         sql = f"SELECT seq, {_HAS}, length(prompt) FROM runs WHERE seq IN ({picked}) ORDER BY seq DESC"  # noqa: S608
         ends, looked, seq = clock.ticks() + STEP_TIME, 0, step.after_seq
         for seq, has, size in db.execute(sql, [self._pattern, self._pattern, *values]):
@@ -98,7 +98,7 @@ class Search:
         return Page([run_of(row) for row in db.execute(sql, (seqs,))], len(self._found))
 
 
-def _oldest(db: Connection, wanted: Find) -> _Oldest:
+def submitted_since(db: Connection, wanted: Find) -> _Oldest:
     """Find it by halves: seqs are the order of submission, and their times rise but where a clock was set."""
     if wanted.since is None:
         return _ALL

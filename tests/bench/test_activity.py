@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from praisonrun.store import HOUR, database
+from praisonrun.store import HOUR, Ended, database
 from praisonrun.store.activity import activity
+from praisonrun.store.usage import usage
 
 
 @pytest.mark.bench
@@ -22,10 +23,22 @@ def test_a_month_of_a_million_runs_is_read_in_5_ms(tmp_path: Path, figure: Calla
         db.execute("BEGIN")
         db.executemany("INSERT INTO activity VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
         db.execute("COMMIT")
-        took = []
-        for _ in range(20):
-            began = time.perf_counter()
-            assert activity(db, 0, 743 * HOUR).agents["agent 3"].ended == 744 * 135
-            took.append(time.perf_counter() - began)
-    figure(f"the activity of a month, 744 hours and 10 agents, was read in {min(took) * 1e3:.1f} ms")
-    assert min(took) < 0.005
+        questions = {
+            "activity": lambda: activity(db, 0, 743 * HOUR).agents["agent 3"],
+            "usage by agent": lambda: usage(db, "agent", 0).rows["agent 3"],
+            "usage by day": lambda: usage(db, "day", 0).rows["1970-01-02"],
+        }
+        took = {name: fastest(ask) for name, ask in questions.items()}
+    for name, seconds in took.items():
+        figure(f"the {name} of a month, 744 hours and 10 agents, was read in {seconds * 1e3:.1f} ms")
+    assert max(took.values()) < 0.005
+
+
+def fastest(ask: Callable[[], Ended]) -> float:
+    """Return the seconds of the fastest of 20 answers."""
+    took = []
+    for _ in range(20):
+        began = time.perf_counter()
+        assert ask().ended in (744 * 135, 240 * 135)
+        took.append(time.perf_counter() - began)
+    return min(took)

@@ -10,6 +10,7 @@ from praisonrun.core import lifecycle
 from praisonrun.core.errors import WrongState
 from praisonrun.core.lifecycle import FINAL, TRANSITIONS
 from praisonrun.core.model import Exit, Failure, Outcome, Run, Status, Verdict
+from praisonrun.core.usage import Used, counted
 
 QUEUED = Run("run_1", "a", "v", created_at=1, updated_at=1, due_at=1)
 RUNNING = lifecycle.claim(QUEUED, 2, "boot", "c" * 16)
@@ -32,6 +33,21 @@ def test_a_claim_counts_an_attempt_and_keeps_the_first_start() -> None:
     assert (RUNNING.attempt, RUNNING.started_at, RUNNING.boot) == (1, 2, "boot")
     again = lifecycle.claim(RUNNING._replace(status=Status.QUEUED), 5, "boot", "c" * 16)
     assert (again.attempt, again.started_at) == (2, 2)
+
+
+def test_what_an_attempt_used_stays_whatever_comes_next() -> None:
+    usage = {"input_tokens": 12.0, "output_tokens": -3, "cost_usd": 0.0000015, "n": 1}
+    failed, summary = (
+        Outcome(Status.FAILED, Failure.EXIT_NONZERO),
+        {"progress": {"step": "s"}, "usage": usage},
+    )
+    tried = lifecycle.finish(RUNNING._replace(retries=1), ENDED, failed, 5, journal_end=64, summary=summary)
+    assert (tried.status, tried.summary) == (Status.QUEUED, {"usage": usage})
+    gone = lifecycle.cancel(tried, 6)
+    assert (gone.summary, gone.tokens_in, gone.tokens_out, gone.cost_microusd) == ({"usage": usage}, 12, 0, 2)
+    huge = counted({"prompt_tokens": 10**15, "completion_tokens": 1e15, "cost": 10**15})
+    assert set(huge) == {10**12}
+    assert counted({"n": 1}) == Used()
 
 
 def test_taking_back_a_claim_leaves_no_trace_of_it() -> None:

@@ -36,6 +36,14 @@ agents:
     grace: 0.2
     port: auto
     readiness: {type: timeout, timeout_seconds: 0.1}
+  spends:
+    mode: service
+    command:
+    - /bin/sh
+    - -c
+    - |
+      echo '{"usage": {"input_tokens": 9}}' > $PRAISONRUN_EVENTS
+    readiness: {type: timeout, timeout_seconds: 0.1}
   dies:
     mode: service
     command: [/bin/false]
@@ -47,9 +55,11 @@ agents:
     - /bin/sh
     - -c
     - |
-      test $PRAISONRUN_ATTEMPT = 1 || exit 0
-      echo '{"usage": {"input_tokens": 1200}}' > $PRAISONRUN_EVENTS
-      exit 3
+      exec > $PRAISONRUN_EVENTS
+      if test $PRAISONRUN_ATTEMPT = 1; then echo '{"usage": {"input_tokens": 1200, "cost": 0.25}}'; exit 3; fi
+      echo '{"usage": {"input_tokens": 30}}'
+      echo '{"usage": {"input_tokens": 40}}'
+      echo '{"usage": {"input_tokens": 2, "output_tokens": 5}, "delta": true}'
     prompt: none
     retries: 1
     backoff: 0.01
@@ -231,10 +241,21 @@ async def test_concurrency_counts_for_agents_of_other_files(
                 await engine.cancel(run_id)
 
 
-async def test_what_an_earlier_attempt_used_stays_in_the_final_row(engine: Engine) -> None:
+async def test_what_all_attempts_used_is_in_the_final_row(engine: Engine) -> None:
     shown = await ran(engine, "counts")
     assert (shown.run.status, shown.run.attempt) == (Status.SUCCEEDED, 2)
-    assert shown.usage == {"input_tokens": 1200}
+    assert shown.usage == {"input_tokens": 1242, "output_tokens": 5, "cost": 0.25}
+    assert (shown.run.tokens_in, shown.run.tokens_out, shown.run.cost_microusd) == (1242, 5, 250_000)
+
+
+async def test_each_life_of_a_service_is_counted_once(engine: Engine) -> None:
+    run_id = await serve(engine, "spends")
+    for lives in (1, 2):
+        gone = await engine.until_final(run_id)
+        assert (gone.run.attempt, gone.usage["input_tokens"], gone.run.tokens_in) == (lives, 9, 9)
+        counted = (await engine.store.activity(0, 1 << 62)).agents["spends"]
+        assert (counted.ended, counted.tokens_in) == (lives, lives * 9)
+        await engine.restart(run_id, {})
 
 
 async def test_a_retry_shows_nothing_of_the_process_before(engine: Engine) -> None:

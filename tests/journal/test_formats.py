@@ -112,6 +112,17 @@ def test_a_new_attempt_starts_afresh() -> None:
     assert summary.stored() is None
 
 
+def test_usage_is_what_an_attempt_said_last_and_all_attempts_together() -> None:
+    def used(number: float, **more: bool) -> str:
+        return json.dumps({"type": "usage", "usage": {"n": number}, **more})
+
+    first = [used(1), used(5), used(2, delta=True)]
+    assert summed(*first).usage == {"n": 7}
+    assert summed(*first, '{"attempt": 2, "pid": 5}').usage == {"n": 7}
+    assert summed(*first, '{"attempt": 2, "pid": 5}', used(3), used(4)).usage == {"n": 11}
+    assert summed(used(1e308), used(1e308, delta=True), used(10**300, delta=True)).usage == {"n": 10**15}
+
+
 def test_a_result_is_found_where_its_word_is_escaped_and_lines_that_cannot_be_one_are_not_parsed() -> None:
     escaped = rb'{"type": "re\u0073ult", "result": 7}'
     assert [name for name, _ in FORMATS["jsonl"].parse(escaped.decode())] == ["result"]

@@ -41,6 +41,7 @@ from .lists import Lists
 from .logs import Logs
 from .queue import Queue
 from .show import AGAIN, BAD_QUERY, NOT_FOUND, RUN, RUNS, WRONG_STATE
+from .usage import Usage
 from .webhooks import Deliveries
 
 _SUBMITTED = {
@@ -75,7 +76,7 @@ _KEY = {"Idempotency-Key": Header("Makes a repeated submit answer with the first
 def dialect(engine: Engine, limits: StreamLimits, *shared: object) -> Dialect:
     """Return the dialect over an engine; `shared` are objects that serve paths of no dialect."""
     streams = Streams(engine, limits), Feed(engine, limits), Logs(engine, limits)
-    lists, queue = (Lists(engine), Activity(engine)), (Deliveries(engine), Queue(engine))
+    lists, queue = (Lists(engine), Activity(engine), Usage(engine)), (Deliveries(engine), Queue(engine))
     own = (*lists, Jobs(engine, limits), Ids(engine), *streams, Artifacts(engine), *queue)
     return Dialect((), operations(*own, *shared, **_SEGMENTS), STATUSES, render)
 

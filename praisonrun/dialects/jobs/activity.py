@@ -27,22 +27,27 @@ class ActivityQuery(WireModel):
     agent: str | None = Field(None, description="Only runs of this agent.")
 
 
-class HourShown(Described):
+class Counts(Described):
+    """How many runs ended, and what they used."""
+
+    finished: int = Field(description="Runs and services that finished.")
+    failed: int = Field(description="Those of them that failed.")
+    cancelled: int = Field(description="Those of them that were cancelled; all others succeeded.")
+    tokens_in: int = Field(description="Tokens that their agents say they sent to models.")
+    tokens_out: int = Field(description="Tokens that their agents say they had back.")
+    cost_usd: float = Field(description="What their agents say that cost, in dollars.")
+
+
+class HourShown(Counts):
     """What ended in one hour."""
 
     hour: Time = Field(description="When it began; UTC.")
-    finished: int = Field(description="Runs and services that finished.")
-    failed: int = Field(description="Those of them that failed.")
-    cancelled: int = Field(description="Those of them that were cancelled; all others succeeded.")
 
 
-class AgentActivity(Described):
+class AgentActivity(Counts):
     """What one agent's runs came to."""
 
     agent: str = Field(description="Its name.")
-    finished: int = Field(description="Runs and services that finished.")
-    failed: int = Field(description="Those of them that failed.")
-    cancelled: int = Field(description="Those of them that were cancelled; all others succeeded.")
 
 
 class ActivityShown(Described):
@@ -65,18 +70,26 @@ class Activity:
 
     @operation("GET", "/api/v1/activity", _ACTIVITY, query=ActivityQuery, headers=IF_NONE_MATCH)
     async def get_activity(self, request: Request) -> Response:
-        """Count what finished, by hour and by agent."""
+        """Count what finished and what it used, by hour and by agent."""
         query = read_query(request, ActivityQuery)
         last = clock.now() // HOUR * HOUR
         first = last - (query.hours - 1) * HOUR
         found = await self._engine.store.activity(first, last, query.agent)
         hours = [
-            {"hour": clock.iso(hour), **_shown(found.hours.get(hour, Ended()))}
+            {"hour": clock.iso(hour), **counts(found.hours.get(hour, Ended()))}
             for hour in range(first, last + HOUR, HOUR)
         ]
-        agents = [{"agent": agent, **_shown(ended)} for agent, ended in found.agents.items()]
+        agents = [{"agent": agent, **counts(ended)} for agent, ended in found.agents.items()]
         return unless_known(request, {"hours": hours, "agents": agents}, {})
 
 
-def _shown(ended: Ended) -> dict[str, Json]:
-    return {"finished": ended.ended, "failed": ended.failed, "cancelled": ended.cancelled}
+def counts(ended: Ended) -> dict[str, Json]:
+    """Return what is shown of these runs."""
+    return {
+        "finished": ended.ended,
+        "failed": ended.failed,
+        "cancelled": ended.cancelled,
+        "tokens_in": ended.tokens_in,
+        "tokens_out": ended.tokens_out,
+        "cost_usd": ended.cost_microusd / 1e6,
+    }
