@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,11 +14,16 @@ from .client import RUNS, Client
 from .ids import short
 from .local import target
 from .pipe import print_text
+from .spent import cost, tokens
 from .table import show
 
 LIVE = "queued,running"
 PAGE = 100
-HEAD = ("ID", "STATUS", "AGENT", "AGE", "TOOK", "WHAT")
+HEAD = ("ID", "STATUS", "AGENT", "AGE", "TOOK", "TOKENS", "COST", "WHAT")
+SPARE = ("TOOK", "AGE", "TOKENS", "COST")
+"""What a narrow terminal does without."""
+USED = ("TOKENS", "COST")
+"""Shown where some run has it."""
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "m"))
 
 
@@ -50,11 +55,18 @@ def ps(named: Named, wanted: Wanted) -> int:
     elif wanted.quiet:
         print("".join(f"{run['job_id']}\n" for run in found), end="")
     elif found:
-        show(HEAD, [row(run) for run in found], spare=("TOOK", "AGE"))
+        _print([row(run) for run in found])
     else:
         more = "" if wanted.every or wanted.status else "; praisonrun ps -a lists finished ones, too"
         print(f"no runs{more}", file=sys.stderr)
     return 0
+
+
+def _print(rows: Sequence[Sequence[str]]) -> None:
+    """Print the cells of runs, without what no run used."""
+    columns = [at for at, name in enumerate(HEAD) if name not in USED or any(row[at] for row in rows)]
+    head = [HEAD[at] for at in columns]
+    show(head, [[row[at] for at in columns] for row in rows], [name for name in SPARE if name in head])
 
 
 def runs(client: Client, query: Mapping[str, str], count: int) -> Iterator[dict[str, Any]]:
@@ -74,7 +86,8 @@ def row(run: Mapping[str, Any], now: datetime | None = None) -> tuple[str, ...]:
     began, ended = when(run["started_at"]), when(run["completed_at"]) or now
     took = span((ended - began).total_seconds()) if began else ""
     age = span((now - (when(run["created_at"]) or now)).total_seconds())
-    return short(run["job_id"]), run["status"], run["agent"], age, took, what(run)
+    used = tokens(run["usage"]), cost(run["usage"])
+    return short(run["job_id"]), run["status"], run["agent"], age, took, *used, what(run)
 
 
 def what(run: Mapping[str, Any]) -> str:

@@ -68,7 +68,7 @@ def _rows(run: Run, tail: str) -> list[tuple[str, str]]:
         ("retry of", run["retry_of"] or ""),
         ("parent", run["parent"] or ""),
         ("metadata", json.dumps(run["metadata"], ensure_ascii=False) if run["metadata"] else ""),
-        ("usage", ", ".join(f"{name} {amount:g}" for name, amount in (run["usage"] or {}).items())),
+        ("usage", ", ".join(f"{name} {amount:.10g}" for name, amount in (run["usage"] or {}).items())),
         ("used", _used(run.get("metrics") or {})),
         ("artifacts", _artifacts(run["artifacts"])),
         ("webhook", "\n".join(map(_delivery, run["deliveries"]))),
