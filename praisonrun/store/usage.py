@@ -41,9 +41,10 @@ class Usage(NamedTuple):
 
 def usage(db: Connection, by: str, since: int) -> Usage:
     """Return what runs used that finished since a time; by session, those that were submitted since then."""
+    first = since - since % HOUR
     if by == "session":
-        return _by_session(db, since)
-    first, (name, group) = since - since % HOUR, _COUNTED[by]
+        return _by_session(db, first)
+    name, group = _COUNTED[by]
     sql = f"SELECT {name}, {SUMS} FROM activity WHERE hour >= ? GROUP BY {group} ORDER BY 1"  # noqa: S608
     rows = {name: Ended(*of) for name, *of in db.execute(sql, (first,))}
     return Usage(first, _total(rows), rows if by == "day" else _dearest(rows))

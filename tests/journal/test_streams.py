@@ -130,3 +130,25 @@ def test_what_tools_take_and_give_is_bounded() -> None:
     assert given["output"] == "o" * PART_LIMIT + " … 5 characters omitted"
     assert len(json.dumps(taken, ensure_ascii=False)) < PART_LIMIT + 200
     assert taken["input"].startswith('{"file": "éé')
+
+
+CLAUDE = {"input_tokens": 3, "cache_read_input_tokens": 90, "cache_creation_input_tokens": 7}
+OPENCODE = {"tokens": {"input": 3, "cache": {"read": 90, "write": 7}}}
+PI = {"role": "assistant", "usage": {"input": 3, "cacheRead": 90, "cacheWrite": 7}}
+
+
+@pytest.mark.parametrize(
+    ("form", "line", "read"),
+    [
+        ("claude", {"type": "result", "usage": CLAUDE}, 100),
+        ("claude", {"type": "result", "usage": {**CLAUDE, "input_tokens": 99, "total_tokens": 105}}, 99),
+        ("claude", {"type": "result", "usage": {**CLAUDE, "input_tokens": 10**308}}, 10**15 + 97),
+        ("opencode", {"type": "step_finish", "part": OPENCODE}, 100),
+        ("pi", {"type": "message_end", "message": PI}, 100),
+        ("codex", {"type": "turn.completed", "usage": {"input_tokens": 99, "cached_input_tokens": 90}}, 99),
+        ("gemini", {"type": "result", "stats": {"input_tokens": 99, "cached": 90}}, 99),
+    ],
+)
+def test_cached_tokens_are_among_those_that_were_read(form: str, line: Any, read: int) -> None:
+    (used,) = [data for name, data in events(form, json.dumps(line).encode()) if name == "usage"]
+    assert used["input_tokens"] == read

@@ -77,7 +77,8 @@ def _result(found: dict[str, Json]) -> list[ParsedEvent]:
             verdict = said.answered(result=answer, success=True)
         case _:
             verdict = said.answered(result=answer)
-    return verdict + said.used(found, _USAGE) + _denied(found)
+    apart = said.at(found, "usage", "total_tokens") is None  # Qwen Code has a total of input and output
+    return verdict + said.used(found, _USAGE, apart=apart) + _denied(found)
 
 
 def _denied(found: dict[str, Json]) -> list[ParsedEvent]:

@@ -30,7 +30,7 @@ def _events(found: dict[str, Json]) -> list[ParsedEvent]:
         case "tool_use" if isinstance(part, dict):
             return _tool(part)
         case "step_finish":
-            return _finished(said.at(part, "reason")) + said.used(part, _USAGE, delta=True)
+            return _finished(said.at(part, "reason")) + said.used(part, _USAGE, delta=True, apart=True)
         case "error":
             error = found.get("error")
             why = said.text_at(error, "data", "message") or said.text_at(error, "name")

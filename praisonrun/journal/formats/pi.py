@@ -48,7 +48,7 @@ def _message(found: dict[str, Json]) -> list[ParsedEvent]:
             verdict = said.answered(result=text, success=True)
         case "error" | "aborted" | "length" as reason:
             verdict = said.failed(found.get("errorMessage") or f"the model stopped: {reason}")
-    return verdict + said.message(text, repeats=True) + said.used(found, _USAGE, delta=True)
+    return verdict + said.message(text, repeats=True) + said.used(found, _USAGE, delta=True, apart=True)
 
 
 parse = said.by_object(_events)

@@ -15,6 +15,9 @@ PART_LIMIT = 16 * 1024
 """Characters of a tool call's input or output in an event. The log has all of it."""
 STEP_LIMIT = 300
 """Characters of what an agent says of a retry."""
+TOKENS = 10**15
+"""More than any agent uses: a sum of them is a number, too."""
+_READ = ("input_tokens", "cached_input_tokens", "cache_write_tokens")
 
 
 def by_object(of: Callable[[dict[str, Json]], list[ParsedEvent]]) -> Callable[[str], list[ParsedEvent]]:
@@ -76,12 +79,17 @@ def output(number: Json, given: Json, *, failed: bool, name: Json = None) -> lis
     return [("tool_call", {**named, **_id(number), "output": _part(given), "status": status})]
 
 
-def used(value: Json, names: Mapping[str, str], *, delta: bool = False, **more: Json) -> list[ParsedEvent]:
+def used(
+    value: Json, names: Mapping[str, str], *, delta: bool = False, apart: bool = False
+) -> list[ParsedEvent]:
     """Return the usage that an object states: `names` maps its paths, with dots, to our names.
 
-    With `delta` it is what one step used, to be added to the steps before.
+    With `delta` it is what one step used, to be added to the steps before. Our input has cached tokens in
+    it; with `apart` the agent counts them beside its own.
     """
-    found = numbers({ours: at(value, *path.split(".")) for path, ours in names.items()} | more)
+    found = numbers({ours: at(value, *path.split(".")) for path, ours in names.items()})
+    if apart and "input_tokens" in found:
+        found["input_tokens"] = sum(max(0, min(found.get(name, 0), TOKENS)) for name in _READ)
     return [("usage", {**found, **({"delta": True} if delta else {})})] if any(found.values()) else []
 
 
