@@ -58,10 +58,16 @@ def lines(report: Report) -> Iterator[str]:
     yield f"{file}: {counted(len(report.agents), 'agent')}, default {report.default}"
     width = max((len(agent.name) for agent in report.agents), default=0)
     for agent in report.agents:
-        state, found = "ok", agent.path or agent.program
+        state, found, todo = "ok", agent.path or agent.program, None
         if agent.problem is not None:
-            state, found = "--", f"cannot start: {agent.problem}"
+            state, (why, todo) = (
+                "--",
+                _parted(agent.problem.replace(f" of agent {agent.name!r}", "")).values(),
+            )
+            found = f"cannot start: {why}"
         yield f"  {state} {agent.name:<{width}}  {agent.kind:<7}  {plain(found)}"
+        if todo:
+            yield f"     {'':<{width}}  {plain(todo)}"
         for warning in agent.warnings:
             yield f"     {'':<{width}}  note: {plain(warning)}"
 

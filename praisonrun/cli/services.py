@@ -27,10 +27,12 @@ from .text import plain
 
 DEPLOYMENTS = "/v1/agent-deployments"
 LIVE = ("starting", "ready", "unhealthy", "stopping")
-HEAD = ("ID", "AGENT", "STATUS", "AGE", "WHERE", "WHAT")
+HEAD = ("ID", "AGENT", "STATUS", "AGE", "WHERE")
 SHORTEST = 4
 """Characters of an id's end that name it."""
 POLL = 0.1
+URL = 23
+"""Columns of `http://127.0.0.1:65535/`."""
 MOST = 5
 """Candidates that an error names."""
 
@@ -45,7 +47,7 @@ def services(named: Named, *, every: bool, as_json: bool) -> int:
     if as_json:
         print_text("\n".join(json.dumps(each, ensure_ascii=False) for each in found)) if found else None
     elif found:
-        show(HEAD, [row(each) for each in found], spare=("AGE", "STATUS"))
+        show(HEAD, [row(each) for each in found], spare=("AGE", "STATUS"), least=URL)
     else:
         start = "" if every else "; praisonrun services start AGENT starts one, and -a lists stopped ones"
         print(f"no services{start}", file=sys.stderr)
@@ -115,12 +117,9 @@ def row(service: Mapping[str, Any], now: datetime | None = None) -> tuple[str, .
     """Return the cells of a service."""
     now = now or datetime.now(UTC)
     age = (now - (when(service["started_at"]) or now)).total_seconds()
-    port = f"port {service['port']}" if service["port"] else ""
-    why = service["failure_reason"] or (
-        service["status"] != "ready" and service["readiness_status"]["last_error"]
-    )
-    where = service["public_url"] or port
-    return short(service["id"]), service["agent"], service["status"], span(age), where, why or ""
+    why = service["failure_reason"] or service["readiness_status"]["last_error"] or ""
+    where = service["public_url"] or ("" if service["status"] == "stopped" else why)
+    return short(service["id"]), service["agent"], service["status"], span(age), where
 
 
 def _listed(client: Client, *, every: bool) -> Iterator[Service]:

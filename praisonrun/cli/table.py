@@ -35,15 +35,16 @@ def show(
     head: Sequence[str],
     rows: Sequence[Sequence[str]],
     spare: Sequence[str] = (),
+    least: int = NARROW,
     environ: Mapping[str, str] = os.environ,
 ) -> None:
     """Print rows of cells below their heads. Where a terminal is too narrow, the last cell is cut.
 
-    Columns to `spare` are left out first, in this order.
+    Columns to `spare` are left out first, in this order, until the last one has at `least` so many.
     """
     cells = [[one_line(cell) for cell in row] for row in rows]
     if sys.stdout.isatty() and environ.get("TERM") != "dumb":
-        _draw(head, cells, spare)
+        _draw(head, cells, spare, least)
     else:
         widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
         for row in (head, *cells):
@@ -73,9 +74,9 @@ def show_pairs(title: str, pairs: Sequence[tuple[str, str]], environ: Mapping[st
     console.print(Padding(table, (0, 0, 0, 2)))
 
 
-def _draw(head: Sequence[str], rows: Sequence[Sequence[str]], spare: Sequence[str]) -> None:
+def _draw(head: Sequence[str], rows: Sequence[Sequence[str]], spare: Sequence[str], least: int) -> None:
     from rich.cells import cell_len
-    from rich.console import Console  # some hundredths of a second: for a person only
+    from rich.console import Console, OverflowMethod  # some hundredths of a second: for a person only
     from rich.table import Table
     from rich.text import Text
 
@@ -84,12 +85,13 @@ def _draw(head: Sequence[str], rows: Sequence[Sequence[str]], spare: Sequence[st
     widths = {name: max(map(cell_len, (name, *cells))) for name, cells in columns.items()}
     left = console.width - sum(widths[name] + GAP for name in head[:-1])
     for name in spare:
-        if left < NARROW:
+        if left < least:
             left += widths.pop(name) + GAP
     widths[head[-1]] = max(left, 1)
+    cut: OverflowMethod = "ellipsis" if console.encoding.startswith("utf") else "crop"
     table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
     for name, width in widths.items():
-        table.add_column(name, no_wrap=True, overflow="ellipsis", width=width)
+        table.add_column(name, no_wrap=True, overflow=cut, width=width)
     for row in zip(*(columns[name] for name in widths), strict=True):
         table.add_row(*(Text(cell, style=COLOURS.get(cell, "")) for cell in row))
     console.print(table)

@@ -67,7 +67,7 @@ def test_the_life_of_a_service(run: Run) -> None:
     assert run("url") == run("url", "web") == run("url", end) == (0, f"{address}\n", "")
     assert httpx2.get(address).status_code == 200
     head, row = run()[1].splitlines()
-    assert head.split() == ["ID", "AGENT", "STATUS", "AGE", "WHERE", "WHAT"]
+    assert head.split() == ["ID", "AGENT", "STATUS", "AGE", "WHERE"]
     assert (row.split()[:3], row.split()[4]) == ([end, "web", "ready"], address)
     assert run("restart", "web")[1].startswith(f"ready: web {end} at http://127.0.0.1:")
     other = json.loads(run("start", "web", "--json")[1])
