@@ -14,6 +14,7 @@ from . import local
 from .client import Client
 from .pipe import print_object
 from .proof import no_server
+from .table import show_pairs
 from .text import plain
 from .version import made_of
 
@@ -31,7 +32,7 @@ def print_info(named: Named, *, as_json: bool) -> int:
     if as_json:
         print_object(known)
     else:
-        print("\n".join(plain(line) for line in lines(known)))
+        show_pairs(f"praisonrun {known['version']} ({known['form']})", list(rows(known)))
     return 1 if known["problem"] else 0
 
 
@@ -58,11 +59,11 @@ def _asked(named: Named) -> dict[str, Any]:
     return found
 
 
-def lines(known: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the lines to print."""
+def rows(known: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Return the names and values to show."""
     server, python, health = known["server"], known["python"], known["health"]
     problems = ([known["problem"]] if known["problem"] else []) + (health["problems"] if health else [])
-    rows = [
+    found = [
         ("file", known["file"]),
         ("unpacked", known["unpacked"]),
         ("state", known["state"]),
@@ -74,8 +75,7 @@ def lines(known: Mapping[str, Any]) -> Iterator[str]:
         ("SQLite", f"{known['sqlite']['version']}: {known['sqlite']['wal_reset']}"),
         ("OpenSSL", known["openssl"]["version"]),
     ]
-    yield f"praisonrun {known['version']} ({known['form']})"
-    yield from (f"  {name:<9} {value}" for name, value in rows if value)
+    return ((name, plain(value)) for name, value in found if value)
 
 
 def _runs(health: Mapping[str, Any]) -> str:

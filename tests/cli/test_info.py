@@ -64,9 +64,9 @@ def test_info_asks_the_server(server: Server, capsys: pytest.CaptureFixture[str]
     where = ("--state", str(server.state))
     assert said(capsys, "pause", "echo", *where)
     text = said(capsys, "info", *where)
-    assert "  runs      1 running of at most " in text
+    assert "  runs       1 running of at most " in text
     assert ", 0 queued, 1 succeeded\n" in text
-    assert "  queue     paused for echo; praisonrun resume AGENT\n" in text
+    assert "  queue      paused for echo; praisonrun resume AGENT\n" in text
     shown = json.loads(said(capsys, "info", "--json", *where))
     assert (shown["health"]["runs"]["running"], shown["queue"]["running"], shown["problem"]) == (1, 1, None)
 
