@@ -85,6 +85,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
+@pytest.mark.timeout(180)  # a page of 45 commands, and the machine may be busy
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is missing")
 @pytest.mark.parametrize("page", RUN, ids=name_of)
 def test_every_command_works_and_says_what_its_page_shows(page: Path, house: Server, tmp_path: Path) -> None:
@@ -109,7 +110,7 @@ def run(steps: list[Step], server: Server, home: Path) -> None:
     served = server.url.removeprefix("http://")
     done = subprocess.run(
         ["bash", "-c", script.replace(SERVED, served)],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=50, cwd=home,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=150, cwd=home,
         env=environ(server, CURL_HOME=str(home)),
     )  # fmt: skip
     told = done.stdout.replace("\r\n", "\n").replace(served, SERVED).split(END)
