@@ -101,8 +101,8 @@ def how_it_ended(attempt: Mapping[str, Any]) -> str:
 def interrupted(client: Client, run_id: str, screen: Screen, pause: Pause = time.sleep) -> bool:
     """Handle a first Ctrl-C: return True when a second one came in time and the run was cancelled."""
     again = f"press again within {WINDOW:.0f} s to cancel it"
-    screen.note(f"run {run_id} continues in the background; {again}", always=True)
-    try:
+    try:  # who has read the note may be quicker than its return
+        screen.note(f"run {run_id} continues in the background; {again}", always=True)
         pause(WINDOW)
     except KeyboardInterrupt:
         screen.note(f"cancelling run {run_id}", always=True)

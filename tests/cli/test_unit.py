@@ -488,6 +488,17 @@ def test_one_interrupt_leaves_the_run_two_cancel_it(client_of: ClientOf) -> None
     assert fake.asked == [("POST", f"{RUNS}/run_1/cancel")]
 
 
+def test_a_second_interrupt_may_come_with_the_note_of_the_first(client_of: ClientOf) -> None:
+    class Quick(io.StringIO):
+        def flush(self) -> None:
+            if self.getvalue().endswith("to cancel it\n"):
+                raise KeyboardInterrupt
+
+    fake = Fake({"status": "cancelled"}, None)
+    assert attach.interrupted(client_of(fake), "run_1", Screen(Quick(), quiet=True), lambda _: None) is True
+    assert fake.asked == [("POST", f"{RUNS}/run_1/cancel")]
+
+
 # --- servers of this machine ----------------------------------------------------------------------
 
 
