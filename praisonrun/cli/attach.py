@@ -11,7 +11,7 @@ from typing import Any
 
 from ..config.discovery import Named
 from ..core.errors import Unavailable
-from ..core.model import Json
+from ..core.json import Json
 from . import pipe
 from .client import Client, Pause
 from .ids import find, short

@@ -21,7 +21,7 @@ from ..core.errors import (
     Unavailable,
     WrongState,
 )
-from ..core.model import Json
+from ..core.json import Json
 from .proof import Proving, Target, no_server
 
 RUNS = "/api/v1/runs"

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import Invalid, reason
-from ..core.model import Json
+from ..core.json import Json
 from .text import plain
 
 if TYPE_CHECKING:

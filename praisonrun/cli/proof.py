@@ -27,6 +27,16 @@ from ..core.errors import Forbidden, NoServer, Unavailable
 
 SECONDS = 5.0
 MAX_BYTES = 16 * 1024
+_PROBES = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
+_PROBED = [
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    *(
+        (socket.IPPROTO_TCP, getattr(socket, name), to)
+        for name, to in _PROBES.items()
+        if hasattr(socket, name)
+    ),
+]
+"""Output that is followed may be silent for hours: the system finds out whether its sender is still there."""
 _ANSWER = re.compile(rb"HTTP/1\.1 200 .*?\r\ncontent-length: *(\d{1,5})\r\n", re.DOTALL | re.IGNORECASE)
 
 
@@ -55,7 +65,7 @@ class Proving(httpx2.HTTPTransport):
 
     def __init__(self, target: Target) -> None:
         # No proxy of the environment. Certificates cost 50 ms, and there are none on loopback.
-        super().__init__(verify=target.base.startswith("https:"))
+        super().__init__(verify=target.base.startswith("https:"), socket_options=_PROBED)
         self._target = target
         self._told = False
 

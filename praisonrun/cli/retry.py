@@ -12,7 +12,7 @@ import click
 
 from ..config.discovery import Named
 from ..core.errors import Invalid
-from ..core.model import Json
+from ..core.json import Json
 from .attach import INTERRUPTED
 from .client import RUNS, Client
 from .ids import find

@@ -13,7 +13,7 @@ from typing import Any
 from ..config.discovery import Named
 from ..config.settings import absolute, here
 from ..core.errors import Invalid
-from ..core.model import Json
+from ..core.json import Json
 from . import pipe
 from .attach import INTERRUPTED, next_steps, to_its_end, waits
 from .client import Client

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -107,6 +108,12 @@ def test_a_follower_ends_with_its_reader(server: Server) -> None:
         assert process.stdout.readline() == b"up\n"
         process.stdout.close()  # and the run prints nothing more
         assert process.wait(20) == 0
+
+
+def test_a_silent_connection_is_probed(shared: Server) -> None:
+    with Client(Target(shared.url)) as client, client.opened("/healthz") as answer:
+        connection = answer.extensions["network_stream"].get_extra_info("socket")
+        assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
 
 class Story:
