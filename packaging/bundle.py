@@ -37,7 +37,7 @@ UNUSED = (
 """What the product never imports of its packages, and pip's notes. tests/package looks, too."""
 LEXERS = {"data", "diff", "python", "shell", "special"}
 """The languages that pygments, of which rich is the only user, can color. Others are shown plainly."""
-BY_PATH = ("crew_driver.py", "demo.py")
+BY_PATH = ("crew_driver.py", "script_driver.py", "demo.py")
 """What runs by its path in another interpreter, which must find a source."""
 CA_FILE = (b"/usr/lib/ssl/cert.pem\0", b"/etc/pki/tls/cert.pem\0")
 CA_FOLDER = (b"/usr/lib/ssl/certs\0", b"/etc/ssl/certs\0\0\0\0\0")

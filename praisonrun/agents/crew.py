@@ -21,6 +21,8 @@ from .nodes import Node
 DEFAULT_FRAMEWORK = "praisonai"
 DRIVER = Path(__file__).parent / "crew_driver.py"
 """The script that runs a crew under its framework's interpreter."""
+SCRIPT_DRIVER = DRIVER.with_name("script_driver.py")
+"""The one that runs an agent that a Python file makes."""
 ROLE_KEYS = frozenset({"role", "goal", "backstory", "tasks", "instructions"})
 ENTRY_KEYS = frozenset({"command", "use", "mode"})
 
@@ -87,14 +89,17 @@ def bound(agent: Agent, framework: str | None, shared: Shared) -> Agent:
 def interpreter(root: Node, file: Path) -> str | None:
     """Return the absolute path, or the bare command to be found on PATH, that `python:` names; else None."""
     node = (root.pairs or {}).get("python")
-    if node is None:
-        return None
+    return None if node is None else named_interpreter(node, file.parent)
+
+
+def named_interpreter(node: Node, folder: Path) -> str:
+    """Return the absolute path, or the bare command, that a value names. Raises ConfigError."""
     named = readers.text(node, "python")
     if not named:
         raise node.fault("`python` must name an interpreter, such as ~/.venvs/crew/bin/python")
     if "/" not in named and not named.startswith("~"):
         return named
-    return os.path.normpath(file.parent / Path(named).expanduser())
+    return os.path.normpath(folder / Path(named).expanduser())
 
 
 def copy(agent: Agent, directory: Path, known: Mapping[str, str]) -> Path:
@@ -119,9 +124,9 @@ def copy_path(agent: Agent, directory: Path) -> Path:
     return directory / f"{agent.crew.source_sha256}.yaml"
 
 
-def driver_copy(directory: Path) -> Path:
-    """Copy DRIVER to a directory once, and return the path: foreign interpreters cannot read our package."""
-    text = DRIVER.read_text("utf-8")
+def driver_copy(directory: Path, driver: Path = DRIVER) -> Path:
+    """Copy a driver to a directory once, and return the path: others cannot read our package."""
+    text = driver.read_text("utf-8")
     path = directory / f"driver-{digest(text)[:16]}.py"
     if not path.exists():
         _write(path, text)

@@ -16,7 +16,7 @@ PROVIDERS = (
     "OPENAI_*", "ANTHROPIC_*", "GEMINI_*", "GOOGLE_*", "AZURE_*", "OLLAMA_*", "MISTRAL_*", "GROQ_*",
     "COHERE_*", "DEEPSEEK_*", "OPENROUTER_*", "XAI_*", "TOGETHER_*", "TOGETHERAI_*", "FIREWORKS_*",
     "PERPLEXITY_*", "HUGGINGFACE_*", "HF_*", "LITELLM_*", "PRAISONAI_*", "CREWAI_*", "SERPER_*", "TAVILY_*",
-    "EXA_*", "LANGFUSE_*", "MODEL_NAME",
+    "EXA_*", "LANGFUSE_*", "CEREBRAS_*", "DASHSCOPE_*", "MINIMAX_*", "MOONSHOT_*", "ZAI_*", "MODEL_NAME",
 )  # fmt: skip
 """Variables of the usual providers of models."""
 NETWORK = (

@@ -99,6 +99,11 @@ def _behind_command(environ: Mapping[str, str]) -> str | None:
     return next((path for path in paths if "python" in Path(path).name and os.access(path, os.X_OK)), None)
 
 
+def missing(python: str, install: str, modules: tuple[str, ...]) -> str:
+    """Return the module that an interpreter lacks, or ""."""
+    return _missing(python, Framework(install, modules))
+
+
 def _missing(python: str, wanted: Framework) -> str:
     """Return the module that an interpreter lacks, or "". Only "" is kept: a module may be installed."""
     try:

@@ -15,7 +15,7 @@ from .readers import Reader, boolean, json_mapping, keyed, one_of, output, reads
 YEAR = 366 * 24 * 3600.0
 OF_SERVICES = ("port", "readiness", "public_url")
 """Keys that have a meaning only with `mode: service`."""
-OF_RECIPES = ("approve", "args")
+OF_RECIPES = ("approve", "args", "script", "python")
 """Keys that have a meaning only with `use`."""
 OF_ENTRIES = ("command", "use", "mode", "prompt", "description", *OF_RECIPES, *OF_SERVICES)
 """Keys that say what an entry is, and cannot be shared."""
@@ -103,6 +103,8 @@ READERS: Mapping[str, Reader[Any]] = {
     "use": text,
     "approve": _approve,
     "args": texts(_word),
+    "script": text,
+    "python": text,
     "mode": _mode,
     "prompt": one_of("stdin", "arg", "none"),
     "cwd": text,

@@ -27,11 +27,13 @@ def install(agent: Agent) -> str | None:
 
 
 def on_path(environ: Mapping[str, str]) -> list[Recipe]:
-    """Return the recipes whose programs are on PATH, but for those that want to do everything unasked."""
+    """Return the recipes whose programs are on PATH and that an entry can use with nothing else said."""
     path = environ.get("PATH") or os.defpath
     names = (*_FIRST, *(name for name in recipes.names() if name not in _FIRST))
     return [
         recipe
         for recipe in map(recipes.builtin, names)
-        if (EDITS in recipe.approve or not recipe.approve) and shutil.which(recipe.program, path=path)
+        if not recipe.scripted
+        and (EDITS in recipe.approve or not recipe.approve)
+        and shutil.which(recipe.program, path=path)
     ]

@@ -54,7 +54,8 @@ def argv(
     """Return the command with its placeholders filled and its program absolute.
 
     {session_id} is the run's id if the submit named no session. `crews` is where `crew.copy` wrote a crew's
-    text. Raises Invalid for a program that is missing or a prompt that no argument can hold.
+    text, and where drivers are. Raises Invalid for a program that is missing or a prompt that no argument
+    can hold.
     """
     if agent.crew is not None:
         assert crews is not None
@@ -68,6 +69,8 @@ def argv(
         "session_id": session_id or run_id,
         "port": "" if port is None else str(port),
     }
+    if crews is not None and placeholders.prefixes(agent.command, "driver"):
+        values["driver"] = str(crew.driver_copy(crews, crew.SCRIPT_DRIVER))
     return _filled(agent, agent.command, values, environ)
 
 

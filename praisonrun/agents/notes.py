@@ -11,7 +11,7 @@ from pathlib import Path
 from ..config.settings import default_concurrency
 from ..core.agent import Agent
 from ..files import programs
-from . import hints, launch, recipes
+from . import frameworks, hints, launch, recipes
 from .placeholders import split
 
 _VARIABLE = re.compile(r"\$\{[A-Za-z_][^}]*\}|(?:(?<=[:/=])|^)\$[A-Za-z_]\w*")
@@ -31,7 +31,7 @@ def of(agent: Agent, missing: Sequence[str], path: str | None, environ: Mapping[
             yield f"env {name} has ~, but values are literal; write the whole path"
     if missing:
         yield f"a submit must send {', '.join(missing)} in `envs`, or the server's environment must hold it"
-    yield from _recipe(agent, environ)
+    yield from _recipe(agent, path, environ)
     yield from _directory(agent)
     yield from _command(agent.command, "command")
     yield from _command(agent.install, "install")
@@ -40,11 +40,13 @@ def of(agent: Agent, missing: Sequence[str], path: str | None, environ: Mapping[
         yield misses
 
 
-def _recipe(agent: Agent, environ: Mapping[str, str]) -> Iterator[str]:
+def _recipe(agent: Agent, path: str | None, environ: Mapping[str, str]) -> Iterator[str]:
     """Yield what an agent's recipe wants to be there, and whether the machine has memory for its runs."""
     recipe = recipes.find(agent.use, Path(agent.file).parent) if agent.use else None
     if recipe is None:
         return
+    if recipe.modules and path and (gone := frameworks.missing(path, recipe.get, recipe.modules)):
+        yield f"{path} cannot import {gone}; {recipe.get}, or name the interpreter that has it as `python`"
     env = launch.child_env(agent, environ, {}, {})
     for names, todo in recipe.needs.items():
         if not any(_is_there(name, env) for name in names.split("|")):

@@ -33,8 +33,9 @@ def recipes_of(folder: Path, environ: Mapping[str, str]) -> list[dict[str, Json]
         {
             "name": recipe.name,
             "description": recipe.description,
-            "program": recipe.program,
-            "path": shutil.which(recipe.program, path=environ["PATH"]),
+            "program": None if recipe.scripted else recipe.program,
+            "path": None if recipe.scripted else shutil.which(recipe.program, path=environ["PATH"]),
+            "script": recipe.scripted,
             "install": recipe.get or None,
             "tested": recipe.tested or None,
             "approve": sorted(recipe.approve, reverse=True),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-NAMES = frozenset({"prompt", "port", "session_id", "run_id", "python"})
+NAMES = frozenset({"prompt", "port", "session_id", "run_id", "python", "driver"})
 _FORM = re.compile(r"(--?[A-Za-z0-9][A-Za-z0-9_.-]*=)?\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _INSIDE = re.compile(r"\{(?:" + "|".join(sorted(NAMES)) + r")\}")
 

@@ -22,6 +22,8 @@ ENTRY: Mapping[str, str] = {
     "use": "A recipe of a known agent, such as claude; or your own, recipes/NAME.yaml beside this file.",
     "approve": "What a recipe's agent may do unasked: edits (change files), or all. Default: edits.",
     "args": "Arguments that a recipe's command gets besides, such as [--model, opus].",
+    "script": "The Python file of yours that a recipe for a framework runs: FILE, or FILE:NAME.",
+    "python": "The interpreter that has the framework of `script`. Default: the file's python, else python3.",
     "mode": "run, or service for an agent that is not expected to end.",
     "prompt": "How the agent gets the prompt. Default: arg if command has {prompt}, else stdin.",
     "cwd": "Where the agent runs; caller leaves it to each submit. Default: the file's folder.",

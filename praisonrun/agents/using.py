@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from . import reading, recipes
-from .crew import Shared
+from .crew import Shared, named_interpreter
 from .faults import Faults
 from .keys import OF_RECIPES, READERS
 from .nodes import Node
@@ -16,7 +16,8 @@ from .recipes import ADDED, Approval, Recipe
 
 EDITS = "edits"
 """What an agent may do unasked where the entry does not say: change files."""
-_PLACES = {f"{{{key}}}": key for key in OF_RECIPES}
+_PLACES = {"{approve}": "approve", "{args}": "args", "{script}": "script", "{interpreter}": "python"}
+"""What an entry fills in a recipe's command."""
 
 
 def applied(node: Node, shared: Shared) -> tuple[Node, Recipe, str]:
@@ -24,8 +25,8 @@ def applied(node: Node, shared: Shared) -> tuple[Node, Recipe, str]:
 
     What the file says for all its agents is stronger than a recipe. Raises ConfigError.
     """
-    own, folder = node.pairs or {}, os.path.dirname(shared.file)  # noqa: PTH120
-    recipe = _found(own["use"], folder)
+    own = node.pairs or {}
+    recipe = _found(own["use"], Path(shared.file).parent)
     faults, given = Faults(), {}
     for key in [key for key in OF_RECIPES if key in own]:
         with faults.kept():
@@ -40,19 +41,23 @@ def applied(node: Node, shared: Shared) -> tuple[Node, Recipe, str]:
     filled = node.over(_base(recipe.node, shared.env), joined=ADDED)
     asks = _has(filled, "approve") or "command" not in own
     approval = _approval(recipe, word, own["use"]) if asks else Approval()
-    parts = {key: _parts(key, own, approval) for key in OF_RECIPES}
+    parts = {key: _parts(key, own, approval, shared) for key in OF_RECIPES}
     for key in given:
         if not (_has(filled, key) or (key == "approve" and asks)):
             why = "has no meaning with a `command` of your own" if "command" in own else "has no meaning here"
             faults.add(node.keys[key].fault(f"`{key}` {why}; remove it"))
+    if recipe.scripted and "script" not in own and _has(filled, "script"):
+        faults.add(
+            own["use"].fault(f"`use: {recipe.name}` runs a Python file of yours; add script: agent.py")
+        )
     faults.check()
     env = {name: value for name, value in approval.env.items() if name not in shared.env}
     return _written(filled, parts, env).without(("use", *OF_RECIPES)), recipe, word
 
 
-def _found(use: Node, folder: str) -> Recipe:
+def _found(use: Node, folder: Path) -> Recipe:
     name = READERS["use"](use, "use")
-    recipe: Recipe | None = recipes.find(name, Path(folder))
+    recipe: Recipe | None = recipes.find(name, folder)
     if recipe is None:
         known = recipes.names()
         near = reading.did_you_mean(name, known) or f"; known are {', '.join(known)}"
@@ -77,12 +82,17 @@ def _approval(recipe: Recipe, word: str, use: Node) -> Approval:
     return recipe.approve[word]
 
 
-def _parts(key: str, own: Mapping[str, Node], approval: Approval) -> list[Node]:
+def _parts(key: str, own: Mapping[str, Node], approval: Approval, shared: Shared) -> list[Node]:
     """Return what stands in a command for one of a recipe's places."""
-    at = own.get(key, own["use"])
-    if key == "approve":
-        return [_text(at, word) for word in approval.args]
-    return at.items or [] if key in own else []
+    at, given, folder = own.get(key, own["use"]), key in own, Path(shared.file).parent
+    match key:
+        case "approve":
+            return [_text(at, word) for word in approval.args]
+        case "args":
+            return at.items or [] if given else []
+        case "python":
+            return [_text(at, named_interpreter(at, folder) if given else shared.python or "python3")]
+    return [_text(at, os.path.normpath(folder / Path(at.text).expanduser()) if given else "")]
 
 
 def _has(node: Node, key: str) -> bool:

@@ -52,7 +52,7 @@ def recipe_row(recipe: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the cells of a recipe: how its program is installed where it is not."""
     what = recipe["description"] if recipe["path"] else recipe["install"] or recipe["description"]
     only = " (needs approve: all)" * (recipe["approve"] == ["all"])
-    status = "installed" if recipe["path"] else "not installed"
+    status = "your script" if recipe["script"] else "installed" if recipe["path"] else "not installed"
     return recipe["name"], status, recipe["tested"] or "", what + only
 
 

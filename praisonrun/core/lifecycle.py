@@ -179,7 +179,10 @@ def judge(run: Run, ended: Exit, said: Verdict, *, needs_result: bool, needs_ans
 
 def _with_trouble(why: str | None, said: Verdict) -> str | None:
     """Return why an attempt failed, with what the agent said last of its tries to reach its model."""
-    return f"{why}; it last said: {said.trouble}" if why and said.trouble and said.trouble not in why else why
+    trouble = said.trouble
+    if not why or not trouble or trouble in why or why in trouble:
+        return why
+    return f"{why}; it last said: {trouble}"
 
 
 def _no_result(ended: Exit) -> str:

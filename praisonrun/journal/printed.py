@@ -18,8 +18,8 @@ RESULT_SHOWN = 1024 * 1024
 """Bytes of plain output in a result. Of longer output it has the first and the last half of this."""
 LINE_SEARCHED = 1000
 """Characters of a line in which a pattern is looked for."""
-_SEARCHED = 256 * 1024
-"""Bytes at the end of the output in which a line that says failure is looked for."""
+_SEARCHED, _LINES = 64 * 1024, 40
+"""Bytes and lines at the end of the output in which one that says failure is looked for."""
 
 
 class Printed(NamedTuple):
@@ -55,7 +55,8 @@ def _failures(reader: Reader, pattern: str) -> Iterator[str]:
             size += len(frame.data)
         if size >= _SEARCHED:
             break
-    yield from (line for line in reversed(plain_lines(_joined(last))) if _has(pattern, line))
+    lines = [line for line in plain_lines(_joined(last)) if line]
+    yield from (line for line in reversed(lines[-_LINES:]) if _has(pattern, line))
 
 
 def _joined(last_first: Iterable[bytes]) -> bytes:

@@ -50,9 +50,10 @@ def test_a_recipe_is_whole_and_never_lets_its_agent_do_all_unasked(name: str) ->
     assert recipe.tested
     words = sorted(recipe.approve) or ["edits"]
     for word in words:
-        agent = entry(f"use: {name}, approve: {word}")
+        script = ", script: x.py" if recipe.scripted else ""
+        agent = entry(f"use: {name}, approve: {word}{script}")
         assert (agent.use, agent.approve) == (name, word if recipe.approve else "")
-        assert not [one for one in agent.command if one in ("{approve}", "{args}", "{script}")]
+        assert not {"{approve}", "{args}", "{script}", "{interpreter}"} & set(agent.command)
         assert (agent.env["NO_COLOR"], agent.env["TERM"], agent.idle_timeout) == ("1", "dumb", 900.0)
         assert "HTTPS_PROXY" in agent.env_pass
         assert FORMATS[agent.format].structured or agent.truth.answer
@@ -69,6 +70,14 @@ def test_a_recipe_is_whole_and_never_lets_its_agent_do_all_unasked(name: str) ->
         assert Agent.from_definition(agent.definition(), agent.env) == agent
     if "edits" not in words:
         assert "write approve: all" in fault(f"agents: {{a: {{use: {name}}}}}")
+
+
+def test_a_script_is_found_from_the_file_and_so_is_its_interpreter() -> None:
+    agent = entry("use: agno, script: sub/x.py:bot, python: .venv/bin/python")
+    folder = FILE.parent
+    assert agent.command == (f"{folder}/.venv/bin/python", "{driver}", "agno", f"{folder}/sub/x.py:bot")
+    assert entry("use: agno, script: ~/x.py").command[::3] == ("python3", f"{Path.home()}/x.py")
+    assert entry("use: agno, script: /x.py", top="python: python3.12").command[0] == "python3.12"
 
 
 def test_an_entry_of_before_has_the_version_that_it_had() -> None:
@@ -117,12 +126,13 @@ def test_a_command_of_one_s_own_keeps_the_rest_of_the_recipe() -> None:
     [
         ("use: claud", "1:19: no recipe `claud`; did you mean `claude`?; a recipe of your own is recipes/"),
         ("use: ../claude", "1:19: no recipe `../claude`"),
-        ("use: zzz", "known are aider, "),
+        ("use: zzz", "known are adk, agno, aider, "),
         ("use: 5", "1:19: `use` must be a text"),
         ("use: claude, approve: ask", "1:36: `approve: ask` is not supported yet; write edits or all"),
         ("use: claude, approve: al", "1:36: `approve` must be edits or all, not 'al'; did you mean `all`?"),
         ("use: claude, args: -x", "1:33: `args` must be a list of texts"),
-        ("use: claude, script: x.py", "1:27: unknown key `script`"),
+        ("use: claude, script: x.py", "1:27: `script` has no meaning here; remove it"),
+        ("use: agno", "1:19: `use: agno` runs a Python file of yours; add script: agent.py"),
         ("use: claude, mode: service", "1:33: a recipe is for runs"),
         ("use: claude, command: [x], args: [y]", "`args` has no meaning with a `command` of your own"),
         ("command: [x], approve: all", "`approve` needs `use`; remove it"),

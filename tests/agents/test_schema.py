@@ -8,7 +8,7 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from praisonrun.agents import document, schema
-from praisonrun.agents.keys import OF_RECIPES, READERS
+from praisonrun.agents.keys import READERS
 from praisonrun.agents.nodes import Node
 from praisonrun.agents.yamltext import parse
 from praisonrun.core.errors import ConfigError
@@ -21,11 +21,19 @@ from .test_entry import FILE
 SCHEMA = schema.schema()
 VALID = jsonschema.Draft7Validator(SCHEMA)
 BODY = "command: [x]"
+RECIPES = {
+    "approve": "use: claude",
+    "args": "use: claude",
+    "script": "use: agno",
+    "python": "use: agno, script: x",
+}
 VALUES = {
     "command": ("[x] | [sleep, 5, 1.5] | ['{python}', '']", "x | [] | [''] | [[x]] | {a: b} | [x, null] | 5"),
     "use": ("claude", "5 | [x]"),
     "approve": ("edits | all", "ask | none | true"),
     "args": ("[-m, x, 5] | []", "-m | [[x]] | [null]"),
+    "script": ("agent.py", "5 | [x]"),
+    "python": ("python3 | .venv/bin/python", "5 | [x]"),
     "mode": ("run | service", "servce | 5 | []"),
     "prompt": ("stdin | none", "file | 1"),
     "cwd": ("caller | /srv | ~/src", "5 | [x] | true"),
@@ -105,7 +113,7 @@ def verdicts(text: str) -> tuple[bool, bool]:
 @pytest.mark.parametrize("key", list(VALUES))
 def test_schema_and_parser_agree_about_the_values_of_a_key(key: str, good: bool) -> None:
     for value in VALUES[key][not good].split(" | "):
-        body = "use: claude" if key in OF_RECIPES else BODY
+        body = RECIPES.get(key, BODY)
         more = "" if key == "command" else f", {body}"
         service = ", mode: service" if key in ("port", "readiness", "public_url") else ""
         service += ", port: auto" if key == "readiness" else ""

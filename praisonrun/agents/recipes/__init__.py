@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from ...core.agent import Agent, Truth
 from .. import environment, files, reading
 from ..faults import Faults
-from ..keys import READERS
+from ..keys import OF_RECIPES, OF_SERVICES, READERS
 from ..nodes import Node
 from ..readers import Reader, one_of, reads, text, texts, whole
 from ..yamltext import parse
@@ -31,7 +31,7 @@ _HERE = Path(__file__).parent
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _BASE = "{env: {NO_COLOR: '1', TERM: dumb}, env_pass: [%s], idle_timeout: 15m}"
 """What holds for each recipe that does not say otherwise."""
-_NOT_HERE = ("mode", "port", "readiness", "public_url", "cwd", "priority", "use", "approve", "args", "script")
+_NOT_HERE = ("mode", "cwd", "priority", "use", *OF_RECIPES, *OF_SERVICES)
 """Keys of an entry that a recipe leaves to it, or has its own meaning for."""
 
 
@@ -62,7 +62,14 @@ class Recipe:
     """By the word that the entry has; empty for an agent that touches nothing."""
     memory: int = 0
     """MB that a run takes."""
+    modules: tuple[str, ...] = ()
+    """What the interpreter of a script must be able to import."""
     truth: Truth = field(default_factory=Truth)
+
+    @property
+    def scripted(self) -> bool:
+        """Whether it runs a Python file of the user's."""
+        return "{script}" in self.command
 
     @property
     def program(self) -> str:
@@ -105,6 +112,7 @@ _OWN: Mapping[str, Reader[Any]] = {
     "memory": whole(1, 1_000_000),
     "approve": Reader(_approvals, {}),
     "needs": Reader(_needs, {}),
+    "modules": texts(text),
     "providers": one_of("all"),
     "answer": one_of("required"),
     "banner": _pattern,
@@ -178,7 +186,8 @@ def of_program(program: str) -> Recipe | None:
 
 @lru_cache(1)
 def _by_program() -> Mapping[str, Recipe]:
-    return {recipe.program: recipe for recipe in map(builtin, reversed(names()))}
+    found = map(builtin, reversed(names()))
+    return {recipe.program: recipe for recipe in found if not recipe.scripted}
 
 
 def _read(name: str, content: str, shown: str) -> Recipe:
