@@ -99,7 +99,7 @@ def stop(server: Named, *, cancel: bool) -> None:
 
 
 @program.command("open")
-@click.argument("run_id", metavar="[ID]", required=False)
+@click.argument("run_id", metavar="[ID]", required=False, shell_complete=complete_id)
 @target
 def open_page(server: Named, *, run_id: str | None) -> None:
     """Show every run in a browser, or the run ID.

@@ -19,6 +19,7 @@ from .client import Client
 from .ids import short
 from .local import target
 from .program import program
+from .screen import Screen
 from .text import one_line
 
 VARIABLE = "_PRAISONRUN_COMPLETE"
@@ -39,7 +40,7 @@ def print_completion(shell: str) -> int:
     assert found is not None
     print(found(program, {}, "praisonrun", VARIABLE).source())
     if sys.stdout.isatty():
-        print(f"next: praisonrun completion {shell} > {PLACES[shell]}", file=sys.stderr)
+        Screen().hint(f"next: praisonrun completion {shell} > {PLACES[shell]}")
     return 0
 
 

@@ -14,6 +14,8 @@ from ..agents.schema import schema
 from ..config.settings import absolute
 from ..core.errors import WrongState
 from .pipe import print_object
+from .screen import Screen
+from .text import BETWEEN
 
 SCHEMA = "agents.schema.json"
 _DEMO = """\
@@ -64,7 +66,7 @@ def init(file: Path, *, as_json: bool) -> int:
     if not found:
         easy = " or ".join(recipes.builtin(name).get for name in ("claude", "codex"))
         print(f"no coding agent is on your PATH yet; one comes with: {easy}", file=sys.stderr)
-    print('next: praisonrun check · praisonrun run "What is in this directory?"', file=sys.stderr)
+    Screen().hint(f'next: praisonrun check{BETWEEN}praisonrun run "What is in this directory?"')
     return 0
 
 

@@ -15,13 +15,14 @@ from typing import Any
 
 from ..config.discovery import Named
 from ..core.errors import Invalid, NotFound
-from .attach import INTERRUPTED
+from .attach import INTERRUPTED, next_steps
 from .client import Client, Pause
 from .ids import short
 from .local import target
 from .pipe import print_object, print_text
 from .ps import span, when
 from .run import envs_for
+from .screen import Screen
 from .table import show
 from .text import plain
 
@@ -149,7 +150,7 @@ def _until_ready(client: Client, made: Service, *, as_json: bool, pause: Pause =
         print(f"ready: {name}{' at ' + made['public_url'] if made['public_url'] else ''}")
     else:
         print(f"{made['status']}: {name}: {plain(made['failure_reason'] or 'no reason given')}", flush=True)
-        print(f"next: praisonrun logs {short(made['id'])}", file=sys.stderr)
+        Screen().hint(next_steps(made["id"], "logs", "services restart"))
     return 0 if made["status"] == "ready" else 1
 
 

@@ -14,8 +14,8 @@ from praisonrun.cli.program import MEANT, SECTIONS, program
 from ..rigs.harness import no_server
 
 
-def below(command: click.Command, *path: str) -> Iterator[tuple[str, ...]]:
-    yield path
+def below(command: click.Command, *path: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    yield path, command
     if isinstance(command, click.Group):
         for name, found in command.commands.items():
             yield from below(found, *path, name)
@@ -33,7 +33,7 @@ def shown(
 def test_no_help_is_wider_than_its_terminal_or_80_columns(
     columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for path in below(program):
+    for path, _ in below(program):
         said = shown(monkeypatch, capsys, columns, *path)
         wide = [line for line in said.splitlines() if len(line) > min(columns, 80)]
         assert not [line for line in wide if " " in line.strip()], path  # one long word cannot be wrapped
@@ -62,6 +62,14 @@ def test_a_command_that_is_none_is_answered_with_one_that_was_meant(
     assert capsys.readouterr().err == (
         f"praisonrun: No such command {word!r}. Did you mean {meant!r}? (praisonrun --help)\n"
     )
+
+
+def test_shells_complete_every_run_and_agent() -> None:
+    asked = {"run", "run_id", "run_ids", "agent", "service"}
+    for path, command in below(program):
+        for option in command.params:
+            if option.name in asked:
+                assert option._custom_shell_complete is not None, (path, option.name)
 
 
 def test_no_name_of_another_tool_is_a_command() -> None:
