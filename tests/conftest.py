@@ -57,11 +57,17 @@ async def engine(engines: Callable[..., AbstractAsyncContextManager[Engine]]) ->
 
 
 @pytest.fixture
-def server(tmp_path: Path, agents_file: Path) -> Iterator[Server]:
-    """A real server on a free port, killed with everything it runs at the end."""
-    with Server(tmp_path, agents_file) as started:
-        started.start()
-        yield started
+def unstarted(tmp_path: Path, agents_file: Path) -> Iterator[Server]:
+    """A real server to start as the test likes, killed with everything it runs at the end."""
+    with Server(tmp_path, agents_file) as made:
+        yield made
+
+
+@pytest.fixture
+def server(unstarted: Server) -> Server:
+    """A real server on a free port."""
+    unstarted.start()
+    return unstarted
 
 
 @pytest.fixture(scope="session")

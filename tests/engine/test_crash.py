@@ -19,6 +19,14 @@ from ..proof.world import DEAF, World, seed
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A real server that no test kills."""
+    with World(tmp_path_factory.mktemp("kept"), "--concurrency", "8") as made:
+        made.start()
+        yield made
+
+
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     """A real server that the test may kill."""
@@ -57,8 +65,8 @@ def test_one_key_is_one_run(world: World) -> None:
 
 @pytest.mark.scorecard(13)
 @pytest.mark.parametrize("kind", DEAF)
-def test_what_does_not_want_to_end_is_cancelled(world: World, kind: str) -> None:
-    hostile.cancel(world, kind, hostile.Spread())
+def test_what_does_not_want_to_end_is_cancelled(kept: World, kind: str) -> None:
+    hostile.cancel(kept, kind, hostile.Spread())
 
 
 @pytest.mark.scorecard(13, 14)

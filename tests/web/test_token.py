@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx2
 import pytest
 
 from praisonrun.config import private_file
@@ -195,10 +194,10 @@ def test_a_server_of_the_network_serves_its_names_to_who_knows_it(tmp_path: Path
     flags = ("--host", "0.0.0.0", "--allow-host", "box.lan", "--token-file", str(tmp_path / "token"))
     with Server(tmp_path, agents_file, *flags) as server:
         server.start()
-        bearer = {"Authorization": f"Bearer {TOKEN}"}
-        for host, status in (
-            ("box.lan", 200),
-            (f"box.lan:{server.port}", 200),
-            (f"0.0.0.0:{server.port}", 421),
-        ):
-            assert httpx2.get(f"{server.url}/stats", headers={"Host": host, **bearer}).status_code == status
+        with server.client(headers={"Authorization": f"Bearer {TOKEN}"}) as client:
+            for host, status in (
+                ("box.lan", 200),
+                (f"box.lan:{server.port}", 200),
+                (f"0.0.0.0:{server.port}", 421),
+            ):
+                assert client.get("/stats", headers={"Host": host}).status_code == status

@@ -2,18 +2,42 @@
 
 from __future__ import annotations
 
-from ...rigs.harness import Server
+from collections.abc import Iterator
 
-WRITER = """
+import pytest
+
+from ...rigs.harness import Server
+from ...rigs.wire_rig import house
+
+AGENTS = """
 agents:
   writer:
     command: ["{python}", -c, "import os\\nd=os.environ['PRAISONRUN_ARTIFACTS']\\nos.mkdir(d+'/sub')\\nopen(d+'/sub/a b.html','w').write('<script>')\\nopen(d+'/data.bin','wb').write(bytes(range(256))*4096)\\nos.symlink('/etc/passwd',d+'/link')\\nos.mkfifo(d+'/fifo')"]
     prompt: none
+  maker:
+    command: ["{python}", -c, "import os\\nos.makedirs('out', exist_ok=True)\\nopen('out/report.txt','w').write('done')\\nos.symlink('/etc/passwd','out/link')"]
+    prompt: none
+    outputs: [out/report.txt, out/link, missing.txt]
+  again:
+    command: ["{python}", -c, "import os,sys\\nn=os.environ['PRAISONRUN_ATTEMPT']\\nopen('report.txt','w').write('try '+n)\\nsys.exit(n!='2')"]
+    prompt: none
+    outputs: [report.txt]
+    retries: 1
+    backoff: 0.01
 """
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    yield from house(tmp_path_factory.mktemp("artifacts"), AGENTS)
+
+
+def left(server: Server, run_id: str) -> list[str]:
+    """Return the names of a run's files."""
+    return [path.name for path in (server.state / "runs").iterdir() if run_id in path.name]
+
+
 def test_over_the_wire(server: Server) -> None:
-    server.agents.write_text(WRITER)
     run_id = server.submit("writer")
     assert server.ended(run_id)["status"] == "succeeded"
     with server.client() as client:
@@ -31,23 +55,13 @@ def test_over_the_wire(server: Server) -> None:
             assert "artifact" in answer.json()["detail"]
         client.delete(f"/api/v1/runs/{run_id}")
         assert client.get(shown[0]["url"]).status_code == 404
-    assert list((server.state / "runs").iterdir()) == []
-
-
-DECLARED = """
-agents:
-  maker:
-    command: ["{python}", -c, "import os\\nos.makedirs('out', exist_ok=True)\\nopen('out/report.txt','w').write('done')\\nos.symlink('/etc/passwd','out/link')"]
-    prompt: none
-    outputs: [out/report.txt, out/link, missing.txt]
-"""
+    assert left(server, run_id) == []
 
 
 def test_a_declared_output_of_the_working_directory_stays_with_the_run(server: Server) -> None:
-    server.agents.write_text(DECLARED)
     run_id = server.submit("maker")
     assert server.ended(run_id)["status"] == "succeeded"
-    (server.agents.parent / "out" / "report.txt").write_text("changed later")
+    (server.home / "out" / "report.txt").write_text("changed later")
     with server.client() as client:
         shown = client.get(f"/api/v1/runs/{run_id}/artifacts").json()["artifacts"]
         assert [each["path"] for each in shown] == ["out/report.txt"]
@@ -57,23 +71,11 @@ def test_a_declared_output_of_the_working_directory_stays_with_the_run(server: S
         outputs = client.get(f"/v1/agent-deployments/maker/runs/ad{run_id}/outputs").json()["outputs"]
         assert [each["status"] for each in outputs] == ["available", "missing", "missing"]
         assert client.delete(f"/api/v1/runs/{run_id}").status_code == 204
-    assert list((server.state / "runs").iterdir()) == []
-
-
-RETRIED = """
-agents:
-  maker:
-    command: ["{python}", -c, "import os,sys\\nn=os.environ['PRAISONRUN_ATTEMPT']\\nopen('report.txt','w').write('try '+n)\\nsys.exit(n!='2')"]
-    prompt: none
-    outputs: [report.txt]
-    retries: 1
-    backoff: 0.01
-"""
+    assert left(server, run_id) == []
 
 
 def test_what_is_kept_is_the_last_attempt_s(server: Server) -> None:
-    server.agents.write_text(RETRIED)
-    run_id = server.submit("maker")
+    run_id = server.submit("again")
     assert server.ended(run_id)["attempt"] == 2
     with server.client() as client:
         (shown,) = client.get(f"/api/v1/runs/{run_id}/artifacts").json()["artifacts"]

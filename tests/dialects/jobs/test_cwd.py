@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,12 +27,13 @@ def proj(tmp_path: Path) -> Path:
     return (tmp_path / "proj").resolve()
 
 
-@pytest.fixture
-def at(server: Server) -> Server:
-    server.stop()
-    server.agents.write_text(AGENTS)
-    server.start("--concurrency", "1")
-    return server
+@pytest.fixture(scope="module")
+def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    home = tmp_path_factory.mktemp("at")
+    (home / "agents.yaml").write_text(AGENTS)
+    with Server(home, home / "agents.yaml", "--concurrency", "1") as server:
+        server.start()
+        yield server
 
 
 def test_a_run_works_where_its_submit_says(at: Server, proj: Path) -> None:
@@ -44,17 +46,18 @@ def test_a_run_works_where_its_submit_says(at: Server, proj: Path) -> None:
         assert api.result(again)["result"] == f"{proj}\n"
         without = api.ended(api.submit("where", "x"))
         assert without["cwd"] is None
-        assert api.result(without["job_id"])["result"] == f"{at.agents.parent.resolve()}\n"
+        assert api.result(without["job_id"])["result"] == f"{at.home.resolve()}\n"
 
 
 def test_only_an_agent_that_leaves_it_to_the_caller(at: Server, proj: Path) -> None:
     with Api(at.url) as api:
+        before = api.get(RUNS).json()["total"]
         told = api.post(RUNS, json={"agent": "fixed", "prompt": "x", "cwd": str(proj)})
         assert (told.status_code, told.json()["errors"][0]["loc"][-1]) == (422, "cwd")
         assert "write cwd: caller in" in told.json()["detail"]
         offered = {agent["name"]: agent["cwd"] for agent in api.get("/api/v1/agents").json()["agents"]}
-        assert (offered["where"], offered["fixed"]) == ("caller", str(at.agents.parent))
-        assert api.get(RUNS).json()["total"] == 0
+        assert (offered["where"], offered["fixed"]) == ("caller", str(at.home))
+        assert api.get(RUNS).json()["total"] == before
 
 
 def test_a_key_means_one_directory(at: Server, proj: Path) -> None:
@@ -94,4 +97,4 @@ def test_the_command_sends_its_own_directory_to_an_agent_that_wants_it(at: Serve
 
     assert said() == said("--cwd", ".") == f"{proj}\n"
     assert said("--cwd", "..") == f"{proj.parent}\n"
-    assert said("--agent", "fixed") == f"{at.agents.parent}\n"
+    assert said("--agent", "fixed") == f"{at.home}\n"

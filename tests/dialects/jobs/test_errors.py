@@ -20,10 +20,9 @@ from ...rigs.wire_rig import RUNS, Api, keyed
     [("GET", ""), ("DELETE", ""), ("POST", "/cancel"), ("POST", "/retry"), ("GET", "/result"),
      ("GET", "/stream"), ("GET", "/events"), ("GET", "/logs")],
 )  # fmt: skip
-def test_an_unknown_run_is_a_404(shared: Server, method: str, path: str, run_id: str) -> None:
+def test_an_unknown_run_is_a_404(shared: Server, api: Api, method: str, path: str, run_id: str) -> None:
     target = f"{RUNS}/{run_id}{path}".replace("/..", "/%2e%2e")
-    with httpx2.Client() as client:
-        answer = client.request(method, httpx2.URL(shared.url, raw_path=target.encode()))
+    answer = api.request(method, httpx2.URL(shared.url, raw_path=target.encode()))
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
     if run_id == "run_unknown":
@@ -51,10 +50,9 @@ def test_a_slash_at_the_end_means_nothing(api: Api) -> None:
     assert api.delete(f"{RUNS}/{run_id}/").status_code == 204
 
 
-def test_a_full_queue_is_a_503_before_any_row(server: Server, tmp_path: Path) -> None:
-    server.stop()
-    server.start("--concurrency", "1", "--queue-limit", "1")
-    with Api(server.url) as api:
+def test_a_full_queue_is_a_503_before_any_row(unstarted: Server, tmp_path: Path) -> None:
+    unstarted.start("--concurrency", "1", "--queue-limit", "1")
+    with Api(unstarted.url) as api:
         held, queued = api.submit("until", str(tmp_path / "gate")), keyed(api, "fits").json()["job_id"]
         answer = keyed(api, "does not fit".replace(" ", "-"))
         assert (answer.status_code, answer.json()["detail"]) == (503, "Job queue is full; retry later.")
@@ -66,10 +64,9 @@ def test_a_full_queue_is_a_503_before_any_row(server: Server, tmp_path: Path) ->
 
 
 @pytest.mark.scorecard(10)
-def test_a_full_disk_is_a_507_before_any_row(server: Server) -> None:
-    server.stop()
-    server.start("--min-free", "1000000000")
-    with Api(server.url) as api:
+def test_a_full_disk_is_a_507_before_any_row(unstarted: Server) -> None:
+    unstarted.start("--min-free", "1000000000")
+    with Api(unstarted.url) as api:
         answer = api.post(RUNS, json={"prompt": "x"})
         assert (answer.status_code, answer.headers["retry-after"]) == (507, "60")
         assert api.get(RUNS).json()["total"] == 0

@@ -73,10 +73,9 @@ def test_a_run_says_what_was_asked(api: Api) -> None:
     assert (api.ended(again)["prompt"], api.ended(again)["title"]) == (asked, shown["title"])
 
 
-def test_a_queued_run_shows_as_queued(server: Server, tmp_path: Path) -> None:
-    server.stop()
-    server.start("--concurrency", "1")
-    with Api(server.url) as api:
+def test_a_queued_run_shows_as_queued(unstarted: Server, tmp_path: Path) -> None:
+    unstarted.start("--concurrency", "1")
+    with Api(unstarted.url) as api:
         held, queued = api.submit("until", str(tmp_path / "gate")), api.submit("quick")
         shown = api.status(queued)
         assert shown.keys() == STATUS_KEYS | {"prompt"}

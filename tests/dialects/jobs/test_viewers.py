@@ -29,10 +29,9 @@ HELLO = b"retry: 2000\n: praisonrun\n\n"
 # Viewers
 
 
-def test_a_stream_opened_while_queued_sees_it_all(server: Server, tmp_path: Path) -> None:
-    server.stop()
-    server.start("--concurrency", "1")
-    with Api(server.url) as api:
+def test_a_stream_opened_while_queued_sees_it_all(unstarted: Server, tmp_path: Path) -> None:
+    unstarted.start("--concurrency", "1")
+    with Api(unstarted.url) as api:
         held, queued = api.submit("until", str(tmp_path / "gate")), api.submit("echo", "c")
         with api.stream("GET", f"{RUNS}/{queued}/stream") as answer:
             lines = answer.iter_lines()
