@@ -37,9 +37,14 @@ def read_all_but(server: Server, text: str) -> None:
         pass
 
 
-def test_ctrl_c_without_runs_stops_at_once(server: Server) -> None:
+def test_the_start_says_all_that_one_needs_and_ctrl_c_without_runs_stops_at_once(server: Server) -> None:
     assert server.stop(signal.SIGINT) == 0
     assert not any("continues" in line for line in server.said)
+    text = "".join(server.said)
+    assert f"listens on {server.url}" in text
+    assert str(server.state) in text
+    assert "echo" in text
+    assert f"curl {server.url}/api/v1/runs" in text
 
 
 def test_ctrl_c_leaves_runs_alive(server: Server) -> None:
@@ -67,23 +72,15 @@ def test_ctrl_c_twice_cancels_them(server: Server) -> None:
         assert client.get(f"/api/v1/runs/{run_id}").json()["status"] == "cancelled"
 
 
-def test_ctrl_c_in_a_terminal_does_not_reach_the_agents(server: Server) -> None:
+def test_ctrl_c_in_a_terminal_does_not_reach_the_agents(shared: Server) -> None:
     """The whole foreground group gets the signal; shims and agents are in sessions of their own."""
-    run_id = started(server)
-    assert server.process is not None
+    run_id = started(shared)
+    assert shared.process is not None
     (agent,) = of_run(run_id)
-    assert os.getsid(agent) not in (os.getsid(server.process.pid), os.getsid(0))
-    assert os.getpgid(agent) != os.getpgid(server.process.pid)
-
-
-def test_the_start_says_all_that_one_needs(server: Server) -> None:
-    assert server.process is not None
-    server.stop()
-    text = "".join(server.said)
-    assert f"listens on {server.url}" in text
-    assert str(server.state) in text
-    assert "echo" in text
-    assert f"curl {server.url}/api/v1/runs" in text
+    assert os.getsid(agent) not in (os.getsid(shared.process.pid), os.getsid(0))
+    assert os.getpgid(agent) != os.getpgid(shared.process.pid)
+    with shared.client() as client:
+        client.post(f"/api/v1/runs/{run_id}/cancel")
 
 
 def serve(home: Path, *flags: str) -> subprocess.CompletedProcess[str]:
@@ -93,11 +90,11 @@ def serve(home: Path, *flags: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def test_a_port_in_use_is_one_clear_line(server: Server, tmp_path: Path) -> None:
-    done = serve(tmp_path / "..", "--state", str(tmp_path / "other"), "--port", str(server.port))
+def test_a_port_in_use_is_one_clear_line(shared: Server, tmp_path: Path) -> None:
+    done = serve(tmp_path, "--state", str(tmp_path / "other"), "--port", str(shared.port))
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    assert f"cannot listen on 127.0.0.1:{server.port}: address already in use" in done.stderr
+    assert f"cannot listen on 127.0.0.1:{shared.port}: address already in use" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -105,11 +102,10 @@ def test_a_port_in_use_is_one_clear_line(server: Server, tmp_path: Path) -> None
     [
         ("agents:\n  a: {comand: [x]}\n", "agents.yaml:2:7: unknown key `comand`"),
         ("agents:\n  a: [\n", "agents.yaml:3:1: not YAML"),
-        ("agents: {a: {use: claude}}\n", "agents.yaml:1:"),
-        ("agents: {a: {command: [x], sandbox: bwrap}}\n", "not supported yet"),
     ],
 )
 def test_a_broken_file_is_one_clear_line(tmp_path: Path, text: str, says: str) -> None:
+    """What is a fault is told by the tests of `agents`."""
     (tmp_path / "agents.yaml").write_text(text)
     done = serve(tmp_path, "--port", "0")
     assert done.returncode == 2
@@ -154,9 +150,9 @@ def test_a_broken_edit_keeps_the_last_good_version(server: Server) -> None:
     ],
 )
 def test_what_is_refused_before_it_is_parsed_is_refused_in_its_dialect(
-    server: Server, path: str, kind: str, keys: set[str]
+    shared: Server, path: str, kind: str, keys: set[str]
 ) -> None:
-    with server.client() as client:
+    with shared.client() as client:
         answer = client.get(f"{path}?q={'x' * 9000}")
         assert (answer.status_code, answer.headers["content-type"], answer.json().keys()) == (414, kind, keys)
         many = client.get(path, headers={f"x-{number}": "y" for number in range(200)})
@@ -189,22 +185,21 @@ def test_no_request_imports_a_module(tmp_path: Path, agents_file: Path) -> None:
         assert not any("imported late" in line for line in server.said)
 
 
-def test_agents_get_the_file_mode_mask_of_the_person(server: Server, tmp_path: Path) -> None:
-    server.stop()
-    server.agents.write_text(
+def test_agents_get_the_file_mode_mask_of_the_person(unstarted: Server, tmp_path: Path) -> None:
+    unstarted.agents.write_text(
         "agents: {mask: {command: [/bin/sh, -c, umask], prompt: none, install: [/bin/true]}}"
     )
     ours = os.umask(0o027)
     try:
-        server.start()
+        unstarted.start()
     finally:
         os.umask(ours)
-    with server.client() as client:
+    with unstarted.client() as client:
         for _ in range(2):
-            run_id = server.submit("mask")
-            assert server.ended(run_id)["status"] == "succeeded"
+            run_id = unstarted.submit("mask")
+            assert unstarted.ended(run_id)["status"] == "succeeded"
             assert client.get(f"/api/v1/runs/{run_id}/logs").text == "0027\n"
-            children = psutil.Process(server.process.pid if server.process else 0).children()
+            children = psutil.Process(unstarted.process.pid if unstarted.process else 0).children()
             for spawner in children:  # the next one is made by a server whose own mask is stricter
                 spawner.kill()
-    assert {path.stat().st_mode & 0o077 for path in server.state.rglob("*")} == {0}
+    assert {path.stat().st_mode & 0o077 for path in unstarted.state.rglob("*")} == {0}

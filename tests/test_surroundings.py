@@ -45,6 +45,17 @@ def odd(tmp_path: Path) -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server in such a place that was started as usual, but for a TMPDIR of its own."""
+    home = tmp_path_factory.mktemp("long" * 20)
+    (home / "agents.yaml").write_text(AGENTS)
+    with Server(home, home / "agents.yaml") as server:
+        server.environ |= {"TMPDIR": str(home)}
+        server.start()
+        yield server
+
+
 def started_by(server: Server, code: str) -> None:
     """Start the server from a process that did something odd before."""
     then = "os.execv(sys.executable, [sys.executable, '-m', 'praisonrun', *sys.argv[1:]])"
@@ -67,36 +78,33 @@ def environ(server: Server, agent: str = "env", **more: Any) -> dict[str, str]:
     return names
 
 
-def test_tmpdir_has_room_for_sockets_and_the_entrys_own_wins(odd: Server, tmp_path: Path) -> None:
-    odd.environ |= {"TMPDIR": str(tmp_path)}
-    odd.start()
-    assert str(result(odd, "manager")).strip() == "1"
-    seen = environ(odd)
+def test_tmpdir_has_room_for_sockets_and_the_entrys_own_wins(usual: Server) -> None:
+    assert str(result(usual, "manager")).strip() == "1"
+    seen = environ(usual)
     assert len(seen["TMPDIR"]) <= 40
     assert (seen["PRAISONRUN_SCRATCH"], seen["PYTHONUNBUFFERED"]) == (seen["TMPDIR"], "1")
     assert not os.path.exists(seen["TMPDIR"])
-    own = environ(odd, "own")
+    own = environ(usual, "own")
     assert (own["TMPDIR"], own["PYTHONUNBUFFERED"]) == ("/var/tmp", "")
     assert len(own["PRAISONRUN_SCRATCH"]) <= 40
-    assert environ(odd, "named")["TMPDIR"] == str(tmp_path)
-    assert environ(odd, envs={"TMPDIR": "/given"})["TMPDIR"] == "/given"
+    assert environ(usual, "named")["TMPDIR"] == str(usual.home)
+    assert environ(usual, envs={"TMPDIR": "/given"})["TMPDIR"] == "/given"
 
 
-def test_a_scratch_that_is_kept_is_moved_to_the_runs_folder(odd: Server) -> None:
+def test_a_scratch_that_is_kept_is_moved_to_the_runs_folder(usual: Server) -> None:
     """Of a run that failed, and of one whose shim was killed; that of any other killed one goes."""
-    odd.start()
-    failed = odd.submit("retained", "echo x > $TMPDIR/file; exit 1")
-    assert odd.ended(failed)["status"] == "failed"
-    kill = f"echo x > $TMPDIR/file; echo $TMPDIR >> {odd.home}/places; kill -9 $PPID; sleep 60"
-    kept, gone = odd.submit("retained", kill), odd.submit("sh", kill)
+    failed = usual.submit("retained", "echo x > $TMPDIR/file; exit 1")
+    assert usual.ended(failed)["status"] == "failed"
+    kill = f"echo x > $TMPDIR/file; echo $TMPDIR >> {usual.home}/places; kill -9 $PPID; sleep 60"
+    kept, gone = usual.submit("retained", kill), usual.submit("sh", kill)
     for run_id in (kept, gone):
-        assert odd.ended(run_id)["status"] == "failed"
-    runs = odd.state / "runs"
+        assert usual.ended(run_id)["status"] == "failed"
+    runs = usual.state / "runs"
     for run_id in (failed, kept):
         assert not (runs / run_id / "scratch").is_symlink()
         assert (runs / run_id / "scratch" / "file").read_text() == "x\n"
     assert not os.path.lexists(runs / gone / "scratch")
-    places = (odd.home / "places").read_text().split()
+    places = (usual.home / "places").read_text().split()
     assert [os.path.lexists(place) for place in places] == [False, False]
 
 
@@ -123,13 +131,12 @@ def test_signals_that_the_starter_turned_off(odd: Server) -> None:
 
 
 @linux
-def test_a_command_can_be_left_whatever_its_starter_ignored(odd: Server, tmp_path: Path) -> None:
-    odd.start()
+def test_a_command_can_be_left_whatever_its_starter_ignored(usual: Server, tmp_path: Path) -> None:
     then = "os.execv(sys.executable, [sys.executable, '-m', 'praisonrun', *sys.argv[1:]])"
-    words = ["run", "--state", str(odd.state), "--agent", "sh", f"echo $$ > {tmp_path}/fifo; sleep 60"]
+    words = ["run", "--state", str(usual.state), "--agent", "sh", f"echo $$ > {tmp_path}/fifo; sleep 60"]
     os.mkfifo(tmp_path / "fifo")
     command = [sys.executable, "-c", f"import os, signal, sys\n{IGNORING}\n{then}", *words]
-    with subprocess.Popen(command, env=odd.environ) as process:
+    with subprocess.Popen(command, env=usual.environ) as process:
         (tmp_path / "fifo").read_text()
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 130
@@ -179,11 +186,10 @@ def test_an_agent_has_what_a_login_sets(odd: Server, missing: str) -> None:
     assert result(odd, "sh", "cd; pwd").strip() == user.pw_dir
 
 
-def test_what_was_swept_is_said(odd: Server) -> None:
-    odd.start()
-    run_id = odd.submit("sh", "sleep 60 & setsid sleep 60 & printf 'no newline'")
-    odd.ended(run_id)
-    with odd.client() as client:
+def test_what_was_swept_is_said(usual: Server) -> None:
+    run_id = usual.submit("sh", "sleep 60 & setsid sleep 60 & printf 'no newline'")
+    usual.ended(run_id)
+    with usual.client() as client:
         logs = client.get(f"/api/v1/runs/{run_id}/logs").text
     assert logs.splitlines() == ["no newline", "praisonrun: 2 processes that it left were ended"]
 

@@ -40,7 +40,7 @@ from praisonrun.webhooks import Signer
 
 from ..proof.world import seed
 from ..rigs import zoo
-from ..rigs.harness import AGENTS, Server, no_server, ran, submit
+from ..rigs.harness import Server, no_server, ran, submit
 from ..rigs.places import ROOT
 from ..rigs.wire_rig import Api
 from ..rigs.zoo import Got, Receiver
@@ -49,21 +49,6 @@ Json = Any
 KEYS = {"job_id", "status", "result", "error", "completed_at", "duration_seconds", "type", "timestamp"}
 """The contract's."""
 SECRET = "whsec_" + base64.b64encode(b"c4n4ry-of-the-webhook-secret-1!!").decode()
-
-
-@pytest.fixture
-def agents_file(tmp_path: Path) -> Path:
-    file = tmp_path / "agents.yaml"
-    file.write_text(
-        AGENTS + "\n  short: {command: [/bin/sleep, '60'], prompt: none, timeout: 0.2, files: false}\n"
-    )
-    return file
-
-
-@pytest.fixture
-def api(server: Server) -> Iterator[Api]:
-    with Api(server.url) as client:
-        yield client
 
 
 @pytest.fixture
@@ -93,7 +78,7 @@ def settled(api: Api, run_id: str, state: str = "delivered", attempts: int = 0) 
         assert time.monotonic() < deadline, delivery
 
 
-def test_every_end_is_told(server: Server, api: Api, receiver: Receiver, tmp_path: Path) -> None:
+def test_every_end_is_told(shared: Server, api: Api, receiver: Receiver, tmp_path: Path) -> None:
     url, gate = receiver.url, tmp_path / "gate"
     ends: dict[str, tuple[str, str | None]] = {}
     ends[api.submit("echo", "hi", webhook_url=url)] = ("succeeded", None)
@@ -116,7 +101,7 @@ def test_every_end_is_told(server: Server, api: Api, receiver: Receiver, tmp_pat
 
     lost = api.submit("wait", webhook_url=url)
     api.until(lost, "up")
-    os.kill(RunFiles(server.state).tail(lost).started["shim"], signal.SIGKILL)
+    os.kill(RunFiles(shared.state).tail(lost).started["shim"], signal.SIGKILL)
     ends[lost] = ("failed", "lost")
 
     seen: dict[str, Json] = {}
@@ -180,8 +165,8 @@ async def test_who_may_be_told_is_checked_behind_every_dialect(engine: Engine) -
         "http://[::ffff:127.0.0.1]:{port}/",
     ],
 )
-def test_what_is_refused_at_submit(server: Server, api: Api, url: str) -> None:
-    asked = {"agent": "echo", "prompt": "x", "webhook_url": url.format(port=server.port)}
+def test_what_is_refused_at_submit(shared: Server, api: Api, url: str) -> None:
+    asked = {"agent": "echo", "prompt": "x", "webhook_url": url.format(port=shared.port)}
     answer = api.post("/api/v1/runs", json=asked)
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["loc"] == ["webhook_url"]
@@ -221,16 +206,17 @@ def test_a_retried_run_owes_a_webhook_of_its_own(api: Api, receiver: Receiver) -
 
 def test_a_deleted_run_owes_nothing(api: Api) -> None:
     with zoo.Closed() as closed:
+        before = api.get("/api/v1/deliveries").json()["total"]
         run_id = api.submit("quick", webhook_url=closed.url)
         api.ended(run_id)
         assert settled(api, run_id, "pending")["attempts"] is not None
         assert api.delete(f"/api/v1/runs/{run_id}").status_code == 204
     assert api.get(f"/api/v1/runs/{run_id}/deliveries").status_code == 404
-    assert api.get("/api/v1/deliveries").json()["total"] == 0
+    assert api.get("/api/v1/deliveries").json()["total"] == before
 
 
 def test_dead_letters_over_http_and_on_the_command_line(
-    server: Server, api: Api, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    server: Server, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PRAISONRUN_STATE", str(server.state))
 
@@ -240,7 +226,7 @@ def test_dead_letters_over_http_and_on_the_command_line(
             return code, "".join(capsys.readouterr())
         return 0, "".join(capsys.readouterr())
 
-    with Receiver(zoo.answer(410, times=3)) as gone:
+    with Receiver(zoo.answer(410, times=3)) as gone, Api(server.url) as api:
         runs = [api.submit("quick", webhook_url=gone.url + "\u2028") for _ in range(3)]
         for run_id in runs:
             api.ended(run_id)
@@ -370,15 +356,14 @@ def test_every_run_is_told_across_many_kills(server: Server, figure: Callable[[s
 
 
 @pytest.mark.scorecard(29)
-def test_the_secret_signs_and_is_nowhere(server: Server, tmp_path: Path) -> None:
-    server.kill()
+def test_the_secret_signs_and_is_nowhere(unstarted: Server, tmp_path: Path) -> None:
     file = tmp_path / "outside" / "secret"
     file.parent.mkdir()
     file.write_text(SECRET + "\n")
     file.chmod(0o600)
-    server.start("--webhook-secret-file", str(file))
+    unstarted.start("--webhook-secret-file", str(file))
     kept = SECRET.removeprefix("whsec_").encode(), base64.b64decode(SECRET.removeprefix("whsec_"))
-    with Receiver(zoo.answer(500, times=2)) as receiver, Api(server.url) as api:
+    with Receiver(zoo.answer(500, times=2)) as receiver, Api(unstarted.url) as api:
         run_id = api.submit("env", webhook_url=receiver.url + "?token=c4n4ry-of-the-url")
         got, said = told(receiver)
         assert Webhook(SECRET).verify(got.body, got.headers) == said
@@ -386,18 +371,18 @@ def test_the_secret_signs_and_is_nowhere(server: Server, tmp_path: Path) -> None
             api.get(path).content
             for path in ("/health", "/stats", "/openapi.json", f"/api/v1/runs/{run_id}", "/api/v1/deliveries")
         ] + [api.get(f"/api/v1/runs/{run_id}/logs").content, got.body]
-        assert server.process is not None
-        process = psutil.Process(server.process.pid)
+        assert unstarted.process is not None
+        process = psutil.Process(unstarted.process.pid)
         seen += [" ".join(one.cmdline()).encode() for one in (process, *process.children(recursive=True))]
         seen += [str(process.environ()).encode()]
-    server.stop()
-    seen += ["".join(server.said).encode()]
-    seen += [found.read_bytes() for found in server.state.rglob("*") if found.is_file()]
+    unstarted.stop()
+    seen += ["".join(unstarted.said).encode()]
+    seen += [found.read_bytes() for found in unstarted.state.rglob("*") if found.is_file()]
     assert not any(secret in text for text in seen for secret in kept)
-    assert "c4n4ry-of-the-url" not in "".join(server.said)
+    assert "c4n4ry-of-the-url" not in "".join(unstarted.said)
     file.chmod(0o644)
     with pytest.raises(AssertionError, match=r"--webhook-secret-file .*chmod 600") as refused:
-        server.start("--webhook-secret-file", str(file))
+        unstarted.start("--webhook-secret-file", str(file))
     assert SECRET not in str(refused.value)
 
 
