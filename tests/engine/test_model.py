@@ -15,7 +15,7 @@ from ..rigs import fired
 from ..rigs.engine_model import Engine
 from ..rigs.engine_stories import STORIES, tell
 
-CASES, STEPS = 20, 30
+CASES, STEPS = 8, 30
 DAILY = 1
 """The seed of every day: what is new is for the proof to find, not for whoever changes something else."""
 

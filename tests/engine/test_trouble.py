@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import subprocess
 from pathlib import Path
 
 import httpx2
+import psutil
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -16,7 +18,7 @@ from starlette.routing import Route
 
 from praisonrun.web.errors import handlers, respond
 
-from ..rigs.harness import Json, Server, alive
+from ..rigs.harness import Json, Server
 
 RESULT = '{"type": "result", "result": 1}'
 pytestmark = pytest.mark.scorecard(11)
@@ -116,24 +118,24 @@ def test_what_the_system_denies_is_no_fault_of_ours(error: Exception, status: in
 def test_a_run_that_was_found_again_outlives_a_moved_directory(
     server: Server, agents_file: Path, tmp_path: Path, form: str
 ) -> None:
-    gate, up = tmp_path / "gate", tmp_path / "up"
-    script = f"echo $$ >> {up}; while [ ! -e {gate} ]; do sleep 0.01; done; echo '{RESULT}'"
+    gate, up, starts = tmp_path / "gate", tmp_path / "up", tmp_path / "starts"
+    os.mkfifo(up)
+    script = f"echo $$ >> {starts}; : > {up}; while [ ! -e {gate} ]; do sleep 0.01; done; echo '{RESULT}'"
     agents_file.write_text(f"agents: {{sh: {{command: [sh], format: {form}}}}}")
     run_id = server.submit("sh", script)
-    while not up.exists() or not up.read_text():
-        pass
+    up.read_bytes()
+    agent = psutil.Process(int(starts.read_text()))
     server.kill()
     server.start()
     server.state.rename(tmp_path / "away")
     gate.touch()
-    while alive(int(up.read_text())):
-        pass
+    agent.wait()
     for _ in range(30):  # the server hears of it meanwhile
         health(server)
     (tmp_path / "away").rename(server.state)
     ended = server.ended(run_id)
     assert (ended["status"], ended["attempt"], ended["error"]) == ("succeeded", 1, None)
-    assert len(up.read_text().split()) == 1
+    assert len(starts.read_text().split()) == 1
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't start new thread"), OSError(5, "bad")])
