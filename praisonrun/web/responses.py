@@ -6,12 +6,13 @@ import asyncio
 import mimetypes
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from hashlib import blake2b
 from itertools import islice
 
+import anyio
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -67,7 +68,7 @@ def json_around(body: Mapping[str, Json], name: str, size: int, copied: AsyncIte
         yield tail
 
     length = {"Content-Length": str(len(head) + size + len(tail))}
-    return StreamingResponse(whole(), headers=length, media_type="application/json")
+    return Stream(whole(), headers=length, media_type="application/json")
 
 
 def content_type(path: str) -> str:
@@ -75,12 +76,26 @@ def content_type(path: str) -> str:
     return mimetypes.guess_type(path)[0] or "application/octet-stream"
 
 
-class _Events(EventSourceResponse):
-    """A stream of which nothing stays in memory when its client leaves.
+class Stream(StreamingResponse):
+    """A stream of bytes, of which nothing stays in memory or open when its client leaves.
 
     anyio keeps the error that ended a cancelled task in a cycle, with the frames that it went through, and so
     the chunk that was being sent: until a collection of garbage, which is rare.
     """
+
+    async def stream_response(self, send: Send) -> None:
+        """Send all chunks, or close what makes them."""
+        try:
+            await super().stream_response(send)
+        except BaseException as gone:
+            if isinstance(self.body_iterator, AsyncGenerator):
+                with anyio.CancelScope(shield=True):
+                    await self.body_iterator.aclose()
+            raise gone.with_traceback(None)  # noqa: B904 - it is the same error
+
+
+class _Events(EventSourceResponse):
+    """A stream of events, as a Stream is one of bytes; it closes what makes them itself."""
 
     async def _stream_response(self, send: Send) -> None:
         try:

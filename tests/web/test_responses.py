@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 import anyio
 import pytest
+from starlette.responses import Response
 from starlette.types import Message
 
-from praisonrun.web.responses import sse_stream
+from praisonrun.web.responses import Stream, sse_stream
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_what_was_being_sent_is_forgotten_as_soon_as_its_client_leaves() -> None:
+@pytest.mark.parametrize("stream", [partial(sse_stream, heartbeat=60), Stream])
+async def test_what_was_being_sent_is_forgotten_as_soon_as_its_client_leaves(
+    stream: Callable[[AsyncIterator[bytes]], Response],
+) -> None:
     """Without a collection of garbage, which is rare: clients that come and go would fill the memory."""
-    chunk = bytes(1000)
+    chunk, closed = bytes(1000), []
     sending = anyio.Event()
 
     async def chunks() -> AsyncIterator[bytes]:
-        yield chunk
+        try:
+            yield chunk
+        finally:
+            closed.append(True)
 
     async def send(message: Message) -> None:
         if message.get("body"):
@@ -35,7 +43,8 @@ async def test_what_was_being_sent_is_forgotten_as_soon_as_its_client_leaves() -
     before = sys.getrefcount(chunk)
     gc.disable()
     try:
-        await sse_stream(chunks(), heartbeat=60)({"type": "http", "method": "GET"}, receive, send)
+        await stream(chunks())({"type": "http", "method": "GET"}, receive, send)
         assert sys.getrefcount(chunk) == before
+        assert closed
     finally:
         gc.enable()

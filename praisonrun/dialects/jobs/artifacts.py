@@ -10,13 +10,13 @@ from urllib.parse import quote
 from anyio.to_thread import run_sync
 from pydantic import Field
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from ...engine.engine import Engine
 from ...web.forms import Described
 from ...web.operations import Answer, operation
 from ...web.requests import base_url
-from ...web.responses import content_type, json_response
+from ...web.responses import Stream, content_type, json_response
 from .show import NOT_FOUND, RUN, url_of
 
 CHUNK = 32 * 1024
@@ -74,7 +74,7 @@ class Artifacts:
         if request.method == "HEAD":
             file.close()
             return Response(headers=headers, media_type=KIND)
-        return StreamingResponse(_read(file, size), headers=headers, media_type=KIND)
+        return Stream(_read(file, size), headers=headers, media_type=KIND)
 
 
 async def _read(file: FileIO, left: int) -> AsyncIterator[bytes]:

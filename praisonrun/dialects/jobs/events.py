@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import anyio
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from ...core.clock import iso
 from ...core.json import Json, dumps
@@ -19,7 +19,16 @@ from ...journal.formats import Event, frame_events
 from ...journal.results import Result
 from ...web.operations import Answer, operation
 from ...web.requests import base_url, last_event_id, read_query, wait_for
-from ...web.responses import CURSOR, HEARTBEAT, HELLO, UNBUFFERED, StreamLimits, json_response, sse_stream
+from ...web.responses import (
+    CURSOR,
+    HEARTBEAT,
+    HELLO,
+    UNBUFFERED,
+    Stream,
+    StreamLimits,
+    json_response,
+    sse_stream,
+)
 from ..event_stream import Cursor, EventStream
 from .event_models import EventPage, JobEvent, StreamEvent
 from .models import EventsQuery
@@ -161,7 +170,7 @@ class Streams:
         run, cursor = await self._start(request, read_query(request, EventsQuery))
         if "application/x-ndjson" in accept and not by_name:
             chunks = self._events.stream(run, cursor, ndjson, base=base)
-            lines = StreamingResponse(chunks, headers=UNBUFFERED, media_type="application/x-ndjson")
+            lines = Stream(chunks, headers=UNBUFFERED, media_type="application/x-ndjson")
             return self._limits.limited(lines, run.id, sse=False)
         if run.status in FINAL and cursor.after == last_ids(run)[-1]:
             return Response(status_code=204)

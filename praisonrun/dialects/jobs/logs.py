@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import aclosing, nullcontext
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from ...core.clock import iso
 from ...core.errors import BadRequest, Invalid
@@ -20,7 +20,7 @@ from ...journal.last_lines import PIECE, Place, Show, Timed, is_place, joined, l
 from ...journal.reader import Reader
 from ...web.operations import Answer, operation
 from ...web.requests import read_query
-from ...web.responses import UNBUFFERED, StreamLimits
+from ...web.responses import UNBUFFERED, Stream, StreamLimits
 from .models import LogsQuery, since_of
 from .show import FOLLOWED, GONE, RUN
 
@@ -55,7 +55,7 @@ class Logs:
         place, end = await self._part(run.id, query)
         headers = {CURSOR: f"{place.offset}.{place.skip}", **(UNBUFFERED if query.follow else {})}
         chunks = (self._coming if query.follow else self._printed)(run.id, query, place, end)
-        text = StreamingResponse(chunks, headers=headers, media_type="text/plain")
+        text = Stream(chunks, headers=headers, media_type="text/plain")
         return self._limits.limited(text, run.id, sse=False) if query.follow else text
 
     async def _part(self, run_id: str, query: LogsQuery) -> tuple[Place, int]:
