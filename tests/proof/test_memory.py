@@ -30,6 +30,7 @@ agents:
   flood: {command: ["{python}", -c, "for i in range(400_000): print('x' * 150)"], prompt: none}
   long: {command: ["{python}", -c, "for i in range(60): print('x' * 1_000_000)"], prompt: none}
   lines: {command: ["{python}", -c, "for i in range(60): print('{\\"type\\": \\"message\\", \\"text\\": \\"' + 'x' * 1_000_000 + '\\"}')\\nprint('{\\"type\\": \\"result\\", \\"result\\": 1}')"], prompt: none, format: jsonl}
+  blank: {command: ["{python}", -c, "for i in range(4): print('\\n' * 1_000_000)"], prompt: none}
   quick: {command: [/bin/true], prompt: none}
 """  # noqa: E501
 RUN, SPOKEN = "/api/v1/runs/{%s}", "/v1/agent-deployments/quick/runs"
@@ -42,6 +43,8 @@ READ = {
     "logs": (RUN % "flood" + "/logs", ""),
     "logs-tail": (RUN % "flood" + "/logs?tail=10000000", ""),
     "logs-follow": (RUN % "flood" + "/logs?follow=1", ""),
+    "logs-times": (RUN % "blank" + "/logs?timestamps=1", ""),
+    "logs-times-follow": (RUN % "blank" + "/logs?timestamps=1&follow=1", ""),
     "stream-flood": (RUN % "flood" + "/stream", SSE),
     "events": (RUN % "flood" + "/events?limit=10000", ""),
     "stream-page": (RUN % "flood" + "/stream", "application/json"),
@@ -83,7 +86,7 @@ def names(server: Server) -> dict[str, str]:
     """Return the ids of runs that have much to show."""
     with server.client() as client:
         cursor = client.get("/api/v1/runs").headers["praisonrun-cursor"]
-    found = {name: server.submit(name) for name in ("big", "flood", "long", "lines")}
+    found = {name: server.submit(name) for name in ("big", "flood", "long", "lines", "blank")}
     for run_id in found.values():
         server.ended(run_id)
     with server.client() as client:

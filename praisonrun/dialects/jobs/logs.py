@@ -16,7 +16,7 @@ from ...core.errors import BadRequest, Invalid
 from ...engine.engine import Engine
 from ...engine.journals import SharedRendering
 from ...journal.format import Frame, Kind
-from ...journal.last_lines import PIECE, Place, Show, Timed, is_place, joined, last_lines, output, timed
+from ...journal.last_lines import Place, Show, Timed, is_place, joined, last_lines, output, timed
 from ...journal.reader import Reader
 from ...web.operations import Answer, operation
 from ...web.requests import read_query
@@ -24,6 +24,8 @@ from ...web.responses import UNBUFFERED, Stream, StreamLimits
 from .models import LogsQuery, since_of
 from .show import FOLLOWED, GONE, RUN
 
+STAMPED = 16 * 1024
+"""Bytes of output with times that are sent at once, or few more."""
 SLICE = 2048
 """Bytes of output that are stamped at once: each of them may be a line."""
 CURSOR = "Praisonrun-Cursor"
@@ -115,7 +117,7 @@ class Stamps:
         self._open = False
 
     def __call__(self, parts: Timed) -> Iterator[bytes]:
-        """Yield some output with times, PIECE bytes or little more at once."""
+        """Yield some output with times, little of it at once: they may be most of it."""
         held = bytearray()
         for time, data in parts:
             stamp = f"{iso(time)} ".encode()
@@ -124,9 +126,9 @@ class Stamps:
                 held += b"" if self._open else stamp
                 held += lines[:-1].replace(b"\n", b"\n" + stamp) + lines[-1:]
                 self._open = not lines.endswith(b"\n")
-                if len(held) >= PIECE:
-                    yield bytes(held)
-                    held.clear()
+                if len(held) >= STAMPED:
+                    piece, held = bytes(held), bytearray()
+                    yield piece
         if held:
             yield bytes(held)
 
