@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 PEM = Path(__file__).with_name("zoo.pem")
@@ -154,9 +155,15 @@ def endless_head(receiver: Receiver, connection: socket.socket, _: Got) -> None:
         receiver.sent += len(line)
 
 
-BOMB = gzip.compress(b"\0" * (64 << 20))
-"""64 MiB of zeros, small."""
-bomb = answer(200, "Content-Encoding: gzip\r\n", BOMB)
+@cache
+def _zeros() -> bytes:
+    """64 MiB of zeros, small."""
+    return gzip.compress(b"\0" * (64 << 20))
+
+
+def bomb(receiver: Receiver, connection: socket.socket, got: Got) -> None:
+    """Answer with them."""
+    answer(200, "Content-Encoding: gzip\r\n", _zeros())(receiver, connection, got)
 
 
 def garbage(_receiver: Receiver, connection: socket.socket, _: Got) -> None:

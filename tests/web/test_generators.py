@@ -9,7 +9,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import openapi_spec_validator
 import pytest
 
 from praisonrun.web.openapi import document
@@ -56,6 +55,8 @@ def operations(served: Json) -> set[str]:
 
 
 def test_the_document_is_valid(served: Json) -> None:
+    import openapi_spec_validator  # it takes long, and each process of the tests reads this file
+
     openapi_spec_validator.validate(served)
 
 
