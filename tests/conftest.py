@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -16,6 +17,16 @@ from .rigs.harness import AGENTS, Server, engine_in
 from .rigs.wire_rig import Api, house
 
 pytest_plugins = ("tests.rigs.scorecard",)
+
+
+def pytest_collection() -> None:
+    """What is collected stays until the end: looking for garbage in it costs seconds in each process."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture
