@@ -112,8 +112,8 @@ def test_every_end_is_told(shared: Server, api: Api, receiver: Receiver, tmp_pat
     assert {run_id: (said["status"], said.get("failure")) for run_id, said in seen.items()} == ends
     for run_id, said in seen.items():
         result = api.result(run_id)
-        shared = KEYS - {"type", "timestamp"}
-        assert {key: said[key] for key in shared} == {key: result[key] for key in shared}
+        both = KEYS - {"type", "timestamp"}
+        assert {key: said[key] for key in both} == {key: result[key] for key in both}
         assert said["timestamp"] == said["completed_at"]
         delivery = settled(api, run_id)
         [attempt] = delivery["attempts"]
