@@ -28,8 +28,11 @@ async def test_a_word_without_a_run_is_answered_with_the_newest(engine: Engine) 
     with pytest.raises(NotFound, match="there are no runs yet"):
         await engine.meant("abcdef")
     run_id = await submit(engine, "quick", "say hello")
-    for word in ("abcdef", "@7", run_id[-3:], ""):
+    for word in ("abcdef", "@7"):
         with pytest.raises(NotFound, match=rf"the newest are {run_id} \(quick: 'say hello'\)"):
+            await engine.meant(word)
+    for word in (run_id[-3:], ""):
+        with pytest.raises(NotFound, match="write the last 4 or more characters of its id"):
             await engine.meant(word)
 
 
