@@ -189,7 +189,7 @@ def model_server() -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    program = [sys.executable, "-m", "uvicorn", "--app-dir", str(TESTS / "rigs"), "fake_llm:app"]
+    program = [sys.executable, "-m", "uvicorn", "--app-dir", str(TESTS / "rigs"), "fake_models:app"]
     with subprocess.Popen([*program, "--port", str(port), "--log-level", "error"]) as child:
         url = f"http://127.0.0.1:{port}"
         _wait_for(f"{url}/v1/models")
