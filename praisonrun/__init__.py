@@ -1,3 +1,3 @@
 """praisonrun: a durable local agent runner."""
 
-__version__ = "0.2.0.dev3"
+__version__ = "0.2.0.dev4"
