@@ -85,10 +85,10 @@ def test_python_models_have_every_schema(file: Path, generated: Json, tmp_path: 
     reason="needs node, and PRAISONRUN_TEST_TYPESCRIPT: a directory made with "
     "`npm install openapi-typescript@7 typescript@5`",
 )
-def test_typescript_has_every_operation_and_schema(file: Path, served: Json, tmp_path: Path) -> None:
+def test_typescript_has_every_operation_and_schema(file: Path, generated: Json, tmp_path: Path) -> None:
     out = tmp_path / "client.ts"
     made(str(NODE / "openapi-typescript"), file, "--output", out)
-    schemas, known = served["components"]["schemas"], sorted(operations(served))
+    schemas, known = generated["components"]["schemas"], sorted(operations(generated))
     uses = [f'export type O{n} = operations["{name}"];' for n, name in enumerate(known)]
     uses += [f'export type S{n} = components["schemas"]["{name}"];' for n, name in enumerate(schemas)]
     (tmp_path / "uses.ts").write_text(
