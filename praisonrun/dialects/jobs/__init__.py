@@ -132,7 +132,7 @@ class Jobs:
             bell = self._engine.bell(run_id)
             shown = await self._engine.get_prompted(run_id)
             status, final = shown.visible_status, shown.run.status in FINAL
-            answer = unless_known(request, {**show.status(shown), "prompt": shown.run.prompt}, _later(shown))
+            answer = unless_known(request, show.job(shown), _later(shown))
             del shown  # a prompt may be large
             known = answer.status_code == 304 if tagged else status is (first := first or status)
             left = deadline - anyio.current_time()

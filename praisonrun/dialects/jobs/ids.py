@@ -8,7 +8,7 @@ from starlette.responses import Response
 from ...engine.engine import Engine
 from ...web.operations import Answer, operation
 from ...web.responses import json_response
-from .show import Job, status
+from .show import Job, job
 
 MEANT = {
     200: Answer("The run as it is now.", Job),
@@ -30,4 +30,4 @@ class Ids:
         Ends are looked for among the newest 100,000 runs.
         """
         shown = await self._engine.meant(request.path_params["word"])
-        return json_response(status(shown) | {"prompt": shown.run.prompt})
+        return json_response(job(shown))

@@ -162,6 +162,11 @@ def status(shown: Snapshot) -> dict[str, Json]:
     }
 
 
+def job(shown: Snapshot) -> dict[str, Json]:
+    """Return the status object of a single run, which has its prompt."""
+    return {**status(shown), "prompt": shown.run.prompt}
+
+
 class JobResult(Described):
     """What a finished run answered and used."""
 
