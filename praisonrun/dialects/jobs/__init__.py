@@ -131,14 +131,15 @@ class Jobs:
         while True:
             bell = self._engine.bell(run_id)
             shown = await self._engine.get_prompted(run_id)
-            status, final = shown.visible_status, shown.run.status in FINAL
-            answer = unless_known(request, show.job(shown), _later(shown))
+            status, left = shown.visible_status, deadline - anyio.current_time()
+            first = first or status
+            over = shown.run.status in FINAL or left <= 0 or self._engine.journals.dismissed
+            if over or tagged or status is not first:
+                answer = unless_known(request, show.job(shown), _later(shown))
+                if over or answer.status_code != 304:
+                    return answer
+                del answer
             del shown  # a prompt may be large
-            known = answer.status_code == 304 if tagged else status is (first := first or status)
-            left = deadline - anyio.current_time()
-            if not known or final or left <= 0 or self._engine.journals.dismissed:
-                return answer
-            del answer
             await wait_for(request, bell, min(left, self._look) if tagged else left)
 
     @operation("GET", RUN + "/result", _RESULT, heavy=True)
