@@ -10,7 +10,7 @@ import anyio
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ...core.errors import BadRequest, Invalid, QueueFull, RunNotFound, WrongState
+from ...core.errors import BadRequest, QueueFull, RunNotFound, WrongState
 from ...core.json import Json
 from ...core.lifecycle import FINAL
 from ...core.model import Snapshot
@@ -192,7 +192,7 @@ def _warnings(request: Request, given: Mapping[str, Json], model: type[WireModel
     """Return what a body's unknown fields are answered with. Raises Invalid if the client wants that."""
     warnings = models.unknown_fields(given, model)
     if warnings and "handling=strict" in request.headers.get("prefer", "").replace(" ", "").lower():
-        raise Invalid(warnings[0].replace(" and was ignored", ""), field="body")
+        models.check_known(given, model, "body")
     return warnings
 
 

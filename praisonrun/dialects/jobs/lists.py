@@ -69,8 +69,7 @@ class Lists:
     @operation("POST", CANCEL, _CANCELLED, query=models.CancelManyQuery)
     async def cancel_runs(self, request: Request) -> Response:
         """Cancel all runs that the filters of a list leave."""
-        if unknown := models.unknown_fields(request.query_params, models.CancelManyQuery):
-            raise Invalid(unknown[0].replace(" and was ignored", ""), field="query")
+        models.check_known(request.query_params, models.CancelManyQuery, "query")
         if parse_object(await request.body() or b"{}"):
             raise Invalid(
                 "the filters belong into the query, such as ?agent=NAME; send no body", field="body"

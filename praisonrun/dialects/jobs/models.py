@@ -114,14 +114,22 @@ def _key(headers: list[str], named: str | None) -> str | None:
     return checked_key(text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text)
 
 
-def unknown_fields(given: Mapping[str, Json], model: type[WireModel]) -> list[str]:
-    """Return a line for each field of a body that means nothing here, the ten first: it may be a typo."""
+def check_known(given: Mapping[str, Json], model: type[WireModel], where: str) -> None:
+    """Raise Invalid for the first field that means nothing here; `where` names what has it: body, query."""
+    for line in unknown_fields(given, model, ""):
+        raise Invalid(line, field=where)
+
+
+def unknown_fields(
+    given: Mapping[str, Json], model: type[WireModel], fate: str = " and was ignored"
+) -> list[str]:
+    """Return a line for each field that means nothing here, the ten first: it may be a typo."""
     known = [*model.model_fields]
     lines = []
     for name in [name for name in given if name not in known][:10]:
         close = get_close_matches(name[:100].lower(), known, n=1, cutoff=0.6)
         hint = f"; did you mean {close[0]!r}?" if close else ""
-        lines.append(f"the field '{escaped(name[:100])}' is unknown and was ignored{hint}")
+        lines.append(f"the field '{escaped(name[:100])}' is unknown{fate}{hint}")
     return lines
 
 
