@@ -55,10 +55,13 @@ class Logs:
         run = await self._engine.row(request.path_params["run_id"])
         self._engine.journals.check(run)
         place, end = await self._part(run.id, query)
-        headers = {CURSOR: f"{place.offset}.{place.skip}", **(UNBUFFERED if query.follow else {})}
-        chunks = (self._coming if query.follow else self._printed)(run.id, query, place, end)
-        text = Stream(chunks, headers=headers, media_type="text/plain")
-        return self._limits.limited(text, run.id, sse=False) if query.follow else text
+        headers = {CURSOR: f"{place.offset}.{place.skip}"}
+        if not query.follow:
+            printed = self._printed(run.id, query, place, end)
+            return Stream(printed, headers=headers, media_type="text/plain")
+        coming = self._coming(run.id, query, place)
+        text = Stream(coming, headers=headers | UNBUFFERED, media_type="text/plain")
+        return self._limits.limited(text, run.id, sse=False)
 
     async def _part(self, run_id: str, query: LogsQuery) -> tuple[Place, int]:
         """Return where the wanted output begins, and the offset before which it ends."""
@@ -77,7 +80,7 @@ class Logs:
                     yield piece
                 await asyncio.sleep(0)
 
-    async def _coming(self, run_id: str, query: LogsQuery, place: Place, _end: int) -> AsyncIterator[bytes]:
+    async def _coming(self, run_id: str, query: LogsQuery, place: Place) -> AsyncIterator[bytes]:
         """Yield what has been printed, and will be until the run is final."""
         shared, show, skip = (self._packed if query.timestamps else self._bare), _show(query), place.skip
         follow = self._engine.journals.follow(run_id, place.offset, shared[query.stream])
