@@ -11,6 +11,7 @@ from pydantic import Field
 from ...core.json import Json
 from ...web.fields import Time
 from ...web.forms import Described, OneOf, more
+from .events import camel
 
 
 class _Payload(Described):
@@ -136,7 +137,7 @@ class EventShown(OneOf):
     def forms(cls) -> Iterable[type[Described]]:
         for kind, payload in PAYLOADS.items():
             fields = {"event_type": (Literal[kind], kind), "payload": (payload, "Its fields.")}
-            yield more(_Event, "Shown" + _name(kind), payload.__doc__ or "", **fields)
+            yield more(_Event, "Shown" + camel(kind), payload.__doc__ or "", **fields)
 
 
 class AgUiEvent(OneOf):
@@ -147,8 +148,4 @@ class AgUiEvent(OneOf):
     @classmethod
     def forms(cls) -> Iterable[type[Described]]:
         for kind, payload in PAYLOADS.items():
-            yield more(payload, "AgUi" + _name(kind), payload.__doc__ or "", type=(Literal[kind], kind))
-
-
-def _name(kind: str) -> str:
-    return PAYLOADS[kind].__name__.removesuffix("Payload")
+            yield more(payload, "AgUi" + camel(kind), payload.__doc__ or "", type=(Literal[kind], kind))
