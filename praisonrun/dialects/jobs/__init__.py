@@ -75,9 +75,19 @@ _KEY = {"Idempotency-Key": Header("Makes a repeated submit answer with the first
 
 def dialect(engine: Engine, limits: StreamLimits, *shared: object) -> Dialect:
     """Return the dialect over an engine; `shared` are objects that serve paths of no dialect."""
-    streams = Streams(engine, limits), Feed(engine, limits), Logs(engine, limits)
-    lists, queue = (Lists(engine), Activity(engine), Usage(engine)), (Deliveries(engine), Queue(engine))
-    own = (*lists, Jobs(engine, limits), Ids(engine), *streams, Artifacts(engine), *queue)
+    own = (
+        Lists(engine),
+        Activity(engine),
+        Usage(engine),
+        Jobs(engine, limits),
+        Ids(engine),
+        Streams(engine, limits),
+        Feed(engine, limits),
+        Logs(engine, limits),
+        Artifacts(engine),
+        Deliveries(engine),
+        Queue(engine),
+    )
     return Dialect((), operations(*own, *shared, **_SEGMENTS), STATUSES, render)
 
 
@@ -161,10 +171,11 @@ class Jobs:
         """Cancel a run."""
         query = read_query(request, models.CancelQuery)
         try:
-            return _polled(await self._engine.cancel(request.path_params["run_id"], wait=query.wait))
+            shown = await self._engine.cancel(request.path_params["run_id"], wait=query.wait)
         except WrongState:
             shown = await self._engine.get(request.path_params["run_id"])
             raise WrongState(f"Job is already complete. Status: {shown.visible_status}") from None
+        return json_response(show.status(shown), headers=_later(shown))
 
     @operation("DELETE", RUN, {204: Answer("It is gone."), **NOT_FOUND, **WRONG_STATE})
     async def delete_run(self, request: Request) -> Response:
@@ -200,10 +211,6 @@ def _accepted(request: Request, shown: Snapshot, warnings: list[str], *, replaye
     answer = show.accepted(shown, base_url(request), warnings)
     again = {"Idempotency-Replayed": "true"} if replayed else {}
     return json_response(answer, 202, {"Location": answer["poll_url"], "Retry-After": "1", **again})
-
-
-def _polled(shown: Snapshot) -> Response:
-    return json_response(show.status(shown), headers=_later(shown))
 
 
 def _later(shown: Snapshot) -> dict[str, str]:
