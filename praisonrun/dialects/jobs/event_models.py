@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -142,46 +142,41 @@ _DATA: dict[str, type[Described]] = {
 }
 
 
-def _each_kind(base: type[Described], name: str, **other: type[Described]) -> Iterable[type[Described]]:
-    """Yield the form of an event of each kind: `base`, the kind, and its data, which may be another one."""
-    kinds: dict[str, tuple[Any, str]] = {
-        kind: (data, data.__doc__ or "") for kind, data in (_DATA | other).items()
-    }
-    used = "What the agent says that it used; with `delta`, since it said so last."
-    kinds["usage"] = (dict[str, float | Literal[True]], used)
-    for kind, (data, said) in kinds.items():
-        form = name + kind.title().replace("_", "")
-        yield more(base, form, said, event=(Literal[kind], kind), data=(data, "Its fields."))
+class _AnyKind(OneOf):
+    by = "event"
+    base: ClassVar[type[Described]]
+    """What all kinds have."""
+    data: ClassVar = _DATA
+
+    @classmethod
+    def forms(cls) -> Iterable[type[Described]]:
+        kinds: dict[str, tuple[Any, str]] = {
+            kind: (data, data.__doc__ or "") for kind, data in cls.data.items()
+        }
+        used = "What the agent says that it used; with `delta`, since it said so last."
+        kinds["usage"] = (dict[str, float | Literal[True]], used)
+        for kind, (data, said) in kinds.items():
+            form = cls.__name__ + kind.title().replace("_", "")
+            yield more(cls.base, form, said, event=(Literal[kind], kind), data=(data, "Its fields."))
 
 
-class JobEvent(OneOf):
+class JobEvent(_AnyKind):
     """One event of a run."""
 
-    by = "event"
-
-    @classmethod
-    def forms(cls) -> Iterable[type[Described]]:
-        return _each_kind(_Numbered, cls.__name__)
+    base = _Numbered
 
 
-class StreamEvent(OneOf):
+class StreamEvent(_AnyKind):
     """The data of one Server-Sent Event of a run. The fields in `data` stand beside it, too."""
 
-    by = "event"
-
-    @classmethod
-    def forms(cls) -> Iterable[type[Described]]:
-        return _each_kind(_Sent, cls.__name__, progress=StreamProgressData)
+    base = _Sent
+    data = _DATA | {"progress": StreamProgressData}
 
 
-class OwnEvent(OneOf):
+class OwnEvent(_AnyKind):
     """An event of a run that the request names."""
 
-    by = "event"
-
-    @classmethod
-    def forms(cls) -> Iterable[type[Described]]:
-        return _each_kind(_Own, cls.__name__)
+    base = _Own
 
 
 class EventPage(Described):
