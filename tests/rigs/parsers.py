@@ -31,7 +31,7 @@ from praisonrun.core.delivery import Reach
 from praisonrun.core.errors import BadRequest, ConfigError, Invalid, PraisonrunError, Unavailable
 from praisonrun.core.json import dumps
 from praisonrun.core.model import Mode, Run, Snapshot, Status
-from praisonrun.dialects.jobs import models as jobs_models
+from praisonrun.dialects.jobs import queries as jobs_queries
 from praisonrun.dialects.nullspace import executions as deployments_executions
 from praisonrun.dialects.nullspace import models as deployments_models
 from praisonrun.dialects.nullspace import words as deployment_words
@@ -57,7 +57,7 @@ PATIENCE = 2.0
 """Seconds of the processor that one parse may take; the largest inputs here take milliseconds."""
 QUERIES = [
     model
-    for module in (jobs_models, canonical_models, deployments_models)
+    for module in (jobs_queries, canonical_models, deployments_models)
     for name, model in sorted(vars(module).items())
     if name.endswith("Query") and isinstance(model, type) and issubclass(model, pydantic.BaseModel)
 ]

@@ -39,6 +39,7 @@ from .feed import Feed
 from .ids import Ids
 from .lists import Lists
 from .logs import Logs
+from .queries import CancelQuery, PollQuery
 from .queue import Queue
 from .show import AGAIN, BAD_QUERY, NOT_FOUND, RUN, RUNS, WRONG_STATE
 from .usage import Usage
@@ -123,10 +124,10 @@ class Jobs:
             raise QueueFull("Job queue is full; retry later.", retry_after=full.retry_after or 1) from None
         return _accepted(request, shown, warnings, replayed=replayed)
 
-    @operation("GET", RUN, _POLLED, query=models.PollQuery, headers=IF_NONE_MATCH)
+    @operation("GET", RUN, _POLLED, query=PollQuery, headers=IF_NONE_MATCH)
     async def get_run(self, request: Request) -> Response:
         """Poll a run. It comes with its prompt, which lists leave out."""
-        wait, run_id = read_query(request, models.PollQuery).wait, request.path_params["run_id"]
+        wait, run_id = read_query(request, PollQuery).wait, request.path_params["run_id"]
         with self._limits.admitted(run_id) if wait else nullcontext(False) as admitted:
             # Where too many streams are open, the answer comes at once.
             return await self._news(request, run_id, wait if admitted else 0)
@@ -166,10 +167,10 @@ class Jobs:
         answer = await self._engine.journals.result(shown.run)
         return json_response(show.result(shown, answer, base_url(request)))
 
-    @operation("POST", RUN + "/cancel", {**_STATUS, **WRONG_STATE, **BAD_QUERY}, query=models.CancelQuery)
+    @operation("POST", RUN + "/cancel", {**_STATUS, **WRONG_STATE, **BAD_QUERY}, query=CancelQuery)
     async def cancel_run(self, request: Request) -> Response:
         """Cancel a run."""
-        query = read_query(request, models.CancelQuery)
+        query = read_query(request, CancelQuery)
         try:
             shown = await self._engine.cancel(request.path_params["run_id"], wait=query.wait)
         except WrongState:

@@ -31,7 +31,7 @@ from ...web.responses import (
 )
 from ..event_stream import Cursor, EventStream
 from .event_models import EventPage, JobEvent, StreamEvent
-from .models import EventsQuery
+from .queries import EventsQuery
 from .show import BAD_QUERY, FOLLOWED, GONE, NOT_FOUND, RUN, result_url
 
 QUEUED_ID = event_id(0, 1)

@@ -14,9 +14,10 @@ from ...web.forms import Described
 from ...web.operations import Answer, operation
 from ...web.requests import parse_object, read_query
 from ...web.responses import ETAG, IF_NONE_MATCH, UNCHANGED, json_response, unless_known
-from . import models
 from .feed_cursor import place, store_of
 from .feed_models import CURSOR
+from .models import check_known
+from .queries import CancelManyQuery, ListQuery, filtered
 from .show import RUNS, JobList, status
 
 _LIST = {
@@ -54,11 +55,11 @@ class Lists:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    @operation("GET", RUNS, _LIST, query=models.ListQuery, headers=IF_NONE_MATCH, heavy=True)
+    @operation("GET", RUNS, _LIST, query=ListQuery, headers=IF_NONE_MATCH, heavy=True)
     async def list_runs(self, request: Request) -> Response:
         """List runs, newest first."""
-        query = read_query(request, models.ListQuery)
-        filters, mode = models.filtered(query), Mode(query.mode)
+        query = read_query(request, ListQuery)
+        filters, mode = filtered(query), Mode(query.mode)
         wanted = Find(**filters, mode=mode, page=query.page, page_size=query.page_size)
         cursor = place(store_of(self._engine.store.id), await self._engine.feed.now())  # before it is read
         found, total = await self._engine.find(wanted)
@@ -66,16 +67,16 @@ class Lists:
         body = {"jobs": [status(shown) for shown in found], **page}
         return unless_known(request, body, {"Praisonrun-Cursor": cursor})
 
-    @operation("POST", CANCEL, _CANCELLED, query=models.CancelManyQuery)
+    @operation("POST", CANCEL, _CANCELLED, query=CancelManyQuery)
     async def cancel_runs(self, request: Request) -> Response:
         """Cancel all runs that the filters of a list leave."""
-        models.check_known(request.query_params, models.CancelManyQuery, "query")
+        check_known(request.query_params, CancelManyQuery, "query")
         if parse_object(await request.body() or b"{}"):
             raise Invalid(
                 "the filters belong into the query, such as ?agent=NAME; send no body", field="body"
             )
-        query = read_query(request, models.CancelManyQuery)
-        filters = models.filtered(query)
+        query = read_query(request, CancelManyQuery)
+        filters = filtered(query)
         if not filters and not query.all:
             names = "status, session_id, agent, root, since or q"
             raise Invalid(f"nothing says which runs: give {names}, or send all=true", field="all")

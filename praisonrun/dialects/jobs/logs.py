@@ -21,7 +21,7 @@ from ...journal.reader import Reader
 from ...web.operations import Answer, operation
 from ...web.requests import read_query
 from ...web.responses import UNBUFFERED, Stream, StreamLimits
-from .models import LogsQuery, since_of
+from .queries import LogsQuery, since_of
 from .show import FOLLOWED, GONE, RUN
 
 STAMPED = 16 * 1024

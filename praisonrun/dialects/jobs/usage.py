@@ -17,7 +17,7 @@ from ...web.operations import Answer, operation
 from ...web.requests import read_query
 from ...web.responses import ETAG, IF_NONE_MATCH, UNCHANGED, unless_known
 from .activity import Counts, counts
-from .models import Since, since_of
+from .queries import Since, since_of
 from .show import BAD_QUERY
 
 By = Literal["agent", "day", "session"]
