@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import pytest
 from starlette.responses import Response
@@ -13,28 +12,17 @@ from starlette.responses import Response
 from praisonrun.web.access_log import TOLD
 from praisonrun.web.edge import Access, Edge
 
+from .test_edge import ask
+
 TOKEN = "a-token-of-these-tests"
 pytestmark = pytest.mark.anyio
 
 
 async def asked(edge: Edge, head: Mapping[str, str], path: str = "/api/v1/runs") -> int:
     """Return the status that a request is answered."""
-    sent: list[Any] = []
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
     headers = [(name.encode(), value.encode()) for name, value in {"host": "127.0.0.1:80", **head}.items()]
-    scope = {
-        "type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b"secret=1",
-        "headers": headers, "client": ("127.0.0.1", 1),
-    }  # fmt: skip
-
-    async def receive() -> Any:
-        return {"type": "http.request"}
-
-    await edge(scope, receive, send)
-    return int(sent[0]["status"])
+    status, _, _ = await ask(edge, headers, path=path, query=b"secret=1")
+    return status
 
 
 @pytest.fixture

@@ -48,6 +48,7 @@ async def ask(
         "raw_path": path.encode(),
         "query_string": query,
         "headers": list(headers),
+        "client": ("127.0.0.1", 1),
     }
     pending: list[Message] = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
     pending[-1]["more_body"] = False
