@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from ..rigs.harness import Server
 from ..rigs.wire_rig import WIRE_AGENTS
@@ -85,9 +85,14 @@ def status(page: Page, word: str) -> None:
 
 
 def test_a_first_run_is_submitted_followed_and_finished(server: Server, tab: Callable[..., Page]) -> None:
-    page = tab()
+    page, asked = tab(), list[Route]()
+    page.route("**/api/v1/agents", asked.append)
     page.goto(server.url)
     expect(page.get_by_text("No runs yet")).to_be_visible()
+    expect(page.get_by_text("Run the demo")).to_have_count(0)  # which agent that is, is not known yet
+    page.unroute("**/api/v1/agents")
+    for each in asked:
+        each.continue_()
     page.get_by_text("Run the demo").click()
     expect(page.locator("progress")).to_be_visible(timeout=FINISHED)
     status(page, "succeeded")

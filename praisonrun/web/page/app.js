@@ -77,7 +77,7 @@ function Empty() {
 	if (!S.cursor) return null;
 	if (given().size) return html`<div class="empty"><p>No run matches.</p>${to(ALL, "", "Show all runs")}</div>`;
 	const demo = S.agents.find(({ name }) => name === "hello") && "hello";
-	return html`<div class="empty"><h2>No runs yet</h2><p>Write a prompt above, or try the first one:</p><button class="main" onClick=${() => submit({ prompt: "Hello from the page", ...(demo && { agent: demo }) })}>Run the demo</button>
+	return html`<div class="empty"><h2>No runs yet</h2><p>Write a prompt above, or try the first one:</p>${S.agents.length > 0 && html`<button class="main" onClick=${() => submit({ prompt: "Hello from the page", ...(demo && { agent: demo }) })}>Run the demo</button>`}
 		<p>Your own agent is three lines of <code>agents.yaml</code>:</p><pre>agents:\n  mine:\n    command: [my-program, --flag]</pre></div>`;
 }
 
