@@ -53,9 +53,7 @@ class Settlement:
         """Return what becomes of the run."""
         outcome = _judge(run, self.agent, self.exit, self.said)
         outcome = explained(outcome, self.exit, self.agent.readiness, self.trouble, self.tail)
-        stored = (
-            self.summary.stored() or run.summary
-        )  # where nothing was read, earlier attempts still used it
+        stored = self.summary.stored() or run.summary  # where nothing was read, the row has what was used
         if self.outputs:
             stored = {**(stored or {}), "outputs": self.outputs}
         keep, end = lifecycle.keeps_scratch(run, self.agent, outcome), self.journal_end

@@ -98,9 +98,8 @@ class Supervisor:
 
     def _know(self, live: Live, agent: Agent) -> None:
         run, live.agent = live.run, agent
-        begin = (
-            run.journal_end if run.mode is Mode.SERVICE else None
-        )  # an earlier life was counted at its end
+        # What an earlier life of a service used was counted at its end.
+        begin = run.journal_end if run.mode is Mode.SERVICE else None
         live.progress = Progress(lambda: self._context.files.reader(run.id), agent.format, begin)
 
     async def _see_through(self, live: Live, how: How) -> None:
