@@ -56,12 +56,14 @@ agents:
     - -c
     - |
       exec > $PRAISONRUN_EVENTS
+      test $PRAISONRUN_ATTEMPT = 3 && exit
       if test $PRAISONRUN_ATTEMPT = 1; then echo '{"usage": {"input_tokens": 1200, "cost": 0.25}}'; exit 3; fi
       echo '{"usage": {"input_tokens": 30}}'
       echo '{"usage": {"input_tokens": 40}}'
       echo '{"usage": {"input_tokens": 2, "output_tokens": 5}, "delta": true}'
+      exit 3
     prompt: none
-    retries: 1
+    retries: 2
     backoff: 0.01
   again:
     command: [/bin/sh, -c, 'test $PRAISONRUN_ATTEMPT != 1 || exit 3; exec sleep 600']
@@ -242,8 +244,8 @@ async def test_concurrency_counts_for_agents_of_other_files(
 
 
 async def test_what_all_attempts_used_is_in_the_final_row(engine: Engine) -> None:
-    shown = await ran(engine, "counts")
-    assert (shown.run.status, shown.run.attempt) == (Status.SUCCEEDED, 2)
+    shown = await ran(engine, "counts")  # its last attempt says nothing
+    assert (shown.run.status, shown.run.attempt) == (Status.SUCCEEDED, 3)
     assert shown.usage == {"input_tokens": 1242, "output_tokens": 5, "cost": 0.25}
     assert (shown.run.tokens_in, shown.run.tokens_out, shown.run.cost_microusd) == (1242, 5, 250_000)
 
