@@ -50,7 +50,7 @@ def find(db: Connection, wanted: Find) -> Page:
     if not _statuses(wanted):
         return Page([], 0)
     runs, size = [], 0
-    oldest = submitted_since(db, wanted)
+    oldest = submitted_since(db, wanted.since)
     for row in db.execute(*page_query(wanted, oldest)):
         runs.append(run_of(row))
         size += given(runs[-1])
@@ -76,7 +76,7 @@ class Search:
     def look(self, db: Connection) -> None:
         """Look into the next runs."""
         step = replace(self._wanted, page_size=min(STEP, self._left))
-        picked, values = _picked(step, submitted_since(db, step))
+        picked, values = _picked(step, submitted_since(db, step.since))
         sql = f"SELECT seq, {_HAS}, length(prompt) FROM runs WHERE seq IN ({picked}) ORDER BY seq DESC"  # noqa: S608
         ends, looked, seq = clock.ticks() + STEP_TIME, 0, step.after_seq
         for seq, has, size in db.execute(sql, [self._pattern, self._pattern, *values]):
@@ -98,15 +98,15 @@ class Search:
         return Page([run_of(row) for row in db.execute(sql, (seqs,))], len(self._found))
 
 
-def submitted_since(db: Connection, wanted: Find) -> _Oldest:
+def submitted_since(db: Connection, time: int | None) -> _Oldest:
     """Find it by halves: seqs are the order of submission, and their times rise but where a clock was set."""
-    if wanted.since is None:
+    if time is None:
         return _ALL
     low, high = 0, 1 + int(db.execute("SELECT coalesce(max(seq), 0) FROM runs").fetchone()[0])
     while low < high:
         middle = (low + high) // 2
         found = db.execute(_NEXT, (middle,)).fetchone()
-        if found is None or found[1] >= wanted.since:
+        if found is None or found[1] >= time:
             high = middle
         else:
             low = found[0] + 1

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from .activity import HOUR, SUMS, Ended
 from .lists import submitted_since
-from .types import Find
 
 _COUNTED = {
     "agent": ("agent", "agent"),
@@ -52,7 +51,7 @@ def usage(db: Connection, by: str, since: int) -> Usage:
 
 def _by_session(db: Connection, since: int) -> Usage:
     sql = f"SELECT session_id, min(created_at), {_OF_RUNS} FROM ({_RUNS}) GROUP BY 1"  # noqa: S608
-    found = db.execute(sql, (*submitted_since(db, Find(since=since)), since, LOOKED)).fetchall()
+    found = db.execute(sql, (*submitted_since(db, since), since, LOOKED)).fetchall()
     if sum(row[2] for row in found) == LOOKED:
         since = max(since, min(row[1] for row in found))
     rows = {name: Ended(*map(int, of)) for name, _, *of in found if name is not None}
