@@ -12,7 +12,7 @@ HOUR = 3_600_000_000
 """Microseconds."""
 AGENTS = 100
 """Agents that are told apart, those with the most ends."""
-_WHERE = "FROM activity WHERE hour BETWEEN ? AND ? AND agent = coalesce(?, agent)"
+_WHERE = "FROM activity WHERE hour BETWEEN ?1 AND ?2 AND (?3 IS NULL OR agent = ?3)"
 
 
 class Ended(NamedTuple):
