@@ -9,7 +9,8 @@ from collections.abc import Mapping
 
 from .agent import Agent
 from .errors import WrongState
-from .model import Exit, Failure, Json, Mode, Outcome, Run, Status, Verdict
+from .judge import cancelled
+from .model import Exit, Failure, Json, Mode, Outcome, Run, Status
 from .usage import Used, counted
 
 TRANSITIONS: dict[Status, frozenset[Status]] = {
@@ -32,11 +33,6 @@ START_PAUSE = 60
 """Seconds: the longest pause between two tries to start it."""
 START_TRIES = 10
 """Tries that it has whatever the clock says: one that is set ahead ends no patience."""
-_OURS = {
-    **{name: Failure(name) for name in ("timed_out", "idle_timed_out", "install_failed", "lost", "env_lost")},
-    **dict.fromkeys(("spawn_failed", "not_started"), Failure.SPAWN_FAILED),
-}
-"""Reasons of ends that are failures: what praisonrun did to an attempt."""
 
 
 def claim(run: Run, at: int, boot: str, claim: str) -> Run:
@@ -98,7 +94,7 @@ def cancel(run: Run, at: int, reason: str | None = None, *, keep_scratch: bool =
     if run.status is Status.RUNNING:
         return asked
     end = run.journal_end or EMPTY_JOURNAL
-    return _move(asked, Status.CANCELLED, at, finished_at=at, error=_cancelled(asked), journal_end=end)
+    return _move(asked, Status.CANCELLED, at, finished_at=at, error=cancelled(asked), journal_end=end)
 
 
 def disown(run: Run, at: int, journal_end: int) -> Run:
@@ -153,61 +149,6 @@ def keeps_scratch(run: Run, agent: Agent, outcome: Outcome) -> int | None:
     return run.retention_seconds or agent.retain.seconds
 
 
-def judge(run: Run, ended: Exit, said: Verdict, *, needs_result: bool, needs_answer: bool = False) -> Outcome:
-    """Say what an attempt's end means.
-
-    In this order: what praisonrun did to it; the agent's own word (`said`), where it says success or failure;
-    its exit code; a structured agent (`needs_result`) that left neither a result event nor a result file;
-    an agent that owes an answer and gave none.
-    """
-    if ended.reason in _OURS:
-        return Outcome(Status.FAILED, _OURS[ended.reason], _with_trouble(ended.error, said))
-    if run.mode is Mode.SERVICE:
-        return _judge_service(run, ended)
-    if ended.reason == "cancelled":
-        return Outcome(Status.CANCELLED, None, _cancelled(run))
-    if said.error is not None:
-        return Outcome(Status.FAILED, Failure.AGENT_ERROR, _with_trouble(said.error, said))
-    if not said.certain and (ended.signal is not None or ended.code):
-        return Outcome(Status.FAILED, Failure.EXIT_NONZERO, _with_trouble(_ended(ended), said))
-    if needs_result and not (said.ended or ended.result):
-        return Outcome(Status.FAILED, Failure.NO_RESULT, _with_trouble(_no_result(ended), said))
-    if needs_answer and not (said.answered or ended.result):
-        return Outcome(Status.FAILED, Failure.NO_RESULT, f"{_ended(ended)}, but without an answer")
-    return Outcome(Status.SUCCEEDED)
-
-
-def _with_trouble(why: str | None, said: Verdict) -> str | None:
-    """Return why an attempt failed, with what the agent said last of its tries to reach its model."""
-    trouble = said.trouble
-    if not why or not trouble or trouble in why or why in trouble:
-        return why
-    return f"{why}; it last said: {trouble}"
-
-
-def _no_result(ended: Exit) -> str:
-    why = "ended without a result event (no result)"
-    if ended.dropped:
-        how = "print less, or write it to PRAISONRUN_RESULT_PATH"
-        why += f"; the output cap dropped {ended.dropped} bytes, perhaps it among them: {how}"
-    return ended.error or why
-
-
-def _judge_service(run: Run, ended: Exit) -> Outcome:
-    """A service never succeeds: it was stopped, it was never ready, or it ended unasked."""
-    if run.cancel_requested_at is not None:
-        return Outcome(Status.CANCELLED, None, _cancelled(run))
-    if run.ready_at is not None:
-        return Outcome(Status.FAILED, Failure.EXITED, _ended(ended))
-    late = ended.reason == "cancelled"  # by its own readiness deadline; see `services`
-    error = "readiness probe timed out" if late else f"{_ended(ended)} before it was ready"
-    return Outcome(Status.FAILED, Failure.READINESS_FAILED, error)
-
-
-def _ended(ended: Exit) -> str:
-    return f"exited with code {ended.code}" if ended.signal is None else f"killed by signal {ended.signal}"
-
-
 def finish(
     run: Run,
     ended: Exit,
@@ -260,10 +201,6 @@ def retriable(run: Run, outcome: Outcome) -> bool:
         and run.attempt <= run.retries
         and run.cancel_requested_at is None
     )
-
-
-def _cancelled(run: Run) -> str:
-    return f"cancelled: {run.cancel_reason}" if run.cancel_reason else "cancelled"
 
 
 def _metrics(ended: Exit) -> dict[str, Json]:

@@ -13,6 +13,7 @@ import anyio
 from ..core import lifecycle
 from ..core.agent import Agent
 from ..core.errors import DiskFull, NotFound, Unavailable
+from ..core.judge import judge
 from ..core.model import Exit, Json, Mode, Outcome, Run, Status, Verdict
 from ..files.artifacts import manifest, own_manifest
 from ..journal.formats import FORMATS
@@ -65,7 +66,7 @@ class Settlement:
 
 def _judge(run: Run, agent: Agent, ended: Exit, said: Verdict) -> Outcome:
     structured = FORMATS[agent.format].structured
-    return lifecycle.judge(run, ended, said, needs_result=structured, needs_answer=agent.truth.answer)
+    return judge(run, ended, said, needs_result=structured, needs_answer=agent.truth.answer)
 
 
 class Settlements:

@@ -8,6 +8,7 @@ import pytest
 
 from praisonrun.core import lifecycle
 from praisonrun.core.errors import WrongState
+from praisonrun.core.judge import judge
 from praisonrun.core.lifecycle import FINAL, TRANSITIONS
 from praisonrun.core.model import Exit, Failure, Outcome, Run, Status, Verdict
 from praisonrun.core.usage import Used, counted
@@ -20,7 +21,7 @@ NOTHING = Verdict()
 
 
 def finished(run: Run, ended: Exit, said: Verdict = NOTHING, **needs: bool) -> Run:
-    outcome = lifecycle.judge(run, ended, said, **{"needs_result": False, **needs})
+    outcome = judge(run, ended, said, **{"needs_result": False, **needs})
     return lifecycle.finish(run, ended, outcome, 9, journal_end=64, summary=None)
 
 

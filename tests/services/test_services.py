@@ -19,6 +19,7 @@ import pytest
 from praisonrun.core import lifecycle
 from praisonrun.core.agent import Readiness
 from praisonrun.core.errors import NotFound, PortTaken, QueueFull, WrongMode, WrongState
+from praisonrun.core.judge import judge
 from praisonrun.core.model import (
     Condition,
     Exit,
@@ -167,7 +168,7 @@ def test_how_a_service_s_end_is_judged(
     row: Json, ended: Exit, status: Status, failure: Failure | None
 ) -> None:
     run = service(**row, retries=5)
-    outcome = lifecycle.judge(run, ended, Verdict(), needs_result=False)
+    outcome = judge(run, ended, Verdict(), needs_result=False)
     assert (outcome.status, outcome.failure) == (status, failure)
     assert lifecycle.finish(run, ended, outcome, 9, journal_end=64, summary=None).status is status
 
