@@ -7,7 +7,7 @@ from pathlib import Path
 
 from praisonrun.engine.engine import Choice, Engine, Submit
 
-from ..rigs.harness import Engines, submit, until
+from ..rigs.harness import Engines, pid_of, submit, until
 from ..rigs.wire_rig import WIRE_AGENTS
 
 
@@ -21,6 +21,7 @@ async def test_slots_and_agents_have_limits(engine: Engine, tmp_path: Path) -> N
     mine = "agent 'one' has as many runs live as its concurrency allows: 1"
     assert (await why(engine, first), await why(engine, second)) == ("", mine)
     others = [await submit(engine, "until", gate) for _ in range(4)]
+    await pid_of(engine, others[-2])  # the oldest are claimed one after the other
     all_taken = "all slots are taken (--concurrency): 4"
     assert (await why(engine, second), await why(engine, others[-1])) == (mine, all_taken)
     (tmp_path / "gate").touch()
