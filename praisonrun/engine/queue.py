@@ -53,7 +53,7 @@ class Queue:
                 name,
                 counts.get(name, {}).get(Status.QUEUED, 0),
                 counts.get(name, {}).get(Status.RUNNING, 0),
-                limits.get(name),
+                limits[name] if name in limits else await self._context.store.concurrency(name),
                 self.paused_since(name),
             )
             for name in names

@@ -35,6 +35,7 @@ async def test_an_agent_of_another_file_has_its_latest_version_s_limit(engines: 
         asks = [Submit(Choice(text=text), "x") for _ in range(2)]
         runs = [(await engine.submit(ask))[0].run.id for ask in asks]
         assert "concurrency allows: 1" in await why(engine, runs[1])
+        assert ("x", 1) in [(each.agent, each.concurrency) for each in (await engine.queue.look())[1]]
         for run_id in runs[::-1]:
             await engine.cancel(run_id)
 
