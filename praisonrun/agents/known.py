@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
-from pathlib import Path
 
 from ..core.agent import Agent
 from . import frameworks, recipes
@@ -21,8 +20,7 @@ def install(agent: Agent) -> str | None:
     if agent.crew is not None:
         framework = frameworks.FRAMEWORKS.get(agent.crew.framework)
         return framework and framework.install
-    used = recipes.find(agent.use, Path(agent.file).parent) if agent.use else None
-    recipe = used or recipes.of_program(agent.command[0])
+    recipe = recipes.of(agent) or recipes.of_program(agent.command[0])
     return (recipe and recipe.get) or None
 
 

@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from pathlib import Path
 
 from ..config.settings import default_concurrency
 from ..core.agent import Agent
@@ -42,7 +41,7 @@ def of(agent: Agent, missing: Sequence[str], path: str | None, environ: Mapping[
 
 def _recipe(agent: Agent, path: str | None, environ: Mapping[str, str]) -> Iterator[str]:
     """Yield what an agent's recipe wants to be there, and whether the machine has memory for its runs."""
-    recipe = recipes.find(agent.use, Path(agent.file).parent) if agent.use else None
+    recipe = recipes.of(agent)
     if recipe is None:
         return
     if recipe.modules and path and (gone := frameworks.missing(path, recipe.get, recipe.modules)):

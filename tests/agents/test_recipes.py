@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from praisonrun.agents import Catalog, document, recipes
+from praisonrun.agents import Catalog, document, offers, recipes
 from praisonrun.agents.check import check
 from praisonrun.agents.placeholders import prefixes
 from praisonrun.core.agent import Agent, Truth
@@ -175,6 +175,20 @@ def test_a_user_s_recipe_wins_and_is_read_again_when_it_changes(beside: Path) ->
     assert "recipes/claude.yaml:1:10" in str(catalog.problem)
     own.unlink()
     assert (catalog.get("a").command[0], catalog.problem) == ("claude", None)
+
+
+def test_an_agent_whose_recipe_was_broken_meanwhile_is_still_offered(beside: Path) -> None:
+    own = beside.parent / "recipes" / "mine.yaml"
+    own.write_text("command: [no-such-program]\nget: make mine")
+    beside.write_text("agents: {a: {use: mine}}")
+    catalog = Catalog(beside, [beside.parent], {})
+    missing = "program 'no-such-program' of agent 'a' is not on PATH"
+    (shown,) = offers.offered(catalog.all(), "a", {})
+    assert (shown["problem"], shown["install"]) == (f"{missing}; install it with: make mine", "make mine")
+    own.write_text("command: []")
+    (shown,) = offers.offered(catalog.all(), "a", {})
+    assert (shown["problem"], shown["install"]) == (missing, None)
+    assert "recipes/mine.yaml:1:10" in str(catalog.problem)
 
 
 Engines = Callable[..., AbstractAsyncContextManager[Engine]]

@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from ...core.agent import Agent, Truth
+from ...core.errors import ConfigError
 from .. import environment, files, reading
 from ..faults import Faults
 from ..keys import OF_RECIPES, OF_SERVICES, READERS
@@ -159,6 +161,13 @@ def find(name: str, folder: Path) -> Recipe | None:
     return builtin(name) if name in names() else None
 
 
+def of(agent: Agent, folder: Path | None = None) -> Recipe | None:
+    """Return the recipe that an agent uses, found from `folder` or its file; None if none can be read now."""
+    with suppress(ConfigError):  # the last good version of its entry stays in use
+        return find(agent.use, folder or Path(agent.file).parent)
+    return None
+
+
 @lru_cache(64)
 def builtin(name: str) -> Recipe:
     """Return a built-in recipe."""
@@ -173,10 +182,11 @@ def offered(folder: Path) -> list[Recipe]:
 
 
 def env_of(agent: Agent, folder: Path) -> dict[str, str]:
-    """Return the literal values that an agent has from its recipe. Raises what `find` raises."""
-    recipe = find(agent.use, folder) if agent.use else None
-    approval = recipe and recipe.approve.get(agent.approve)
-    return {**(recipe.env if recipe else {}), **(approval.env if approval else {})}
+    """Return the literal values that an agent has from its recipe, found from `folder`."""
+    recipe = of(agent, folder)
+    if recipe is None:
+        return {}
+    return {**recipe.env, **recipe.approve.get(agent.approve, Approval()).env}
 
 
 def of_program(program: str) -> Recipe | None:
