@@ -38,21 +38,23 @@ def applied(node: Node, shared: Shared) -> tuple[Node, Recipe, str]:
             )
     faults.check()
     word = given.get("approve", EDITS)
-    filled = node.over(_base(recipe.node, shared.env), joined=ADDED)
-    asks = _has(filled, "approve") or "command" not in own
-    approval = _approval(recipe, word, own["use"]) if asks else Approval()
-    parts = {key: _parts(key, own, approval, shared) for key in OF_RECIPES}
+    command = {**(recipe.node.pairs or {}), **own}["command"]
+    meant = {_PLACES.get(item.text) for item in command.items or ()}
+    if "command" not in own:
+        meant.add("approve")
+    approval = _approval(recipe, word, own["use"]) if "approve" in meant else Approval()
     for key in given:
-        if not (_has(filled, key) or (key == "approve" and asks)):
+        if key not in meant:
             why = "has no meaning with a `command` of your own" if "command" in own else "has no meaning here"
             faults.add(node.keys[key].fault(f"`{key}` {why}; remove it"))
-    if recipe.scripted and "script" not in own and _has(filled, "script"):
+    if recipe.scripted and "script" not in own and "script" in meant:
         faults.add(
             own["use"].fault(f"`use: {recipe.name}` runs a Python file of yours; add script: agent.py")
         )
     faults.check()
-    env = {name: value for name, value in approval.env.items() if name not in shared.env}
-    return _written(filled, parts, env).without(("use", *OF_RECIPES)), recipe, word
+    filled = node.over(_base(recipe.node, approval, shared.env), joined=ADDED).without(("use", *OF_RECIPES))
+    parts = {key: _parts(key, own, approval, shared) for key in OF_RECIPES}
+    return _written(filled, parts), recipe, word
 
 
 def _found(use: Node, folder: Path) -> Recipe:
@@ -65,11 +67,12 @@ def _found(use: Node, folder: Path) -> Recipe:
     return recipe
 
 
-def _base(node: Node, env: Mapping[str, str]) -> Node:
-    """Return a recipe's keys without what the file gives all its agents."""
-    pairs = dict(node.pairs or {})
-    pairs["env"] = pairs["env"].without(env)
-    return replace(node, pairs=pairs)
+def _base(node: Node, approval: Approval, env: Mapping[str, str]) -> Node:
+    """Return a recipe's keys, and an approval's variables, without what the file gives all its agents."""
+    pairs = node.pairs or {}
+    values = {name: _text(node, value) for name, value in approval.env.items()}
+    said = replace(node, pairs=values, keys=dict.fromkeys(values, node)).over(pairs["env"])
+    return replace(node, pairs={**pairs, "env": said.without(env)})
 
 
 def _approval(recipe: Recipe, word: str, use: Node) -> Approval:
@@ -95,26 +98,15 @@ def _parts(key: str, own: Mapping[str, Node], approval: Approval, shared: Shared
     return [_text(at, os.path.normpath(folder / Path(at.text).expanduser()) if given else "")]
 
 
-def _has(node: Node, key: str) -> bool:
-    command = (node.pairs or {}).get("command")
-    return any(_PLACES.get(item.text) == key for item in (command and command.items) or ())
-
-
-def _written(node: Node, parts: Mapping[str, list[Node]], env: Mapping[str, str]) -> Node:
-    pairs = dict(node.pairs or {})
+def _written(node: Node, parts: Mapping[str, list[Node]]) -> Node:
+    pairs = node.pairs or {}
     command = pairs["command"]
     items = [
         part
         for item in command.items or ()
         for part in (parts[_PLACES[item.text]] if item.text in _PLACES else [item])
     ]
-    pairs["command"] = replace(command, items=items)
-    written = replace(node, pairs=pairs)
-    if not env:
-        return written
-    values = {name: _text(command, value) for name, value in env.items()}
-    extra = replace(command, items=None, pairs=values, keys=dict.fromkeys(values, command))
-    return written.over(replace(command, items=None, pairs={"env": extra}, keys={"env": command}))
+    return replace(node, pairs={**pairs, "command": replace(command, items=items)})
 
 
 def _text(at: Node, text: str) -> Node:

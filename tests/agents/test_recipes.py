@@ -26,7 +26,7 @@ description: Mine
 get: make mine
 command: [sh, -c, 'cat; echo $0 $SAID $HOW "$@"', mine, "{approve}", "{args}"]
 approve: {edits: {args: [-e]}, all: {args: [-a], env: {HOW: freely}}}
-env: {SAID: recipe}
+env: {SAID: recipe, HOW: asking}
 answer: required
 banner: '^#'
 failure: '^oops'
