@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from ..core.agent import Agent
 from . import frameworks, recipes
-from .recipes import Recipe
+from .recipes.recipe import Recipe
 from .using import EDITS
 
 _FIRST = ("claude", "codex", "gemini", "opencode", "copilot", "qwen")

@@ -12,7 +12,7 @@ from .crew import Shared, named_interpreter
 from .faults import Faults
 from .keys import OF_RECIPES, READERS
 from .nodes import Node
-from .recipes import ADDED, Approval, Recipe
+from .recipes.recipe import ADDED, Approval, Recipe
 
 EDITS = "edits"
 """What an agent may do unasked where the entry does not say: change files."""
@@ -59,7 +59,7 @@ def applied(node: Node, shared: Shared) -> tuple[Node, Recipe, str]:
 
 def _found(use: Node, folder: Path) -> Recipe:
     name = READERS["use"](use, "use")
-    recipe: Recipe | None = recipes.find(name, folder)
+    recipe = recipes.find(name, folder)
     if recipe is None:
         known = recipes.names()
         near = reading.did_you_mean(name, known) or f"; known are {', '.join(known)}"

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..agents import known, recipes
-from ..agents.recipes import Recipe
+from ..agents.recipes.recipe import Recipe
 from ..agents.schema import schema
 from ..config.settings import absolute
 from ..core.errors import WrongState

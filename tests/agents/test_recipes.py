@@ -150,6 +150,8 @@ def test_what_cannot_be_used_says_why(text: str, says: str) -> None:
         ("command: [x]\nbaner: x", "recipes/mine.yaml:2:1: unknown key `baner` in the recipe; did you mean"),
         ("get: x", "recipes/mine.yaml:1:1: the recipe has no `command`"),
         ("command: [x]\napprove: {some: {}}", "recipes/mine.yaml:2:11: unknown key `some` in `approve`"),
+        ("command: [x]\napprove: {all: {arg: []}}", "recipes/mine.yaml:2:17: unknown key `arg` in `approve."),
+        ("command: [x]\napprove: {all: {env: {A: 5}}}", "recipes/mine.yaml:2:26: `approve.all.env.A` must"),
         ("[x]", "recipes/mine.yaml:1:1: a recipe is a mapping"),
         ("command: [x]\nmode: service", "recipes/mine.yaml:2:1: unknown key `mode`"),
         ('command: [x, "{approve}", "a {prompt}"]', "recipes/mine.yaml:1:27: {prompt} stands inside"),
