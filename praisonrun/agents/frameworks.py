@@ -34,8 +34,8 @@ _PROBE = (
     "for g in sys.argv[1:]:\n"
     "    if not any(u.find_spec(m) for m in g.split('|')): sys.exit(g.replace('|', ' or '))"
 )
-_HAVE: set[tuple[str, int, int, str]] = set()
-"""Interpreters that have a framework, with the state of their file when they were asked."""
+_HAVE: set[tuple[str, int, int, tuple[str, ...]]] = set()
+"""Interpreters that have some modules, with the state of their file when they were asked."""
 
 
 def known(framework: str) -> Framework:
@@ -60,7 +60,7 @@ def resolve(framework: str, python_hint: str | None, environ: Mapping[str, str])
     if all(any(map(_here, group.split("|"))) for group in wanted.modules):
         return sys.executable
     behind = _behind_command(environ)
-    if behind and not _missing(behind, wanted):
+    if behind and not missing(behind, wanted.modules):
         return behind
     raise Invalid(
         f"framework {framework} is not installed; install it with: {wanted.install}", field="framework"
@@ -71,11 +71,11 @@ def _hinted(framework: str, wanted: Framework, hint: str, environ: Mapping[str, 
     python = shutil.which(hint, path=environ.get("PATH", os.defpath))
     if python is None:
         raise Invalid(f"`python: {Path(hint).name}` is no program that can be run", field="framework")
-    missing = _missing(python, wanted)
-    if missing:
+    gone = missing(python, wanted.modules)
+    if gone:
         install = wanted.install.replace("pip install", f"{Path(hint).name} -m pip install")
         raise Invalid(
-            f"framework {framework} is not installed where `python:` points ({missing} is missing);"
+            f"framework {framework} is not installed where `python:` points ({gone} is missing);"
             f" install it with: {install}",
             field="framework",
         )
@@ -99,19 +99,14 @@ def _behind_command(environ: Mapping[str, str]) -> str | None:
     return next((path for path in paths if "python" in Path(path).name and os.access(path, os.X_OK)), None)
 
 
-def missing(python: str, install: str, modules: tuple[str, ...]) -> str:
-    """Return the module that an interpreter lacks, or ""."""
-    return _missing(python, Framework(install, modules))
-
-
-def _missing(python: str, wanted: Framework) -> str:
+def missing(python: str, modules: tuple[str, ...]) -> str:
     """Return the module that an interpreter lacks, or "". Only "" is kept: a module may be installed."""
     try:
         stat = os.stat(python)  # noqa: PTH116
-        key = (python, stat.st_mtime_ns, stat.st_ino, wanted.install)
+        key = (python, stat.st_mtime_ns, stat.st_ino, modules)
         if key in _HAVE:
             return ""
-        asked = [python, "-I", "-c", _PROBE, *wanted.modules]
+        asked = [python, "-I", "-c", _PROBE, *modules]
         done = subprocess.run(asked, capture_output=True, stdin=subprocess.DEVNULL, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"{Path(python).name}, which could not be asked: {type(error).__name__}"

@@ -44,7 +44,7 @@ def _recipe(agent: Agent, path: str | None, environ: Mapping[str, str]) -> Itera
     recipe = recipes.of(agent)
     if recipe is None:
         return
-    if recipe.modules and path and (gone := frameworks.missing(path, recipe.get, recipe.modules)):
+    if recipe.modules and path and (gone := frameworks.missing(path, recipe.modules)):
         yield f"{path} cannot import {gone}; {recipe.get}, or name the interpreter that has it as `python`"
     env = launch.child_env(agent, environ, {}, {})
     for names, todo in recipe.needs.items():
