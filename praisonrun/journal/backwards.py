@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, takewhile
 
 from .format import BATCH, HEAD_SIZE, START, Frame, Header, Kind, decode, parse_header
 from .reader import WINDOW, Reader
@@ -20,6 +20,11 @@ _AT = 3
 def frames_back(reader: Reader, size: int = WINDOW) -> Iterator[Frame]:
     """Yield the whole frames of a journal from the last to the first, of `size` bytes in one read or more."""
     return chain.from_iterable(map(reversed, windows_back(reader, size)))
+
+
+def latest_back(reader: Reader, size: int = WINDOW) -> Iterator[Frame]:
+    """Yield what `frames_back` does of the latest attempt, since its last started frame."""
+    return takewhile(lambda frame: frame.kind is not Kind.STARTED, frames_back(reader, size))
 
 
 def windows_back(reader: Reader, size: int = WINDOW) -> Iterator[list[Frame]]:

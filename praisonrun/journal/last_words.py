@@ -6,6 +6,7 @@ import re
 from collections import deque
 from collections.abc import Iterable
 
+from .backwards import latest_back
 from .format import Header, Kind
 from .reader import Reader
 
@@ -15,8 +16,6 @@ _READ = 16 * 1024
 """Bytes of output that are read for them."""
 _ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\|$)|[ -/]*[0-~])")
 """What colours, titles and cursors of a terminal are made of."""
-
-
 _WORD = re.compile(r"\w")
 _FRAME = re.compile(r"\s+at (\S.*[:(]|<anonymous>)")
 """A line of a stack trace of JavaScript, which says less than the line before it."""
@@ -48,10 +47,22 @@ def error_tail(reader: Reader, *, structured: bool = False) -> str | None:
     return None
 
 
+def output_end(reader: Reader, size: int) -> bytes:
+    """Return the last bytes, `size` at most, of the latest attempt's output, standard error among it."""
+    last, held = deque[bytes](), 0
+    for frame in latest_back(reader, max(size, _READ)):
+        if frame.kind in (Kind.STDOUT, Kind.STDERR):
+            last.appendleft(frame.data)
+            held += len(frame.data)
+        if held >= size:
+            break
+    return b"".join(last)[-size:]
+
+
 def telling(lines: Iterable[str]) -> str:
     """Return the last lines that tell something."""
-    telling = [line for line in lines if _WORD.search(line) and not _FRAME.match(line)]
-    return "\n".join(telling[-LINES:])[-CHARACTERS:]
+    found = [line for line in lines if _WORD.search(line) and not _FRAME.match(line)]
+    return "\n".join(found[-LINES:])[-CHARACTERS:]
 
 
 def plain_lines(output: bytes) -> list[str]:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from itertools import takewhile
 from typing import NamedTuple
 
 from ..core.agent import Truth
 from ..core.model import Verdict
-from .backwards import frames_back
 from .format import START, Kind
-from .last_words import plain_lines
+from .last_words import output_end, plain_lines
 from .reader import Reader
 
 RESULT_SHOWN = 1024 * 1024
@@ -41,26 +38,15 @@ def printed(reader: Reader, banner: str = "") -> Printed:
 
 def verdict(reader: Reader, truth: Truth) -> Verdict:
     """Return what the plain output of the latest attempt says of its end."""
-    error = next(_failures(reader, truth.failure), None) if truth.failure else None
+    error = _failure(reader, truth.failure) if truth.failure else None
     answered = bool(printed(reader, truth.banner).text.strip())
     return Verdict(answered=answered, error=error)
 
 
-def _failures(reader: Reader, pattern: str) -> Iterator[str]:
-    """Yield the lines of the end of the output that have a pattern, the last one first."""
-    last, size = [], 0
-    for frame in takewhile(lambda frame: frame.kind is not Kind.STARTED, frames_back(reader)):
-        if frame.kind in (Kind.STDOUT, Kind.STDERR):
-            last.append(frame.data)
-            size += len(frame.data)
-        if size >= _SEARCHED:
-            break
-    lines = [line for line in plain_lines(_joined(last)) if line]
-    yield from (line for line in reversed(lines[-_LINES:]) if _has(pattern, line))
-
-
-def _joined(last_first: Iterable[bytes]) -> bytes:
-    return b"".join(reversed(list(last_first)))[-_SEARCHED:]
+def _failure(reader: Reader, pattern: str) -> str | None:
+    """Return the last line of the end of the output that has a pattern."""
+    lines = [line for line in plain_lines(output_end(reader, _SEARCHED)) if line]
+    return next((line for line in reversed(lines[-_LINES:]) if _has(pattern, line)), None)
 
 
 def _has(pattern: str, line: str) -> bool:

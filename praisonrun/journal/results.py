@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from itertools import takewhile
 from typing import NamedTuple
 
 from ..core.agent import Agent
 from ..core.model import Json
-from .backwards import frames_back
+from .backwards import frames_back, latest_back
 from .events import parse_json
 from .format import Frame, Kind
 from .formats import FORMATS, frame_events
+from .last_words import output_end
 from .printed import printed
 from .reader import Reader
 
@@ -57,7 +57,7 @@ def _answer(reader: Reader, format_name: str) -> Json:
     """Return what the last result event says, or the last message before it. Both are near the end."""
     may_answer = FORMATS[format_name].may_answer
     ended, pieces = False, _Pieces()
-    for frame in takewhile(lambda frame: frame.kind is not Kind.STARTED, frames_back(reader)):
+    for frame in latest_back(reader):
         if frame.kind is not Kind.STDOUT or not may_answer(frame.data):
             continue
         for name, data in ((event.name, event.data) for event in reversed(frame_events(format_name, frame))):
@@ -100,11 +100,5 @@ def _read_file(content: bytes) -> Json:
 
 def last_words(reader: Reader, lines: int) -> str:
     """Return the last `lines` lines of the latest attempt's output, WORDS_SHOWN characters at most."""
-    last = b""
-    for frame in takewhile(lambda frame: frame.kind is not Kind.STARTED, frames_back(reader, _GLANCE)):
-        if frame.kind in (Kind.STDOUT, Kind.STDERR):
-            last = frame.data + last
-        if len(last) >= 4 * WORDS_SHOWN:
-            break
-    words = last[-4 * WORDS_SHOWN :].decode("utf-8", "replace")
+    words = output_end(reader, 4 * WORDS_SHOWN).decode("utf-8", "replace")
     return "\n".join(words.splitlines()[-lines:])[-WORDS_SHOWN:]
