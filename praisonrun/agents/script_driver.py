@@ -141,7 +141,7 @@ def text_of(answer: Any, errors: list[str]) -> Any:
     return answer if isinstance(answer, str | int | float | bool | dict | list) else str(answer)
 
 
-def usage(tell: Tell, given: Any, taken: str, made: str) -> None:
+def usage(tell: Tell, given: Any, taken: str = "input_tokens", made: str = "output_tokens") -> None:
     """Tell the tokens that an object or mapping has under two names."""
     value = given if isinstance(given, dict) else {name: getattr(given, name, None) for name in (taken, made)}
     counts = {"input_tokens": value.get(taken), "output_tokens": value.get(made)}
@@ -162,7 +162,7 @@ async def _openai_agents(agent: Any, prompt: str, tell: Tell) -> Any:
             tell("tool_call", name=raw.name, id=raw.call_id, input=raw.arguments)
         elif event.type == "run_item_stream_event" and event.name == "tool_output":
             tell("tool_call", id=item.raw_item["call_id"], output=str(item.output), status="completed")
-    usage(tell, run.context_wrapper.usage, "input_tokens", "output_tokens")
+    usage(tell, run.context_wrapper.usage)
     return run.final_output
 
 
@@ -178,7 +178,7 @@ def _langgraph(graph: Any, prompt: str, tell: Tell) -> Any:
     for message in messages:
         counts = getattr(message, "usage_metadata", None) or {}
         taken, made = taken + counts.get("input_tokens", 0), made + counts.get("output_tokens", 0)
-    usage(tell, {"in": taken, "out": made}, "in", "out")
+    usage(tell, {"input_tokens": taken, "output_tokens": made})
     return _words(getattr(messages[-1], "content", None))
 
 
@@ -191,7 +191,7 @@ def _words(content: Any) -> Any:
 
 def _smolagents(agent: Any, prompt: str, tell: Tell) -> Any:
     run = agent.run(prompt, return_full_result=True)
-    usage(tell, run.token_usage, "input_tokens", "output_tokens")
+    usage(tell, run.token_usage)
     if run.state != "success":
         raise AgentFailed(f"the agent ended with {run.state}: {run.output}")
     return run.output
@@ -214,14 +214,14 @@ async def _autogen(team: Any, prompt: str, tell: Tell) -> Any:
             tell("delta", text=event.content)
         elif type(event).__name__ == "TaskResult":
             result = event
-    usage(tell, {"in": taken, "out": made}, "in", "out")
+    usage(tell, {"input_tokens": taken, "output_tokens": made})
     said = [message for message in result.messages if message.source != "user"] if result else []
     return said[-1].content if said else None
 
 
 def _agno(agent: Any, prompt: str, tell: Tell) -> Any:
     run = agent.run(prompt)
-    usage(tell, getattr(run, "metrics", None), "input_tokens", "output_tokens")
+    usage(tell, getattr(run, "metrics", None))
     if str(getattr(run.status, "value", run.status)).lower() not in ("completed", "running"):
         raise AgentFailed(str(run.content or run.status))
     return run.content
