@@ -85,14 +85,18 @@ def status(page: Page, word: str) -> None:
 
 
 def test_a_first_run_is_submitted_followed_and_finished(server: Server, tab: Callable[..., Page]) -> None:
-    page, asked = tab(), list[Route]()
-    page.route("**/api/v1/agents", asked.append)
+    page, held, agents = tab(), list[Route](), "**/api/v1/agents"
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route(agents, hold)
     page.goto(server.url)
     expect(page.get_by_text("No runs yet")).to_be_visible()
     expect(page.get_by_text("Run the demo")).to_have_count(0)  # which agent that is, is not known yet
-    page.unroute("**/api/v1/agents")
-    for each in asked:
-        each.continue_()
+    page.route(agents, Route.continue_)
+    while held:
+        held.pop().continue_()
     page.get_by_text("Run the demo").click()
     expect(page.locator("progress")).to_be_visible(timeout=FINISHED)
     status(page, "succeeded")
