@@ -77,7 +77,7 @@ class AgentShown(Described):
     cwd: str = Field(description="Where it works; caller where each submit may say so.")
     timeout: float | None = Field(description="Seconds that an attempt may take; null for no limit.")
     concurrency: int | None = Field(description="The most runs of it at once; null for no limit of its own.")
-    format: str = Field(description="How its output is read: text or jsonl.")
+    format: str = Field(description="How its output is read: text, jsonl, or the agent whose stream it is.")
     env_required: list[str] = Field(description="Variables that a submit or the server must supply.")
     env_missing: list[str] = Field(description="Those of them that the server has no value for.")
     problem: str | None = Field(description="Why its program cannot be started now, and what to do.")
