@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..agents import offers
 from ..config.discovery import Named
 from ..config.settings import default_agents
 from . import local
@@ -27,6 +26,8 @@ def agents(named: Named, *, as_json: bool) -> int:
         with Client(found, tries=3) as client:
             offer = client.agents()
     else:
+        from ..agents import offers  # it brings YAML, which a server's answer does without
+
         offer = offers.of_file(default_agents(), os.environ)
     if as_json:
         print_object(offer)
@@ -39,6 +40,8 @@ def agents(named: Named, *, as_json: bool) -> int:
 
 def recipes(*, as_json: bool) -> int:
     """Print a line for each recipe that `use:` takes here; return 0."""
+    from ..agents import offers
+
     file = default_agents()
     found = offers.recipes_of(file.parent if file else Path.cwd(), os.environ)
     if as_json:
