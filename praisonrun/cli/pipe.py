@@ -59,7 +59,7 @@ def print_result(client: Client, status: Mapping[str, Any], result: Mapping[str,
     shown = result.get("result")
     if shown is None:
         return
-    if not sys.stdout.isatty() and isinstance(shown, str) and (found := _printed(client, status, result)):
+    if not sys.stdout.isatty() and (found := _printed(client, status, result)):
         _write(found)
         return
     _write([_encoded(plain(_text(shown)) if sys.stdout.isatty() else _text(shown))])
@@ -67,7 +67,7 @@ def print_result(client: Client, status: Mapping[str, Any], result: Mapping[str,
 
 def was_printed(result: Mapping[str, Any]) -> bool:
     """Say whether a result is what the last attempt printed to stdout."""
-    size, shown = (result.get("metrics") or {}).get("stdout_bytes") or 0, result.get("result")
+    size, shown = _size(result), result.get("result")
     if not isinstance(shown, str):
         return False
     same = len(shown.encode("utf-8", "backslashreplace")) == size
@@ -79,6 +79,11 @@ def print_object(shown: Json) -> None:
     print_text(_text(shown))
 
 
+def print_lines(shown: Iterable[Json]) -> None:
+    """Print a JSON value on each line."""
+    _write(_encoded(json.dumps(each, ensure_ascii=False)) for each in shown)
+
+
 def print_text(text: str) -> None:
     """Print a text with a newline at its end."""
     _write([_encoded(text)])
@@ -86,20 +91,24 @@ def print_text(text: str) -> None:
 
 def _printed(client: Client, status: Mapping[str, Any], result: Mapping[str, Any]) -> Iterable[bytes] | None:
     """Return the bytes that a result stands for, None where it is not what the last attempt printed."""
+    if not was_printed(result):
+        return None
     from .output import printed
 
-    size, shown = (result.get("metrics") or {}).get("stdout_bytes") or 0, str(result["result"])
-    run_id, skip = str(result["job_id"]), 0
+    size, shown, run_id = _size(result), str(result["result"]), str(result["job_id"])
     if result.get("result_url"):
-        if status.get("attempt") != 1:
-            skip = sum(map(len, printed(client, run_id, _STDOUT))) - size
+        whole = status.get("attempt") == 1
+        skip = 0 if whole else sum(map(len, printed(client, run_id, _STDOUT))) - size
         return _without(printed(client, run_id, _STDOUT), skip)
     if len(data := shown.encode("utf-8", "backslashreplace")) == size:
         return [data]
-    if "\ufffd" in shown and size:  # it printed what is no text, perhaps
-        data = b"".join(printed(client, run_id, _STDOUT))[-size:]
-        return [data] if data.decode("utf-8", "replace") == shown else None
-    return None
+    data = b"".join(printed(client, run_id, _STDOUT))[-size:]  # it printed what is no text, perhaps
+    return [data] if data.decode("utf-8", "replace") == shown else None
+
+
+def _size(result: Mapping[str, Any]) -> int:
+    """Return how many bytes the last attempt printed to stdout."""
+    return (result.get("metrics") or {}).get("stdout_bytes") or 0
 
 
 def _without(chunks: Iterable[bytes], skip: int) -> Iterator[bytes]:

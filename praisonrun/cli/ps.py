@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from ..config.discovery import Named
 from .client import RUNS, Client
 from .ids import short
 from .local import target
-from .pipe import print_text
+from .pipe import print_lines
 from .spent import cost, tokens
 from .table import show
 
@@ -51,7 +50,7 @@ def ps(named: Named, wanted: Wanted) -> int:
     with Client(target(named), tries=3) as client:
         found = list(runs(client, wanted.query(), wanted.count))
     if wanted.as_json:
-        print_text("\n".join(json.dumps(run, ensure_ascii=False) for run in found)) if found else None
+        print_lines(found)
     elif wanted.quiet:
         print("".join(f"{run['job_id']}\n" for run in found), end="")
     elif found:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from ..config.discovery import Named
 from .client import Client
 from .local import target
-from .pipe import print_text
+from .pipe import print_lines, print_text
 from .text import plain
 
 _NOTHING = {"queued": 0, "running": 0, "paused_since": None}
@@ -19,7 +18,7 @@ def change(named: Named, verb: str, agent: str | None, *, as_json: bool) -> int:
     """Pause or resume an agent, or all; print what waits now, and return 0."""
     with Client(target(named), tries=3) as client:
         queue = client.call("POST", f"/api/v1/queue/{verb}", json={"agent": agent})
-    print_text(json.dumps(queue, ensure_ascii=False) if as_json else plain(told(queue, agent)))
+    print_lines([queue]) if as_json else print_text(plain(told(queue, agent)))
     return 0
 
 

@@ -5,7 +5,6 @@ The server speaks of services in the words of Nullspace's deployments: a service
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 import uuid
@@ -19,7 +18,7 @@ from .attach import INTERRUPTED, next_steps
 from .client import Client, Pause
 from .ids import short
 from .local import target
-from .pipe import print_object, print_text
+from .pipe import print_lines, print_object
 from .ps import span, when
 from .run import envs_for
 from .screen import Screen
@@ -46,7 +45,7 @@ def services(named: Named, *, every: bool, as_json: bool) -> int:
     with Client(target(named), tries=3) as client:
         found = list(_listed(client, every=every))
     if as_json:
-        print_text("\n".join(json.dumps(each, ensure_ascii=False) for each in found)) if found else None
+        print_lines(found)
     elif found:
         show(HEAD, [row(each) for each in found], spare=("AGE", "STATUS"), least=URL)
     else:

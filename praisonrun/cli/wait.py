@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,7 +15,7 @@ from .client import Client, Pause
 from .ids import several, short
 from .local import target
 from .output import finished
-from .pipe import print_text
+from .pipe import print_lines, print_text
 from .screen import Screen
 from .text import one_line
 
@@ -102,5 +101,8 @@ def _changed(event: Mapping[str, Any]) -> str | None:
 
 def print_run(run: Mapping[str, Any], *, as_json: bool) -> None:
     """Print how a run is: a line with its id, or its status as JSON."""
+    if as_json:
+        print_lines([dict(run)])
+        return
     name = short(run["job_id"]) if sys.stdout.isatty() else run["job_id"]
-    print_text(json.dumps(run, ensure_ascii=False) if as_json else f"{name}  {one_line(in_words(run))}")
+    print_text(f"{name}  {one_line(in_words(run))}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +12,7 @@ from . import table
 from .client import Client
 from .ids import find, short
 from .local import target
-from .pipe import print_object, print_text
+from .pipe import print_lines, print_object
 
 HEAD = ("RUN", "STATE", "TRIES", "LAST", "NEXT", "URL")
 
@@ -24,9 +23,7 @@ def show(named: Named, *, dead: bool, as_json: bool) -> int:
         page = client.deliveries(dead=dead)
     found = page["deliveries"]
     if as_json:
-        print_text(
-            "\n".join(json.dumps(delivery, ensure_ascii=False) for delivery in found)
-        ) if found else None
+        print_lines(found)
         return 0
     if found:
         table.show(HEAD, [row(delivery) for delivery in found], spare=("NEXT", "TRIES", "LAST"))
