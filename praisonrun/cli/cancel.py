@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..config.discovery import Named
 from ..core.errors import Invalid, counted
 from .attach import next_steps
-from .client import Client
+from .client import PATIENT, RUNS, Client
 from .ids import several
 from .local import target
 from .output import finished
@@ -45,7 +45,7 @@ def cancel(named: Named, wanted: Wanted) -> int:
 
 
 def _found(client: Client, query: dict[str, str], wanted: Wanted, screen: Screen) -> int:
-    answer = client.cancel_found(query)
+    answer = client.call("POST", f"{RUNS}/cancel", params=query, timeout=PATIENT)
     if wanted.as_json:
         print_object(answer)
     else:

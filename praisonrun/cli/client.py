@@ -25,7 +25,9 @@ from ..core.json import Json
 from .proof import Proving, Target, no_server
 
 RUNS = "/api/v1/runs"
-DELIVERIES = "/api/v1/deliveries"
+LIVE = "queued,running"
+PAGE = 100
+"""Runs that a list has at most."""
 TRIES = 30
 """Attempts in a row before a server is given up: about a minute."""
 PATIENCE = 60.0
@@ -103,10 +105,6 @@ class Client:
             asked = {} if wait else {"wait": "false"}
             self.call("POST", f"{RUNS}/{run_id}/cancel", params=asked, timeout=PATIENT)
 
-    def cancel_found(self, query: Mapping[str, str]) -> dict[str, Any]:
-        """Cancel the runs that the filters of a list leave; return how many, and which."""
-        return self.call("POST", f"{RUNS}/cancel", params=query, timeout=PATIENT)
-
     def changes(self, cursor: str = "", wait: float = 0.0) -> dict[str, Any]:
         """Return what changed in all runs since a cursor, in a page; one of now without."""
         asked = {"after": cursor, "wait": f"{wait:.2f}"} if cursor else {}
@@ -117,30 +115,14 @@ class Client:
         return {
             job["job_id"]: mode
             for mode in ("run", "service")  # a list holds one mode only
-            for status in ("queued", "running")
-            for job in self._jobs(mode, status)
+            for job in self.runs({"mode": mode, "status": LIVE})
         }
 
-    def deliveries(self, *, dead: bool) -> dict[str, Any]:
-        """Return the newest 100 deliveries, or those that were given up, in a page with their `total`."""
-        wanted = {"page_size": "100"} | ({"state": "dead"} if dead else {})
-        return self.call("GET", DELIVERIES, params=wanted)
-
-    def replay(self, run_id: str) -> int:
-        """Send a run's webhooks again; return how many there are."""
-        found = self.call("GET", f"{RUNS}/{run_id}/deliveries")["deliveries"]
-        for delivery in found:
-            self.call("POST", f"{RUNS}/{run_id}/deliveries/{delivery['id']}/replay")
-        return len(found)
-
-    def replay_dead(self) -> int:
-        """Send every dead letter again; return how many there are."""
-        return int(self.call("POST", f"{DELIVERIES}/replay")["replayed"])
-
-    def _jobs(self, mode: str, status: str) -> Iterator[dict[str, Any]]:
-        page, found = 1, 100
-        while found == 100:
-            wanted = {"mode": mode, "status": status, "page": page, "page_size": 100}
+    def runs(self, query: Mapping[str, str], size: int = PAGE) -> Iterator[dict[str, Any]]:
+        """Yield the runs of a list, newest first; a page of so many is asked for when it is needed."""
+        page, found = 1, size
+        while found == size:
+            wanted = {**query, "page": page, "page_size": size}
             jobs = self.call("GET", RUNS, params=wanted)["jobs"]
             yield from jobs
             page, found = page + 1, len(jobs)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import redirect_stderr
 from dataclasses import fields
 from io import StringIO
+from itertools import islice
 from typing import Any
 
 import click
@@ -48,7 +49,7 @@ def ends_of_ids(context: click.Context, begun: str) -> list[CompletionItem]:
     """Return the ends of the newest runs' ids, as lists show them."""
 
     def ask(client: Client) -> Iterator[tuple[str, str]]:
-        for run in client.call("GET", "/api/v1/runs", params={"page_size": str(NEWEST)})["jobs"]:
+        for run in islice(client.runs({}, NEWEST), NEWEST):
             yield short(run["job_id"]), f"{run['status']} {run['agent']}: {run['title']}"
 
     return _asked(context, ask, begun)

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from ..config.discovery import Named
-from .client import RUNS, Client
+from .client import LIVE, PAGE, Client
 from .ids import short
 from .local import target
 from .pipe import print_lines
 from .spent import cost, tokens
 from .table import show
 
-LIVE = "queued,running"
-PAGE = 100
 HEAD = ("ID", "STATUS", "AGENT", "AGE", "TOOK", "TOKENS", "COST", "WHAT")
 SPARE = ("TOOK", "AGE", "TOKENS", "COST")
 """What a narrow terminal does without."""
@@ -48,7 +47,8 @@ class Wanted:
 def ps(named: Named, wanted: Wanted) -> int:
     """Print a line for each run, newest first; return 0."""
     with Client(target(named), tries=3) as client:
-        found = list(runs(client, wanted.query(), wanted.count))
+        newest = client.runs(wanted.query(), min(PAGE, wanted.count))
+        found = list(islice(newest, wanted.count))
     if wanted.as_json:
         print_lines(found)
     elif wanted.quiet:
@@ -66,17 +66,6 @@ def _print(rows: Sequence[Sequence[str]]) -> None:
     columns = [at for at, name in enumerate(HEAD) if name not in USED or any(row[at] for row in rows)]
     head = [HEAD[at] for at in columns]
     show(head, [[row[at] for at in columns] for row in rows], [name for name in SPARE if name in head])
-
-
-def runs(client: Client, query: Mapping[str, str], count: int) -> Iterator[dict[str, Any]]:
-    """Yield the newest runs of a query, at most `count`."""
-    page = 1
-    while count > 0:
-        size = min(PAGE, count) if page == 1 else PAGE
-        asked = {**query, "page": str(page), "page_size": str(size)}
-        found = client.call("GET", RUNS, params=asked)["jobs"]
-        yield from found[:count]
-        count, page = (count - len(found), page + 1) if len(found) == size else (0, page)
 
 
 def row(run: Mapping[str, Any], now: datetime | None = None) -> tuple[str, ...]:
