@@ -10,11 +10,11 @@ from itertools import islice
 from typing import Any
 
 from ..config.discovery import Named
+from .amounts import cost, span, tokens, when
 from .client import LIVE, PAGE, Client
 from .ids import short
 from .local import target
 from .pipe import print_lines
-from .spent import cost, tokens
 from .table import show
 
 HEAD = ("ID", "STATUS", "AGENT", "AGE", "TOOK", "TOKENS", "COST", "WHAT")
@@ -22,7 +22,6 @@ SPARE = ("TOOK", "AGE", "TOKENS", "COST")
 """What a narrow terminal does without."""
 USED = ("TOKENS", "COST")
 """Shown where some run has it."""
-_UNITS = ((86_400, "d"), (3600, "h"), (60, "m"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,16 +87,3 @@ def how_far(run: Mapping[str, Any]) -> str:
     """Return the progress of a run: `62% running tests`; empty for one that did not say."""
     step = run["progress"]
     return f"{step['percentage']:.0f}% {step['current_step'] or ''}".strip() if step["percentage"] else ""
-
-
-def when(text: str | None) -> datetime | None:
-    """Return a time of the wire."""
-    return datetime.fromisoformat(text) if text else None
-
-
-def span(seconds: float) -> str:
-    """Return some time as a person says it: `9s`, `2m`, `3h`, `4d`."""
-    for size, unit in _UNITS:
-        if seconds >= size:
-            return f"{seconds / size:.0f}{unit}"
-    return f"{max(seconds, 0):.0f}s"

@@ -10,20 +10,20 @@ from typing import Any
 
 from ..config.discovery import Named
 from ..core.errors import Gone, counted
+from .amounts import size, span, when
 from .attach import in_words, next_steps
 from .client import RUNS, Client
 from .ids import find
 from .local import target
 from .output import finished, printed
 from .pipe import print_object
-from .ps import how_far, span, when
+from .ps import how_far
 from .table import show_pairs
 from .text import plain
 
 LINES = 10
 """Of a prompt, a result or an output: more of it is elsewhere."""
 TAIL = {"tail": str(LINES)}
-_UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
 Run = Mapping[str, Any]
 
@@ -132,11 +132,3 @@ def _few(text: str, *, last: bool = False) -> str:
     return "\n".join(
         lines[-LINES:] if last else [*lines[: LINES - 1], f"… {len(lines) - LINES + 1} more lines"]
     )
-
-
-def size(count: float) -> str:
-    """Return bytes as a person says them: `512 B`, `1.2 kB`."""
-    for unit, name in _UNITS:
-        if count >= unit:
-            return f"{count / unit:.1f} {name}"
-    return f"{count} B"

@@ -1,4 +1,4 @@
-"""What runs used, in `ps` and `show`."""
+"""Amounts, as a person reads them; what runs used, in `ps` and `show`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from praisonrun.cli.spent import cost, tokens
+from praisonrun.cli.amounts import cost, size, span, tokens
 
 from ..rigs.wire_rig import Api
 from .conftest import Command
@@ -25,6 +25,18 @@ from .conftest import Command
 )
 def test_a_person_reads_it_at_a_glance(usage: dict[str, float] | None, shown: tuple[str, str]) -> None:
     assert (tokens(usage), cost(usage)) == shown
+
+
+@pytest.mark.parametrize(("count", "shown"), [(0, "0 B"), (999, "999 B"), (1234, "1.2 kB"), (5e9, "5.0 GB")])
+def test_bytes_have_a_unit(count: float, shown: str) -> None:
+    assert size(count) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(-1, "0s"), (59, "59s"), (120, "2m"), (7200, "2h"), (9e5, "10d")]
+)
+def test_a_time_has_one_unit(seconds: float, shown: str) -> None:
+    assert span(seconds) == shown
 
 
 def test_ps_has_columns_for_what_some_run_used(api: Api, command: Command) -> None:
