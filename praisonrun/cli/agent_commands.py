@@ -8,13 +8,10 @@ from pathlib import Path
 import click
 
 from ..config.discovery import Named
-from .flags import PATH, as_json, complete_agent, target
+from .flags import PATH, as_json, complete_agent, env, target
 from .program import program
 
 _service = click.argument("service", required=False, shell_complete=complete_agent)
-_env = click.option(
-    "--env", multiple=True, metavar="NAME[=VALUE]", help="A variable for it, by default yours; repeatable."
-)
 
 
 @program.command()
@@ -73,7 +70,7 @@ def services(context: click.Context, /, server: Named, *, every: bool, as_json: 
 
 @services.command("start")
 @click.argument("agent", shell_complete=complete_agent)
-@_env
+@env
 @as_json
 @target
 def start_service(server: Named, *, agent: str, env: tuple[str, ...], as_json: bool) -> None:
@@ -85,7 +82,7 @@ def start_service(server: Named, *, agent: str, env: tuple[str, ...], as_json: b
 
 @services.command("restart")
 @_service
-@_env
+@env
 @as_json
 @target
 def restart_service(server: Named, *, service: str | None, env: tuple[str, ...], as_json: bool) -> None:

@@ -8,14 +8,12 @@ from typing import Any
 import click
 
 from ..config.discovery import Named
-from .flags import as_json, complete_agent, complete_id, seconds, target
+from .flags import as_json, complete_agent, env, one_run, seconds, some_runs, target
 from .program import program
-
-IDS: dict[str, Any] = {"metavar": "[ID]...", "nargs": -1, "shell_complete": complete_id}
 
 
 @program.command()
-@click.argument("run_ids", **IDS)
+@some_runs
 @click.option("--any", "first", is_flag=True, help="Only until one of them has finished.")
 @click.option("--timeout", type=seconds, metavar="TIME", help="At most so long: 90, 90s, 5m, 1h30m.")
 @as_json
@@ -33,7 +31,7 @@ def wait(server: Named, **flags: Any) -> None:
 
 
 @program.command()
-@click.argument("run_ids", **IDS)
+@some_runs
 @click.option("--all", "every", is_flag=True, help="Every run that waits or runs.")
 @click.option("--agent", metavar="NAME", shell_complete=complete_agent, help="The runs of this agent.")
 @click.option("--session", metavar="ID", help="The runs of this session.")
@@ -52,11 +50,9 @@ def cancel(server: Named, **flags: Any) -> None:
 
 
 @program.command()
-@click.argument("run_id", metavar="[ID]", default="@", shell_complete=complete_id)
+@one_run
 @click.option("--edit", is_flag=True, help="First edit its prompt, with your EDITOR.")
-@click.option(
-    "--env", multiple=True, metavar="NAME[=VALUE]", help="A variable for it, as for `run`; repeatable."
-)
+@env
 @click.option("-d", "--detach", is_flag=True, help="Print the new run's id and leave it in the background.")
 @as_json
 @target

@@ -20,8 +20,9 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 PATH = click.Path(readable=False, path_type=Path)  # whoever opens it says what is wrong, in one line
 FILE: dict[str, Any] = {"type": PATH, "metavar": "FILE"}
-LONGEST = 366 * 86_400
 DIR: dict[str, Any] = {"type": PATH, "metavar": "DIR"}
+LONGEST = 366 * 86_400
+"""Seconds of the longest time that a flag takes."""
 
 
 def setting(flag: str, text: str, *names: str, **given: Any) -> Callable[[Command], Command]:
@@ -49,6 +50,14 @@ def complete_agent(context: click.Context, _param: click.Parameter, begun: str) 
     from .completion import names_of_agents
 
     return names_of_agents(context, begun)
+
+
+one_run = click.argument("run_id", metavar="[ID]", default="@", shell_complete=complete_id)
+"""Of the commands about one run: see `cli.ids`. Without an id it is the newest."""
+some_runs = click.argument("run_ids", metavar="[ID]...", nargs=-1, shell_complete=complete_id)
+env = click.option(
+    "--env", multiple=True, metavar="NAME[=VALUE]", help="A variable for it, by default yours; repeatable."
+)
 
 
 def seconds(text: str) -> int:

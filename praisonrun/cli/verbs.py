@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ..config.discovery import Named
-from .flags import FILE, PATH, as_json, complete_agent, complete_id, seconds, target
+from .flags import FILE, PATH, as_json, complete_agent, env, one_run, seconds, some_runs, target
 from .program import program
 
 
@@ -23,9 +23,7 @@ from .program import program
 @click.option("--agents", help="Its agents file (default: the server's).", **FILE)
 @click.option("--timeout", type=seconds, metavar="TIME", help="Stop it after so long: 90, 90s, 5m, 1h30m.")
 @click.option("--cwd", metavar="DIR", type=PATH, help="Where it works (default: here, for cwd: caller).")
-@click.option(
-    "--env", multiple=True, metavar="NAME[=VALUE]", help="A variable for it, by default yours; repeatable."
-)
+@env
 @click.option("--session", metavar="ID", help="The session that the run belongs to.")
 @click.option("-d", "--detach", is_flag=True, help="Print the run's id and leave it in the background.")
 @as_json
@@ -48,7 +46,7 @@ def run(**flags: Any) -> None:
 
 
 @program.command()
-@click.argument("run_id", metavar="[ID]", default="@", shell_complete=complete_id)
+@one_run
 @target
 @as_json
 def attach(server: Named, *, run_id: str, as_json: bool) -> None:
@@ -84,7 +82,7 @@ def ps(server: Named, **flags: Any) -> None:
 
 
 @program.command()
-@click.argument("run_ids", metavar="[ID]...", nargs=-1, shell_complete=complete_id)
+@some_runs
 @click.option("-f", "--follow", is_flag=True, help="Until the run has finished.")
 @click.option("-n", "--tail", metavar="N", type=click.IntRange(0), help="Only the last N lines.")
 @click.option("--since", metavar="TIME", help="Only what was printed since: 2026-12-31T23:59Z, or 5m ago.")
@@ -105,7 +103,7 @@ def logs(server: Named, **flags: Any) -> None:
 
 
 @program.command("show")
-@click.argument("run_id", metavar="[ID]", default="@", shell_complete=complete_id)
+@one_run
 @as_json
 @target
 def show_run(server: Named, *, run_id: str, as_json: bool) -> None:
