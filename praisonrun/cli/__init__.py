@@ -10,12 +10,10 @@ import click
 from ..config.settings import Settings
 from ..core.errors import BadRequest, ConfigError, Invalid, NoServer, NotFound, PraisonrunError, reason
 from . import agent_commands, commands, controls, verbs  # noqa: F401  # they register themselves
+from .outcome import INTERRUPTED, REJECTED
 from .program import program
 
-REJECTED = 125
-"""What a command that ends as its run does ends with where none ran, or its result could not be written."""
 FOLLOWING = {"run", "attach", "wait", "retry"}
-INTERRUPTED = 130
 _FAULTS = (ConfigError, Invalid, BadRequest, NotFound, NoServer)
 """Faults of the command line or a file, and servers that are not there: exit code 2."""
 

@@ -14,14 +14,11 @@ from ..core.errors import Unavailable
 from ..core.json import Json
 from . import pipe
 from .client import Client, Pause
-from .ids import find, short
+from .ids import find
 from .local import target
+from .outcome import INTERRUPTED, exit_code, in_words, next_steps
 from .screen import Screen
-from .text import BETWEEN
 
-TIMED_OUT = 124
-INTERRUPTED = 130
-SIGNALLED = 128
 STARTING = "starting"
 """The reason of a run that waits for nothing but its process."""
 WINDOW = 3.0
@@ -29,7 +26,7 @@ WINDOW = 3.0
 
 
 def attach(named: Named, word: str, *, as_json: bool) -> int:
-    """Follow the run that a word means; return the exit code (see `exit_code`)."""
+    """Follow the run that a word means; return the exit code (see `outcome.exit_code`)."""
     screen = Screen(quiet=as_json)
     try:
         with Client(target(named), tell=screen.note) as client:
@@ -112,11 +109,6 @@ def interrupted(client: Client, run_id: str, screen: Screen, pause: Pause = time
     return False
 
 
-def next_steps(run_id: str, *verbs: str) -> str:
-    """Return the commands that a person may want next: `next: praisonrun attach 87959a · cancel 87959a`."""
-    return "next: praisonrun " + BETWEEN.join(f"{verb} {short(run_id)}" for verb in verbs)
-
-
 def _finish(client: Client, run_id: str, screen: Screen, *, as_json: bool) -> int:
     status, result = client.status(run_id), client.result(run_id)
     screen.close()
@@ -132,28 +124,7 @@ def _finish(client: Client, run_id: str, screen: Screen, *, as_json: bool) -> in
     return exit_code(status)
 
 
-def in_words(run: Mapping[str, Any]) -> str:
-    """Return how a run is: `failed: exited with code 3`, `queued: every slot is taken`, `running`."""
-    why = run.get("error") or run.get("queue_reason")
-    return f"{run.get('status')}: {why}" if why and why != run.get("status") else str(run.get("status"))
-
-
 def _seen(screen: Screen, result: Mapping[str, Any]) -> bool:
     """Say whether a run's result is what the terminal has shown already."""
     shown = result.get("result")
     return pipe.was_printed(result) or (isinstance(shown, str) and screen.said(shown))
-
-
-def exit_code(status: Mapping[str, Any]) -> int:
-    """Return the exit code for a finished run's status object."""
-    if status.get("status") == "succeeded":
-        return 0
-    if status.get("status") == "cancelled":
-        return INTERRUPTED
-    late = str(status.get("error")).startswith("timed out after")
-    if late or status.get("failure") in ("timed_out", "idle_timed_out"):
-        return TIMED_OUT
-    if isinstance(killer := status.get("signal"), int):
-        return SIGNALLED + killer
-    code = status.get("exit_code")
-    return code if isinstance(code, int) and 0 < code < 256 else 1

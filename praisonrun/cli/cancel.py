@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 from ..config.discovery import Named
 from ..core.errors import Invalid, counted
-from .attach import next_steps
 from .client import PATIENT, RUNS, Client
 from .ids import several
 from .local import target
-from .output import finished
+from .outcome import finished, next_steps
 from .pipe import print_object
 from .screen import Screen
 from .wait import print_run

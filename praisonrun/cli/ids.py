@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from .client import Client
+if TYPE_CHECKING:
+    from .client import Client  # what names a run waits for no HTTP library
 
 SHOWN = 6
 """Characters of an id that are shown: enough to tell some thousand runs apart."""

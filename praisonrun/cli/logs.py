@@ -13,12 +13,12 @@ from typing import Any
 
 from ..config.discovery import Named
 from ..core.errors import Invalid
-from .attach import INTERRUPTED, in_words, next_steps
 from .client import Client
 from .ids import several
 from .interleaved import coming, shown, told
 from .local import target
-from .output import finished, printed
+from .outcome import INTERRUPTED, finished, in_words, next_steps
+from .output import printed
 from .screen import Screen
 
 MOST = 32

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 import httpx2
 
 from ..core.errors import Unavailable
 from .client import PATIENT, RUNS, Client
-
-FINISHED = ("succeeded", "failed", "cancelled")
+from .outcome import finished
 
 
 def printed(
@@ -42,10 +40,6 @@ def printed(
             if whole := finished(client.status(run_id)):
                 continue
         failures = client.again(failures, fault)
-
-
-def finished(run: Mapping[str, Any]) -> bool:
-    return run["status"] in FINISHED
 
 
 def _beyond(chunks: Iterable[bytes], known: int) -> Iterator[bytes]:

@@ -13,10 +13,10 @@ import click
 from ..config.discovery import Named
 from ..core.errors import Invalid
 from ..core.json import Json
-from .attach import INTERRUPTED
 from .client import RUNS, Client
 from .ids import find
 from .local import target
+from .outcome import INTERRUPTED
 from .run import envs_for, followed, offered
 from .screen import Screen
 
@@ -33,7 +33,7 @@ class Wanted:
 
 
 def retry(named: Named, wanted: Wanted) -> int:
-    """Submit a run once more and follow it; return the exit code (see attach.exit_code)."""
+    """Submit a run once more and follow it; return the exit code (see `outcome.exit_code`)."""
     screen = Screen(quiet=wanted.as_json)
     try:
         with Client(target(named), tell=screen.note) as client:

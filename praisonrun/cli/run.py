@@ -15,8 +15,9 @@ from ..config.settings import absolute, here
 from ..core.errors import Invalid
 from ..core.json import Json
 from . import pipe
-from .attach import INTERRUPTED, next_steps, to_its_end, waits
+from .attach import to_its_end, waits
 from .client import Client
+from .outcome import INTERRUPTED, next_steps
 from .screen import Screen
 from .start import Wanted, answered, has_other_agents, serving
 
@@ -42,7 +43,7 @@ class RunFlags:
 
 
 def run(flags: RunFlags) -> int:
-    """Run an agent; return the exit code (see `exit_code`)."""
+    """Run an agent; return the exit code (see `outcome.exit_code`)."""
     wanted = Wanted(flags.server, flags.agents, start=not flags.no_server)
     prompt, screen = pipe.prompt(flags.prompt), Screen(quiet=flags.as_json)
     try:

@@ -15,10 +15,10 @@ from typing import Any
 from ..config.discovery import Named
 from ..core.errors import Invalid, NotFound
 from .amounts import span, when
-from .attach import INTERRUPTED, next_steps
 from .client import Client, Pause
 from .ids import short
 from .local import target
+from .outcome import INTERRUPTED, next_steps
 from .pipe import print_lines, print_object
 from .run import envs_for
 from .screen import Screen

@@ -11,11 +11,11 @@ from typing import Any
 from ..config.discovery import Named
 from ..core.errors import Gone, counted
 from .amounts import size, span, when
-from .attach import in_words, next_steps
 from .client import RUNS, Client
 from .ids import find
 from .local import target
-from .output import finished, printed
+from .outcome import finished, in_words, steps
+from .output import printed
 from .pipe import print_object
 from .ps import how_far
 from .table import show_pairs
@@ -74,7 +74,7 @@ def _rows(run: Run, tail: str) -> list[tuple[str, str]]:
         ("webhook", "\n".join(map(_delivery, run["deliveries"]))),
         ("result", _few(_text(run.get("result"))) if run["status"] == "succeeded" else ""),
         ("printed", _few(tail, last=True)),
-        ("next", next_steps(run["job_id"], *verbs).removeprefix("next: ")),
+        ("next", steps(run["job_id"], *verbs)),
     ]
 
 

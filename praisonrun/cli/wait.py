@@ -10,11 +10,10 @@ from typing import Any
 
 from ..config.discovery import Named
 from ..core.errors import counted
-from .attach import INTERRUPTED, TIMED_OUT, exit_code, in_words, next_steps
 from .client import Client, Pause
 from .ids import several, short
 from .local import target
-from .output import finished
+from .outcome import INTERRUPTED, TIMED_OUT, exit_code, finished, in_words, next_steps
 from .pipe import print_lines, print_text
 from .screen import Screen
 from .text import one_line

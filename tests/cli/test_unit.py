@@ -15,7 +15,7 @@ import pytest
 
 from praisonrun import __main__, __version__, cli
 from praisonrun.agents.check import AgentReport, Report
-from praisonrun.cli import attach, background, check, client, local, output, pipe, run, start
+from praisonrun.cli import attach, background, check, client, local, outcome, output, pipe, run, start
 from praisonrun.cli.client import RUNS, TRIES, Client
 from praisonrun.cli.proof import Target
 from praisonrun.cli.screen import Screen
@@ -308,7 +308,7 @@ ENDS: list[tuple[dict[str, Any], int]] = [
 
 @pytest.mark.parametrize(("status", "code"), ENDS)
 def test_the_exit_code_is_the_agents(status: dict[str, Any], code: int) -> None:
-    assert attach.exit_code(status) == code
+    assert outcome.exit_code(status) == code
 
 
 class Fake:
