@@ -9,6 +9,7 @@ from typing import Any
 
 from ..config import discovery
 from ..config.discovery import Named
+from ..config.settings import Settings
 from ..core.errors import NotFound, PraisonrunError
 from . import local
 from .client import Client
@@ -24,9 +25,10 @@ _LIVE = ("running", "queued")
 
 def print_info(named: Named, *, as_json: bool) -> int:
     """Print what is known of praisonrun and its server; return 1 if the server does not answer, else 0."""
-    known = collect(local.settings_of(named).state) | {"health": None, "queue": None, "problem": None}
+    settings = local.settings_of(named)
+    known = collect(settings.state) | {"health": None, "queue": None, "problem": None}
     try:
-        known |= _asked(named)
+        known |= _asked(named, settings)
     except PraisonrunError as error:
         known["problem"] = error.message
     if as_json:
@@ -42,9 +44,8 @@ def collect(state: Path) -> dict[str, Any]:
     return {**made_of(), "state": str(state), "server": None if server is None else server.public()}
 
 
-def _asked(named: Named) -> dict[str, Any]:
+def _asked(named: Named, settings: Settings) -> dict[str, Any]:
     """Return what the server says of itself. Raises PraisonrunError where it does not answer."""
-    settings = local.settings_of(named)
     target = local.find(named, settings)
     if target is None:
         if discovery.holder(settings.state) is not None:

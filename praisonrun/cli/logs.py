@@ -52,16 +52,16 @@ def logs(named: Named, wanted: Wanted) -> int:
         runs = several(client, wanted.run_ids)
         if len(runs) > MOST:
             raise Invalid(f"the output of at most {MOST} runs can be shown at once")
+        code = 0
         try:
             if len(runs) == 1 and not wanted.as_json and not (wanted.timestamps and screen.answers):
                 _one(client, next(iter(runs)), wanted, screen)
             else:
                 _each_line(client, runs, wanted)
         except KeyboardInterrupt:
-            _hint(client, runs, screen)
-            return INTERRUPTED
+            code = INTERRUPTED
         _hint(client, runs, screen)
-    return 0
+    return code
 
 
 def _one(client: Client, run_id: str, wanted: Wanted, screen: Screen) -> None:

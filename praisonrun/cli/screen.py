@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from typing import TextIO
 
-from .text import coloured, cut, folded, one_line, paints, plain
+from .text import coloured, cut, folded, one_line, paints, plain, takes_control
 
 _MARKS = {"stdout": "| ", "stderr": "! "}
 _OF_THE_ANSWER = ("stdout", "message")
@@ -34,7 +34,7 @@ class Screen:
     ) -> None:
         self._err, self._out = err or sys.stderr, out or sys.stdout
         self._quiet = quiet
-        self._live = self._err.isatty() and environ.get("TERM") != "dumb"
+        self._live = takes_control(self._err, environ)
         self._colours = paints(environ)
         self.answers = self._out.isatty() and not quiet
         """Whether the agent's words are shown on stdout as they come."""
@@ -64,7 +64,7 @@ class Screen:
         if self._quiet or not text:
             return
         self._start(stream)
-        file = self._out if self.answers and stream in _OF_THE_ANSWER else self._err
+        file = self._file(stream)
         mark = "" if file is self._out else _MARKS.get(stream, "* ")
         self._write(file, "".join(self._lines(stream, mark, text, terminal=file.isatty())))
         self._redraw()
@@ -131,12 +131,15 @@ class Screen:
         self._clear()
         if self._open == stream:
             return
-        file = self._out if self.answers and self._open in _OF_THE_ANSWER else self._err
+        file = self._file(self._open)
         if self._painted:
             self._write(file, "\x1b[0m")
         if self._open:
             self._write(file, "\n")
         self._open, self._returned, self._painted = None, False, False
+
+    def _file(self, stream: str | None) -> TextIO:
+        return self._out if self.answers and stream in _OF_THE_ANSWER else self._err
 
     def _clear(self) -> None:
         if self._drawn:

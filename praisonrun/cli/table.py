@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from .text import one_line
+from .text import one_line, takes_control
 
 COLOURS = {
     "running": "cyan",
@@ -22,8 +21,6 @@ COLOURS = {
     "cannot start": "red",
 }
 """Of words that stand alone in a cell."""
-
-
 GAP = 2
 NAMES = 9
 """Columns of the names of values, at least: one run's values stand where another's do."""
@@ -36,14 +33,13 @@ def show(
     rows: Sequence[Sequence[str]],
     spare: Sequence[str] = (),
     least: int = NARROW,
-    environ: Mapping[str, str] = os.environ,
 ) -> None:
     """Print rows of cells below their heads. Where a terminal is too narrow, the last cell is cut.
 
     Columns to `spare` are left out first, in this order, until the last one has at `least` so many.
     """
     cells = [[one_line(cell) for cell in row] for row in rows]
-    if sys.stdout.isatty() and environ.get("TERM") != "dumb":
+    if takes_control(sys.stdout):
         _draw(head, cells, spare, least)
     else:
         widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
@@ -51,10 +47,10 @@ def show(
             print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def show_pairs(title: str, pairs: Sequence[tuple[str, str]], environ: Mapping[str, str] = os.environ) -> None:
+def show_pairs(title: str, pairs: Sequence[tuple[str, str]]) -> None:
     """Print names and values below a title; a value may have several lines. A terminal wraps long ones."""
     width = max(NAMES, *(len(name) for name, _ in pairs))
-    if not (sys.stdout.isatty() and environ.get("TERM") != "dumb"):
+    if not takes_control(sys.stdout):
         print(title)
         for name, value in pairs:
             print(f"  {name:<{width}}  " + value.replace("\n", "\n" + " " * (width + 4)))

@@ -6,6 +6,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Mapping
+from typing import TextIO
 
 BETWEEN = " · "
 """Between commands, and other words of one kind, on a line."""
@@ -33,6 +34,11 @@ def coloured(text: str) -> str:
 def last_state(line: str) -> str:
     """Return what is left of a line whose carriage returns have begun it anew: a progress bar's last."""
     return line.rstrip("\r").rpartition("\r")[2]
+
+
+def takes_control(file: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
+    """Say whether a file is a terminal that can do more than print lines."""
+    return file.isatty() and environ.get("TERM") != "dumb"
 
 
 def paints(environ: Mapping[str, str] = os.environ) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from ..config.discovery import Named
 from ..core.errors import ConfigError
 from .client import Client
 from .info import print_info
+from .screen import Screen
 from .start import Wanted, answered, serving
 
 
@@ -25,10 +25,6 @@ def up(named: Named, agents: Path | None, *, as_json: bool) -> int:
 
 
 def _asked(wanted: Wanted) -> str:
-    with serving(wanted, _tell) as found, Client(found) as client:
+    with serving(wanted, Screen().note) as found, Client(found) as client:
         client.agents()
         return found.base
-
-
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr)
