@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx2
@@ -21,15 +22,18 @@ from .conftest import Command
 # --- wait -----------------------------------------------------------------------------------------
 
 
-def test_wait_ends_as_the_first_named_run_that_failed(api: Api, command: Command, tmp_path: Path) -> None:
+def test_wait_ends_as_the_first_named_run_that_failed(
+    shared: Server, api: Api, command: Command, tmp_path: Path
+) -> None:
     late, failed, gate = api.submit("until", str(tmp_path / "gate")), api.submit("fail"), tmp_path / "gate"
     assert command("wait", late, failed, "--any") == (7, f"{failed}  failed: exited with code 7\n", "")
-    opened = threading.Timer(0.1, gate.touch)
-    opened.start()
-    code, out, err = command("wait", failed[-8:], late)
-    opened.join()
-    assert (code, err) == (7, "")
-    assert out.splitlines() == [f"{failed}  failed: exited with code 7", f"{late}  succeeded"]
+    words = [sys.executable, "-m", "praisonrun", "wait", "--state", str(shared.state), failed[-8:], late]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as waiting:
+        assert waiting.stdout is not None
+        assert waiting.stdout.readline() == f"{failed}  failed: exited with code 7\n"
+        gate.touch()
+        assert waiting.communicate(timeout=20) == (f"{late}  succeeded\n", "")
+    assert waiting.returncode == 7
     code, out, _ = command("wait", late, "--json")
     assert (code, json.loads(out)) == (0, api.status(late))
 
