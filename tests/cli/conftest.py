@@ -6,9 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from praisonrun import cli
-
-from ..rigs.harness import Server, no_server
+from ..rigs.harness import Server, code_of
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -18,10 +16,7 @@ def command(shared: Server, capfdbinary: pytest.CaptureFixture[bytes]) -> Comman
     """Run a command; return its exit code, its standard output and its standard error."""
 
     def run(*words: str) -> tuple[int, str, str]:
-        try:
-            code = cli.main(no_server, [*words, "--state", str(shared.state)])
-        except SystemExit as left:
-            code = int(left.code or 0)
+        code = code_of(*words, "--state", str(shared.state))
         out, err = capfdbinary.readouterr()
         return code, out.decode("utf-8", "surrogateescape"), err.decode()
 

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from praisonrun import cli
 from praisonrun.cli.agents import row
 
-from ..rigs.harness import Server, no_server
+from ..rigs.harness import Server, code_of
 from ..rigs.places import ROOT
 from ..rigs.terminal import Terminal
 
@@ -26,9 +25,7 @@ agents:
 
 
 def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[str, str]:
-    with pytest.raises(SystemExit) as left:
-        cli.main(no_server, words)
-    assert left.value.code == 0
+    assert code_of(*words) == 0
     told = capsys.readouterr()
     return told.out, told.err
 

@@ -13,18 +13,14 @@ from typing import Any
 
 import pytest
 
-from praisonrun import __version__, cli
+from praisonrun import __version__
 from praisonrun.cli import service_file
 
-from ..rigs.harness import Server, no_server
+from ..rigs.harness import Server, code_of
 
 
 def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    try:
-        code = cli.main(no_server, arguments)
-    except SystemExit as left:
-        code = int(left.code or 0)
-    assert code == 0
+    assert code_of(*arguments) == 0
     return capsys.readouterr().out
 
 
@@ -75,9 +71,7 @@ def test_info_says_why_it_cannot_ask(
     server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("praisonrun.config.discovery.API_VERSION", 99)
-    with pytest.raises(SystemExit) as left:
-        cli.main(no_server, ["info", "--state", str(server.state)])
-    assert left.value.code == 1
+    assert code_of("info", "--state", str(server.state)) == 1
     told = capsys.readouterr().out
     assert f"(version {__version__}) speaks API 2, and this praisonrun API 99; stop" in told
 

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from praisonrun import cli
 from praisonrun.agents import recipes
 from praisonrun.agents.check import check
 from praisonrun.agents.schema import schema
 from praisonrun.cli.init import SCHEMA
 
-from ..rigs.harness import no_server
+from ..rigs.harness import code_of
 
 
 @pytest.fixture
@@ -26,18 +25,11 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "bin"
 
 
-def init(*words: str) -> int:
-    try:
-        return cli.main(no_server, ["init", *words])
-    except SystemExit as left:
-        return int(left.code or 0)
-
-
 def test_what_is_on_path_is_offered_and_starts(programs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in {recipes.builtin(one).program for one in recipes.names()}:
         (programs / name).write_text("#!/bin/sh\n")
         (programs / name).chmod(0o755)
-    assert init() == 0
+    assert code_of("init") == 0
     out, err = capsys.readouterr()
     assert out.startswith("wrote agents.yaml: claude, codex, ")
     assert err == ""
@@ -52,7 +44,7 @@ def test_what_is_on_path_is_offered_and_starts(programs: Path, capsys: pytest.Ca
 
 
 def test_nothing_on_path_gives_the_demo(programs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert init("--json", "mine.yaml") == 0
+    assert code_of("init", "--json", "mine.yaml") == 0
     out, err = capsys.readouterr()
     assert json.loads(out) == {"file": "mine.yaml", "schema": SCHEMA, "agents": ["hello"], "default": "hello"}
     assert err == ""
@@ -61,11 +53,11 @@ def test_nothing_on_path_gives_the_demo(programs: Path, capsys: pytest.CaptureFi
 
 def test_what_is_there_is_never_written_over(programs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("agents.yaml").symlink_to("gone")
-    assert init() == 1
+    assert code_of("init") == 1
     assert "agents.yaml is there already and stays as it is; praisonrun check says" in capsys.readouterr().err
     assert not Path("gone").exists()
     assert not Path(SCHEMA).exists()
     Path(SCHEMA).write_text("mine")
-    assert init("other.yaml") == 0
+    assert code_of("init", "other.yaml") == 0
     assert Path(SCHEMA).read_text() == "mine"
     assert capsys.readouterr().out == "wrote other.yaml: hello (default hello)\n"

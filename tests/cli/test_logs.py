@@ -156,9 +156,8 @@ def test_a_break_repeats_nothing_and_loses_nothing() -> None:
 
 
 def test_a_run_that_is_deleted_while_it_is_followed_is_told() -> None:
-    for read in (output.printed, None):
-        client = Story("running", broken(b"ab"), 404).client
-        found = read(client, "r", {}, follow=True) if read else interleaved.coming(client, ["r"], {})
+    one, several = (Story("running", broken(b"ab"), 404).client for _ in range(2))
+    for found in (output.printed(one, "r", {}, follow=True), interleaved.coming(several, ["r"], {})):
         with pytest.raises(NotFound, match="is gone"):
             list(found)
 

@@ -8,9 +8,7 @@ from collections.abc import Callable, Iterator
 import httpx2
 import pytest
 
-from praisonrun import cli
-
-from ..rigs.harness import Server, no_server
+from ..rigs.harness import Server, code_of
 
 AGENTS = """
 agents:
@@ -42,11 +40,7 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def run(serving: Server, capsys: pytest.CaptureFixture[str]) -> Run:
     def words(*given: str) -> tuple[int, str, str]:
         """Run `services` with these words; return exit code, stdout, stderr."""
-        try:
-            code = cli.main(no_server, ["services", *given, "--state", str(serving.state)])
-        except SystemExit as left:
-            code = int(left.code or 0)
-        return code, *capsys.readouterr()
+        return code_of("services", *given, "--state", str(serving.state)), *capsys.readouterr()
 
     return words
 

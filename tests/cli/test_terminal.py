@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 
 import pytest
 
@@ -35,14 +34,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-def terminal(server: Server, *words: str, **more: int) -> Terminal:
-    environ = {**server.environ, "PRAISONRUN_STATE": str(server.state)}
-    return Terminal(*words, cwd=server.state, environ=environ, **more)
-
-
-@pytest.fixture
-def cwd(tmp_path: Path) -> Path:
-    return tmp_path
+def terminal(
+    server: Server, *words: str, columns: int = 80, environ: Mapping[str, str] | None = None
+) -> Terminal:
+    there = {**server.environ, "PRAISONRUN_STATE": str(server.state), **(environ or {})}
+    return Terminal(*words, cwd=server.state, environ=there, columns=columns)
 
 
 def test_a_terminal_shows_each_thing_once(server: Server) -> None:
@@ -89,8 +85,7 @@ def test_ctrl_c_leaves_a_run_that_can_be_attached_again(server: Server) -> None:
         assert first.end() == 130
     with terminal(server, "attach", end, columns=44) as second:
         second.until("up")
-        (server.state / "go").touch()
-        (server.state.parent / "go").touch()
+        (server.home / "go").touch()
         assert second.end() == 0
         assert second.lines()[-2:] == ["up", "done"]
 
@@ -172,19 +167,17 @@ def test_all_of_a_run_fits_its_terminal(server: Server, columns: int) -> None:
 
 def test_a_terminal_that_takes_ascii_alone_gets_escapes(server: Server) -> None:
     ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    environ = {**server.environ, "PRAISONRUN_STATE": str(server.state), **ascii_only}
     with terminal(server, "run", "echo ä") as ran:
         assert ran.end() == 0
     for words in (["show"], ["logs"], ["ps", "-a"]):
-        with Terminal(*words, cwd=server.state, environ=environ) as shown:
+        with terminal(server, *words, environ=ascii_only) as shown:
             assert shown.end() == 0
             assert any("\\xe4" in line for line in shown.lines())
 
 
 @pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
 def test_no_colours_where_none_are_wanted(server: Server, name: str, value: str) -> None:
-    environ = {**server.environ, "PRAISONRUN_STATE": str(server.state), name: value}
-    with Terminal("run", "printf '\\033[31mred\\033[0m\\n'", cwd=server.state, environ=environ) as shown:
+    with terminal(server, "run", "printf '\\033[31mred\\033[0m\\n'", environ={name: value}) as shown:
         assert shown.end() == 0
         assert shown.lines()[-1] == "red"
         assert b"\x1b[3" not in shown.raw

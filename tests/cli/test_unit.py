@@ -26,7 +26,7 @@ from praisonrun.core.errors import BadRequest, Invalid, NotFound, Unavailable
 from praisonrun.process import streams
 from praisonrun.web.fields import PROMPT_LIMIT
 
-from ..rigs.harness import no_server
+from ..rigs.harness import code_of as command
 from ..rigs.places import ROOT
 
 HERE = Target("http://127.0.0.1:8005")
@@ -60,13 +60,6 @@ def client_of(pauses: list[float]) -> Callable[[Handler], Client]:
 
 
 ClientOf = Callable[[Handler], Client]
-
-
-def command(*arguments: str) -> int:
-    try:
-        return cli.main(no_server, arguments)
-    except SystemExit as left:
-        return int(left.code or 0)
 
 
 # --- the command line -----------------------------------------------------------------------------

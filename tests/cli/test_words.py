@@ -9,11 +9,10 @@ from typing import Any
 import click
 import pytest
 
-from praisonrun import cli
 from praisonrun.agents.schema import schema
 from praisonrun.cli import flags
 
-from ..rigs.harness import no_server
+from ..rigs.harness import code_of
 
 
 @pytest.mark.parametrize(("text", "value"), [("90", 90), ("90s", 90), ("1h30m", 5400), ("366d", 31_622_400)])
@@ -37,7 +36,7 @@ def test_a_timeout_that_is_none_says_what_to_write(text: str, says: str) -> None
 def test_every_fault_of_a_file_is_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "agents.yaml"
     file.write_text("agents:\n  a: {command: [x], timeout: 0}\n  b: {comand: [x]}\n")
-    assert cli.main(no_server, ["check", str(file)]) == 2
+    assert code_of("check", str(file)) == 2
     assert [line.split(": ")[:2] for line in capsys.readouterr().err.splitlines()] == [
         ["praisonrun", f"{file}:2:30"],
         ["praisonrun", f"{file}:3:7"],
@@ -47,11 +46,9 @@ def test_every_fault_of_a_file_is_a_line(tmp_path: Path, capsys: pytest.CaptureF
 def checked(file: Path, text: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any]]:
     """Return the exit code of `check --json`, and what it prints."""
     file.write_text(text)
-    with pytest.raises(SystemExit) as left:
-        cli.main(no_server, ["check", "--json", str(file)])
-    said = capsys.readouterr()
+    code, said = code_of("check", "--json", str(file)), capsys.readouterr()
     assert said.err == ""
-    return int(left.value.code or 0), json.loads(said.out)
+    return code, json.loads(said.out)
 
 
 def test_check_prints_faults_as_objects(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -68,8 +65,7 @@ def test_check_prints_faults_as_objects(tmp_path: Path, capsys: pytest.CaptureFi
     }
     assert (late["column"], late["advice"]) == (45, "write 5m")
     assert (other["line"], other["advice"]) == (3, None)
-    with pytest.raises(SystemExit):
-        cli.main(no_server, ["check", "--json", str(tmp_path / "gone.yaml")])
+    assert code_of("check", "--json", str(tmp_path / "gone.yaml")) == 2
     (fault,) = json.loads(capsys.readouterr().out)["faults"]
     assert (fault["line"], fault["column"], fault["file"]) == (None, None, str(tmp_path / "gone.yaml"))
 
@@ -86,6 +82,5 @@ def test_check_says_how_a_missing_program_is_installed(
 
 
 def test_check_prints_the_schema(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        cli.main(no_server, ["check", "--schema"])
+    assert code_of("check", "--schema") == 0
     assert json.loads(capsys.readouterr().out) == schema()

@@ -18,6 +18,7 @@ from typing import Any
 import httpx2
 import psutil
 
+from praisonrun import cli
 from praisonrun.app import engine_of
 from praisonrun.cli.local import end
 from praisonrun.config.discovery import holder
@@ -98,6 +99,14 @@ async def pid_of(engine: Engine, run_id: str) -> int:
 def no_server(_: Settings) -> int:
     """Stand for the server where a command starts none."""
     raise AssertionError("this command starts no server")
+
+
+def code_of(*words: str) -> int:
+    """Run a command in this process; return its exit code."""
+    try:
+        return cli.main(no_server, words)
+    except SystemExit as left:
+        return int(left.code or 0)
 
 
 @contextmanager
