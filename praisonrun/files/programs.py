@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import re
 import shutil
@@ -125,15 +126,26 @@ def _binary(head: bytes, cwd: str, depth: int) -> str | None:
         return "is a program for another kind of machine" if foreign else "is neither a program nor a script"
     if len(head) < 64:
         return "is a program that was cut off"
-    with open(sys.executable, "rb") as file:  # noqa: PTH123
-        own = _number(file.read(20), 18, 2)
-    if head[5] != _OWN_ORDER or _number(head, 18, 2) not in {own, *_ALSO.get(own, ())}:
+    own = _machine()
+    if head[5] != _OWN_ORDER or (own and _number(head, 18, 2) not in {own, *_ALSO.get(own, ())}):
         return "is a program for another kind of machine"
     if _number(head, 16, 2) == 1:
         return "is an object file and no program; link it"
     loader = os.fsdecode(_loader(head, wide=head[4] == 2))
     why = why_not(loader, cwd, depth + 1) if loader and depth < _DEPTH else None
     return f"cannot run, because its loader {loader} {why}: it was built for another system" if why else None
+
+
+@functools.cache
+def _machine() -> int:
+    """Return the kind of machine that this process runs on, 0 if its program cannot be read any more."""
+    for path in ("/proc/self/exe", sys.executable):  # the first can be read when the file is gone, too
+        try:
+            with open(path, "rb") as file:  # noqa: PTH123
+                return _number(file.read(20), 18, 2)
+        except OSError:
+            continue
+    return 0
 
 
 def _loader(head: bytes, *, wide: bool) -> bytes:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -99,3 +100,19 @@ def test_what_env_would_not_find(line: str, says: str | None, tmp_path: Path) ->
     if says:
         done = subprocess.run([place], capture_output=True, check=False, env={"PATH": os.defpath})
         assert done.returncode == 127
+
+
+@pytest.mark.parametrize("proc", [True, False])
+def test_a_program_is_known_when_our_own_is_gone(proc: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def opened(path: str, mode: str) -> IO[bytes]:
+        if path == sys.executable or (path.startswith("/proc") and not proc):
+            raise FileNotFoundError(path)
+        return open(path, mode)
+
+    programs._machine.cache_clear()
+    monkeypatch.setattr(sys, "executable", "/a/version/that/was/removed")
+    monkeypatch.setattr(programs, "open", opened, raising=False)
+    try:
+        assert programs.why_not("/bin/sh") is None
+    finally:
+        programs._machine.cache_clear()
