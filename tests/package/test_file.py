@@ -160,7 +160,7 @@ def test_a_home_that_cannot_be_written(tmp_path: Path, release: Release, how: st
     assert run(as_nobody([file, "stop", "--state", str(scratch / "state")]), **environ).returncode == 0
     if how != "unset":
         failed = run(as_nobody([file, "run", "x", "--port", "18641"]), **environ)
-        assert failed.returncode == 2
+        assert failed.returncode == 125
         assert failed.stderr.startswith("praisonrun: cannot use ")
         assert failed.stderr.count("\n") == 1
 
