@@ -238,11 +238,14 @@ async def _adk(agent: Any, prompt: str, tell: Tell) -> Any:
     types = importlib.import_module("google.genai.types")
     session = await runner.session_service.create_session(app_name="praisonrun", user_id="user")
     asked = types.Content(role="user", parts=[types.Part(text=prompt)])
-    answer = None
+    answer, taken, made = None, 0, 0
     async for event in runner.run_async(user_id="user", session_id=session.id, new_message=asked):
         if getattr(event, "error_code", None):
             raise AgentFailed(f"{event.error_code}: {event.error_message}")
-        usage(tell, event.usage_metadata, "prompt_token_count", "candidates_token_count")
+        if counts := event.usage_metadata:  # of one call of the model
+            taken += counts.prompt_token_count or 0
+            made += counts.candidates_token_count or 0
+            usage(tell, {"input_tokens": taken, "output_tokens": made})
         for part in (event.content.parts if event.content else None) or ():
             if part.function_call:
                 tell(
