@@ -230,6 +230,13 @@ def test_a_stranger_in_the_folders_place(rig: Rig, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_start_while_the_directory_is_away_may_succeed_later(rig: Rig, tmp_path: Path) -> None:
+    live = rig.with_files(agent("ok"), run_id="early", folder=str(tmp_path / "away" / "early"))
+    ended = live.ended()
+    assert ended["reason"] == "not_started"
+    assert ended["error"] == "cannot make the run's folder: No such file or directory"
+
+
 def test_the_next_attempt_goes_on_in_the_same_journal_and_folder(rig: Rig) -> None:
     first = rig.with_files(agent("files"))
     end = first.ended()["end"]

@@ -164,8 +164,8 @@ class Rig:
         names = {"INPUT_PATH": "input.json", "EVENTS": "events", "RESULT_PATH": "result.json"}
         names |= {"ARTIFACTS": "artifacts", "SCRATCH": "scratch"}
         env = spec["env"] | {f"PRAISONRUN_{name}": str(folder / path) for name, path in names.items()}
-        given = {"input": "{}", "run_id": spec["run_id"]} | more
-        return self.start(argv, env=env, folder=str(folder), **given)
+        given = {"input": "{}", "run_id": spec["run_id"], "folder": str(folder)} | more
+        return self.start(argv, env=env, **given)
 
     def close(self) -> None:
         """Be a server that goes, once its runs are cancelled."""

@@ -48,6 +48,7 @@ class Attempt:
         try:
             return self._run()
         except child.SpawnFailed as refusal:
+            refusal.passes = refusal.passes or self._displaced()
             return self._end_before_the_agent(refusal)
         except Exception as fault:
             if self._alive:
@@ -68,6 +69,10 @@ class Attempt:
         self.clean = running.run(self._fifo) and not self._installed
         self._settle(running.status == 0 and running.reason == "exited")
         return self._end(running.reason, running.error)
+
+    def _displaced(self) -> bool:
+        """Whether the directory of all runs is not in its place. Moved away under us, it may come back."""
+        return bool(self._folder) and not os.path.isdir(os.path.dirname(self._spec["folder"]))
 
     def _end_before_the_agent(self, refusal: child.SpawnFailed) -> dict[str, Any]:
         if self._folder and self._fifo:
