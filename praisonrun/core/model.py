@@ -5,13 +5,14 @@ Times are integers, microseconds since the epoch (UTC); durations are seconds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
 from .delivery import Reach
 from .json import Json as Json
+from .question import Question, QuestionState
 
 
 class Status(StrEnum):
@@ -132,6 +133,8 @@ class Run(NamedTuple):
     """Whether the scratch directory of this run, if it fails, is kept; None leaves it to the agent."""
     scratch_until: int | None = None
     """Until when the scratch directory of a final run is kept; None when it is gone."""
+    asks_read: int | None = None
+    """How far its journal was read for questions; None before the first one."""
     journal_end: int | None = None
     """Length of the journal when the latest attempt ended, or the run without one."""
     summary: Mapping[str, Json] | None = None
@@ -201,6 +204,13 @@ class Snapshot:
     """Of a live service."""
     waits: str = ""
     """Why a queued run is not claimed; "" if it is about to be."""
+    questions: Sequence[Question] = ()
+    """What its agent asks: the open ones alone, unless all were wanted."""
+
+    @property
+    def open_questions(self) -> list[Question]:
+        """What a person may answer now, the oldest first."""
+        return [each for each in self.questions if each.state is QuestionState.OPEN]
 
     @property
     def visible_status(self) -> Status:

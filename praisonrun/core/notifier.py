@@ -13,6 +13,8 @@ QUEUE = "queue"
 """A run became due, or a slot came free."""
 DELIVERIES = "deliveries"
 """A webhook is owed."""
+ASKS = "asks"
+"""An agent asks something, or its question was answered."""
 CHANGES = "changes"
 """The store was written, a process started, or a run that ended has left."""
 

@@ -17,6 +17,7 @@ from ..process.attempt import Attempt
 from ..process.ends import Mark
 from ..services.readiness import ReadinessWatch
 from ..store import Store
+from .asking import Asking
 from .directories import Directories
 from .reservations import Reservation
 from .viewers import Viewers
@@ -67,6 +68,8 @@ class Live:
     reservation: Reservation
     agent: Agent
     """The version that the run was submitted with; a stand-in while `progress` is None."""
+    asks: Asking | None = None
+    """Its questions; None before the first one."""
     progress: Progress | None = None
     """What the journal says so far; None until the agent's version is known."""
     attempt: Attempt | None = None

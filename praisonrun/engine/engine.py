@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 import anyio
@@ -12,6 +12,7 @@ from ..core import lifecycle
 from ..core.errors import NotFound, Unavailable, WrongState, reason
 from ..core.model import Run, Snapshot
 from ..core.notifier import run_topic
+from ..core.question import Question
 from ..files.artifacts import Artifact, listed, opened
 from ..store import Added, Find, Key
 from ..webhooks import Webhooks
@@ -21,6 +22,7 @@ from .context import Context, stored
 from .feed import Feed
 from .journals import Journals
 from .large_results import LargeResults
+from .questions import Questions
 from .queue import Queue
 from .request import Choice, Submit
 from .reservations import Reservations
@@ -49,7 +51,8 @@ class Engine:
         self._cancels = Cancels(context, supervisor)
         self.shared_results = SharedResults(self.journals)
         self._waits = Waits(context, reservations.slots)
-        self.feed = Feed(context, supervisor.live, self._waits)
+        self._questions, self._asks = Questions(context.store), supervisor.asks
+        self.feed = Feed(context, supervisor.live, self._waits, self._questions)
         self.queue = Queue(context, reservations.slots)
         self._handled: set[str] = set()
         """Runs that are being deleted or started again."""
@@ -102,17 +105,16 @@ class Engine:
 
     async def get(self, run_id: str, *, full: bool = False) -> Snapshot:
         """Return a run as it is now; with prompt and input if wanted `full`. Raises NotFound."""
-        if (live := self.live.get(run_id)) is not None:
-            return await live.snapshot()
-        return await self._waits.shown(
-            await (self.store.get_full(run_id) if full else self.store.get(run_id))
-        )
+        return await self._now_is(run_id, self.store.get_full if full else self.store.get)
 
     async def get_prompted(self, run_id: str) -> Snapshot:
         """Return a run as it is now, with prompt. Raises NotFound."""
-        if (live := self.live.get(run_id)) is not None:
-            return await live.snapshot()
-        return await self._waits.shown(await self.store.get_prompted(run_id))
+        return await self._now_is(run_id, self.store.get_prompted)
+
+    async def _now_is(self, run_id: str, read: Callable[[str], Awaitable[Run]]) -> Snapshot:
+        live = self.live.get(run_id)
+        shown = await (self._waits.shown(await read(run_id)) if live is None else live.snapshot())
+        return await self._questions.all_of(shown)
 
     async def meant(self, word: str) -> Snapshot:
         """Return the run that a person means as it is now. Raises NotFound, Invalid. See names.meant."""
@@ -128,7 +130,11 @@ class Engine:
         page = await self.store.find(wanted)
         found = [(run, self.live.get(run.id)) for run in page.runs]
         shown = [await live.snapshot() if live else await self._waits.shown(run) for run, live in found]
-        return shown, page.total
+        return await self._questions.open_of(shown), page.total
+
+    async def answer(self, run_id: str, ask_id: str, given: str) -> Question:
+        """Answer what a run's agent asks, once. See Asks.answer."""
+        return await self._asks.answer(run_id, ask_id, given)
 
     async def cancel(
         self, run_id: str, reason: str | None = None, *, wait: bool = True, keep_scratch: bool = False

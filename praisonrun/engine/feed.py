@@ -18,6 +18,7 @@ from ..core.model import Phase, Run, Snapshot, Status
 from ..core.notifier import CHANGES, AnyOf, run_topic
 from .context import Context, Live
 from .pulse import Pulse
+from .questions import Questions
 from .waits import Waits
 
 WINDOW = 100
@@ -50,9 +51,11 @@ class Window(NamedTuple):
 class Feed:
     """The history of all runs."""
 
-    def __init__(self, context: Context, live: Mapping[str, Live], waits: Waits) -> None:
+    def __init__(
+        self, context: Context, live: Mapping[str, Live], waits: Waits, questions: Questions
+    ) -> None:
         self._store, self._notifier, self._live = context.store, context.notifier, live
-        self._waits = waits
+        self._waits, self._questions = waits, questions
         self.pulse = Pulse(context, live)
 
     def changed(self) -> asyncio.Event:
@@ -108,8 +111,9 @@ class Feed:
         if live is None or run.status is not Status.RUNNING:
             return await self._waits.shown(run)
         shown = await live.snapshot()
-        later = run.claim == shown.run.claim and run.updated_at > shown.run.updated_at
-        return replace(shown, run=run) if later else shown  # a cancel is stored before its owner hears of it
+        if _is_later(run, shown.run):  # a cancel is stored before its owner hears of it
+            shown = replace(shown, run=run)
+        return (await self._questions.open_of([shown]))[0]
 
     async def _touch_started(self) -> None:
         """Put what started since the last look among the changes."""
@@ -128,6 +132,12 @@ class Feed:
             _note(told)
             if not isinstance(fault, PraisonrunError):  # a full disk must not keep the rest from being read
                 raise
+
+
+def _is_later(row: Run, known: Run) -> bool:
+    """Say whether a row that was read is of the same attempt as what its owner knows, and newer."""
+    newer = row.updated_at > known.updated_at or (row.asks_read or 0) > (known.asks_read or 0)
+    return row.claim == known.claim and newer
 
 
 def _note(phases: Mapping[Live, Phase]) -> None:

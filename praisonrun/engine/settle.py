@@ -22,6 +22,7 @@ from ..journal.printed import verdict as printed_verdict
 from ..journal.results import last_words, result
 from ..journal.summary import Summary
 from ..services.readiness import explained
+from .asks import Asks
 from .attempts import RETRY
 from .context import Context, Live
 
@@ -72,7 +73,8 @@ def _judge(run: Run, agent: Agent, ended: Exit, said: Verdict) -> Outcome:
 class Settlements:
     """Reads how attempts ended and stores what that means."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, asks: Asks) -> None:
+        self._asks = asks
         self._store, self._files, self._now = context.store, context.files, context.now
 
     async def until_stored(self, live: Live, ended: Exit | None, trouble: str | None) -> Run | None:
@@ -85,6 +87,8 @@ class Settlements:
             try:
                 at = self._now()
                 self._store.check()  # before anything is read: a directory that was moved has no journals
+                if ended is not None:
+                    await self._asks.finish(live, ended)
                 if ended is None:
                     decide = partial(lifecycle.unclaim, at=at)
                 elif ended.reason == "not_started" and lifecycle.may_start(live.run, at):

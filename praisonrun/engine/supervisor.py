@@ -19,10 +19,12 @@ from ..core.agent import Agent
 from ..core.errors import PraisonrunError
 from ..core.model import Exit, Failure, Mode, Phase, Run, Status
 from ..core.notifier import CHANGES, DELIVERIES, run_topic
+from ..files import answers
 from ..journal.progress import Progress
 from ..process.spawning import Spawner
 from ..services.readiness import Services
 from . import logged
+from .asks import Asks
 from .attempts import Attempts, patiently
 from .context import Context, Live
 from .reservations import Reservation, Reservations
@@ -43,11 +45,12 @@ class Supervisor:
         self._installs = Installs(context)
         self._attempts = Attempts(context, spawner, self._installs, self._started)
         self._services = Services(context.store, context.files, context.notifier, context.now)
-        self._settlements = Settlements(context)
+        self.live: dict[str, Live] = {}
+        self.asks = Asks(context, self.live)
+        self._settlements = Settlements(context, self.asks)
         self._tasks: TaskGroup
         self._early: dict[str, Run] = {}
         """Rows of cancels that came between a claim's commit and its entry here."""
-        self.live: dict[str, Live] = {}
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
@@ -56,6 +59,7 @@ class Supervisor:
             try:
                 for run in await self._context.store.running():
                     await self._resume(run)
+                self._tasks.start_soon(self.asks.serve)
                 self._reservations.open = True
                 yield
             finally:
@@ -84,6 +88,7 @@ class Supervisor:
         except PraisonrunError as unreadable:  # costs this run, not the server's start
             log.warning("run %s: %s", run.id, unreadable)
         self._installs.found(live)
+        self._context.viewers.asked(run.id)  # no ring was heard while there was no server
         how: How = self._attempts.find if run.boot == self._context.boot else self._attempts.after_reboot
         self._tasks.start_soon(self._see_through, live, how)
 
@@ -170,6 +175,8 @@ class Supervisor:
     async def _clear(self, live: Live, run: Run) -> None:
         """Put the scratch directory of a final run where it is kept, or remove what its shim did not."""
         files, kept = self._context.files, run.scratch_until is not None
+        if run.asks_read is not None:
+            await asyncio.to_thread(answers.remove, str(files.folder(run.id)))
         if kept or lifecycle.may_keep_scratch(run, live.agent) or run.failure is Failure.LOST:
             try:
                 await asyncio.to_thread(files.keep_scratch if kept else files.remove_scratch, run.id)

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from ..core.model import Run
-from ..core.notifier import Notifier, run_topic
+from ..core.notifier import ASKS, Notifier, run_topic
 from ..files.run_files import RunFiles
+from ..journal.format import ASKING
 
 BURST = 256
 """Rings taken in one go."""
@@ -29,6 +30,8 @@ class Viewers:
         self._watchers: Counter[str] = Counter()
         self.ends: dict[str, Run] = {}
         """Runs as they became final while they were watched, which they are still."""
+        self.asking: set[str] = set()
+        """Runs whose agents asked something that was not read yet. The topic ASKS rings for them."""
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -46,10 +49,22 @@ class Viewers:
         rung = 0
         with suppress(BlockingIOError):
             while rung < BURST:
-                self._notifier.ring(run_topic(bell.recv(256).decode("ascii", "replace")))
+                self._rung(bell.recv(256))
                 rung += 1
         if rung >= CROWDED:
             self._notifier.ring(*map(run_topic, self._watchers))
+
+    def _rung(self, said: bytes) -> None:
+        run_id = said.removeprefix(ASKING).decode("ascii", "replace")
+        if said.startswith(ASKING):
+            self.asked(run_id)
+        else:
+            self._notifier.ring(run_topic(run_id))
+
+    def asked(self, run_id: str) -> None:
+        """Have it read what a run's agent asks."""
+        self.asking.add(run_id)
+        self._notifier.ring(ASKS)
 
     @contextmanager
     def watching(self, run_id: str) -> Iterator[None]:

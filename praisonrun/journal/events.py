@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 from ..core.json import Json, deeper
+from ..core.question import Ask, BadAsk, ask_of
 from .format import Frame, Kind, json_payload
 
 ParsedEvent: TypeAlias = tuple[str, dict[str, Json]]
@@ -119,6 +120,8 @@ def parse_event_line(line: str) -> list[ParsedEvent]:
     found = parse_object(line)
     if found is None:
         return [log("praisonrun", f"event ignored, not a JSON object: {line.strip()[:LOG_LIMIT]}\n")]
+    if "ask" in found:
+        return [_asked(found["ask"])]
     kind = found.get("type")
     if isinstance(kind, str) and kind in ("message", "tool_call", "log"):
         return [_typed(kind, found)]
@@ -126,6 +129,34 @@ def parse_event_line(line: str) -> list[ParsedEvent]:
     if not parsed and isinstance(found.get("message"), str):
         parsed = [("message", {"text": found["message"]})]
     return parsed or [log("praisonrun", f"event ignored, nothing known in it: {line.strip()[:LOG_LIMIT]}\n")]
+
+
+def _asked(given: Json) -> ParsedEvent:
+    """Return the event of a question; a warning for one that is rejected."""
+    try:
+        ask = ask_of(given)
+        return "ask", {**ask._asdict(), "options": list(ask.options)}
+    except BadAsk as fault:
+        name = f" {fault.id}" if fault.id else ""
+        return log("praisonrun", f"question{name} rejected: {fault}\n")
+
+
+def ask_in(line: bytes) -> Ask | BadAsk | None:
+    """Return what a line from PRAISONRUN_EVENTS asks, and why it is rejected; None for any other line."""
+    if not may_ask(line):
+        return None
+    found = parse_object(line.decode("utf-8", "replace"))
+    if found is None or "ask" not in found:
+        return None
+    try:
+        return ask_of(found["ask"])
+    except BadAsk as fault:
+        return fault
+
+
+def may_ask(line: bytes) -> bool:
+    """Say whether a line could ask something: the word is in it, or an escape that may hide it."""
+    return b'"ask"' in line or b"\\u" in line
 
 
 def parse_object(line: str) -> dict[str, Json] | None:

@@ -26,6 +26,8 @@ START = 64
 """Offset of the first frame."""
 WATCH_AT = 32
 """Offset of the byte that is `1` while somebody watches the run: the shim rings the bell only then."""
+ASKING = b"?"
+"""Stands before the run's id in a ring that says that its agent asks something; no id has it."""
 FILE_HEADER = MAGIC.ljust(START, b"\0")
 MAX_PAYLOAD = (1 << 24) - 1
 BATCH = 2048

@@ -6,6 +6,7 @@ One process appends to a journal at a time. Standard library only.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import time
@@ -15,6 +16,8 @@ from praisonrun.journal import format as journal
 from praisonrun.journal.reader import Reader
 
 Bytes = bytes | memoryview
+_SHORT = (errno.ENOBUFS, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+"""What keeps a ring from being sent for a while. macOS says ENOBUFS of a full queue."""
 _BATCH = 500
 """Frames in one writev: they have two buffers each, and the limit of a call is 1024 buffers."""
 
@@ -98,17 +101,30 @@ class Journal:
         self._torn = False
         return True
 
+    def ring_ask(self) -> bool:
+        """Tell the server that the agent asks something; return False if that is to be tried again.
+
+        A server that is not there reads it when it comes.
+        """
+        return self._bell is None or self._send(journal.ASKING + self._name, self._bell)
+
     def _ring(self) -> None:
         """Tell the server that the journal grew, if somebody watches the run."""
-        if self._bell is None or os.pread(self.fd, 1, journal.WATCH_AT) != b"1":
-            return
+        if self._bell is not None and os.pread(self.fd, 1, journal.WATCH_AT) == b"1":
+            self._send(self._name, self._bell)
+
+    def _send(self, message: bytes, bell: str) -> bool:
+        """Send to the server, if there is one; return False if its queue is full."""
         try:
             if self._socket is None:
                 self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
                 self._socket.setblocking(False)
-            self._socket.sendto(self._name, self._bell)
-        except OSError:
-            pass  # no server, or its queue is full
+            self._socket.sendto(message, bell)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            return error.errno not in _SHORT
+        return True
 
     def sync(self) -> None:
         """Write the journal through to the disk, if possible."""

@@ -11,6 +11,7 @@ from ..agents.launch import STRING_LIMIT
 from ..core.agent import Agent
 from ..core.lifecycle import may_keep_scratch
 from ..core.model import Json, Run
+from ..files.answers import ANSWERS
 from ..files.run_files import RunFiles
 from ..journal.format import START
 from ..journal.formats import FORMATS
@@ -103,6 +104,7 @@ def _ours(run: Run, folder: str | None, scratch: str) -> dict[str, str]:
             "PRAISONRUN_INPUT_PATH": f"{folder}/input.json",
             "PRAISONRUN_RESULT_PATH": f"{folder}/result.json",
             "PRAISONRUN_EVENTS": f"{folder}/events",
+            "PRAISONRUN_ANSWERS": f"{folder}/{ANSWERS}",
             "PRAISONRUN_ARTIFACTS": f"{folder}/artifacts",
             "PRAISONRUN_SCRATCH": scratch,
         }

@@ -17,10 +17,11 @@ from ..core.agent import Agent
 from ..core.errors import PraisonrunError, Unavailable
 from ..core.model import Status
 from . import activity as counters
-from . import changes, database, deliveries, ids, lists, pauses, reads, writes
+from . import asks, changes, database, deliveries, ids, lists, pauses, reads, writes
 from . import usage as using
 from . import versions as entries
 from .activity import HOUR, Activity, Ended
+from .asks import Unsettled
 from .connection import Connection, Connections, reading, writing
 from .directory import hold, settle
 from .group_commit import GroupCommit
@@ -44,6 +45,7 @@ __all__ = [
     "Sizes",
     "Store",
     "StoredVersion",
+    "Unsettled",
     "Usage",
     "given",
 ]
@@ -112,6 +114,15 @@ class Store(Connections):
     paused = reading(pauses.paused)
     pause = writing(pauses.pause)
     resume = writing(pauses.resume)
+
+    ask = writing(asks.ask)
+    answer = writing(asks.answer)
+    expire = writing(asks.expire)
+    note_delivered = writing(asks.delivered)
+    unsettled = reading(asks.unsettled)
+    settled_questions = reading(asks.settled)
+    questions = reading(asks.of_run)
+    open_questions = reading(asks.open_of)
 
     changed_since = reading(changes.since)
     rev_before = reading(changes.rev_before)

@@ -14,8 +14,8 @@ from ..core import clock, lifecycle
 from ..core.delivery import Delivery
 from ..core.errors import NotFound, QueueFull, WrongState
 from ..core.model import Run, Status
+from . import asks, reads, rows, versions
 from . import deliveries as outbox
-from . import reads, rows, versions
 from .rows import ALL, COLUMNS, FULL, run_of, title_of
 from .types import Added, Free, Key, Prepare
 
@@ -102,6 +102,8 @@ def change(db: Connection, run_id: str, decide: Decide, *, deliver: Deliver = ou
     before = reads.get(db, run_id)
     after = decide(before)
     _write(db, before, after)
+    if before.asks_read is not None and before.status is Status.RUNNING is not after.status:
+        asks.void(db, before.seq)
     if after.status in lifecycle.FINAL and before.status not in lifecycle.FINAL:
         outbox.owe(db, deliver(after))
     return after

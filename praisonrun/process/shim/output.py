@@ -106,14 +106,15 @@ class Output:
         else:
             self.dropped[kind] += sum(map(len, payloads))
 
-    def put_event(self, line: Bytes) -> None:
-        """Append an event, unless there were too many."""
+    def put_event(self, line: Bytes) -> bool:
+        """Append an event, unless there were too many; return whether it is there."""
         size = len(line) + journal.HEAD_SIZE
         if size <= self.event_room and self.journal.append(_EVENT, line):
             self.event_room -= size
             self.events += 1
-        else:
-            self.drop_event(len(line))
+            return True
+        self.drop_event(len(line))
+        return False
 
     def drop_event(self, size: int) -> None:
         """Count an event that the journal does not hold."""

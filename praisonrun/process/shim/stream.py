@@ -45,7 +45,7 @@ class Pipe:
         self.heard = 0.0
         """When something came last that does not only say that the agent waits."""
         self.due = math.inf
-        """When an incomplete line is passed on as it is."""
+        """When an incomplete line is passed on as it is, or what was not heard is told again."""
         self._kind, self._waiting = int(kind), waiting
         self._buffer = bytearray()
         self._view = memoryview(self._buffer)
@@ -214,10 +214,18 @@ class Lines(Pipe):
 
 
 class Events(Pipe):
-    """The FIFO: a line is an event, and a line that is too long is dropped."""
+    """The FIFO: a line is an event, and a line that is too long is dropped.
+
+    The server hears of a question at once, whoever watches: a person is to answer it.
+    """
 
     _skipped = 0
     """Bytes of the present line that were dropped."""
+
+    def flush_partial(self) -> None:
+        """Tell the server again of a question that it had no room to hear of."""
+        heard = self.output.journal.ring_ask()
+        self.due = math.inf if heard else time.monotonic() + PATIENCE
 
     def _overflow(self, end: int) -> int:
         if not self._skipped and self._grown(end, EVENT_LINE):
@@ -232,5 +240,5 @@ class Events(Pipe):
                 self.output.drop_event(len(line))
                 size, self._skipped = self._skipped + len(line), 0
                 self.output.say(f"an event of {size} bytes was dropped: at most {EVENT_LINE}")
-            else:
-                self.output.put_event(line)
+            elif self.output.put_event(line) and b'"ask"' in bytes(line):
+                self.flush_partial()

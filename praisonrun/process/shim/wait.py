@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from praisonrun.process import sweep
-from praisonrun.process.shim.stream import END, Pipe, Text
+from praisonrun.process.shim.stream import END, Events, Pipe, Text
 
 LEAVER = 1.0
 """Seconds for which the pipes are read after the agent's end, because a descendant may hold them."""
@@ -62,7 +62,7 @@ class RunningAgent:
         """Whether a cancel was asked for, even if the agent had ended by then."""
         self.cpu, self.rss, self.swept = 0.0, 0, 0
         self._pipes = {pipe.fd: pipe for pipe in pipes}
-        self._texts = [pipe for pipe in pipes if isinstance(pipe, Text)]
+        self._timed: list[Text | Events] = [pipe for pipe in pipes if isinstance(pipe, Text)]
         self._life, self._wake, self._grace = life, wake, spec["grace"]
         self._mark = spec["mark"]
         self._limit, self._idle = (
@@ -76,12 +76,13 @@ class RunningAgent:
         """Seconds from the agent's start to its own end."""
         return min(self._gone, time.monotonic()) - self._begun
 
-    def run(self, fifo: Pipe | None) -> bool:
+    def run(self, fifo: Events | None) -> bool:
         """Wait for the agent's end. Returns whether it ended by itself and left nothing behind."""
         handlers = {fd: self._on_output(pipe) for fd, pipe in self._pipes.items()}
         handlers |= {self._wake.fd: self._on_signal, self._life.fileno(): self._on_lifeline}
         if fifo:
             handlers[fifo.fd] = self._on_output(fifo)
+            self._timed.append(fifo)
         poller = select.poll()
         for fd in handlers:
             poller.register(fd, select.POLLIN)
@@ -177,16 +178,16 @@ class RunningAgent:
             due = self._kill_at
         else:
             due = min(self._begun + self._limit, self._heard + self._idle)
-        soonest = min([due, *[text.due for text in self._texts]])
+        soonest = min([due, *[pipe.due for pipe in self._timed]])
         if soonest == math.inf:
             return None
         return min(max(0.0, math.ceil((soonest - self._now) * 1000)), LONGEST)
 
     def _do_what_is_due(self) -> None:
         """Flush partial lines, kill after the grace, and stop after a timeout."""
-        for text in self._texts:
-            if text.due <= self._now:
-                text.flush_partial()
+        for pipe in self._timed:
+            if pipe.due <= self._now:
+                pipe.flush_partial()
         if self.status is not None:
             return
         if self._now >= self._kill_at:
