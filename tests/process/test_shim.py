@@ -7,6 +7,7 @@ import os
 import resource
 import select
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -509,3 +510,34 @@ def test_timeouts_are_punctual(rig: Rig, figure: Callable[[str], None]) -> None:
     figure(f"50 timeouts of 0.3 s, a shim alone: {min(late):+.3f}..{max(late):+.3f} s late")
     assert min(late) >= 0
     assert max(late) <= 0.5
+
+
+# -- questions -------------------------------------------------------------------------------------
+
+
+ASKS = """echo '{"ask": {"id": "a"}}' > "$PRAISONRUN_EVENTS"; exec sleep 60"""
+
+
+def test_a_question_is_heard_although_nobody_watches(rig: Rig) -> None:
+    live = rig.with_files([SH, "-c", f"echo '{{}}' > $PRAISONRUN_EVENTS; {ASKS}"])
+    assert rig.bell.recv(256) == b"?" + live.id.encode()
+    assert live.data(Kind.EVENT) == b'{}\n{"ask": {"id": "a"}}\n'
+    live.life.sendall(b"C")
+    live.ended()
+
+
+def test_a_question_that_the_server_had_no_room_to_hear_is_told_again(rig: Rig) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as others:
+        others.setblocking(False)
+        with suppress(BlockingIOError):
+            while True:
+                others.sendto(b"other", rig.runs.bell.path)
+    live = rig.with_files([SH, "-c", ASKS])
+    while b'"ask"' not in live.data(Kind.EVENT):  # the bell is what is full
+        pass
+    said = set()
+    while (heard := rig.bell.recv(256)) == b"other":
+        said.add(heard)
+    assert (said, heard) == ({b"other"}, b"?" + live.id.encode())
+    live.life.sendall(b"C")
+    live.ended()

@@ -57,6 +57,10 @@ agents:
     command: ["{python}", -u, -c, "import json,sys\\np=sys.stdin.read()\\nprint(json.dumps({'type':'progress','percentage':10,'step':'s'}))\\nprint(json.dumps({'type':'delta','text':'he'}))\\nprint('plain')\\nif p!='none': print(json.dumps({'type':'result','result':{'p':p},**({'is_error':True,'error':'bad'} if p=='bad' else {})}))"]
     format: jsonl
   one:   {command: ["{python}", -u, -c, "import os,sys,time\\nname=sys.stdin.read()\\nprint('up')\\nwhile not os.path.exists(name): time.sleep(0.01)"], concurrency: 1}
+  asks:
+    # Sends its prompt's lines as events, and prints as many answers.
+    command: ["{python}", -u, -c, "import os,sys,time\\nlines=sys.stdin.read().splitlines()\\nprint('up')\\nfor line in lines:\\n os.write(os.open(os.environ['PRAISONRUN_EVENTS'],os.O_WRONLY),line.encode()+b'\\\\n')\\nname,said=os.environ['PRAISONRUN_ANSWERS'],''\\nwhile said.count('\\\\n')<len(lines):\\n time.sleep(0.01)\\n said=open(name).read() if os.path.exists(name) else ''\\nprint(said,end='')"]
+    grace: 0.2
   gone:  {command: [no-such-program-anywhere]}
   server: {mode: service, command: ["{python}", -m, http.server, "{port}"], port: auto}
 """

@@ -31,6 +31,7 @@ STATUS_KEYS = {
     "session_id", "error", "error_tail", "retry_after",
     "title", "cwd", "due_at", "queue_reason", "usage",
     "agent", "exit_code", "signal", "timeout", "attempt", "metadata", "failure", "retry_of", "parent", "root",
+    "phase", "questions",
 }  # fmt: skip
 """The keys of a status object."""
 MORE_AGENTS = """

@@ -40,6 +40,7 @@ from .ids import Ids
 from .lists import Lists
 from .logs import Logs
 from .queries import CancelQuery, PollQuery
+from .questions import Questions
 from .queue import Queue
 from .show import AGAIN, BAD_QUERY, NOT_FOUND, RUN, RUNS, WRONG_STATE
 from .usage import Usage
@@ -68,6 +69,7 @@ _RESULT = {200: Answer("The result.", show.JobResult), **NOT_FOUND, **WRONG_STAT
 _SEGMENTS = {
     "word": "A run's id, its last 4 or more characters, or @, @2, …",
     "run_id": "The run's id.",
+    "ask_id": "Which of its questions.",
     "path": "A file's place among the run's artifacts.",
     "delivery_id": "A delivery's id: its webhook-id.",
 }
@@ -88,6 +90,7 @@ def dialect(engine: Engine, limits: StreamLimits, *shared: object) -> Dialect:
         Artifacts(engine),
         Deliveries(engine),
         Queue(engine),
+        Questions(engine),
     )
     return Dialect((), operations(*own, *shared, **_SEGMENTS), STATUSES, render)
 

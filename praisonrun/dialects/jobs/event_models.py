@@ -80,6 +80,17 @@ class ToolCallData(Described):
     status: Json = Field(None, description="How the call went.")
 
 
+class AskData(Described):
+    """The agent asks something. Whether it was answered is in the run, and not among its events."""
+
+    id: str = Field(description="Which of its run's questions it is.")
+    question: str = Field(description="What it asks.")
+    options: list[str] = Field(description="What may be answered; empty: any text.")
+    default: str | None = Field(description="The answer if nobody gives one in time; null: it is denied.")
+    timeout: float = Field(description="Seconds for which it can be answered.")
+    kind: Literal["question", "permission"] = Field(description="permission: whether it may do something.")
+
+
 class SessionData(Described):
     """The agent's conversation has a name."""
 
@@ -134,6 +145,7 @@ _DATA: dict[str, type[Described]] = {
     "log": LogData,
     "message": MessageData,
     "tool_call": ToolCallData,
+    "ask": AskData,
     "session": SessionData,
     "result": ResultData,
     "cancelled": CancelledData,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -15,6 +15,8 @@ from ...journal.results import Result
 from ...web.fields import Time
 from ...web.forms import Described
 from ...web.operations import Answer
+from . import questions
+from .questions import OpenQuestion, QuestionShown
 
 RUNS = "/api/v1/runs"
 RUN = RUNS + "/{run_id}"
@@ -75,6 +77,9 @@ class JobStatus(Described):
 
     job_id: str = Field(description="The run's id.")
     status: StatusWord = Field(description="queued also while its process is being started.")
+    phase: Literal["installing", "running", "waiting"] | None = Field(
+        description="What a running run does; waiting: its agent asks something. Null for other runs."
+    )
     title: str = Field(description="The first line of the prompt, at most 120 characters.")
     progress: ProgressShown = Field(description="How far the latest attempt says it is.")
     created_at: Time = Field(description="When it was submitted.")
@@ -100,12 +105,16 @@ class JobStatus(Described):
     retry_of: str | None = Field(description="The run that this one repeats.")
     parent: str | None = Field(description="The run on whose behalf it was submitted.")
     root: str = Field(description="The top of its tree; its own id if it has no parent.")
+    questions: list[OpenQuestion] = Field(description="What it asks now, the first 200 characters of each.")
 
 
 class Job(JobStatus):
     """A single run: its status, and its prompt."""
 
     prompt: str = Field(description="What the agent was asked, whole.")
+    questions: list[QuestionShown] = Field(  # type: ignore[assignment]
+        description="What it asks, whole, and the latest 32 of its other questions; the oldest first."
+    )
 
 
 class JobList(Described):
@@ -134,6 +143,7 @@ def status(shown: Snapshot) -> dict[str, Json]:
     return {
         "job_id": run.id,
         "status": visible.value,
+        "phase": _phase(shown),
         "title": run.title,
         "progress": progress_shown(shown.progress, 100.0 if run.status is Status.SUCCEEDED else 0.0),
         "created_at": iso(run.created_at),
@@ -159,12 +169,20 @@ def status(shown: Snapshot) -> dict[str, Json]:
         "retry_of": run.origin,
         "parent": run.parent,
         "root": run.root or run.id,
+        "questions": questions.in_short(shown),
     }
 
 
+def _phase(shown: Snapshot) -> str | None:
+    if shown.visible_status is not Status.RUNNING:
+        return None
+    return "waiting" if shown.open_questions else str(shown.phase)
+
+
 def job(shown: Snapshot) -> dict[str, Json]:
-    """Return the status object of a single run, which has its prompt."""
-    return {**status(shown), "prompt": shown.run.prompt}
+    """Return the status object of a single run, which has its prompt and all its questions."""
+    asked = [questions.whole(each) for each in shown.questions]
+    return {**status(shown), "prompt": shown.run.prompt, "questions": asked}
 
 
 class JobResult(Described):

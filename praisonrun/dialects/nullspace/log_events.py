@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from ...core.json import Json
 from ...core.model import Mode, Run, Snapshot, Status
-from ...journal.events import parse_object
+from ...core.question import Ask, BadAsk
+from ...journal.events import ask_in, parse_object
 from ...journal.format import Frame, Kind
 from .words import failure_phase, failure_reason, status
 
@@ -75,6 +76,13 @@ def _told(line: str) -> Entry:
         word = str(event.get("condition"))
         level = "info" if word == "ready" else "warn"
         return Entry(level, "readiness", f"service_{word}", str(event.get("text", "")).rstrip("\n"))
+    match ask_in(line.encode()):
+        case Ask(question=question):
+            return Entry("info", "system", "question_asked", question, {"event": event})
+        case BadAsk() as fault:
+            return Entry(
+                "warn", "system", "question_rejected", f"question rejected: {fault}", {"event": event}
+            )
     said = [event[key] for key in ("message", "text", "step") if isinstance(event.get(key), str)]
     message = (said and said[0]) or line.rstrip("\n")
     return Entry("info", "system", "agent_event", message, {"event": event})

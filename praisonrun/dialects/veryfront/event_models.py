@@ -95,7 +95,7 @@ class ToolCallResultPayload(_Call):
 class CustomPayload(_Payload):
     """What AG-UI has no word for."""
 
-    name: str = Field(description="status, progress, usage or log.")
+    name: str = Field(description="status, progress, usage, ask or log.")
     value: dict[str, Json] = Field(description="Its fields, as in the jobs API.")
 
 

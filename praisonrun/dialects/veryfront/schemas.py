@@ -39,12 +39,14 @@ class RunShown(Described):
     run_id: str = Field(description="The run's id.")
     kind: Literal["agent", "workflow", "task", "eval"] = Field(description="agent or task.")
     status: Literal["pending", "running", "waiting", "completed", "failed", "cancelled"] = Field(
-        description="pending also while its process is being started; never waiting."
+        description="pending also while its process is being started; waiting while it asks something."
     )
     owner: Owner = Field(description="Whose it is; for a run of another API a project of zeros.")
     parent_run_id: str | None = Field(description="The run on whose behalf it was submitted.")
     root_run_id: str = Field(description="The top of its tree; its own id if it has no parent.")
-    waiting_reason: Literal["tool", "approval", "event", "input"] | None = Field(description="Always null.")
+    waiting_reason: Literal["tool", "approval", "event", "input"] | None = Field(
+        description="What a waiting run waits for: approval, whether it may do something; else input."
+    )
     metadata: Json = Field(description="As it was submitted, with what else it repeats of the request.")
     target: str | None = Field(description="Its kind, a colon, and the entry of agents.yaml that runs it.")
     workflow_id: str | None = Field(description="Always null.")
@@ -118,7 +120,7 @@ class Projection(Described):
     message_id: str = Field(description="The message that the run writes in its conversation.")
     agent_id: str = Field(description="The entry of agents.yaml that runs it.")
     status: Literal["pending", "running", "waiting_for_tool", "completed", "failed", "cancelled"] = Field(
-        description="As the run's; never waiting_for_tool."
+        description="As the run's, but running while it asks something."
     )
     latest_event_id: int = Field(description="The id of its latest event; 0 before the first.")
     latest_external_event_sequence: int = Field(description="Always 0.")

@@ -35,13 +35,14 @@ def run_object(
 ) -> dict[str, Json]:
     """Return the run object; `whole` is what lists leave out of it (`given`, and perhaps output and logs)."""
     run, labels = shown.run, shown.run.labels or {}
-    kind, status = labels.get("kind", "agent"), STATUS[shown.visible_status]
+    kind, status = labels.get("kind", "agent"), _status(shown)
     return {
-        **dict.fromkeys(("waiting_reason", "workflow_id", "schedule_id", "created_by", "logs")),
+        **dict.fromkeys(("workflow_id", "schedule_id", "created_by", "logs")),
         **{name: labels.get(name) for name in Shown.model_fields},
         "run_id": run.id,
         "kind": kind,
         "status": status,
+        "waiting_reason": _waits_for(shown),
         "owner": labels.get("owner", {"kind": "project", "id": LOCAL}),
         "parent_run_id": run.parent,
         "root_run_id": run.root or run.id,
@@ -61,6 +62,18 @@ def run_object(
         "completed_at": iso(run.finished_at),
         **(whole or {}),
     }
+
+
+def _status(shown: Snapshot) -> str:
+    """Return the status of a run, which is `waiting` while its agent asks something."""
+    waits = shown.visible_status is Status.RUNNING and shown.open_questions
+    return "waiting" if waits else STATUS[shown.visible_status]
+
+
+def _waits_for(shown: Snapshot) -> str | None:
+    if _status(shown) != "waiting":
+        return None
+    return "approval" if shown.open_questions[0].kind == "permission" else "input"
 
 
 def given(run: Run, prompt: str, text: str | None) -> dict[str, Json]:
