@@ -7,16 +7,19 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ..config.discovery import Named
 from ..core.errors import Unavailable
 from ..core.json import Json
 from . import pipe
+from .amounts import when
 from .client import Client, Pause
 from .ids import find
 from .local import target
 from .outcome import INTERRUPTED, exit_code, in_words, next_steps
+from .questions import asked, how
 from .screen import Screen
 
 STARTING = "starting"
@@ -60,7 +63,9 @@ def _watched(client: Client, run_id: str, screen: Screen) -> bool:
     try:
         for event in client.events(run_id):
             with suppress(ValueError):
-                show(screen, event.event, json.loads(event.data))
+                show(screen, event.event, data := json.loads(event.data))
+                if event.event == "ask" and still_open(data):
+                    screen.hint(f"next: {how(run_id, data)}")
     except KeyboardInterrupt:
         return interrupted(client, run_id, screen)
     return True
@@ -79,12 +84,20 @@ def show(screen: Screen, name: str, data: Json) -> None:
             screen.progress(amount if isinstance(amount, int | float) else None, step)
         case "message":
             screen.message(str(data.get("text", "")), delta=bool(data.get("delta")))
+        case "ask":
+            screen.note(f"asks: {asked(data)}")
         case "attempt" if data.get("state") == "start" and data.get("attempt") != 1:
             screen.note(f"attempt {data.get('attempt')} starts")
         case "attempt" if data.get("state") == "end" and (how := how_it_ended(data)):
             screen.note(f"attempt {data.get('attempt')}: {how}")
         case "tool_call" if "input" in data or "output" not in data:
             screen.note(f"tool: {data.get('name', '?')}")
+
+
+def still_open(asked: Mapping[str, Any], now: datetime | None = None) -> bool:
+    """Say whether the event of a question is young enough for an answer: what is replayed may be old."""
+    at = when(asked.get("ts")) or datetime.now(UTC)
+    return (now or datetime.now(UTC)) < at + timedelta(seconds=asked.get("timeout") or 0)
 
 
 def how_it_ended(attempt: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ..config.discovery import Named
-from .flags import as_json, complete_agent, env, one_run, seconds, some_runs, target
+from .flags import as_json, complete_agent, complete_id, env, one_run, seconds, some_runs, target
 from .program import program
 
 
@@ -47,6 +47,43 @@ def cancel(server: Named, **flags: Any) -> None:
     from .cancel import cancel as end
 
     sys.exit(end(server, Wanted(**flags)))
+
+
+@program.command()
+@click.argument("words", metavar="ID [QUESTION] ANSWER", nargs=-1, required=True, shell_complete=complete_id)
+@as_json
+@target
+def answer(server: Named, *, words: tuple[str, ...], as_json: bool) -> None:
+    """Answer what a run's agent asks.
+
+    ID is as for `attach`. QUESTION may be left out where the run asks one alone. An answer that begins with a
+    dash follows two: praisonrun answer @ -- -1. Exit code: 1 if it is too late, or has another answer.
+    """
+    from .answer import answer as tell
+
+    sys.exit(tell(server, words, as_json=as_json))
+
+
+@program.command()
+@click.argument("question")
+@click.option("--options", multiple=True, metavar="A,B", help="What may be answered; repeatable.")
+@click.option("--default", metavar="TEXT", help="The answer if nobody gives one in time.")
+@click.option("--timeout", type=seconds, metavar="TIME", help="Wait so long: 90, 5m, at most 7d (10m).")
+@click.option(
+    "--id", "ask_id", metavar="ID", help="Its name: one that was asked before is the same question."
+)
+@click.option("--permission", is_flag=True, help="It asks whether the agent may do something.")
+@as_json
+def ask(**flags: Any) -> None:
+    """Inside an agent: ask a person, wait, and print the answer.
+
+    Exit code: 0 answered, also by the default; 1 denied: nobody answered in time; 2 not inside an agent, or
+    not a question that can be asked.
+    """
+    from .ask import Wanted
+    from .ask import ask as wait_for
+
+    sys.exit(wait_for(Wanted(**flags)))
 
 
 @program.command()

@@ -13,9 +13,10 @@ from typing import Any
 import click
 
 SECTIONS: Mapping[str, Sequence[str]] = {
-    "Runs": ("run", "ps", "logs", "attach", "wait", "show", "cancel", "retry"),
+    "Runs": ("run", "ps", "logs", "attach", "wait", "show", "answer", "cancel", "retry"),
     "Agents": ("init", "agents", "check", "services"),
     "Server": ("up", "serve", "stop", "info", "open", "pause", "resume", "webhooks"),
+    "Inside an agent": ("ask",),
     "This machine": ("service-file", "completion"),
 }
 """All commands, in the order of the help."""

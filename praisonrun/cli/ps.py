@@ -15,9 +15,12 @@ from .client import LIVE, PAGE, Client
 from .ids import short
 from .local import target
 from .pipe import print_lines
+from .questions import open_questions
 from .table import show
 
 HEAD = ("ID", "STATUS", "AGENT", "AGE", "TOOK", "TOKENS", "COST", "WHAT")
+WAITING = "waiting"
+"""The status of a run that asks something."""
 SPARE = ("TOOK", "AGE", "TOKENS", "COST")
 """What a narrow terminal does without."""
 USED = ("TOKENS", "COST")
@@ -74,12 +77,15 @@ def row(run: Mapping[str, Any], now: datetime | None = None) -> tuple[str, ...]:
     took = span((ended - began).total_seconds()) if began else ""
     age = span((now - (when(run["created_at"]) or now)).total_seconds())
     used = tokens(run["usage"]), cost(run["usage"])
-    return short(run["job_id"]), run["status"], run["agent"], age, took, *used, what(run)
+    status = WAITING if open_questions(run) else run["status"]
+    return short(run["job_id"]), status, run["agent"], age, took, *used, what(run)
 
 
 def what(run: Mapping[str, Any]) -> str:
     """Return what a run is about, and how far it is or why it ended as it did."""
-    news = run["error"] or (how_far(run) if run["status"] == "running" else "") or run.get("queue_reason")
+    asked = "".join(f"asks: {each['question']}" for each in open_questions(run)[:1])
+    far = how_far(run) if run["status"] == "running" else ""
+    news = run["error"] or asked or far or run.get("queue_reason")
     return f"{run['title']} · {news}" if news else run["title"]
 
 

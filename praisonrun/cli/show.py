@@ -18,6 +18,7 @@ from .outcome import finished, in_words, steps
 from .output import printed
 from .pipe import print_object
 from .ps import how_far
+from .questions import answered, asked, became, how, open_questions
 from .table import show_pairs
 from .text import plain
 
@@ -57,7 +58,9 @@ def _rows(run: Run, tail: str) -> list[tuple[str, str]]:
     """Return names and values; what is empty is left out."""
     verbs = ("logs", "retry") if finished(run) else ("logs -f", "attach", "cancel")
     return [
-        ("status", in_words(run)),
+        ("status", f"{in_words(run)}, waits for an answer" if open_questions(run) else in_words(run)),
+        ("asks", "\n".join(f"{asked(each)}\n{how(run['job_id'], each)}" for each in open_questions(run))),
+        ("asked", "\n".join(map(became, answered(run)))),
         ("progress", "" if finished(run) else how_far(run)),
         ("agent", run["agent"]),
         ("session", run["session_id"] or ""),

@@ -41,8 +41,12 @@ def test_a_run_that_asks_is_shown_everywhere(api: Api) -> None:
     (question,) = shown["questions"]
     assert question["question"] == "Deploy?" + "!" * 300
     assert {name: question[name] for name in ("id", "options", "default", "kind", "state", "answer")} == {
-        "id": "a", "options": OPTIONS, "default": "no", "kind": "permission",
-        "state": "open", "answer": None,
+        "id": "a",
+        "options": OPTIONS,
+        "default": "no",
+        "kind": "permission",
+        "state": "open",
+        "answer": None,
     }
     (listed,) = [job for job in api.get(RUNS).json()["jobs"] if job["job_id"] == shown["job_id"]]
     (short,) = listed["questions"]
@@ -53,8 +57,12 @@ def test_a_run_that_asks_is_shown_everywhere(api: Api) -> None:
     events = api.events(shown["job_id"])
     (event,) = [data["data"] for _, name, data in events if name == "ask"]
     assert event == {
-        "id": "a", "question": question["question"], "options": OPTIONS, "default": "no",
-        "timeout": 90.0, "kind": "permission",
+        "id": "a",
+        "question": question["question"],
+        "options": OPTIONS,
+        "default": "no",
+        "timeout": 90.0,
+        "kind": "permission",
     }
     page = api.get(f"{RUNS}/{shown['job_id']}/events").json()["events"]
     assert [each["data"] for each in page if each["event"] == "ask"] == [event]
