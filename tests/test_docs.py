@@ -38,6 +38,9 @@ default: hello
 agents:
   hello: {command: ["{python}", -c, "from praisonrun.demo import main; main(0)"]}
   count: {command: [sh, -c, 'for n in 1 2 3 4 5; do echo line $n; sleep 2; done']}
+  release:
+    command: ["{python}", -m, praisonrun, ask, "Release it?", --id, release, --options, "yes,no"]
+    prompt: none
   server: {mode: service, command: ["{python}", -m, http.server, "{port}", --bind, 127.0.0.1], port: auto}
 """
 """What the pages speak of. This `hello` does not pause."""

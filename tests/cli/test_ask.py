@@ -85,7 +85,6 @@ def test_without_a_server_a_question_is_denied(
     inside: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     times = iter([0.0, 39.9, 40.0])
-    monkeypatch.setattr(ask.time, "monotonic", lambda: next(times))
     monkeypatch.setattr(ask, "SHORTEST", 0.0)
     wanted = ask.Wanted(
         question="?", options=(), default="yes", timeout=10, ask_id=None, permission=False, as_json=False
