@@ -26,7 +26,7 @@ from ..rigs.places import PROGRAMS
 
 Json = Any
 HERE = Path(__file__).parent
-ASKED = {"worker": "worker", "gated": "gated", "flood": "flooder", "lines": "flooder"}
+ASKED = {"worker": "worker", "gated": "gated", "flood": "flooder", "lines": "flooder", "asker": "asker"}
 """Agents that their prompt tells what to do."""
 DEAF = ("daemon", "sitter", "stubborn", "forker", "stopped")
 """Forked twice, a session of its own, deaf, a storm of 400, stopped."""
@@ -55,8 +55,8 @@ def agents(home: Path) -> Path:
     entries["true"] = {"command": ["/bin/true"], "prompt": "none"}
     entries["worker"] |= {"env": {"STARTS": f"{home}/starts"}, "backoff": 0.02, "grace": GRACE}
     entries["lines"] |= {"format": "jsonl"}
-    for entry in entries.values():
-        entry["files"] = False
+    for name, entry in entries.items():
+        entry["files"] = name == "asker"
     file = home / "agents.yaml"
     file.write_text(json.dumps({"default": "worker", "agents": entries}))
     return file
