@@ -152,7 +152,7 @@ class Supervisor:
             live.asked(row)
             if live.attempt is not None:
                 live.attempt.cancel()
-            self._installs.wake(row)
+            self._installs.wake()
             grace = live.agent.grace
         self._ring(row)
         return grace

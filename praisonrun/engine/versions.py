@@ -11,6 +11,7 @@ from ..store import Store
 from .context import Context, Live
 
 log = logging.getLogger("praisonrun")
+_TOPIC = "install"
 KNOWN = 1000
 """Versions kept in memory; files and edits may bring any number."""
 
@@ -42,44 +43,51 @@ class Versions:
 
 
 class Installs:
-    """Which versions are installed, and which attempts are about it now: one at a time for each version."""
+    """Which versions are installed, and which attempts are about it now.
+
+    Attempts whose install command is the same take turns, whatever their entries: what it makes may be the
+    same, too, a database in the home directory, say.
+    """
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._done: set[str] = set()
-        self._busy: dict[str, set[str]] = {}
-        """Version to the runs whose attempts install it."""
+        """Versions."""
+        self._busy: dict[str, tuple[str, ...] | None] = {}
+        """Runs whose attempts install now, and their command; None where it is not known yet."""
 
     async def begin(self, live: Live) -> bool:
         """Say whether this attempt has to install, once no other does; `over` is owed, also if this fails."""
-        run = live.run
-        if not live.agent.install or run.version in self._done:
+        run, command = live.run, live.agent.install
+        if not command or run.version in self._done:
             return False
-        while self._busy.get(run.version, set()) - {run.id} and not live.given_up:
-            await self._context.notifier.bell(_topic(run)).wait()
+        while self._others(live) and not live.given_up:
+            await self._context.notifier.bell(_TOPIC).wait()
         if live.given_up or run.version in self._done:
             return False
-        self._busy[run.version] = {run.id}
+        self._busy[run.id] = command
         if (await self._context.store.version(run.version)).installed_at is None:
             return True
         self.over(run, well=True)
         return False
 
+    def _others(self, live: Live) -> bool:
+        """Say whether another attempt is at the same command, or may be."""
+        same = (live.agent.install, None)
+        return any(command in same for run_id, command in self._busy.items() if run_id != live.run.id)
+
     def found(self, live: Live) -> None:
         """Take note of an attempt of an earlier server, which may be at its install command."""
-        installs = live.agent.install or live.progress is None  # perhaps: its version could not be read
-        if installs and live.run.version not in self._done:
-            self._busy.setdefault(live.run.version, set()).add(live.run.id)
+        known = live.progress is not None  # else its version could not be read
+        if (live.agent.install or not known) and live.run.version not in self._done:
+            self._busy[live.run.id] = live.agent.install if known else None
 
     def over(self, run: Run, *, well: bool) -> None:
         """Let the next attempt go on: this one has installed, or ended. Harmless when repeated."""
         if well:
             self._done.add(run.version)
-        busy = self._busy.get(run.version, set())
-        busy.discard(run.id)
-        if not busy:
-            self._busy.pop(run.version, None)
-        self.wake(run)
+        self._busy.pop(run.id, None)
+        self.wake()
 
     async def keep(self, run: Run) -> None:
         """Store that a version is installed; a store that rejects it costs one more install, later."""
@@ -88,10 +96,6 @@ class Installs:
         except PraisonrunError as rejected:
             log.warning("run %s: its install ran well but the store rejected it: %s", run.id, rejected)
 
-    def wake(self, run: Run) -> None:
+    def wake(self) -> None:
         """Have those who wait for an install look again: one of them was cancelled."""
-        self._context.notifier.ring(_topic(run))
-
-
-def _topic(run: Run) -> str:
-    return f"install:{run.version}"
+        self._context.notifier.ring(_TOPIC)

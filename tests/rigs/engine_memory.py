@@ -36,7 +36,7 @@ class Memory:
         self._slots_and_ports()
         self._envs(set(knows_envs) & self._rows.keys())
         self._watches(loop)
-        busy = set().union(*self._supervisor._installs._busy.values())
+        busy = self._supervisor._installs._busy.keys()
         assert busy <= self._owned, f"an install mark without its run: {busy - self._owned}"
         assert not self._handled, f"restarted or deleted for ever: {self._handled}"
         assert not self._supervisor._early, f"cancels that nobody took: {self._supervisor._early}"
