@@ -34,7 +34,8 @@ from .process.spawning import Spawner
 from .process.spec import crew_files
 from .services.ports import Ports
 from .store import Store
-from .web.budget import Budget, Budgeted
+from .web.budget import Budget
+from .web.budgeted import Budgeted
 from .web.edge import Access, Edge
 from .web.forms import load_pydantic
 from .web.operations import Dialects

@@ -11,7 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from praisonrun.web.budget import FREE, MUCH, SLICE, UNDECLARED, Budget, Budgeted
+from praisonrun.web.budget import FREE, MUCH, Budget
+from praisonrun.web.budgeted import SLICE, UNDECLARED, Budgeted
 from praisonrun.web.errors import handlers, problem
 from praisonrun.web.transport import ABORT
 
