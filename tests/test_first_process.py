@@ -52,11 +52,18 @@ def init_of(server: Server) -> psutil.Process:
 
 def zombies(init: psutil.Process) -> list[psutil.Process]:
     """Return those that stay one for a while: each is one for an instant."""
-    seen = [child for child in init.children(recursive=True) if child.status() == psutil.STATUS_ZOMBIE]
+    seen = [child for child in init.children(recursive=True) if is_zombie(child)]
     give_up = time.monotonic() + 5
     while seen and time.monotonic() < give_up:
-        seen = [child for child in seen if child.is_running() and child.status() == psutil.STATUS_ZOMBIE]
+        seen = [child for child in seen if is_zombie(child)]
     return seen
+
+
+def is_zombie(child: psutil.Process) -> bool:
+    try:
+        return child.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_orphans_and_killed_helpers_are_reaped(server: Server) -> None:
