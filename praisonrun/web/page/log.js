@@ -5,12 +5,11 @@ const SGR = /\x1b\[([\d;:]*)m/;
 const FONT = { 1: "bold", 2: "faint", 3: "italic", 4: "underline" };
 const NOT = { 22: ["bold", "faint"], 23: ["italic"], 24: ["underline"], 39: ["c"], 49: ["b"] };
 const ODD = /([\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff])/;
-
 const escaped = (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
 /** Show what cannot be seen, or turns text around, as \u202e. */
-export const safe = (text) => String(text ?? "").split(ODD).map((part, odd) => (odd % 2 ? escaped(part) : part)).join("");
-export const clock = (ts) => new Date(ts).toLocaleTimeString([], { hour12: false });
-
+const safe = (text) => String(text ?? "").split(ODD).map((part, odd) => (odd % 2 ? escaped(part) : part)).join("");
+const clock = ((form) => (ts) => form.format(new Date(ts)))(new Intl.DateTimeFormat([], { timeStyle: "medium", hour12: false }));
+const make = (tag, has) => Object.assign(document.createElement(tag), has);
 /** Change a look, such as {bold: true, c: "c1"}, as the numbers of a colour sequence say. */
 function dress(look, numbers) {
 	for (let n; (n = numbers.shift()) !== undefined; ) {
@@ -22,19 +21,14 @@ function dress(look, numbers) {
 		else if ((n >= 30 && n < 48) || (n >= 90 && n < 108)) look[ground] = ground + (n % 10);
 	}
 }
-
 function indexed(n, ground) {
 	if (n < 16) return ground + (n % 8);
 	const grey = n * 10 - 2312, part = (by) => [0, 95, 135, 175, 215, 255][Math.floor((n - 16) / by) % 6];
 	return `rgb(${n > 231 ? [grey, grey, grey] : [36, 6, 1].map(part)})`;
 }
-
 function span(text, { c = "", b = "", ...fonts }) {
-	const made = document.createElement("span");
-	made.className = [...Object.keys(fonts), c, b].join(" ");
-	made.style.color = c;
-	made.style.backgroundColor = b; // a class is no colour, and sets nothing
-	made.textContent = text;
+	const made = make("span", { className: [...Object.keys(fonts), c, b].join(" "), textContent: text });
+	Object.assign(made.style, { color: c, backgroundColor: b }); // a class is no colour, and sets nothing
 	return made;
 }
 
@@ -48,11 +42,9 @@ function told({ event, data }) {
 	return ["mark", `attempt ${data.attempt} ${data.state === "start" ? `started, pid ${data.pid}` : `ended, ${end}`}\n`];
 }
 
-export class Log {
+class Log {
 	constructor(changed = () => {}) {
-		this.el = document.createElement("div");
-		this.el.className = "lines";
-		Object.assign(this, { changed, lines: 0, cut: [], waiting: [], queued: 0, follow: true, looks: { stdout: {}, stderr: {} } });
+		Object.assign(this, { el: make("div", { className: "lines" }), changed, lines: 0, cut: [], waiting: [], queued: 0, follow: true, looks: { stdout: {}, stderr: {} } });
 	}
 
 	/** Take `most` lines of an event from `skip` on; `after` is the id of the one before. Returns how many. */
@@ -72,20 +64,17 @@ export class Log {
 		this.frame ||= requestAnimationFrame(() => this.paint());
 		return parts.length - skip;
 	}
-
 	leave(after, skip, n) {
 		const last = this.cut.at(-1);
 		if (last?.n + n <= BLOCK) last.n += n;
 		else this.cut.push({ after, skip, n });
 	}
-
 	cutFirst() {
 		const { after, skip, childElementCount } = this.el.firstChild;
 		this.leave(after, skip, childElementCount);
 		this.lines -= childElementCount;
 		this.el.firstChild.remove();
 	}
-
 	paint() {
 		const until = performance.now() + FRAME;
 		for (let first; (first = this.waiting[0]) && performance.now() < until; ) {
@@ -97,19 +86,13 @@ export class Log {
 		this.frame = this.waiting.length && requestAnimationFrame(() => this.paint());
 		this.changed();
 	}
-
 	line({ kind, after, ts, at }, text, whole) {
 		if (this.open?.kind !== kind) {
-			const el = document.createElement("div");
-			el.className = kind;
+			const el = make("div", { className: kind });
 			el.dataset.t = clock(ts);
 			this.open = { kind, el, raw: "", look: { ...this.looks[kind] } };
-			let block = this.el.lastChild;
-			if (!block || block.childElementCount >= BLOCK) {
-				block = this.el.appendChild(document.createElement("div"));
-				Object.assign(block, { after, skip: at });
-			}
-			block.append(el);
+			const last = this.el.lastChild, full = !last || last.childElementCount >= BLOCK;
+			(full ? this.el.appendChild(make("div", { after, skip: at })) : last).append(el);
 			this.lines++;
 		}
 		const { open } = this;
@@ -119,7 +102,6 @@ export class Log {
 		this.show(open, raw.slice(begin));
 		if (whole) this.open = null;
 	}
-
 	show({ el, kind, look, raw }, text) {
 		const now = { ...look }, found = text.replace(OTHER, "").split(SGR);
 		el.replaceChildren();
@@ -131,6 +113,5 @@ export class Log {
 		if (raw.length > LONGEST) el.append(span("… the rest of this line is in the whole log", { odd: 1 }));
 		if (this.looks[kind]) this.looks[kind] = now;
 	}
-
 	text = () => [...this.el.querySelectorAll(".lines > div > div")].map((el) => el.textContent);
 }

@@ -1,69 +1,10 @@
-// What the page knows, and how it learns it: the address, the API, one stream for everything. The token is in no URL.
-import { Log } from "./log.js";
-
-export const RUNS = "/api/v1/runs";
-const KEPT = "praisonrun-token", SILENT = 40_000;
-const keepToken = (text) => sessionStorage.setItem(KEPT, text);
-export const token = () => sessionStorage.getItem(KEPT);
-
-/** Take the token of an address that ends in #token=…, a part that browsers never send, and hide it. */
-function takeToken() {
-	if (!location.hash.startsWith("#token=")) return;
-	keepToken(decodeURIComponent(location.hash.slice(7)));
-	history.replaceState(null, "", location.pathname + location.search);
-}
-
-export async function call(method, path, body, headers = {}, signal) {
-	if (body) headers["Content-Type"] = "application/json";
-	if (token()) headers.Authorization = `Bearer ${token()}`;
-	const answer = await fetch(path, { method, headers, signal, body: body && JSON.stringify(body) });
-	if (answer.ok) return answer;
-	const said = await answer.json().catch(() => ({}));
-	throw Object.assign(Error(said.detail || `the server answered ${answer.status}`), { status: answer.status });
-}
-const get = async (path) => (await call("GET", path)).json();
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
-/** Follow a stream of JSON lines until `signal` aborts, over all breaks. `url` says where it continues. */
-async function follow(url, signal, open, event, away) {
-	for (let wait = 500; !signal.aborted; wait = Math.min(wait * 1.6, 5000)) {
-		const fault = await lines(url(), signal, () => (wait = 500, open()), event).catch((error) => error);
-		if (signal.aborted) return;
-		away(fault);
-		await pause(wait);
-	}
-}
-
-async function lines(url, signal, open, event) {
-	const quiet = new AbortController();
-	let timer, rest = "", since = performance.now();
-	const listen = () => (clearTimeout(timer), timer = setTimeout(() => quiet.abort(), SILENT));
-	listen();
-	const answer = await call("GET", url, undefined, { Accept: "application/x-ndjson" }, AbortSignal.any([signal, quiet.signal]));
-	open();
-	const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-	for (let read; !(read = await reader.read()).done; listen()) {
-		rest += read.value;
-		if (!read.value.includes("\n")) continue;
-		const found = rest.split("\n");
-		rest = found.pop();
-		for (const line of found) {
-			if (signal.aborted) return;
-			event(JSON.parse(line));
-			if (performance.now() - since < 12) continue;
-			await pause(0); // so that the page is painted, and can be clicked, meanwhile
-			since = performance.now();
-		}
-	}
-	clearTimeout(timer);
-}
-
-const FILTERS = ["status", "agent", "session_id", "q", "mode"], EVENTS = 1000, LONGEST = 4000;
-export const PAGE = 100;
-export const S = { runs: new Map(), total: 0, page: 1, filters: {}, agents: [], problems: [], stats: {}, draft: {} };
-let view, frame = 0, streaming = new AbortController(), asked = 0, due = 0;
-export const update = () => (frame ||= requestAnimationFrame(() => (frame = 0, view())));
-export const final = (run) => run.completed_at !== null;
+// What the page knows, and how it learns it: the address, the API, one stream for everything.
+const RUNS = "/api/v1/runs", SERVED = "/v1/agent-deployments";
+const FILTERS = ["status", "agent", "session_id", "q", "mode"], PAGE = 100, EVENTS = 1000, MOST_OF_EVENT = 4000;
+const S = { runs: new Map(), total: 0, page: 1, filters: {}, agents: [], problems: [], stats: {}, draft: {}, hours: [], busy: [], days: [], services: {} };
+let frame = 0, streaming = new AbortController(), asked = 0, due = 0;
+const update = () => (frame ||= requestAnimationFrame(() => (frame = 0, view())));
+const final = (run) => run.completed_at !== null;
 
 function address() {
 	const query = new URLSearchParams(location.search), path = /^\/ui\/runs\/(.+?)\/?$/.exec(location.pathname);
@@ -71,16 +12,15 @@ function address() {
 	S.tab = query.get("tab") || "log";
 	S.word = path ? decodeURIComponent(path[1]) : "";
 }
-export const given = (filters = S.filters) => new URLSearchParams(Object.entries(filters).filter(([, value]) => value));
+const given = (filters = S.filters) => new URLSearchParams(Object.entries(filters).filter(([, value]) => value));
 
 /** The address of what is shown, with some changes. */
-export function link(changes) {
+function link(changes) {
 	const { word, tab, ...filters } = { word: S.word, tab: S.tab, ...S.filters, ...changes }, query = given(filters);
 	if (word && tab !== "log") query.set("tab", tab);
 	return `${word ? `/ui/runs/${encodeURIComponent(word)}` : "/"}${query.size ? `?${query}` : ""}`;
 }
-
-export const go = (changes, how = "pushState") => (history[how](null, "", link(changes)), routed());
+const go = (changes, how = "pushState") => (history[how](null, "", link(changes)), routed());
 
 async function routed() {
 	const before = `${given()}`, { word, filters: { mode } } = S;
@@ -89,56 +29,42 @@ async function routed() {
 	if (S.word !== word && S.word !== S.job?.job_id) open();
 	if (`${given()}` !== before) await list();
 	if (mode !== S.filters.mode) stream();
+	if ((word && !S.word) || mode !== S.filters.mode) refresh();
 }
-
-export async function list(page = 1) {
+async function list(page = 1) {
 	const query = given({ ...S.filters, page, page_size: PAGE }), mine = ++asked;
-	const answer = await tried(() => call("GET", `${RUNS}?${query}`)), body = await answer?.json();
-	if (!body || mine !== asked) return;
-	if (page === 1) S.runs = new Map();
-	for (const run of body.jobs) S.runs.set(run.job_id, run);
-	Object.assign(S, { total: body.total, page, cursor: S.cursor || answer.headers.get("praisonrun-cursor") });
-	update();
+	const answer = await tried(() => call("GET", `${RUNS}?${query}`)), { jobs, total } = (await answer?.json()) || {};
+	if (!jobs || mine !== asked) return;
+	const runs = [...(page === 1 ? [] : S.runs), ...jobs.map((run) => [run.job_id, run])];
+	update(Object.assign(S, { runs: new Map(runs), total, page, cursor: S.cursor || answer.headers.get("praisonrun-cursor") }));
 }
+const place = () => S.cursor.split(".").slice(0, 2).join(".");
 
 async function open() {
 	const word = S.word;
 	streaming.abort();
-	Object.assign(S, { job: null, gone: "", log: new Log(update), past: null, events: [], attempts: [], last: 0, result: null, files: [], hooks: [] });
-	S.cursor = S.cursor.split(".").slice(0, 2).join(".");
-	try {
-		const job = word && (await get(`/api/v1/ids/${encodeURIComponent(word)}`));
-		if (word !== S.word) return;
-		if (job) history.replaceState(null, "", link({ word: S.word = job.job_id }));
-		S.job = job || null;
-	} catch (error) {
-		if (word !== S.word) return;
-		if (error.status === 404 || error.status === 422) S.gone = error.message;
-		else failed(error);
-	}
-	stream();
-	extras();
-	update();
+	Object.assign(S, { job: null, gone: "", log: new Log(update), past: null, events: [], attempts: [], last: 0, result: null, files: [], hooks: [], cursor: place() });
+	const job = word && (await get(`/api/v1/ids/${encodeURIComponent(word)}`).catch((error) => error));
+	if (word !== S.word) return;
+	const kind = S.agents.find(({ name }) => name === job.agent)?.mode;
+	if (job instanceof Error) [404, 422].includes(job.status) ? (S.gone = job.message) : failed(job);
+	else if ((S.job = job || null)) go({ word: job.job_id, mode: { run: "", service: kind }[kind] ?? S.filters.mode }, "replaceState");
+	update(stream(), extras());
 }
 
-/** Follow all runs, and the one that is shown, from the cursor on. A hidden tab follows nothing. */
+/** Follow all runs, and the one that is shown, from the cursor on. A hidden tab at most waits for ends. */
 function stream() {
 	streaming.abort();
+	if (!S.cursor || (document.hidden && !S.notify)) return;
 	streaming = new AbortController();
-	const url = () => `/api/v1/events?${given({ after: S.cursor, mode: S.filters.mode, runs: S.job?.job_id })}`;
-	if (S.cursor && !document.hidden) follow(url, streaming.signal, back, heard, away);
+	let at = place();
+	const { mode } = S.filters, url = (after, runs) => `/api/v1/events?${given({ after, mode, runs })}`;
+	const end = ({ event, cursor, run }) => (at = cursor || at, event === "run" && final(run) && tell(run));
+	if (document.hidden) follow(() => url(at), streaming.signal, () => {}, end, () => {});
+	else follow(() => url(S.cursor, S.job?.job_id), streaming.signal, back, heard, away);
 }
-
-function back() {
-	if (S.away) refresh();
-	update(S.away = 0);
-}
-
-function away(error) {
-	if (error?.status < 500) failed(error);
-	else S.away ||= Date.now();
-	update();
-}
+const back = () => (S.away && refresh(), update((S.away = 0)));
+const away = (error) => (error?.status < 500 ? failed(error) : update((S.away ||= Date.now())));
 
 function heard(event) {
 	S.cursor = event.cursor || S.cursor;
@@ -154,7 +80,6 @@ function heard(event) {
 	else if (name === "reset") list().then(open);
 	update();
 }
-
 function changed(run) {
 	const { status, agent, session_id, q } = S.filters, known = S.runs.has(run.job_id);
 	const fits = (!status || status.split(",").includes(run.status)) && [run.agent, ""].includes(agent) && (!session_id || session_id === run.session_id);
@@ -170,13 +95,13 @@ function own(event) {
 	S.last = event.id;
 	if (event.event === "log") return;
 	if (event.event === "attempt") S.attempts.push({ ...event.data, ts: event.ts });
-	S.events.push({ ...event, data: JSON.stringify(event.data).slice(0, LONGEST) });
+	S.events.push({ ...event, data: JSON.stringify(event.data).slice(0, MOST_OF_EVENT) });
 	if (S.events.length > EVENTS) S.events.shift();
 	update();
 }
 
 /** Show the lines before the first that is in the page, or before the earlier part that is shown. */
-export async function earlier() {
+async function earlier() {
 	const { cut } = S.log, id = S.job.job_id, part = new Log();
 	let at = S.past?.at ?? cut.length, left = 0;
 	while (at > 0 && left < 2500) left += cut[--at].n;
@@ -188,57 +113,80 @@ export async function earlier() {
 			[after, skip] = [event.id, 0];
 		}
 	}
-	S.past = Object.assign(part, { at, follow: false });
-	update();
+	update((S.past = Object.assign(part, { at, follow: false })));
 }
+const quiet = (path) => get(path).catch(() => null);
 
 async function extras() {
-	const { job } = S, quiet = (what) => get(`${RUNS}/${job.job_id}/${what}`).catch(() => null);
+	const { job } = S, of = (what) => quiet(`${RUNS}/${job.job_id}/${what}`);
 	if (!job) return;
-	const [result, files, hooks] = [final(job) && (await quiet("result")), await quiet("artifacts"), await quiet("deliveries")];
-	if (job !== S.job) return;
-	Object.assign(S, { result, files: files?.artifacts || [], hooks: hooks?.deliveries || [] });
-	update();
+	const [result, files, hooks] = [final(job) && (await of("result")), await of("artifacts"), await of("deliveries")];
+	if (job === S.job) update(Object.assign(S, { result, files: files?.artifacts || [], hooks: hooks?.deliveries || [] }));
 }
 
 async function refresh() {
 	if (document.hidden || S.locked) return;
 	await tried(async () => {
 		const [stats, { problems }, { agents, default: usual }] = [await get("/stats"), await get("/health"), await get("/api/v1/agents")];
-		const activity = await get("/api/v1/activity?hours=24").catch(() => null);
-		Object.assign(S, { stats: stats.by_status, problems, agents, usual, hours: activity?.hours });
+		const activity = await quiet("/api/v1/activity"), days = !S.word && (await quiet("/api/v1/usage?since=30d&by=day"));
+		Object.assign(S, { stats: stats.by_status, problems, agents, usual });
+		if (activity) Object.assign(S, { hours: activity.hours, busy: activity.agents });
+		if (days) S.days = days.usage;
 	}, true);
 	if (S.filters.q) list(S.page);
+	update(services());
+}
+
+/** Ask where services are and whether they are ready: no event tells that. */
+async function services() {
+	if (document.hidden || S.locked || S.filters.mode !== "service") return;
+	for (const agent of new Set([...S.runs.values()].filter((run) => !final(run)).map((run) => run.agent)))
+		for (const each of (await quiet(`${served(agent)}?limit=200`))?.items || []) S.services[each.id] = each;
 	update();
 }
+const served = (agent) => `${SERVED}/${encodeURIComponent(agent)}/services`;
+const instance = (id) => `adsvc_${id.startsWith("run_") ? id.slice(4) : `~${id}`}`;
 
 /** Say what went wrong. That the server is away is said by the stream. */
 function failed(error) {
 	if (error.status === 401) S.locked = true;
 	else S.toast = error.status ? error.message : "The server does not answer. Try again when it is back.";
 	update();
-	return null;
 }
+const tried = (work, silent) => work().catch((error) => (silent && !error.status ? null : failed(error)));
 
-export const tried = (work, quiet) => work().catch((error) => (quiet && !error.status ? null : failed(error)));
-
-export async function submit(body) {
-	const key = (S.draft.key ||= crypto.getRandomValues(new Uint32Array(4)).join("-")); // the same in each try
-	const answer = await tried(() => call("POST", RUNS, body, { "Idempotency-Key": key }));
-	if (!answer) return;
-	Object.assign(S, { draft: {}, toast: "" });
-	go({ word: (await answer.json()).job_id, tab: "log" });
-}
-
-export async function act(verb) {
-	const answer = await tried(() => call("POST", `${RUNS}/${S.job.job_id}/${verb}`, {}));
+/** Post, and show the run whose id `word` finds in the answer, if any. */
+async function send(word, path, body, key) {
+	const answer = await tried(() => post(path, body, key));
 	if (!answer) return;
 	S.toast = "";
-	if (verb === "retry") go({ word: (await answer.json()).job_id, tab: "log" });
-	else extras();
+	const id = word(await answer.json());
+	id ? go({ word: id, tab: "log" }) : extras();
+}
+const made = (answer) => answer.job_id, nothing = () => "";
+const submit = (body) => send((answer) => (S.draft = {}, made(answer)), RUNS, body, (S.draft.key ||= newKey())); // one key for all tries
+const act = (verb) => send(verb === "retry" ? made : nothing, `${RUNS}/${S.job.job_id}/${verb}`);
+const restarting = () => `${served(S.job.agent)}/${instance(S.job.job_id)}/restart`, restart = () => send(nothing, restarting());
+const serve = (agent) => send(({ id }) => id.slice(6), served(agent), {}, newKey());
+
+/** Have the browser tell of ends while the tab is hidden, or no longer. It asks the person, so only after a click. */
+async function notify() {
+	S.notify = !S.notify && (await Notification.requestPermission()) === "granted";
+	localStorage.setItem("notify", S.notify ? 1 : "");
+	if (!S.notify && Notification.permission === "denied") S.toast = "The browser shows no notifications of this page: allow them in its settings.";
+	update();
+}
+const ended = [];
+function tell(run) {
+	if (S.runs.get(run.job_id)?.completed_at || ended.push(run) > 1) return;
+	setTimeout(() => {
+		const [{ agent, status, title, job_id: word }, ...more] = ended.splice(0);
+		const said = new Notification(`${safe(agent)} ${status}${more.length ? `, ${more.length} more ended` : ""}`, { body: safe(title) });
+		said.onclick = () => (focus(), go({ word }));
+	}, 500);
 }
 
-export async function start(given) {
+async function start(given) {
 	if (given) keepToken(given);
 	S.locked = false;
 	await Promise.all([list(), refresh()]);
@@ -246,14 +194,14 @@ export async function start(given) {
 	await pause(1000);
 	start();
 }
-
-export function begin(render) {
-	view = render;
+function begin() {
+	S.notify = window.Notification?.permission === "granted" && localStorage.getItem("notify");
 	takeToken();
 	address();
 	start();
 	addEventListener("popstate", routed);
 	document.addEventListener("visibilitychange", () => (stream(), refresh()));
 	setInterval(() => document.hidden || update(), 1000);
+	setInterval(services, 2000);
 	setInterval(refresh, 15_000);
 }

@@ -1,0 +1,74 @@
+// What is seen of one run: its head, its attempts, its figures, why it waits or failed, and the tabs.
+const TABS = ["log", "events", "result", "files", "webhooks", "curl"];
+const WHY = { timed_out: "Retry it, or give it a longer timeout.", lost: "Nothing is run again unasked: retry it.", spawn_failed: "praisonrun check says what is missing.", env_lost: "Run it again with its variables: they are never stored." };
+
+function Timeline({ job }) {
+	const parts = [], from = Date.parse(job.created_at);
+	let last = from, began = 0;
+	const add = (names, until, words) => (until = Math.max(last, until), parts.push({ names, x: last - from, width: until - last, words: `${words} ${took(until - last)}` }), last = until);
+	for (const { state, attempt, ts, exit_code, signal } of S.attempts) {
+		if (state === "start") add("waited", Date.parse(ts), began ? "waited" : "queued");
+		else add(exit_code === 0 ? "" : "failed", Date.parse(ts), `attempt ${attempt} ${signal ? `signal ${signal}` : `exit ${exit_code}`},`);
+		began = state === "start" ? attempt : -1;
+	}
+	if (!final(job)) began > 0 ? add("running", Date.now(), `attempt ${began},`) : add("waited", Date.now(), "queued");
+	const words = parts.map((part) => part.words).join(" · "), all = (n) => (n * 1000) / Math.max(1, last - from);
+	return html`<div class="timeline"><svg viewBox="0 0 1000 8" preserveAspectRatio="none" aria-hidden="true">${parts.map(({ names, x, width }) => html`<rect class="fill ${names}" x=${all(x)} width=${Math.max(3, all(width))} height="8" />`)}</svg><small>${words}</small></div>`;
+}
+function Figures({ job }) {
+	const { percentage: part, current_step: step, steps_completed: done, steps_total: of } = job.progress, { usage, cpu_seconds: cpu, max_rss_bytes: memory } = S.result?.metrics || {};
+	const found = Object.entries({ ...job.usage, ...usage }).map(([name, n]) => `${name.replaceAll("_", " ")} ${/cost|usd/.test(name) ? dollars(n) : amount(n)}`);
+	if (cpu) found.push(`cpu ${took(cpu * 1000)}`, `memory ${bytes(memory)}`);
+	return html`<div class="note">${job.status === "running" && (part || step) ? html`<progress max="100" value=${part} aria-label="Progress" /> ${Math.round(part)} % ${safe(step)} ${of && `(${done} of ${of})`} ` : ""}${safe(found.join(" · "))}</div>`;
+}
+
+function Lines() {
+	const { past, job } = S, log = past || S.log, before = S.log.cut.slice(0, past?.at).reduce((n, each) => n + each.n, 0);
+	const flag = (name, label) => html`<label><input type="checkbox" checked=${S[name]} onChange=${() => (S[name] = !S[name], update())} /> ${label}</label>`;
+	const scrolled = ({ target: { scrollHeight, scrollTop, clientHeight } }) => (log.follow = !past && scrollHeight - scrollTop - clientHeight < 40);
+	return html`<div class="tools">${flag("times", "times")}${flag("nowrap", "long lines")}${button(`${past ? "back to the end" : "follow"} (f)`, bottom, "quiet", { "aria-pressed": `${log.follow}` })}
+		${before > 0 && button(`${amount(before)} earlier lines`, earlier, "quiet")}<${Save} url=${`${RUNS}/${job.job_id}/logs`} name="log.txt" words="whole log" />
+		${!log.lines && html`<span>${final(job) ? "It printed nothing." : "Nothing is printed yet."}</span>`}</div>
+		<div class="log ${S.times && "times"} ${S.nowrap && "nowrap"}" tabindex="0" role="log" aria-label="Log" aria-live="off" onScroll=${scrolled} ref=${(box) => box && box.firstChild !== log.el && box.replaceChildren(log.el)} />`;
+}
+const bottom = () => update((S.past = null), (S.log.follow = true), S.log.paint());
+
+/** A download. A link sends no token, so with one the page asks for it. */
+function Save({ url, name, words }) {
+	const save = async (event) => {
+		if (!token()) return;
+		event.preventDefault();
+		const blob = await tried(async () => (await call("GET", url)).blob());
+		if (blob) make("a", { href: URL.createObjectURL(blob), download: name }).click();
+	};
+	return html`<a href=${url} download=${name} onClick=${save}>${safe(words)}</a>`;
+}
+
+const VIEWS = {
+	log: Lines,
+	events: () => table(S.events.map(({ ts, event, data }) => [event, clock(ts), html`<code>${safe(data)}</code>`])),
+	result: () => (S.result ? html`<div class="tools">${copy(text(S.result.result))}<${Save} url=${`${RUNS}/${S.job.job_id}/result`} name="result.json" words="whole result" /></div><pre class="scroll" tabindex="0">${safe(text(S.result.result).slice(0, 200_000))}</pre>` : note(final(S.job) ? "Its result cannot be read." : "There is no result before its end.")),
+	files: () => (S.files.length ? table(S.files.map(({ path, url, size }) => [html`<${Save} url=${new URL(url).pathname} name=${path.split("/").pop()} words=${path} />`, bytes(size)])) : note("It left no files.")),
+	webhooks: () => (S.hooks.length ? table(S.hooks.map(({ id, state, url, attempts }) => [state, safe(url), attempts.map(({ status, error }) => status || safe(error)).join(", "), button("Send again", () => act(`deliveries/${id}/replay`))])) : note("No webhook is owed.")),
+	curl: () => {
+		const path = `${RUNS}/${S.job.job_id}`, post = (path) => curl(path, "-X POST ");
+		const anew = S.filters.mode ? { restart: post(restarting()) } : { retry: post(`${path}/retry`), submit: `${curl(RUNS)} -H 'Content-Type: application/json' -d ${quoted(JSON.stringify(body(S.job)))}` };
+		return table(Object.entries({ status: curl(path), follow: curl(`${path}/stream`, "-N "), log: curl(`${path}/logs`), result: curl(`${path}/result`), cancel: post(`${path}/cancel`), ...anew }).map(([name, line]) => [name, html`<code>${safe(line)}</code>`, copy(line)]));
+	},
+};
+
+const again = () => update((S.draft = body(S.job)), $("textarea").focus());
+
+function Run() {
+	const { job, gone } = S, { status, job_id: id, session_id } = job || {}, over = job && final(job), service = S.filters.mode, is = job && where(job), Tab = VIEWS[S.tab] || Lines, count = { files: S.files?.length, webhooks: S.hooks?.length };
+	if (gone) return html`<section class="run"><div class="empty"><h2>This run is not here</h2><p>${safe(gone)}</p>${to({ word: "" }, "", "All runs")}</div></section>`;
+	if (!job) return S.word ? html`<section class="run" />` : html`<${Overview} />`;
+	const explain = () => clip(JSON.stringify({ ...job, attempts: S.attempts, last_lines: S.log.text().slice(-50) }, null, 1));
+	return html`<section class="run" aria-label="Run"><div class="head">${to({ word: "" }, "back", "‹ runs")}<h2 class=${status}>${GLYPH[status]} ${status}</h2><b>${safe(job.agent)}</b>
+		<span><code title=${id}>…${safe(id.slice(-6))}</code> ${copy(id)}</span><span>${lasted(job)}</span><span>${spent(job.usage || {})}</span>${job.attempt > 1 && html`<span>attempt ${job.attempt}</span>`}${session_id && to({ session_id }, "", `session ${safe(session_id)}`)}
+		<span class="acts">${service && button("Restart", restart, over ? "main" : "")} ${over ? !service && html`${button("Retry", DO.r, "main")} ${button("Retry with changes", again)}` : button(S.sure ? "Press c again" : service ? "Stop" : "Cancel", () => act("cancel"), "danger")} ${button("Explain", explain, "", { title: "Copies all that is known, for an agent or a report" })}</span></div>
+		${is && html`<div class="note">${is.status}, port ${is.port} ${is.public_url ? html`<a href=${is.public_url} target="_blank" rel="noreferrer">${is.public_url}</a>` : safe(is.readiness_status.last_error)}</div>`}
+		<details class="prompt"><summary>${safe(job.title) || "prompt"}</summary><pre>${safe(job.prompt)}</pre></details><${Timeline} job=${job} /><${Figures} job=${job} />
+		${status === "queued" ? html`<div class="why queued"><p>Waits: ${safe(job.queue_reason)}. ${job.due_at && `Next try at ${clock(job.due_at)}.`}</p></div>` : job.error && html`<div class="why ${status}"><p><b>${safe(job.error)}</b> ${WHY[job.failure]}</p>${job.error_tail && html`<pre>${safe(job.error_tail)}</pre>`}</div>`}
+		<div class="tabs" role="tablist">${TABS.map((name) => to({ tab: name }, "", `${name} ${count[name] || ""}`, { role: "tab", "aria-selected": S.tab === name ? "true" : "false" }))}</div><div class="pane" role="tabpanel" aria-label=${S.tab}><${Tab} /></div></section>`;
+}
