@@ -8,80 +8,32 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect
 
 from ..rigs.harness import Server
-from ..rigs.wire_rig import WIRE_AGENTS
-from .test_attacks import CHROMIUM
+from .chromium import CHROMIUM, FINISHED, log_of, status
 
 TOKEN = "correct-horse-battery-staple"
 AXE = os.environ.get("AXE_CORE")
 BIDI = "\u202e\u2066<img src=x onerror=boom()><script>boom()</script>\x1b]0;t\x07\x1b[31m&amp;{{7*7}}"
 SHOWN = "\\u202e\\u2066<img src=x onerror=boom()><script>boom()</script>"
+FRAMES = """() => { window.longest = 0; let last = performance.now(); const frame = (now) => {
+window.longest = Math.max(window.longest, now - last); last = now; requestAnimationFrame(frame); };
+requestAnimationFrame(frame); }"""
+SMOOTH, TRIES, IDLE = 51, 5, 1.0
+"""Milliseconds of the longest frame: three of a screen's. It must be so once in a few tries, and is no
+figure of the page where more than so many processes run already."""
 JUDGE = "axe.run().then(all => all.violations.map(v => [v.id, v.nodes[0].html, v.nodes[0].failureSummary]))"
-FINISHED = 20_000
-"""Milliseconds that a short run may take on a busy machine."""
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.timeout(120),
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH: apt-get install chromium"),
 ]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def agents_file(tmp_path: Path) -> Path:
-    file = tmp_path / "agents.yaml"
-    file.write_text(WIRE_AGENTS)
-    return file
-
-
-@pytest.fixture
-def tab(chromium: Browser) -> Iterator[Callable[..., Page]]:
-    """Open pages. None may break a rule of its Content-Security-Policy, or raise an error."""
-    faults: list[str] = []
-    contexts = []
-
-    def open_page(**settings: Any) -> Page:
-        contexts.append(chromium.new_context(**settings))
-        page: Page = contexts[-1].new_page()
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on(
-            "console",
-            lambda said: faults.append(said.text) if "Content Security Policy" in said.text else None,
-        )
-        page.add_init_script("window.boom = () => { throw new Error('a stranger ran code') }")
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert faults == []
-
-
-def log_of(page: Page) -> str:
-    """Return what an agent printed, as the page shows it, with line ends."""
-    lines: list[str] = page.eval_on_selector_all(
-        ".lines .stdout, .lines .stderr", "all => all.map(line => line.textContent)"
-    )
-    return "".join(f"{line}\n" for line in lines)
-
-
-def status(page: Page, word: str) -> None:
-    expect(page.locator(f".head h2.{word}")).to_be_visible(timeout=FINISHED)
 
 
 def test_a_first_run_is_submitted_followed_and_finished(server: Server, tab: Callable[..., Page]) -> None:
@@ -140,24 +92,52 @@ def test_a_killed_server_leaves_no_gap_in_the_log(server: Server, tab: Callable[
     assert before in log_of(page)
 
 
-def test_a_long_log_is_smooth_bounded_and_all_there(
+def test_a_long_log_is_smooth_and_follows_its_end(
     server: Server, tab: Callable[..., Page], figure: Callable[[str], None]
 ) -> None:
-    page, run_id = tab(), server.submit("until", str(server.home / "go"))
+    if (load := os.getloadavg()[0]) > IDLE:
+        pytest.skip(f"others use this machine (load {load:.1f}): run this test alone")
+    page, tries = tab(), list[float]()
+    page.goto(server.url)
+    page.evaluate(FRAMES)
+    while len(tries) < TRIES and min([*tries, 1000]) > SMOOTH:  # others may be busy on this machine
+        long = server.submit("count", "100000")
+        row = page.locator(f'.row[href*="{long}"]')
+        expect(row).to_be_visible()
+        page.evaluate("longest = 0")
+        row.click()
+        expect(page.locator(".lines")).to_contain_text("line 99999", timeout=FINISHED)
+        tries.append(page.evaluate("longest"))
+        assert page.eval_on_selector(".log", "box => box.scrollHeight - box.scrollTop - box.clientHeight") < 2
+    figure(f"100 000 lines: the longest frame took {min(tries):.0f} ms")
+    assert min(tries) <= SMOOTH
+
+
+def test_who_scrolls_up_stays_there(server: Server, tab: Callable[..., Page]) -> None:
+    page, run_id = tab(), server.submit("lines", "1500")
     page.goto(f"{server.url}/ui/runs/{run_id}")
-    status(page, "running")
-    page.evaluate(
-        """() => { window.longest = 0; let last = performance.now(); const frame = (now) => {
-        window.longest = Math.max(window.longest, now - last); last = now; requestAnimationFrame(frame); };
-        requestAnimationFrame(frame); }"""
-    )
-    long = server.submit("count", "100000")
-    page.locator(f'.row[href*="{long}"]').click()
+    expect(page.locator(".lines")).to_contain_text("line 300")
+    page.locator(".log").hover()
+    page.mouse.wheel(0, -2000)
+    follow = page.get_by_role("button", name="follow")
+    expect(follow).to_have_attribute("aria-pressed", "false")
+    place = page.eval_on_selector(".log", "box => box.scrollTop")
+    status(page, "succeeded")
+    expect(page.locator(".lines")).to_contain_text("line 1499")
+    assert page.eval_on_selector(".log", "box => box.scrollTop") == pytest.approx(place, abs=2000)
+    page.keyboard.press("f")
+    expect(follow).to_have_attribute("aria-pressed", "true")
+    page.evaluate("new Promise(requestAnimationFrame)")
+    assert page.eval_on_selector(".log", "box => box.scrollHeight - box.scrollTop - box.clientHeight") < 2
+
+
+def test_a_long_log_is_bounded_and_all_there(server: Server, tab: Callable[..., Page]) -> None:
+    page, long = tab(), server.submit("count", "100000")
+    page.goto(f"{server.url}/ui/runs/{long}")
     expect(page.locator(".lines")).to_contain_text("line 99999", timeout=FINISHED)
     shown = log_of(page).splitlines()
     assert len(shown) <= 5000
     assert shown[-1] == "line 99999"
-    figure(f"100 000 lines: the longest frame took {page.evaluate('window.longest'):.0f} ms")
     first = int(shown[0].split()[1])
     page.get_by_text("earlier lines").click()
     expect(page.get_by_text("back to the end")).to_be_visible()
@@ -166,7 +146,6 @@ def test_a_long_log_is_smooth_bounded_and_all_there(
     assert past == list(range(past[0], first))
     page.get_by_text("back to the end").click()
     expect(page.locator(".lines")).to_contain_text("line 99999")
-    (server.home / "go").touch()
 
 
 def test_filters_are_addresses(server: Server, tab: Callable[..., Page]) -> None:
@@ -282,6 +261,8 @@ def test_two_tabs_and_eight_runs_leave_room_for_a_request(chromium: Browser, ser
 def test_axe_finds_nothing(server: Server, tab: Callable[..., Page], scheme: str, width: int) -> None:
     runs = [server.ended(server.submit(agent))["job_id"] for agent in ("fail", "story", "both")]
     runs += [server.submit("wait"), server.submit("one", "/x"), server.submit("one", "/x")]
+    with server.client(headers={"Idempotency-Key": "a"}) as client:
+        service = client.post("/v1/agent-deployments/server/services", json={}).json()["id"]
     page = tab(color_scheme=scheme, viewport={"width": width, "height": 700}, bypass_csp=True)
     page.goto(server.url)
     for address in [
@@ -289,9 +270,12 @@ def test_axe_finds_nothing(server: Server, tab: Callable[..., Page], scheme: str
         *(f"/ui/runs/{run_id}" for run_id in runs),
         f"/ui/runs/{runs[1]}?tab=events",
         "/ui/runs/gone1",
+        f"/ui/runs/{service[-12:]}",
+        "/?mode=service",
+        "/?status=cancelled",
     ]:
         page.goto(server.url + address)
-        expect(page.locator(".row, .run .empty").first).to_be_attached()
+        expect(page.locator(".row, .empty").first).to_be_attached()
         if "/ui/" in address and "gone" not in address:
             expect(page.locator(".head")).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -77,7 +77,9 @@ def test_no_script_or_style_is_inline_and_nothing_is_set_as_html() -> None:
     assert re.findall(r"<(?:script|style)(?![^>]*\bsrc=)", text) == []
     assert re.findall(r"\s(?:on\w+|style)=", text) == []
     script = FILES["app.js"].plain
-    assert not re.search(rb"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|dangerously", script)
+    assert not re.search(
+        rb"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|dangerously", script
+    )
 
 
 @pytest.mark.parametrize("address", ["/", "/ui/runs/@", "/ui/runs/run_that_is_gone", "/ui/runs/x/"])

@@ -11,6 +11,7 @@ function view() {
 	render(S.locked ? html`<${Lock} />` : html`<${Top} /><${Filters} /><main class=${S.word && "one"}><${List} /><${Run} /></main><${Help} />`, document.body);
 	const box = $(".log");
 	if (box && S.log.follow && !S.past) box.scrollTop = box.scrollHeight;
+	if (box) (S.past || S.log).height = box.scrollHeight;
 }
 function step(by) {
 	const rows = [...document.querySelectorAll(".row")], at = rows.indexOf($(".row:focus") || $(".row[aria-current]"));

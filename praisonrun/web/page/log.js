@@ -79,7 +79,7 @@ class Log {
 		const until = performance.now() + FRAME;
 		for (let first; (first = this.waiting[0]) && performance.now() < until; ) {
 			const { parts, whole } = first;
-			for (let n = 0; n < 100 && first.at < parts.length; n++, first.at++, this.queued--) this.line(first, parts[first.at], whole || first.at < parts.length - 1);
+			for (let n = 0; n < 25 && first.at < parts.length; n++, first.at++, this.queued--) this.line(first, parts[first.at], whole || first.at < parts.length - 1);
 			if (first.at >= parts.length) this.waiting.shift();
 		}
 		while (this.lines > MOST) this.cutFirst();

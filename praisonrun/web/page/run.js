@@ -25,11 +25,12 @@ function Figures({ job }) {
 function Lines() {
 	const { past, job } = S, log = past || S.log, before = S.log.cut.slice(0, past?.at).reduce((n, each) => n + each.n, 0);
 	const flag = (name, label) => html`<label><input type="checkbox" checked=${S[name]} onChange=${() => (S[name] = !S[name], update())} /> ${label}</label>`;
-	const scrolled = ({ target: { scrollHeight, scrollTop, clientHeight } }) => (log.follow = !past && scrollHeight - scrollTop - clientHeight < 40);
+	// Where its height has changed, lines have moved it, and nobody scrolled.
+	const scrolled = ({ target: { scrollHeight: height, scrollTop, clientHeight } }) => height === log.height && (log.follow = !past && height - scrollTop - clientHeight < 40);
 	return html`<div class="tools">${flag("times", "times")}${flag("nowrap", "long lines")}${button(`${past ? "back to the end" : "follow"} (f)`, bottom, "quiet", { "aria-pressed": `${log.follow}` })}
 		${before > 0 && button(`${amount(before)} earlier lines`, earlier, "quiet")}<${Save} url=${`${RUNS}/${job.job_id}/logs`} name="log.txt" words="whole log" />
 		${!log.lines && html`<span>${final(job) ? "It printed nothing." : "Nothing is printed yet."}</span>`}</div>
-		<div class="log ${S.times && "times"} ${S.nowrap && "nowrap"}" tabindex="0" role="log" aria-label="Log" aria-live="off" onScroll=${scrolled} ref=${(box) => box && box.firstChild !== log.el && box.replaceChildren(log.el)} />`;
+		<div class="log ${S.times && "times"} ${S.nowrap && "nowrap"}" tabindex="0" role="log" aria-label="Log" aria-live="off" onScroll=${scrolled} onWheel=${({ deltaY }) => deltaY < 0 && (log.follow = false)} ref=${(box) => box && box.firstChild !== log.el && box.replaceChildren(log.el)} />`;
 }
 const bottom = () => update((S.past = null), (S.log.follow = true), S.log.paint());
 

@@ -50,7 +50,7 @@ async function lines(url, signal, open, event) {
 		for (const line of found) {
 			if (signal.aborted) return;
 			event(JSON.parse(line));
-			if (performance.now() - since < 12) continue;
+			if (performance.now() - since < 8) continue;
 			await pause(0); // so that the page is painted, and can be clicked, meanwhile
 			since = performance.now();
 		}
