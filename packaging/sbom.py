@@ -1,4 +1,4 @@
-"""The bill of materials: CycloneDX 1.6 with CPython, what is compiled into it, libraries and packages."""
+"""The bill of materials: CycloneDX 1.6 with CPython, what is compiled in, libraries, packages, scripts."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import json
 import platform
 import pyexpat
+import re
 import sqlite3
 import ssl
 import uuid
@@ -20,11 +21,15 @@ from bundle import Tree
 from debian import package_of
 
 Component = dict[str, Any]
+VENDOR = Path("praisonrun/web/page/vendor")
+"""Scripts of others that the page for browsers has, with a table of them."""
+_ROW = re.compile(r"^\| (\S+\.js) \| (\S+) (\S+) \| \S+ \| (\S+) \(\S+\) \| ([0-9a-f]{64}) \|$", re.MULTILINE)
 
 
 def write(tree: Tree, version: str, epoch: int, file: Path) -> Path:
     """Write the bill of a filled tree."""
-    components = [*_runtime(), *(_library(tree, name) for name in sorted(tree.origins)), *_packages(tree)]
+    libraries = (_library(tree, name) for name in sorted(tree.origins))
+    components = [*_runtime(), *libraries, *_packages(tree), *scripts(tree.site() / VENDOR)]
     text = json.dumps(components, sort_keys=True)
     bill = {
         "bomFormat": "CycloneDX",
@@ -66,6 +71,21 @@ def _library(tree: Tree, name: str) -> Component:
 
 def _packages(tree: Tree) -> list[Component]:
     return [_package(folder, tree.bills(folder)) for folder in tree.packages()]
+
+
+def scripts(vendor: Path) -> list[Component]:
+    """Return the scripts of others, as their table names them; a test holds the table to the files."""
+    return [
+        {
+            "type": "library",
+            "name": name,
+            "version": version,
+            "purl": f"pkg:npm/{name}@{version}",
+            "licenses": [{"expression": license_id}],
+            "hashes": [{"alg": "SHA-256", "content": digest}],
+        }
+        for _, name, version, license_id, digest in _ROW.findall((vendor / "README.md").read_text())
+    ]
 
 
 def _package(folder: Path, bills: Sequence[Path]) -> Component:

@@ -78,6 +78,8 @@ def test_the_bill_names_all_that_is_inside(started: Path, release: Release) -> N
         started, "import importlib.metadata as m; print(*(found.name for found in m.distributions()))"
     )
     assert {name.lower().replace("_", "-") for name in names.split()} <= listed.keys()
+    vendor = ROOT / "praisonrun/web/page/vendor"
+    assert {path.stem for path in vendor.glob("*.js")} <= listed.keys()
     assert all(listed.values())
 
 
