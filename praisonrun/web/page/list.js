@@ -45,7 +45,7 @@ const sum = (rows, name) => rows.reduce((n, row) => n + row[name], 0);
 function Bars({ rows, of, bad, words, said }) {
 	const most = Math.max(...rows.map((row) => row[of])) || 1;
 	const bar = (row, at, names, n, below) => html`<rect class="fill ${names}" x=${at * 5} y=${20 - ((n + below) / most) * 20} width="4" height=${(n / most) * 20}><title>${said?.(row)}</title></rect>`;
-	return html`<span class="chart"><svg viewBox="0 0 ${rows.length * 5} 20" preserveAspectRatio="none" role="img" aria-label=${words}>${rows.map((row, at) => [bar(row, at, "", row[of] - (row[bad] || 0), row[bad] || 0), bad && bar(row, at, "failed", row[bad], 0)])}</svg>${words}</span>`;
+	return html`<span class="chart"><svg viewBox="0 0 ${rows.length * 5} 20" preserveAspectRatio="none" role="img" aria-label=${words}>${rows.map((row, at) => [bar(row, at, bad ? "" : "running", row[of] - (row[bad] || 0), row[bad] || 0), bad && bar(row, at, "failed", row[bad], 0)])}</svg>${words}</span>`;
 }
 
 /** What finished, and what it used, by day and by agent. */
