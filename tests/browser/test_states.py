@@ -60,7 +60,10 @@ def test_a_hidden_tab_tells_of_ends_once_it_was_asked_to(server: Server, tab: Ca
     expect(page.get_by_text("No runs yet")).to_be_visible()
     page.evaluate(HIDE, True)
     server.ended(server.submit("quick", "unheard"))
-    page.evaluate(HIDE, False)
+    rounds = list[str]()  # of questions that the page asks: at once, and when what it heard is told
+    page.on("response", lambda answer: rounds.append(answer.url) if "/api/v1/usage" in answer.url else None)
+    with page.expect_event("response", lambda _: len(rounds) > 1):
+        page.evaluate(HIDE, False)
     expect(page.locator(".row")).to_have_count(1)
     assert page.evaluate("said") == []
     page.get_by_role("button", name="notify").click()

@@ -23,8 +23,10 @@ CSP = (
 """The page alone has it: no inline script, nothing from elsewhere, no frame around it."""
 PARTS = ("wire.js", "log.js", "state.js", "list.js", "run.js", "keys.js")
 """What app.js is made of, in this order. They share one scope, and as one stream they pack better."""
-_UNSENT = re.compile(rb"^[\t ]*(?:(?://|/\*\*|\*).*\n)?", re.MULTILINE)
-"""Indentation, and lines that are comments. They stay in the sources."""
+_UNSENT = re.compile(rb"^\s*(?:(?://|/\*\*|\*).*\n\s*)*", re.MULTILINE)
+"""Indentation, empty lines, and lines that are comments. They stay in the sources."""
+_SPACE = re.compile(rb"(?<=[;:,{}])\s+|\s+(?=[{}])")
+"""What of a style's space means nothing. It stays in the source, too."""
 TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -62,4 +64,5 @@ def files() -> Mapping[str, File]:
     found = (path for folder in (PLACE, PLACE / "vendor") for path in sorted(folder.iterdir()))
     contents = {path.name: path.read_bytes() for path in found if path.suffix in TYPES}
     script = b"".join(_UNSENT.sub(b"", contents.pop(part)) for part in PARTS)
+    contents["style.css"] = _SPACE.sub(b"", contents["style.css"])
     return {name: File(name, content) for name, content in {**contents, "app.js": script}.items()}

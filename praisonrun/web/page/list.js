@@ -36,7 +36,7 @@ const where = ({ job_id, completed_at }) => (completed_at ? null : S.services[in
 
 function Row({ run }) {
 	const { percentage: part, current_step: step } = run.progress, { status: is, port } = where(run) || {};
-	const line = { queued: run.queue_reason, failed: run.error, running: is ? `${is}, port ${port}` : part || step ? `${Math.round(part)} % ${step || ""}` : "" }[run.status];
+	const line = { queued: run.queue_reason, failed: run.error, running: run.questions[0] ? `asks: ${run.questions[0].question}` : is ? `${is}, port ${port}` : part || step ? `${Math.round(part)} % ${step || ""}` : "" }[run.status];
 	return to({ word: run.job_id }, "row", html`<span class="g ${run.status}" aria-hidden="true">${GLYPH[run.status]}</span><b>${safe(run.agent)}</b>
 		<span class="title">${safe(run.title)}</span><time>${lasted(run)}</time><small>${run.status}${line && ` · ${safe(line)}`}</small>`, current(run.job_id === S.job?.job_id));
 }

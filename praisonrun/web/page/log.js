@@ -1,8 +1,7 @@
 // The log of a run: at most MOST lines are in the page, however many there are. Nothing in it is HTML.
 const MOST = 5000, BLOCK = 250, LONGEST = 10_000, FRAME = 8;
 const OTHER = /\x1b(?:[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|\[[0-?]*[ -/]*(?:[@-ln-~]|$)|(?![[\]PX^_])[ -/]*[0-~]?)/g;
-const SGR = /\x1b\[([\d;:]*)m/;
-const FONT = { 1: "bold", 2: "faint", 3: "italic", 4: "underline" };
+const SGR = /\x1b\[([\d;:]*)m/, FONT = { 1: "bold", 2: "faint", 3: "italic", 4: "underline" };
 const NOT = { 22: ["bold", "faint"], 23: ["italic"], 24: ["underline"], 39: ["c"], 49: ["b"] };
 const ODD = /([\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff])/;
 const escaped = (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;

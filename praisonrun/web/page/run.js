@@ -58,6 +58,12 @@ const VIEWS = {
 	},
 };
 
+/** What it asks now: a button for each answer, or a field where any text is one. */
+const Asks = () => S.asks.filter(({ id, state }) => state === "open" && S.job.questions.some((each) => each.id === id)).map(({ id, question, kind, options, default: usual, due_at }) => {
+	const give = (answer) => act(`answers/${id}`, { answer }), choices = options.length || kind === "question" ? options : ["allow", "deny"];
+	return html`<form key=${id} class="why queued" onSubmit=${(event) => (event.preventDefault(), give(event.target[0].value))}><pre>${safe(question)}</pre>
+		<p class="note">${choices.length ? choices.map((answer) => html`${button(safe(answer), () => give(answer), "", { type: "button" })} `) : html`<input required aria-label="Answer" /> <button class="main">Answer</button> `} ${safe(usual ?? "Denied")} at ${clock(due_at)}</p></form>`;
+});
 const again = () => update((S.draft = body(S.job)), $("textarea").focus());
 
 function Run() {
@@ -69,7 +75,7 @@ function Run() {
 		<span><code title=${id}>…${safe(id.slice(-6))}</code> ${copy(id)}</span><span>${lasted(job)}</span><span>${spent(job.usage || {})}</span>${job.attempt > 1 && html`<span>attempt ${job.attempt}</span>`}${session_id && to({ session_id }, "", `session ${safe(session_id)}`)}
 		<span class="acts">${service && button("Restart", restart, over ? "main" : "")} ${over ? !service && html`${button("Retry", DO.r, "main")} ${button("Retry with changes", again)}` : button(S.sure ? "Press c again" : service ? "Stop" : "Cancel", () => act("cancel"), "danger")} ${button("Explain", explain, "", { title: "Copies all that is known, for an agent or a report" })}</span></div>
 		${is && html`<div class="note">${is.status}, port ${is.port} ${is.public_url ? html`<a href=${is.public_url} target="_blank" rel="noreferrer">${is.public_url}</a>` : safe(is.readiness_status.last_error)}</div>`}
-		${job.prompt && html`<details class="prompt"><summary>${safe(job.title) || "prompt"}</summary><pre>${safe(job.prompt)}</pre></details>`}<${Timeline} job=${job} /><${Figures} job=${job} />
+		${job.prompt && html`<details class="prompt"><summary>${safe(job.title) || "prompt"}</summary><pre>${safe(job.prompt)}</pre></details>`}<${Timeline} job=${job} /><${Figures} job=${job} /><${Asks} />
 		${status === "queued" ? html`<div class="why queued"><p>Waits: ${safe(job.queue_reason)}. ${job.due_at && `Next try at ${clock(job.due_at)}.`}</p></div>` : job.error && html`<div class="why ${status}"><p><b>${safe(job.error)}</b> ${WHY[job.failure]}</p>${job.error_tail && html`<pre>${safe(job.error_tail)}</pre>`}</div>`}
 		<div class="tabs" role="tablist">${TABS.map((name) => to({ tab: name }, "", `${name} ${count[name] || ""}`, { role: "tab", "aria-selected": S.tab === name ? "true" : "false" }))}</div><div class="pane" role="tabpanel" aria-label=${S.tab}><${Tab} /></div></section>`;
 }

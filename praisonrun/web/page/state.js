@@ -43,7 +43,7 @@ const place = () => S.cursor.split(".").slice(0, 2).join(".");
 async function open() {
 	const word = S.word;
 	streaming.abort();
-	Object.assign(S, { job: null, gone: "", log: new Log(update), past: null, events: [], attempts: [], last: 0, result: null, files: [], hooks: [], cursor: place() });
+	Object.assign(S, { job: null, gone: "", log: new Log(update), past: null, events: [], attempts: [], last: 0, result: null, files: [], hooks: [], asks: [], cursor: place() });
 	const job = word && (await get(`/api/v1/ids/${encodeURIComponent(word)}`).catch((error) => error));
 	if (word !== S.word) return;
 	const kind = S.agents.find(({ name }) => name === job.agent)?.mode;
@@ -52,14 +52,14 @@ async function open() {
 	update(stream(), extras());
 }
 
-/** Follow all runs, and the one that is shown, from the cursor on. A hidden tab at most waits for ends. */
+/** Follow all runs, and the one that is shown, from the cursor on. A hidden tab at most waits for ends and questions. */
 function stream() {
 	streaming.abort();
 	if (!S.cursor || (document.hidden && !S.notify)) return;
 	streaming = new AbortController();
 	let at = place();
 	const { mode } = S.filters, url = (after, runs) => `/api/v1/events?${given({ after, mode, runs })}`;
-	const end = ({ event, cursor, run }) => (at = cursor || at, event === "run" && final(run) && tell(run));
+	const end = ({ event, cursor, run }) => (at = cursor || at, event === "run" && (final(run) || run.questions[0]) && tell(run));
 	if (document.hidden) follow(() => url(at), streaming.signal, () => {}, end, () => {});
 	else follow(() => url(S.cursor, S.job?.job_id), streaming.signal, back, heard, away);
 }
@@ -86,7 +86,7 @@ function changed(run) {
 	if (fits && (known || !q)) S.runs.set(run.job_id, run);
 	else S.runs.delete(run.job_id);
 	S.total += S.runs.has(run.job_id) - known;
-	if (run.job_id === S.job?.job_id && final(Object.assign(S.job, run))) extras();
+	if (run.job_id === S.job?.job_id && (final(Object.assign(S.job, run)) || run.questions.length)) extras();
 	due ||= setTimeout(() => (due = 0, refresh()), 700);
 }
 
@@ -120,8 +120,8 @@ const quiet = (path) => get(path).catch(() => null);
 async function extras() {
 	const { job } = S, of = (what) => quiet(`${RUNS}/${job.job_id}/${what}`);
 	if (!job) return;
-	const [result, files, hooks] = [final(job) && (await of("result")), await of("artifacts"), await of("deliveries")];
-	if (job === S.job) update(Object.assign(S, { result, files: files?.artifacts || [], hooks: hooks?.deliveries || [] }));
+	const [result, files, hooks, whole] = [final(job) && (await of("result")), await of("artifacts"), await of("deliveries"), await quiet(`${RUNS}/${job.job_id}`)];
+	if (job === S.job) update(Object.assign(S, { result, files: files?.artifacts || [], hooks: hooks?.deliveries || [], asks: whole?.questions || [] }));
 }
 
 async function refresh() {
@@ -165,11 +165,11 @@ async function send(word, path, body, key) {
 }
 const made = (answer) => answer.job_id, nothing = () => "";
 const submit = (body) => send((answer) => (S.draft = {}, made(answer)), RUNS, body, (S.draft.key ||= newKey())); // one key for all tries
-const act = (verb) => send(verb === "retry" ? made : nothing, `${RUNS}/${S.job.job_id}/${verb}`);
+const act = (verb, body) => send(verb === "retry" ? made : nothing, `${RUNS}/${S.job.job_id}/${verb}`, body);
 const restarting = () => `${served(S.job.agent)}/${instance(S.job.job_id)}/restart`, restart = () => send(nothing, restarting());
 const serve = (agent) => send(({ id }) => id.slice(6), served(agent), {}, newKey());
 
-/** Have the browser tell of ends while the tab is hidden, or no longer. It asks the person, so only after a click. */
+/** Have the browser tell of ends and questions while the tab is hidden, or no longer. It asks the person, so only after a click. */
 async function notify() {
 	S.notify = !S.notify && (await Notification.requestPermission()) === "granted";
 	localStorage.setItem("notify", S.notify ? 1 : "");
@@ -180,8 +180,8 @@ const ended = [];
 function tell(run) {
 	if (S.runs.get(run.job_id)?.completed_at || ended.push(run) > 1) return;
 	setTimeout(() => {
-		const [{ agent, status, title, job_id: word }, ...more] = ended.splice(0);
-		const said = new Notification(`${safe(agent)} ${status}${more.length ? `, ${more.length} more ended` : ""}`, { body: safe(title) });
+		const [{ agent, status, title, job_id: word, questions: [asked] }, ...more] = ended.splice(0);
+		const said = new Notification(`${safe(agent)} ${asked ? "asks" : status}${more.length ? `, and ${more.length} more` : ""}`, { body: safe(asked?.question || title) });
 		said.onclick = () => (focus(), go({ word }));
 	}, 500);
 }
