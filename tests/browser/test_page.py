@@ -6,6 +6,7 @@ package; without it that test is skipped.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable
@@ -203,6 +204,40 @@ def test_the_keyboard_is_enough(server: Server, tab: Callable[..., Page]) -> Non
     expect(page.locator("[type=search]")).to_be_focused()
 
 
+def test_the_mouse_is_enough(server: Server, tab: Callable[..., Page]) -> None:
+    """But for the words of a prompt."""
+    page = tab()
+    page.goto(server.url)
+    page.locator("header select").select_option(
+        "until"
+    )  # as a click on one of a list, which the system draws
+    page.locator("textarea").click()
+    page.keyboard.insert_text(str(server.home / "go"))
+    page.get_by_role("button", name="Run", exact=True).click()
+    status(page, "running")
+    expect(page.locator(".lines")).to_contain_text("up")
+    page.get_by_role("button", name="Cancel").click()
+    status(page, "cancelled")
+    page.get_by_role("button", name="Retry with changes").click()
+    expect(page.locator("textarea")).to_have_value(str(server.home / "go"))
+    page.get_by_role("button", name="Retry", exact=True).click()
+    status(page, "running")
+    expect(page.locator(".row")).to_have_count(2)
+    (server.home / "go").touch()
+    status(page, "succeeded")
+    expect(page.locator(".lines")).to_contain_text("done")
+    page.locator(".row").nth(1).click()
+    status(page, "cancelled")
+    for name in ("events", "result", "files", "webhooks", "curl", "log"):
+        page.get_by_role("tab", name=name).click()
+        expect(page.get_by_role("tab", name=name)).to_have_attribute("aria-selected", "true")
+    page.get_by_role("button", name="keys").click()
+    page.get_by_role("button", name="Close").click()
+    expect(page.locator("dialog")).to_be_hidden()
+    page.get_by_role("link", name="praisonrun").click()
+    expect(page.locator(".head")).to_have_count(0)
+
+
 def test_text_of_strangers_is_text(server: Server, tab: Callable[..., Page]) -> None:
     name = "<img src=x onerror=boom()>.txt"  # the API lists no name with characters that cannot be seen
     code = f"import os\nprint({BIDI!r})\nopen(os.environ['PRAISONRUN_ARTIFACTS'] + '/' + {name!r}, 'w')\n"
@@ -261,6 +296,12 @@ def test_two_tabs_and_eight_runs_leave_room_for_a_request(chromium: Browser, ser
 def test_axe_finds_nothing(server: Server, tab: Callable[..., Page], scheme: str, width: int) -> None:
     runs = [server.ended(server.submit(agent))["job_id"] for agent in ("fail", "story", "both")]
     runs += [server.submit("wait"), server.submit("one", "/x"), server.submit("one", "/x")]
+    ask = {"id": "a", "question": "Which?", "options": ["this", "that"]}
+    runs += [
+        server.submit(
+            "asks", "\n".join(json.dumps({"ask": each}) for each in (ask, {**ask, "id": "b", "options": []}))
+        )
+    ]
     with server.client(headers={"Idempotency-Key": "a"}) as client:
         service = client.post("/v1/agent-deployments/server/services", json={}).json()["id"]
     page = tab(color_scheme=scheme, viewport={"width": width, "height": 700}, bypass_csp=True)

@@ -49,6 +49,11 @@ def test_questions_are_answered_by_mouse(server: Server, tab: Callable[..., Page
     expect(asked.nth(0)).to_contain_text("xxx\\u202e<img src=x onerror=boom()>")  # whole, as text
     expect(asked.nth(0)).to_contain_text("none at ")
     expect(asked.nth(1)).to_contain_text("Denied at ")
+    page.get_by_role("tab", name="curl").click()
+    expect(page.locator("tr", has_text="answer plan")).to_contain_text(
+        """/answers/plan' -H 'Content-Type: application/json' -d '{"answer":"a <b>bold</b> one"}'"""
+    )
+    page.get_by_role("tab", name="log").click()
     asked.nth(0).get_by_role("button", name="a <b>bold</b> one").click()
     expect(asked).to_have_count(2)
     asked.filter(has_text="May it delete").get_by_role("button", name="allow").click()

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from ..rigs.harness import Server
+from ..rigs.processes import kill_run
 from .chromium import CHROMIUM, FINISHED, log_of, status
 
 HIDE = """hidden => { Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });
@@ -210,3 +211,35 @@ def test_a_hidden_tab_asks_for_nothing_and_catches_up(server: Server, tab: Calla
     status(page, "succeeded")
     expect(page.locator(".lines")).to_contain_text("done")
     assert log_of(page) == "up\ndone\n"
+
+
+def test_a_run_says_why_it_waits_and_why_it_failed(server: Server, tab: Callable[..., Page]) -> None:
+    page = tab()
+    lines = "import sys\nfor n in range(9): print('line', n, file=sys.stderr)\nsys.exit('no config.toml')"
+    failed = server.ended(server.submit("code", lines))["job_id"]
+    late = server.ended(server.submit("wait", timeout=1))["job_id"]
+    killed = server.submit("wait")
+    page.goto(f"{server.url}/ui/runs/{killed}")
+    expect(page.locator(".lines")).to_contain_text("up")
+    kill_run(killed)
+    status(page, "failed")
+    expect(page.locator(".why")).to_contain_text("killed by signal 9")
+    server.submit("one", str(server.home / "go")), server.submit("one", "/x", envs={"SECRET": "s3cr3t"})
+    page.goto(f"{server.url}/?agent=one&status=queued")
+    page.locator(".row").click()
+    expect(page.locator(".why")).to_contain_text("Waits: ")
+    server.kill()
+    server.start()
+    (server.home / "go").touch()
+    status(page, "failed")
+    expect(page.locator(".why")).to_contain_text("Run it again with its variables: they are never stored.")
+    for run_id, said in (
+        (failed, ["exited with code 1", "line 8", "no config.toml"]),
+        (late, ["timed out", "Retry it, or give it a longer timeout."]),
+    ):
+        page.goto(f"{server.url}/ui/runs/{run_id}")
+        status(page, "failed")
+        for words in said:
+            expect(page.locator(".why")).to_contain_text(words)
+        expect(page.get_by_role("button", name="Retry", exact=True)).to_be_visible()
+        expect(page.get_by_role("button", name="Retry with changes")).to_be_visible()

@@ -52,8 +52,9 @@ const VIEWS = {
 	files: () => (S.files.length ? table(S.files.map(({ path, url, size }) => [html`<${Save} url=${new URL(url).pathname} name=${path.split("/").pop()} words=${path} />`, bytes(size)])) : note("It left no files.")),
 	webhooks: () => (S.hooks.length ? table(S.hooks.map(({ id, state, url, attempts }) => [state, safe(url), attempts.map(({ status, error }) => status || safe(error)).join(", "), button("Send again", () => act(`deliveries/${id}/replay`))])) : note("No webhook is owed.")),
 	curl: () => {
-		const path = `${RUNS}/${S.job.job_id}`, post = (path) => curl(path, "-X POST ");
-		const anew = S.filters.mode ? { restart: post(restarting()) } : { retry: post(`${path}/retry`), submit: `${curl(RUNS)} -H 'Content-Type: application/json' -d ${quoted(JSON.stringify(body(S.job)))}` };
+		const path = `${RUNS}/${S.job.job_id}`, post = (path) => curl(path, "-X POST "), send = (path, data) => `${curl(path)} -H 'Content-Type: application/json' -d ${quoted(JSON.stringify(data))}`;
+		const anew = S.filters.mode ? { restart: post(restarting()) } : { retry: post(`${path}/retry`), submit: send(RUNS, body(S.job)) };
+		for (const { id, state, options } of S.asks) if (state === "open") anew[`answer ${id}`] = send(`${path}/answers/${id}`, { answer: options[0] || "" });
 		return table(Object.entries({ status: curl(path), follow: curl(`${path}/stream`, "-N "), log: curl(`${path}/logs`), result: curl(`${path}/result`), cancel: post(`${path}/cancel`), ...anew }).map(([name, line]) => [name, html`<code>${safe(line)}</code>`, copy(line)]));
 	},
 };

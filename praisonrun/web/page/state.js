@@ -38,7 +38,7 @@ async function list(page = 1) {
 	const runs = [...(page === 1 ? [] : S.runs), ...jobs.map((run) => [run.job_id, run])];
 	update(Object.assign(S, { runs: new Map(runs), total, page, cursor: S.cursor || answer.headers.get("praisonrun-cursor") }));
 }
-const place = () => S.cursor.split(".").slice(0, 2).join(".");
+const place = () => S.cursor.split(".").slice(0, 2).join("."), quiet = (path) => get(path).catch(() => null);
 
 async function open() {
 	const word = S.word;
@@ -115,7 +115,6 @@ async function earlier() {
 	}
 	update((S.past = Object.assign(part, { at, follow: false })));
 }
-const quiet = (path) => get(path).catch(() => null);
 
 async function extras() {
 	const { job } = S, of = (what) => quiet(`${RUNS}/${job.job_id}/${what}`);
