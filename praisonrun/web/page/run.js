@@ -60,10 +60,10 @@ const VIEWS = {
 };
 
 /** What it asks now: a button for each answer, or a field where any text is one. */
-const Asks = () => S.asks.filter(({ id, state }) => state === "open" && S.job.questions.some((each) => each.id === id)).map(({ id, question, kind, options, default: usual, due_at }) => {
+const Asks = () => S.asks.filter(({ state }) => state === "open" && S.job.questions[0]).map(({ id, question, kind, options, default: usual, due_at }) => {
 	const give = (answer) => act(`answers/${id}`, { answer }), choices = options.length || kind === "question" ? options : ["allow", "deny"];
 	return html`<form key=${id} class="why queued" onSubmit=${(event) => (event.preventDefault(), give(event.target[0].value))}><pre>${safe(question)}</pre>
-		<p class="note">${choices.length ? choices.map((answer) => html`${button(safe(answer), () => give(answer), "", { type: "button" })} `) : html`<input required aria-label="Answer" /> <button class="main">Answer</button> `} ${safe(usual ?? "Denied")} at ${clock(due_at)}</p></form>`;
+		<p class="tools">${choices.length ? choices.map((answer) => button(safe(answer), () => give(answer), "", { type: "button" })) : html`<input required aria-label="Answer" /><button class="main">Answer</button>`}<span>after ${clock(due_at)}: ${safe(usual ?? "denied")}</span></p></form>`;
 });
 const again = () => update((S.draft = body(S.job)), $("textarea").focus());
 
@@ -73,7 +73,7 @@ function Run() {
 	if (!job) return S.word ? html`<section class="run" />` : html`<${Overview} />`;
 	const explain = () => clip(JSON.stringify({ ...job, attempts: S.attempts, last_lines: S.log.text().slice(-50) }, null, 1));
 	return html`<section class="run" aria-label="Run"><div class="head">${to({ word: "" }, "back", "‹ runs")}<h2 class=${status}>${GLYPH[status]} ${status}</h2><b>${safe(job.agent)}</b>
-		<span><code title=${id}>…${safe(id.slice(-6))}</code> ${copy(id)}</span><span>${lasted(job)}</span><span>${spent(job.usage || {})}</span>${job.attempt > 1 && html`<span>attempt ${job.attempt}</span>`}${session_id && to({ session_id }, "", `session ${safe(session_id)}`)}
+		<span><code title=${id}>…${safe(id.slice(-6))}</code> ${copy(id)}</span><span>${lasted(job)} ${spent(job.usage || {})}</span>${job.attempt > 1 && html`<span>attempt ${job.attempt}</span>`}${session_id && to({ session_id }, "", `session ${safe(session_id)}`)}
 		<span class="acts">${service && button("Restart", restart, over ? "main" : "")} ${over ? !service && html`${button("Retry", DO.r, "main")} ${button("Retry with changes", again)}` : button(S.sure ? "Press c again" : service ? "Stop" : "Cancel", () => act("cancel"), "danger")} ${button("Explain", explain, "", { title: "Copies all that is known, for an agent or a report" })}</span></div>
 		${is && html`<div class="note">${is.status}, port ${is.port} ${is.public_url ? html`<a href=${is.public_url} target="_blank" rel="noreferrer">${is.public_url}</a>` : safe(is.readiness_status.last_error)}</div>`}
 		${job.prompt && html`<details class="prompt"><summary>${safe(job.title) || "prompt"}</summary><pre>${safe(job.prompt)}</pre></details>`}<${Timeline} job=${job} /><${Figures} job=${job} /><${Asks} />
