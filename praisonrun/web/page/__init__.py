@@ -23,8 +23,8 @@ CSP = (
 """The page alone has it: no inline script, nothing from elsewhere, no frame around it."""
 PARTS = ("wire.js", "log.js", "state.js", "list.js", "run.js", "keys.js")
 """What app.js is made of, in this order. They share one scope, and as one stream they pack better."""
-_UNSENT = re.compile(rb"^\s*(?:(?://|/\*\*|\*).*\n\s*)*", re.MULTILINE)
-"""Indentation, empty lines, and lines that are comments. They stay in the sources."""
+_UNSENT = re.compile(rb"^\s*(?:(?://|/\*\*|\*).*\n\s*)*|(?<=;) // .*", re.MULTILINE)
+"""Indentation, empty lines, and comments. They stay in the sources."""
 _SPACE = re.compile(rb";?\s*(?=})|(?<=[;:,{}])\s+|\s+(?={)")
 """What of a style means nothing. It stays in the source, too."""
 TYPES = {
