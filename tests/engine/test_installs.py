@@ -35,8 +35,10 @@ async def test_two_entries_that_make_the_same_thing_make_it_one_after_the_other(
     engine: Engine, tmp_path: Path
 ) -> None:
     runs = [await submit(engine, agent) for agent in ("one", "two")]
-    for _ in runs:
-        await asyncio.to_thread((tmp_path / "gate").write_text, "go\n")
+    await asyncio.to_thread((tmp_path / "gate").write_text, "go\n")
+    kept = os.open(tmp_path / "gate", os.O_RDWR)  # the second's word stays, though the first leaves the gate
+    os.write(kept, b"go\n")
     ended = [(await engine.until_final(run_id)).run for run_id in runs]
+    os.close(kept)
     assert [(run.status, run.error) for run in ended] == [(Status.SUCCEEDED, None)] * 2
     assert (tmp_path / "told").read_text() == "x\nx\n"
