@@ -15,7 +15,7 @@ from .config.settings import Settings, boot_id, url
 from .core import clock
 from .core.errors import PraisonrunError
 from .core.notifier import CHANGES, Notifier
-from .dialects import jobs, nullspace, page, veryfront
+from .dialects import jobs, mcp, nullspace, page, veryfront
 from .dialects.jobs import webhooks as jobs_webhooks
 from .dialects.system import Prove, System
 from .engine.ages import Ages
@@ -110,8 +110,13 @@ def application(engine: Engine, settings: Settings, prove: Prove = str) -> Edge:
     apis = ["jobs", "canonical", "deployments"]
     system = System(engine, apis, since, prove, token=guarded, inline_agents=settings.inline_agents)
     foreign = veryfront.dialect(engine, limits), nullspace.dialect(engine)
-    dialects = Dialects(jobs.dialect(engine, limits, system), *foreign, page.dialect(engine))
-    system.table = [row for row in dialects.operations if row.tag != page.TAG]  # the page is no API
+    tools = mcp.Mcp(engine, limits)
+    dialects = Dialects(
+        jobs.dialect(engine, limits, system), *foreign, page.dialect(engine), mcp.dialect(tools)
+    )
+    tools.app = dialects
+    no_api = (page.TAG, mcp.TAG)  # MCP describes itself
+    system.table = [row for row in dialects.operations if row.tag not in no_api]
     access = Access(settings.hosts, settings.allow_origin, settings.token)
     large = [row.path for row in dialects.operations if row.large]
     within = Budgeted(dialects, Budget(), dialects.render)

@@ -151,6 +151,18 @@ class Client:
                 return
             yield from httpx2.EventSource(answer, max_event_size=None)
 
+    def fetch(
+        self, method: str, path: str, most: int, **options: Any
+    ) -> tuple[int, Mapping[str, str], bytes, bool]:
+        """Return an answer: status, headers, at most so many bytes, whether there are more. Tries once."""
+        body = bytearray()
+        with self._http.stream(method, path, **options) as answer:
+            for chunk in answer.iter_bytes():
+                body += chunk
+                if len(body) > most:
+                    break
+        return answer.status_code, answer.headers, bytes(body[:most]), len(body) > most
+
     @contextmanager
     def opened(self, path: str, **options: Any) -> Iterator[httpx2.Response]:
         """Open an answer that is read as it comes."""

@@ -17,7 +17,7 @@ SECTIONS: Mapping[str, Sequence[str]] = {
     "Agents": ("init", "agents", "check", "services"),
     "Server": ("up", "serve", "stop", "info", "open", "pause", "resume", "webhooks"),
     "Inside an agent": ("ask",),
-    "This machine": ("service-file", "completion"),
+    "This machine": ("mcp", "service-file", "completion"),
 }
 """All commands, in the order of the help."""
 MEANT: Mapping[str, str] = {

@@ -9,6 +9,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from .. import __file__ as _PROGRAM  # noqa: N812
+
 _VERSION = re.compile(r"\d.*-[0-9a-f]{16}")
 _PARTIAL = ".new."
 """How names begin that are being unpacked or removed."""
@@ -37,6 +39,15 @@ def form() -> str:
     if unpacked() is not None:
         return "single file"
     return "source tree" if (Path(__file__).parents[2] / "pyproject.toml").is_file() else "package"
+
+
+def mark() -> tuple[int, int, int] | None:
+    """Return what changes when the program's files are replaced; None where they are gone."""
+    try:
+        found = Path(_PROGRAM).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns
 
 
 def remove_unused(own: Path) -> None:
