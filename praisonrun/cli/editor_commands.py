@@ -23,9 +23,9 @@ CLIENTS = ("claude", "codex", "cursor", "vscode")
 )
 @target
 def mcp(server: Named, *, client: str | None) -> None:
-    """Let a model run agents: serve MCP on standard input and output.
+    """Let a model run agents, by MCP.
 
-    An editor or a coding agent starts this. It uses the server that is up, and starts one as `run` does. A
+    An editor or a coding agent starts this, and talks to it on standard input and output. It uses the server that is up, and starts one as `run` does. A
     server has the same tools at /mcp. CLIENT is claude, codex, cursor or vscode.
     """
     if client is not None:

@@ -14,7 +14,8 @@ RunId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,128}$", description="T
 Cursor = Annotated[
     str | None,
     Field(
-        pattern=r"^[0-9]{1,19}$", description="The cursor of an earlier answer; without one, the beginning."
+        pattern=r"^[0-9]{1,19}(\.[0-9]{1,9})?$",
+        description="The cursor of an earlier answer; without one, the beginning.",
     ),
 ]
 

@@ -33,19 +33,23 @@ class Piece(NamedTuple):
 
 
 async def piece(api: Api, run_id: str, cursor: str | None, most: int = PIECE) -> Piece:
-    """Return what a run has said after a cursor, at most so many characters. Raises Unavailable."""
-    after, told, size = cursor or "0", list[str](), 0
-    for _ in range(PAGES):
+    """Return what a run has said after a cursor, at most so many characters. Raises Unavailable.
+
+    A cursor is the id of the last event, and after a dot how many characters of the next were told.
+    """
+    after, _, begun = (cursor or "0").partition(".")
+    told, room, skip = list[str](), most, int(begun or 0)
+    for _page in range(PAGES):
         query: Query = {"after": after, "limit": PAGE}
         page = await asked(api, "GET", url_of(run_id, "events"), query=query)
         for event in page["events"]:
-            said = words.visible(words.spoken(event))
-            if size + len(said) > most and told:
-                return Piece("".join(told), after, more=True)
+            if said := words.visible(words.spoken(event)):
+                if len(said) - skip > room:
+                    end = said.rfind("\n", skip, skip + room) + 1 or skip + room
+                    return Piece("".join([*told, said[skip:end]]), f"{after}.{end}", more=True)
+                told.append(said[skip:])
+                room, skip = room - len(told[-1]), 0
             after = str(event["id"])
-            if said:
-                told.append(words.first(said, most))
-                size += len(said)
         if page["done"] or not page["events"]:
             return Piece("".join(told), after if after != "0" else None, more=False)
     return Piece("".join(told), after, more=True)
@@ -84,7 +88,7 @@ def as_text(value: Json) -> str:
 def said_of(run: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return what a run's status says in its agent's words."""
     return [
-        ("progress", words.progress(run.get("progress") or {})),
+        ("what it does now", words.one_line(str((run.get("progress") or {}).get("current_step") or ""))),
         ("error", words.first(str(run.get("error") or ""), 2000)),
         ("last lines of its output", words.last(str(run.get("error_tail") or ""), 4000)),
     ]

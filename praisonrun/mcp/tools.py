@@ -36,7 +36,8 @@ Said: TypeAlias = list[str]
 def facts(run: Mapping[str, Any], **more: Json) -> str:
     """Return what praisonrun itself knows of a run, as JSON."""
     known = {name: run[name] for name in _FACTS if run.get(name) is not None}
-    wait = run.get("queue_reason")
+    wait, percent = run.get("queue_reason"), (run.get("progress") or {}).get("percentage")
+    known |= {"percent": percent} if percent and not over(run) else {}
     told = {**known, **({"queue_reason": words.one_line(wait)} if wait else {}), **more}
     return json.dumps({"run_id": run["job_id"], **told}, ensure_ascii=False)
 
@@ -94,8 +95,9 @@ async def wait_run(api: Api, given: Wait, tell: Tell) -> Said:
     said = await output.piece(api, given.run_id, given.cursor)
     parts = [*output.said_of(run), ("output", said.text)]
     if over(run):
-        most = output.RESULT - output.PIECE
-        parts.append(("result", await output.result(api, given.run_id, most=most)))
+        result = await output.result(api, given.run_id, most=output.RESULT - output.PIECE)
+        same = words.visible(result).strip() == said.text.strip()
+        parts += [] if same else [("result", result)]
     following = {"cursor": said.cursor, "more_output": said.more, "next": _next(run, said)}
     return _with_words(run, following, parts)
 
