@@ -25,8 +25,9 @@ CLIENTS = ("claude", "codex", "cursor", "vscode")
 def mcp(server: Named, *, client: str | None) -> None:
     """Let a model run agents, by MCP.
 
-    An editor or a coding agent starts this, and talks to it on standard input and output. It uses the server that is up, and starts one as `run` does. A
-    server has the same tools at /mcp. CLIENT is claude, codex, cursor or vscode.
+    An editor or a coding agent starts this, and talks to it on standard input and output. It uses the server
+    that is up, and starts one as `run` does. A server has the same tools at /mcp. CLIENT is claude, codex,
+    cursor or vscode.
     """
     if client is not None:
         from .mcp_install import install

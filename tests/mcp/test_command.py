@@ -49,7 +49,7 @@ async def test_a_server_that_was_stopped_is_not_started_to_read(
     outside = mcp.Outside(Named(state=server.state))
     assert (await outside.ask("GET", "/api/v1/runs")).status == 200
     server.stop()
-    with pytest.raises(NoServer, match="no server runs on .*; start one"):
+    with pytest.raises(NoServer, match=r"no server runs on .*; start one"):
         await outside.ask("GET", "/api/v1/runs")
     assert holder(server.state) is None
 
