@@ -29,6 +29,7 @@ INSTALL = "docs/install.md"
 UNTESTED = {
     "docs/development.md": ["a package index"],
     "docs/figures.md": ["six minutes", "an hour", "these packages"],
+    "docs/mcp.md": ["Claude Code or Codex"],
     "docs/operating.md": ["systemd"],
     "docs/recipes.md": ["the program itself", "praisonai and a model"],
 }
