@@ -104,6 +104,28 @@ def test_no_module_is_taken_from_the_machine(started: Path) -> None:
     assert all(Path(place).is_relative_to(unpacked(started)) for place in places)
 
 
+def test_models_may_use_it_by_mcp(home: Path, release: Release) -> None:
+    hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}
+    asked = [("initialize", hello), ("tools/call", {"name": "list_agents", "arguments": {}})]
+    lines = [
+        json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": given})
+        for number, (method, given) in enumerate(asked)
+    ]
+    with subprocess.Popen(
+        [str(release.file), "mcp", "--state", str(home / "state")],
+        env={"HOME": str(home), "PATH": os.defpath}, cwd=home, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as child:  # fmt: skip
+        assert child.stdin
+        assert child.stdout
+        child.stdin.write("\n".join(lines) + "\n")
+        child.stdin.flush()
+        answers = [json.loads(child.stdout.readline()) for _ in lines]
+        assert "hello" in answers[1]["result"]["content"][0]["text"]
+        child.stdin.close()
+        assert (child.wait(30), child.stderr and child.stderr.read()) == (0, "")
+
+
 def test_rich_shows_text_of_all_languages(started: Path) -> None:
     text = "# title\n```python\nfirst\n```\n```rust\nsecond\n```"
     shown = asked(started, f"import rich.markdown as m, rich; rich.print(m.Markdown({text!r}))")

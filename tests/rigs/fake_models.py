@@ -4,7 +4,8 @@
 
 The base URL says how it is: `/s401` and `/s500` answer so, anything else, or nothing, is well. It says the
 same words, and how many answers of its own it was shown, if any. `[[bash:COMMAND]]` in what it is asked
-makes it call a shell first. The messages of each request are remembered at /seen.
+makes it call a shell first, each `[[mcp:TOOL ARGUMENTS]]` a tool, in order; RUN in the arguments is the id of
+a run that a tool has named. The messages of each request are remembered at /seen.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class Reply:
         asked = next((one.text for one in reversed(heard) if "[[bash:" in one.text and not one.tool), "")
         done = bool(heard) and heard[-1].tool
         found = re.findall(r"\[\[bash:(.*?)\]\]", asked, re.DOTALL)
-        self.call = _call(tools, found[-1]) if found and not done else None
+        self.call = _call(tools, found[-1]) if found and not done else _step(tools, heard)
 
 
 def _call(tools: dict[str, dict[str, Any]], command: str) -> tuple[str, dict[str, Any]] | None:
@@ -84,9 +85,22 @@ def _call(tools: dict[str, dict[str, Any]], command: str) -> tuple[str, dict[str
     return name, {key: given, **{one: filled.get(known.get(one, {}).get("type"), "x") for one in others}}
 
 
+def _step(tools: dict[str, dict[str, Any]], heard: list[Said]) -> tuple[str, dict[str, Any]] | None:
+    """Return the next call that the conversation's first words ask for."""
+    steps = re.findall(r"\[\[mcp:(\w+) (.*?)\]\]", " ".join(one.text for one in heard if not one.tool))
+    back = [one.text for one in heard if one.tool]
+    if len(back) >= len(steps):
+        return None
+    tool, arguments = steps[len(back)]
+    runs = re.findall(r"run_[0-9a-f]{32}", " ".join(back))
+    name = next((one for one in tools if one.endswith(tool)), tool)
+    return name, json.loads(arguments.replace("RUN", runs[0] if runs else "RUN"))
+
+
 def _text(content: Any) -> str:
     if isinstance(content, list):
-        return " ".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
+        parts = [part for part in content if isinstance(part, dict)]
+        return " ".join(str(part.get("text") or "") or _text(part.get("content")) for part in parts)
     return content if isinstance(content, str) else ""
 
 
@@ -174,12 +188,16 @@ async def responses(request: Request) -> Response:
     given = asked.get("input") or []
     said = [Said("user", given)] if isinstance(given, str) else [_response_said(one) for one in given]
     functions = [tool for tool in asked.get("tools") or [] if tool.get("type") == "function"]
-    reply = Reply(said, {one["name"]: one.get("parameters") or {} for one in functions})
+    spaces = [tool for tool in asked.get("tools") or [] if tool.get("type") == "namespace"]
+    inside = {one["name"]: space["name"] for space in spaces for one in space["tools"]}
+    known = {one["name"]: one.get("parameters") or {} for one in functions}
+    reply = Reply(said, {**known, **{name: {} for name in inside}})
     part = {"type": "output_text", "text": reply.text, "annotations": [], "logprobs": []}
     item: dict[str, Any] = {"id": _id("msg"), "type": "message", "status": "completed", "role": "assistant"}
     item["content"] = [part]
     if reply.call:
         call = {"call_id": _id("call"), "name": reply.call[0], "arguments": json.dumps(reply.call[1])}
+        call |= {"namespace": inside[reply.call[0]]} if reply.call[0] in inside else {}
         item = {"id": _id("fc"), "type": "function_call", "status": "completed", **call}
     whole = _response(str(asked.get("model", "fake")), item, reply)
     return _stream(_response_events(whole, reply)) if asked.get("stream") else JSONResponse(whole)
@@ -187,7 +205,7 @@ async def responses(request: Request) -> Response:
 
 def _response_said(one: dict[str, Any]) -> Said:
     if str(one.get("type", "")).endswith("_output"):
-        return Said("user", "", tool=True)
+        return Said("user", _text(one.get("output")), tool=True)
     role = one.get("role", "system" if one.get("type") != "message" else "user")
     return Said("system" if role == "developer" else role, _text(one.get("content")))
 
