@@ -72,3 +72,12 @@ class Retry(One):
     """Of retry_run."""
 
     prompt: str | None = Field(None, min_length=1, description="Another prompt than the run had.")
+
+
+class Reply(One):
+    """Of answer."""
+
+    answer: str = Field(min_length=1, max_length=8192, description="One of its options, if it has any.")
+    question_id: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9._-]{1,64}$", description="Which question, if it asks several."
+    )

@@ -13,7 +13,7 @@ from ..core.errors import PraisonrunError
 from ..core.json import Json
 from . import tools, words
 from .api import Api
-from .arguments import Arguments, Get, Nothing, One, Read, Retry, Submit, Wait
+from .arguments import Arguments, Get, Nothing, One, Read, Reply, Retry, Submit, Wait
 from .tools import Said, Tell
 
 ABOUT = """praisonrun runs agents (coding agents, crews, commands) as durable background jobs on this machine.
@@ -45,8 +45,8 @@ TOOLS = {
         ),
         Tool(
             "wait_run", tools.wait_run, Wait,
-            "Wait until a run has finished, for at most 50 seconds, and return how it is and what it has "
-            "said since the cursor. While it has not finished, call it again with the new cursor.",
+            "Wait until a run has finished or asks something, for at most 50 seconds, and return how it is "
+            "and what it has said since the cursor. Until it has finished, call again with the new cursor.",
             reads=True,
         ),
         Tool("get_run", tools.get_run, Get, "Show a run: status, prompt, result, artifacts.", reads=True),
@@ -61,6 +61,10 @@ TOOLS = {
             destroys=True,
         ),
         Tool("retry_run", tools.retry_run, Retry, "Start a finished run once more, as a new run."),
+        Tool(
+            "answer", tools.answer, Reply,
+            "Answer what a run asks, once. The question is for a person: ask yours before you answer.",
+        ),
     )
 }  # fmt: skip
 

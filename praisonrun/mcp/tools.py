@@ -6,13 +6,14 @@ import json
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
+from urllib.parse import quote
 
 import anyio
 
 from ..core.json import Json
-from . import output, words
+from . import output, questions, words
 from .api import RUNS, Api, asked, checked, url_of
-from .arguments import Get, Nothing, One, Read, Retry, Submit, Wait
+from .arguments import Get, Nothing, One, Read, Reply, Retry, Submit, Wait
 from .resources import uri_of
 
 FINISHED = ("succeeded", "failed", "cancelled")
@@ -38,7 +39,9 @@ def facts(run: Mapping[str, Any], **more: Json) -> str:
     known = {name: run[name] for name in _FACTS if run.get(name) is not None}
     wait, percent = run.get("queue_reason"), (run.get("progress") or {}).get("percentage")
     known |= {"percent": percent} if percent and not over(run) else {}
+    asks = [{name: each[name] for name in ("id", "kind", "due_at")} for each in questions.still_open(run)]
     told = {**known, **({"queue_reason": words.one_line(wait)} if wait else {}), **more}
+    told |= {"questions": asks} if asks else {}
     return json.dumps({"run_id": run["job_id"], **told}, ensure_ascii=False)
 
 
@@ -93,7 +96,7 @@ async def retry_run(api: Api, given: Retry, _tell: Tell) -> Said:
 async def wait_run(api: Api, given: Wait, tell: Tell) -> Said:
     run = await settled(api, given.run_id, given.seconds, tell)
     said = await output.piece(api, given.run_id, given.cursor)
-    parts = [*output.said_of(run), ("output", said.text)]
+    parts = [*questions.asked_by(run), *output.said_of(run), ("output", said.text)]
     if over(run):
         result = await output.result(api, given.run_id, most=output.RESULT - output.PIECE)
         same = words.visible(result).strip() == said.text.strip()
@@ -105,12 +108,17 @@ async def wait_run(api: Api, given: Wait, tell: Tell) -> Said:
 async def get_run(api: Api, given: Get, _tell: Tell) -> Said:
     run = await asked(api, "GET", url_of(given.run_id))
     files = await asked(api, "GET", url_of(given.run_id, "artifacts"))
-    parts = [("prompt", words.first(run["prompt"], 2000)), *output.said_of(run)]
+    parts = [("prompt", words.first(run["prompt"], 2000)), *questions.asked_by(run), *output.said_of(run)]
     if over(run):
         parts.append(("result", await output.result(api, given.run_id, given.result_from)))
     parts.append(("artifacts, as resources", artifacts(given.run_id, files["artifacts"])))
     more: dict[str, Json] = {"artifacts": len(files["artifacts"])}
-    more |= {} if over(run) else {"next": "wait_run waits for its end; read_logs has its output"}
+    if not over(run):
+        more["next"] = (
+            questions.NEXT
+            if questions.still_open(run)
+            else "wait_run waits for its end; read_logs has its output"
+        )
     return _with_words(run, more, parts)
 
 
@@ -134,6 +142,21 @@ async def cancel_run(api: Api, given: One, tell: Tell) -> Said:
     return _with_words(run, more, output.said_of(run))
 
 
+async def answer(api: Api, given: Reply, _tell: Tell) -> Said:
+    ask_id = given.question_id
+    if ask_id is None:
+        ask_id = questions.only_one(await asked(api, "GET", url_of(given.run_id)))
+    body: dict[str, Json] = {"answer": given.answer}
+    told = await asked(api, "POST", url_of(given.run_id, "answers", quote(ask_id, safe="")), body=body)
+    said = {
+        "run_id": given.run_id,
+        "question_id": ask_id,
+        "state": told["state"],
+        "next": "wait_run has what follows",
+    }
+    return [json.dumps(said, ensure_ascii=False)]
+
+
 async def settled(api: Api, run_id: str, seconds: float, tell: Tell) -> dict[str, Any]:
     """Return a run once it has finished or waits for an answer, or as it is after some seconds."""
     began, tag = anyio.current_time(), ""
@@ -147,7 +170,7 @@ async def settled(api: Api, run_id: str, seconds: float, tell: Tell) -> dict[str
         if reply.status != 304:
             run, tag = checked(reply), reply.headers.get("etag", "")
         passed = anyio.current_time() - began
-        if over(run) or run.get("questions") or passed >= seconds:
+        if over(run) or questions.still_open(run) or passed >= seconds:
             return run
         await tell(passed, seconds, f"{run['status']} {words.progress(run.get('progress') or {})}".strip())
 
@@ -165,6 +188,8 @@ def artifacts(run_id: str, files: list[dict[str, Any]]) -> str:
 def _next(run: Mapping[str, Any], said: output.Piece) -> str:
     if said.more:
         return "read_logs with this cursor has more of its output"
+    if questions.still_open(run):
+        return questions.NEXT
     return "it has finished; get_run has all of it" if over(run) else "call wait_run again with this cursor"
 
 
