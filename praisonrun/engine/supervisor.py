@@ -122,6 +122,7 @@ class Supervisor:
         try:
             if live.progress is None:
                 self._know(live, await patiently(live.run.id, lambda: self.versions.of(live.run)))
+                self._installs.learnt(live)
             return await how(live)
         except PraisonrunError as unreadable:  # the version of its agent
             return await self._attempts.abandon(live, unreadable.message)

@@ -54,7 +54,7 @@ class Installs:
         self._done: set[str] = set()
         """Versions."""
         self._busy: dict[str, tuple[str, ...] | None] = {}
-        """Runs whose attempts install now, and their command; None where it is not known yet."""
+        """Runs whose attempts may install now, and their command; None where it is not known yet."""
 
     async def begin(self, live: Live) -> bool:
         """Say whether this attempt has to install, once no other does; `over` is owed, also if this fails."""
@@ -81,6 +81,12 @@ class Installs:
         known = live.progress is not None  # else its version could not be read
         if (live.agent.install or not known) and live.run.version not in self._done:
             self._busy[live.run.id] = live.agent.install if known else None
+
+    def learnt(self, live: Live) -> None:
+        """Take note that the version of an attempt is known by now: it holds up its own install at most."""
+        if live.run.id in self._busy:
+            self._busy[live.run.id] = live.agent.install
+            self.wake()
 
     def over(self, run: Run, *, well: bool) -> None:
         """Let the next attempt go on: this one has installed, or ended. Harmless when repeated."""

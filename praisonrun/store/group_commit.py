@@ -6,6 +6,7 @@ Each job still fails alone, and no transaction stays open, whatever a job does.
 from __future__ import annotations
 
 import asyncio
+import errno
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
-from ..core.errors import DiskFull, Invalid, PraisonrunError, Unavailable
+from ..core.errors import DiskFull, Invalid, PraisonrunError, Unavailable, reason
 from .open_files import OpenFiles
 
 LARGEST = 500
@@ -157,6 +158,9 @@ def translated(error: BaseException) -> BaseException:
         return Unavailable("the store is out of memory", retry_after=5)
     if isinstance(error, (UnicodeEncodeError, OverflowError)):
         return Invalid(f"a value cannot be stored: {error}")
+    if isinstance(error, OSError):  # of a look at the store's files
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        return (DiskFull if full else Unavailable)(f"the store failed: {reason(error)}", retry_after=5)
     # SQLite calls a failed read "malformed", and Python raises DatabaseError itself for that.
     if not isinstance(error, sqlite3.OperationalError) and type(error) is not sqlite3.DatabaseError:
         return error

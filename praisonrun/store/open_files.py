@@ -124,9 +124,18 @@ class OpenFiles:
         return _INDEX.unpack(index) if len(index) == _INDEX.size else None
 
     def _wrong(self) -> Fault | None:
+        try:
+            return self._fault_of_a_name() or self._fault_of_all()
+        except OSError as error:  # a failing disk
+            return Fault(f"{self._directory} cannot be read ({reason(error)})", "look after its disk")
+
+    def _fault_of_a_name(self) -> Fault | None:
         for name in _MODES:
             if fault := self._changed(name):
                 return fault if fault.advice else fault._replace(advice=self._advice(name))
+        return None
+
+    def _fault_of_all(self) -> Fault | None:
         if cut := self.torn:
             return self._cut(cut)
         if os.statvfs(self._directory).f_flag & os.ST_RDONLY:

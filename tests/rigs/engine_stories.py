@@ -176,6 +176,10 @@ STORIES: dict[str, list[Step]] = {
     "an install goes on whose version is not read": [
         _begin("site"), _now("crash"), _fails("a version was not read"), _UP, _serve("site"), _time(3),
     ],
+    "an install waits for none whose version is not read": [
+        _begin("plain", "site", "site", pidfds=False), _fails("a version was not read"), _now("crash"), _UP,
+        ("installs", {"well": True}), _time(3),
+    ],
     "files fail": [
         _begin(), _fails("a journal was not made"), _submit("plain"), _fails("a spec was not made"),
         _submit("made"),

@@ -41,7 +41,7 @@ WELL_FORMED_BUT = [
     *("list_events", "stream_run", "list_canonical_events", "list_conversation_events", "get_run_logs"),
     *("stream_canonical_run", "list_deployments", "list_versions", "list_deployment_runs", "list_services"),
     *("get_service_logs", "submit_run", "retry_run", "create_canonical_run", "create_run", "create_service"),
-    *("complete_canonical_run", "cancel_runs", "pause_queue", "resume_queue"),
+    *("complete_canonical_run", "cancel_runs", "pause_queue", "resume_queue", "get_logs", "find_run"),
 ]
 """Operations that may refuse what is well formed: a cursor or agent that names nothing; the last always."""
 OF_SERVICES = [

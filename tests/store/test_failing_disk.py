@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from praisonrun.core.errors import Unavailable
+from praisonrun.core.errors import DiskFull, Unavailable
 from praisonrun.core.model import Run
 from praisonrun.store import Find, Store
 from praisonrun.store.group_commit import GroupCommit
@@ -80,3 +82,25 @@ async def test_a_file_that_cannot_be_read_is_the_stores_trouble(
         await store._reader.run(read)
     with pytest.raises(Unavailable, match="is damaged"):
         await add(store, "run_1")
+
+
+@pytest.mark.parametrize(("code", "kind"), [(errno.EIO, Unavailable), (errno.ENOSPC, DiskFull)])
+async def test_a_failed_look_at_the_files_costs_what_asked_for_it_alone(
+    store: Store, monkeypatch: pytest.MonkeyPatch, code: int, kind: type[Exception]
+) -> None:
+    await add(store, "run_1")
+    assert await store.problems() == []
+
+    def pread(*_: object) -> bytes:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("praisonrun.store.open_files.os.pread", pread)
+    with pytest.raises(kind, match="the store failed"):
+        await store.find(Find())
+    assert "cannot be read" in " ".join(await store.problems())
+    with pytest.raises(Unavailable, match="cannot be read"):
+        await add(store, "run_2")
+    monkeypatch.undo()
+    assert await store.problems() == []
+    await add(store, "run_2")
+    assert [run.id for run in (await store.find(Find())).runs] == ["run_2", "run_1"]

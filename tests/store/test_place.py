@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from praisonrun.core.errors import ConfigError
+from praisonrun.core.errors import ConfigError, Unavailable
 from praisonrun.core.model import Failure, Run, Status
 from praisonrun.store import Store, directory
 from praisonrun.store.directory import DATABASE
@@ -121,7 +121,7 @@ async def test_an_adoption_that_fails_changes_nothing(original: Path) -> None:
     def unreadable(run_id: str) -> int:
         raise OSError(5, "Input/output error")
 
-    with pytest.raises(OSError, match="Input/output"):
+    with pytest.raises(Unavailable, match="input/output"):
         async with Store.open(copy, unreadable):
             pass
     assert content(copy) == before
