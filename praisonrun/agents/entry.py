@@ -19,7 +19,6 @@ CALLER = "caller"
 """The value of `cwd` that leaves the directory to each submit."""
 _NEVER: Mapping[str, str] = {
     "cancel_signal": "remove it: an agent is asked to end with SIGTERM",
-    "session": "remove it: the agent finds its session in PRAISONRUN_SESSION_ID",
     "launcher": "remove it",
     "launchers": "remove it",
     "sandbox": "remove it",

@@ -5,19 +5,32 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..core.agent import Readiness, Retain
+from ..core.agent import Readiness, Retain, Session
 from ..core.model import Mode
 from ..journal.formats import FORMATS
-from . import environment, reading
+from . import environment, placeholders, reading
 from .nodes import Node
-from .readers import Reader, boolean, json_mapping, keyed, one_of, output, reads, seconds, text, texts, whole
+from .readers import (
+    Reader,
+    boolean,
+    json_mapping,
+    keyed,
+    one_of,
+    output,
+    pattern,
+    reads,
+    seconds,
+    text,
+    texts,
+    whole,
+)
 
 YEAR = 366 * 24 * 3600.0
 OF_SERVICES = ("port", "readiness", "public_url")
 """Keys that have a meaning only with `mode: service`."""
 OF_RECIPES = ("approve", "args", "script", "python")
 """Keys that have a meaning only with `use`."""
-OF_ENTRIES = ("command", "use", "mode", "prompt", "description", *OF_RECIPES, *OF_SERVICES)
+OF_ENTRIES = ("command", "use", "mode", "prompt", "description", "session", *OF_RECIPES, *OF_SERVICES)
 """Keys that say what an entry is, and cannot be shared."""
 _MODE = one_of("run", "service")
 _APPROVE = one_of("edits", "all")
@@ -98,6 +111,47 @@ def _retain(node: Node, key: str) -> Retain:
     return Retain(**reading.values(node, _RETAIN, f"`{key}`", f"{key}."))
 
 
+def _form(name: str) -> Reader[str]:
+    """Return a reader of an argument that may be, or as an option's value have, one placeholder."""
+
+    @reads(_WORD)
+    def read(node: Node, key: str) -> str:
+        element = _word(node, key)
+        found = placeholders.split(element)
+        inside = placeholders.misplaced(element)
+        if inside or (found and found[1] != name):
+            given = inside or f"{{{(found or ('', ''))[1]}}}"
+            meant = f"it may have {{{name}}}, as an argument or an option's value"
+            raise node.fault(f"{given} has no meaning in `{key}`; {meant}")
+        return element
+
+    return read
+
+
+_FORMS: Mapping[str, Reader[Any]] = {
+    "first": texts(_form("session_uuid")),
+    "later": texts(_form("agent_session")),
+    "unknown": pattern,
+}
+
+
+_ONE = {"anyOf": [{"required": ["first"]}, {"required": ["later"]}]}
+
+
+@reads({"anyOf": [{"enum": ["off"]}, {**keyed(_FORMS), **_ONE}]})
+def _session(node: Node, key: str) -> Session | None:
+    """Return how an agent is told of its conversation; None for `off`."""
+    if node.value is False and node.text.lower() == "off":
+        return None
+    found = Session(**reading.values(node, _FORMS, f"`{key}`", f"{key}."))
+    if found.later and not placeholders.prefixes(found.later, "agent_session"):
+        raise reading.mapping(node, key)["later"].fault(f'`{key}.later` needs "{{agent_session}}"; add it')
+    if not found.later and not placeholders.prefixes(found.first, "session_uuid"):
+        why = f'`{key}` needs `later` with "{{agent_session}}", or "{{session_uuid}}" in `first`; add one'
+        raise node.fault(why)
+    return found
+
+
 READERS: Mapping[str, Reader[Any]] = {
     "command": argv,
     "use": text,
@@ -118,6 +172,7 @@ READERS: Mapping[str, Reader[Any]] = {
     "backoff": seconds(0, 24 * 3600),
     "concurrency": whole(1, 10_000),
     "priority": whole(-1_000_000, 1_000_000),
+    "session": _session,
     "format": one_of(*sorted(FORMATS)),
     "files": boolean,
     "install": argv,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ..core.agent import Agent
+from ..core.conversation import NO_OPENING, Opening
 from ..core.errors import Invalid
 from ..files import programs
 from . import crew, frameworks, known, placeholders
@@ -50,12 +51,13 @@ def argv(
     port: int | None,
     environ: Strings,
     crews: Path | None = None,
+    opening: Opening = NO_OPENING,
 ) -> list[str]:
     """Return the command with its placeholders filled and its program absolute.
 
-    {session_id} is the run's id if the submit named no session. `crews` is where `crew.copy` wrote a crew's
-    text, and where drivers are. Raises Invalid for a program that is missing or a prompt that no argument
-    can hold.
+    {session_id} is the run's id if the submit named no session; `opening` has what stands for {session}.
+    `crews` is where `crew.copy` wrote a crew's text, and where drivers are. Raises Invalid for a program that
+    is missing or a prompt that no argument can hold.
     """
     if agent.crew is not None:
         assert crews is not None
@@ -68,10 +70,11 @@ def argv(
         "run_id": run_id,
         "session_id": session_id or run_id,
         "port": "" if port is None else str(port),
+        **dict.fromkeys(placeholders.OF_SESSIONS, opening.name),
     }
     if crews is not None and placeholders.prefixes(agent.command, "driver"):
         values["driver"] = str(crew.driver_copy(crews, crew.SCRIPT_DRIVER))
-    return _filled(agent, agent.command, values, environ)
+    return _filled(agent, placeholders.opened(agent.command, opening.args), values, environ)
 
 
 def install_argv(agent: Agent, environ: Strings) -> list[str]:

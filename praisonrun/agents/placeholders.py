@@ -6,9 +6,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-NAMES = frozenset({"prompt", "port", "session_id", "run_id", "python", "driver"})
+SESSION = "{session}"
+"""The element that stands for what an agent is told of its conversation: any number of arguments."""
+OF_SESSIONS = frozenset({"session_uuid", "agent_session"})
+"""What may stand in these arguments."""
+NAMES = frozenset({"prompt", "port", "session", "session_id", "run_id", "python", "driver", *OF_SESSIONS})
 _FORM = re.compile(r"(--?[A-Za-z0-9][A-Za-z0-9_.-]*=)?\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _INSIDE = re.compile(r"\{(?:" + "|".join(sorted(NAMES)) + r")\}")
 
@@ -33,6 +37,11 @@ def misplaced(element: str) -> str:
 def prefixes(command: Iterable[str], name: str) -> list[str]:
     """Return what stands before each place of a placeholder in a command; empty without any."""
     return [found[0] for element in command if (found := split(element)) and found[1] == name]
+
+
+def opened(command: Sequence[str], args: Sequence[str]) -> list[str]:
+    """Return a command with arguments in the place of `{session}`."""
+    return [part for element in command for part in (args if element == SESSION else (element,))]
 
 
 def fill(element: str, values: Mapping[str, str]) -> str:

@@ -6,6 +6,7 @@ Each knows, too, what a JSON Schema says of its values, so that editors check wh
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeAlias, TypeVar, cast
 
@@ -45,6 +46,15 @@ def keyed(readers: Mapping[str, Reader[Any]]) -> Schema:
 def text(node: Node, key: str) -> str:
     """Return a text. Numbers, booleans and dates are rejected: they must be quoted."""
     return _clean(node, key, _plain(node, key, "a text", str))
+
+
+@reads({"type": "string", "format": "regex"})
+def pattern(node: Node, key: str) -> str:
+    """Return a pattern of Python."""
+    try:
+        return re.compile(text(node, key)).pattern
+    except re.error as error:
+        raise node.fault(f"`{key}` is no pattern: {error}") from None
 
 
 def whole(low: int, high: int) -> Reader[int]:

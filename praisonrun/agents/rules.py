@@ -10,13 +10,13 @@ from . import reading
 from .faults import Faults
 from .keys import OF_SERVICES
 from .nodes import Node
-from .placeholders import NAMES, misplaced, prefixes, split
+from .placeholders import NAMES, OF_SESSIONS, SESSION, misplaced, prefixes, split
 
 
 def check(node: Node, values: Mapping[str, Any], *, is_service: bool) -> None:
     """Raise for what the keys of an entry have against each other, as far as their `values` could be read."""
     faults, pairs = Faults(), {key: value for key, value in (node.pairs or {}).items() if key in values}
-    allowed = NAMES - ({"prompt"} if is_service else {"port"})
+    allowed = NAMES - OF_SESSIONS - ({"prompt", "session"} if is_service else {"port"})
     with faults.kept():
         if "command" in pairs:
             _check_placeholders(pairs["command"], "command", values["command"], allowed)
@@ -33,6 +33,9 @@ def check(node: Node, values: Mapping[str, Any], *, is_service: bool) -> None:
     with faults.kept():
         if "prompt" in pairs and "command" in pairs:
             _check_prompt(pairs["prompt"], values, is_service=is_service)
+    with faults.kept():
+        if "command" in pairs:
+            _check_session(node, pairs, values, is_service=is_service)
     if values.get("files") is False and values.get("retain", Retain()).on_failure:
         why = "`files: false` leaves no scratch to retain; remove one of the two"
         faults.add(node.keys["retain"].fault(why))
@@ -46,6 +49,8 @@ def _check_placeholders(node: Node, key: str, command: Sequence[str], allowed: f
         if found := split(element):
             with faults.kept():
                 _check_placeholder(item, key, found[1], allowed)
+                if SESSION == f"{{{found[1]}}}" != element:
+                    raise item.fault(f"{SESSION} stands for any number of arguments: an element by itself")
         elif inside := misplaced(element):
             why = f"{inside} stands inside the longer element {element[:60]!r}; make it an element by itself"
             faults.add(item.fault(f"{why}, or the value of an option: --name={inside}"))
@@ -61,6 +66,20 @@ def _check_placeholder(item: Node, key: str, name: str, allowed: frozenset[str])
         raise item.fault(f"unknown placeholder {{{name}}} in `{key}`; {known}{near}")
     if name not in allowed:
         raise item.fault(f"{{{name}}} has no meaning in `{key}` here; {known}")
+
+
+def _check_session(
+    node: Node, pairs: Mapping[str, Node], values: Mapping[str, Any], *, is_service: bool
+) -> None:
+    """Raise for a session without its place in the command, or a place that nothing is told for."""
+    place = SESSION in values["command"]
+    if values.get("session") is not None:
+        if is_service:
+            raise node.keys["session"].fault("a service continues no conversation; remove `session`")
+        if not place:
+            raise node.keys["session"].fault(f'`session` needs an element "{SESSION}" in `command`; add it')
+    elif place and "session" not in node.keys:
+        raise pairs["command"].fault(f'"{SESSION}" in `command` needs `session`; add it, or remove this')
 
 
 def _check_prompt(node: Node, values: Mapping[str, Any], *, is_service: bool) -> None:

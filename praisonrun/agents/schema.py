@@ -37,6 +37,7 @@ ENTRY: Mapping[str, str] = {
     "backoff": "The pause before the first retry; each further one is twice as long, up to 5 minutes.",
     "concurrency": "Runs of this agent at once. Default: the server's limit.",
     "priority": "A run with a higher number starts sooner.",
+    "session": "Arguments in the place of {session}: runs of a session continue a conversation. Or off.",
     "format": "How the output is read: text is the answer, jsonl JSON lines, others streams of agents.",
     "files": "false spares a run its folder: no input file, result file, events, artifacts or scratch.",
     "install": "A command that runs once before the first run of the entry as it now stands.",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from . import reading, recipes
+from . import placeholders, reading, recipes
 from .crew import Shared, named_interpreter
 from .faults import Faults
 from .keys import OF_RECIPES, READERS
@@ -52,7 +52,10 @@ def applied(node: Node, shared: Shared) -> tuple[Node, Recipe, str]:
             own["use"].fault(f"`use: {recipe.name}` runs a Python file of yours; add script: agent.py")
         )
     faults.check()
-    filled = node.over(_base(recipe.node, approval, shared.env), joined=ADDED).without(("use", *OF_RECIPES))
+    base = recipe.node
+    if "command" in own and placeholders.SESSION not in [item.text for item in command.items or ()]:
+        base = base.without(("session",))
+    filled = node.over(_base(base, approval, shared.env), joined=ADDED).without(("use", *OF_RECIPES))
     parts = {key: _parts(key, own, approval, shared) for key in OF_RECIPES}
     return _written(filled, parts), recipe, word
 

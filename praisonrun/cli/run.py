@@ -107,9 +107,12 @@ def request(
     """
     file = str(flags.agents.absolute()) if flags.agents and theirs else None
     cwd = str(absolute(flags.cwd)) if flags.cwd else here() if agent.get("cwd") == "caller" else None
+    # Of an agent that waits for this run: both would wait for ever if they were of one conversation.
+    waiter = environ.get("PRAISONRUN_RUN_ID") if flags.session and not flags.detach else None
     envs = envs_for(agent, flags.env, environ)
     body: dict[str, Json] = {"prompt": prompt, "agent": flags.agent, "agent_file": file, "cwd": cwd}
     body |= {"timeout": flags.timeout, "session_id": flags.session, "envs": dict(envs) or None}
+    body |= {"waiter": waiter}
     return {name: value for name, value in body.items() if value is not None}
 
 

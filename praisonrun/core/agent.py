@@ -59,6 +59,18 @@ class Truth:
         return bool(self.answer or self.failure)
 
 
+@dataclass(frozen=True, slots=True)
+class Session:
+    """How an agent is told which of its own conversations to continue: arguments for `{session}`."""
+
+    first: tuple[str, ...] = ()
+    """In the first run of one. With {session_uuid} we choose what the agent calls it; else it tells."""
+    later: tuple[str, ...] = ()
+    """In a run that continues one, which {agent_session} names. Empty: `first` continues one, too."""
+    unknown: str = ""
+    """A pattern. An agent that fails with it does not know the conversation, or has another of its name."""
+
+
 @dataclass(frozen=True)
 class Agent:
     """One entry of an agents.yaml."""
@@ -101,6 +113,8 @@ class Agent:
     approve: str = ""
     """What it may do unasked, in the recipe's words: edits or all."""
     truth: Truth = Truth()
+    session: Session | None = None
+    """Of an agent whose runs of one session continue one conversation of its own, one after the other."""
 
     def definition(self) -> dict[str, Json]:
         """Return the entry as JSON, with env names in place of env values."""
@@ -129,13 +143,16 @@ class Agent:
             if "truth" in values:
                 truth = values["truth"]
                 values["truth"] = Truth(**{**truth, "waiting": tuple(truth["waiting"])})
+            if "session" in values:
+                said = values["session"]
+                values["session"] = Session(tuple(said["first"]), tuple(said["later"]), said["unknown"])
             values["env"] = {name: env[name] for name in values["env"] if name in env}
             return cls(**values)
         except (TypeError, KeyError, ValueError, AttributeError) as error:
             raise Unreadable(_digest(stored), stored.get("name"), error) from None
 
 
-_LATER = ("caller", "use", "approve", "truth")
+_LATER = ("caller", "use", "approve", "truth", "session")
 """Fields that a definition has only where they are not the default: versions of before have none."""
 
 

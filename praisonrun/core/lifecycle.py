@@ -159,8 +159,13 @@ def finish(
     summary: Mapping[str, Json] | None,
     keep: int | None = None,
     tail: str | None = None,
+    anew: bool = False,
+    uncounted: int = 0,
 ) -> Run:
     """Settle an attempt: a final status, or the queue when a retry is left. `keep` is `keeps_scratch`'s.
+
+    `anew` says that its agent did not know its conversation: the next attempt begins that anew, at once. Of
+    the attempts before, `uncounted` ended so; none of these is counted against its retries.
 
     `summary` is of all attempts; a run that is tried again keeps its usage, because it may be cancelled
     before. `tail` is what the agent of a failed attempt wrote last.
@@ -168,8 +173,9 @@ def finish(
     usage = (summary or {}).get("usage")
     used = counted(usage or {})._asdict()
     settled = run._replace(metrics=_metrics(ended), journal_end=journal_end, **used)
-    if retriable(run, outcome):
-        due = at + round(pause(run) * 1e6)
+    anew = anew and may_run_again(run, outcome)
+    if anew or retriable(run, outcome, uncounted):
+        due = 0 if anew else at + round(pause(run) * 1e6)
         again = {
             "error": outcome.error,
             "error_tail": tail,
@@ -192,13 +198,17 @@ def pause(run: Run) -> float:
     return float(min(run.backoff * 2 ** min(run.attempt - 1, 30), MAX_BACKOFF))
 
 
-def retriable(run: Run, outcome: Outcome) -> bool:
-    """Say whether an attempt that came to this is followed by another."""
+def retriable(run: Run, outcome: Outcome, uncounted: int = 0) -> bool:
+    """Say whether an attempt that came to this is followed by another, because a retry is left."""
+    return may_run_again(run, outcome) and run.attempt - uncounted <= run.retries
+
+
+def may_run_again(run: Run, outcome: Outcome) -> bool:
+    """Say whether an attempt that came to this may be followed by another."""
     return (
         outcome.status is Status.FAILED
         and run.mode is Mode.RUN
         and outcome.failure not in (Failure.LOST, Failure.SPAWN_FAILED, Failure.ENV_LOST)
-        and run.attempt <= run.retries
         and run.cancel_requested_at is None
     )
 

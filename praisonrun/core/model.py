@@ -83,6 +83,8 @@ class Run(NamedTuple):
     port: int | None = None
     """A service's; no other service that is not final has it."""
     session_id: str | None = None
+    conversation: str | None = None
+    """Which conversation of its agent's own it continues; see `conversation.key_of`. None: none."""
     priority: int = 0
     timeout: float | None = None
     retries: int = 0

@@ -12,6 +12,7 @@ from typing import TypeAlias, TypeVar
 
 import anyio
 
+from ..core.conversation import NO_OPENING, Opening, opening
 from ..core.errors import PraisonrunError, Unavailable, Unreadable, reason
 from ..core.model import Exit, Phase
 from ..journal.format import START
@@ -71,10 +72,12 @@ class Attempts:
 
     async def _start(self, live: Live) -> Exit | None:
         """Try to start the agent, and wait for its end. Raises NeverStarted."""
+        opened = await self._opening(live)
         install = await patiently(live.run.id, lambda: self._installs.begin(live))
         if live.given_up:
             return Exit(live.run.attempt, "cancelled")
-        attempt = await self._spawn(live, install=install)  # has it in `live` first: a cancel finds it there
+        # It has it in `live` first: a cancel finds it there.
+        attempt = await self._spawn(live, opened, install=install)
         try:
             return await attempt.wait(partial(self._told, live, attempt))
         except OSError as trouble:  # its agent may have run: what it left must be found and ended
@@ -88,14 +91,22 @@ class Attempts:
             attempt.end_within(limit + live.agent.grace + SLACK)
         self._started(live, pid, phase)
 
-    async def _spawn(self, live: Live, *, install: bool) -> Spawned:
+    async def _opening(self, live: Live) -> Opening:
+        """Return how this attempt opens its conversation: only the run whose turn it is changes that."""
+        key, store = live.run.conversation, self._context.store
+        if key is None:
+            return NO_OPENING
+        known = await patiently(live.run.id, lambda: store.conversation(key))
+        return opening(live.agent, store.id, key, known)
+
+    async def _spawn(self, live: Live, opened: Opening, *, install: bool) -> Spawned:
         run, context = live.run, self._context
         mark, (journal, size) = context.mark(run), self._journal(run.id)
         live.attempt = attempt = Spawned.start(context.files, mark, journal, self._spawner)
         try:
             agent = replace(live.agent, env=context.catalog.env_of(live.agent))
             environ, envs = context.catalog.environ, live.reservation.envs
-            order = spec(run, mark, agent, context.files, environ, envs, size, install)
+            order = spec(run, mark, agent, context.files, environ, envs, size, install, opened)
         except BaseException:  # a shim that waits for its spec ends when its lifeline closes
             attempt.close()
             raise

@@ -9,6 +9,7 @@ from typing import Any
 import uuid_utils
 
 from ..core.agent import Agent
+from ..core.conversation import key_of
 from ..core.delivery import Reach
 from ..core.errors import Invalid
 from ..core.json import Json, canonical_json
@@ -57,6 +58,8 @@ class Submit:
     retention_seconds: int | None = None
     retain_on_failure: bool | None = None
     parent: str | None = None
+    waiter: str | None = None
+    """The run whose agent waits for this one, if one does; one that is unknown is no fault."""
     held: bool = False
     """Whether the run waits for its `release`, which brings its prompt and input."""
     owner: str | None = None
@@ -86,6 +89,7 @@ def first(ask: Submit, agent: Agent, version: str, at: int) -> Run:
         ask.envs,
         ask.id,
         agent=agent.name,
+        conversation=key_of(agent, ask.session_id, ask.cwd),
         version=version,
         mode=ask.mode,
         priority=agent.priority if ask.priority is None else ask.priority,
@@ -98,10 +102,11 @@ def first(ask: Submit, agent: Agent, version: str, at: int) -> Run:
     )
 
 
-def again(origin: Run, envs: Mapping[str, str], at: int) -> Run:
-    """Return a new run that repeats a finished one, by the version that the origin was run by."""
+def again(origin: Run, agent: Agent, envs: Mapping[str, str], at: int) -> Run:
+    """Return a new run that repeats a finished one, by the version `agent` that the origin was run by."""
     fields = {name: getattr(origin, name) for name in _CARRIED + _DECIDED}
-    return _run(at, envs, origin=origin.id, **fields)
+    key = key_of(agent, origin.session_id, origin.cwd)
+    return _run(at, envs, origin=origin.id, conversation=key, **fields)
 
 
 def _run(at: int, envs: Mapping[str, str], run_id: str | None = None, **fields: Any) -> Run:

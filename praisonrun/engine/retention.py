@@ -41,6 +41,8 @@ REMEMBERED = 7 * DAY
 """How long it is remembered that a run was removed."""
 COUNTED = 366 * DAY
 """How long it is remembered how many runs ended in an hour."""
+UNUSED = 30 * DAY
+"""How long an agent's conversation is remembered after its last run, if that is removed."""
 UNKNOWN = (
     "%s, perhaps beside others, is of no run in the database (an older one?): kept until you move it away"
 )
@@ -129,6 +131,7 @@ class Retention:
             log.info("%d old runs were removed", count)
         await self._store.forget_removed(self._ages.before(REMEMBERED))
         await self._store.forget_activity(self._ages.before(COUNTED))
+        await self._store.forget_conversations(self._ages.before(UNUSED))
         return count
 
     def _older(self, period: int, run: Run) -> bool:

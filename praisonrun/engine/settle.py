@@ -12,21 +12,25 @@ import anyio
 
 from ..core import lifecycle
 from ..core.agent import Agent
+from ..core.conversation import Conversation, after, names_one
 from ..core.errors import DiskFull, NotFound, Unavailable
 from ..core.judge import judge
-from ..core.model import Exit, Json, Mode, Outcome, Run, Status, Verdict
+from ..core.model import Exit, Failure, Json, Mode, Outcome, Run, Status, Verdict
 from ..files.artifacts import manifest, own_manifest
 from ..journal.formats import FORMATS
 from ..journal.last_words import error_tail
 from ..journal.printed import verdict as printed_verdict
 from ..journal.results import last_words, result
 from ..journal.summary import Summary
+from ..journal.unknown import knew_nothing
 from ..services.readiness import explained
 from .asks import Asks
 from .attempts import RETRY
 from .context import Context, Live
 
 log = logging.getLogger("praisonrun")
+_BY_AGENT = (Failure.EXIT_NONZERO, Failure.AGENT_ERROR, Failure.NO_RESULT)
+"""Ends that are the agent's own."""
 LAST_LINES = 5
 """Lines of its log that the error of a failed service repeats."""
 TROUBLE_RETRY = 30.0
@@ -50,6 +54,10 @@ class Settlement:
     tail: str
     error_tail: str | None
     """What the agent of a failed attempt wrote last."""
+    known: Conversation | None
+    """What is known now of the conversation that it continues."""
+    anew: bool
+    """Whether its agent did not know that, so that the next attempt begins it anew."""
 
     def settle(self, run: Run, at: int) -> Run:
         """Return what becomes of the run."""
@@ -61,8 +69,9 @@ class Settlement:
         keep, end = lifecycle.keeps_scratch(run, self.agent, outcome), self.journal_end
         words = self.error_tail if outcome.status is Status.FAILED else None
         return lifecycle.finish(
-            run, self.exit, outcome, at, journal_end=end, summary=stored, keep=keep, tail=words
-        )
+            run, self.exit, outcome, at, journal_end=end, summary=stored, keep=keep, tail=words,
+            anew=self.anew, uncounted=self.summary.uncounted,
+        )  # fmt: skip
 
 
 def _judge(run: Run, agent: Agent, ended: Exit, said: Verdict) -> Outcome:
@@ -94,7 +103,9 @@ class Settlements:
                 elif ended.reason == "not_started" and lifecycle.may_start(live.run, at):
                     decide = partial(lifecycle.unclaim, at=at, trouble=ended.error or "not started")
                 else:
-                    decide = partial((await self._read(live, ended, trouble)).settle, at=at)
+                    settlement = await self._read(live, ended, trouble)
+                    decide = partial(settlement.settle, at=at)
+                    return await self._store.settle(live.run.id, decide, settlement.known)
                 return await self._store.change(live.run.id, decide)
             except (DiskFull, Unavailable, OSError) as rejected:
                 log.warning("run %s has ended but the store rejected it: %s", live.run.id, rejected)
@@ -110,13 +121,21 @@ class Settlements:
         run, agent, outputs, tail = live.run, live.agent, None, None
         structured = FORMATS[agent.format].structured
         # Earlier attempts may have said something, too.
-        says = structured or ended.events or ended.reason == "lost" or run.attempt > 1
+        earlier = run.attempt > 1 or run.conversation is not None
+        says = structured or ended.events or ended.reason == "lost" or earlier
         summary = await live.progress.whole() if says and live.progress else Summary()
         said = summary.verdict
         if agent.truth.asks_output and not structured:
             said = await asyncio.to_thread(self._printed, run, agent, said)
         outcome = _judge(run, agent, ended, said)
-        if (agent.outputs or ended.result) and not lifecycle.retriable(run, outcome):
+        known, anew = None, False
+        if run.conversation is not None:
+            before = await self._store.conversation(run.conversation)  # while a run is live, nobody else's
+            lost = names_one(agent, before) and await self._lost(run, agent, outcome)
+            known = after(run, before, summary.session, lost=lost)
+            anew = lost and known != before
+        again = anew or lifecycle.retriable(run, outcome, summary.uncounted)
+        if (agent.outputs or ended.result) and not again:
             outputs = await asyncio.to_thread(self._manifest, run, agent, ended)
         if run.mode is Mode.SERVICE:
             tail = await asyncio.to_thread(self._files.read, run.id, partial(last_words, lines=LAST_LINES))
@@ -125,7 +144,16 @@ class Settlements:
         if outcome.status is Status.FAILED:
             look_back = partial(error_tail, structured=structured)
             words = await asyncio.to_thread(self._files.read, run.id, look_back)
-        return Settlement(agent, ended, summary, said, outputs, end, trouble, tail or "", words)
+        return Settlement(agent, ended, summary, said, outputs, end, trouble, tail or "", words, known, anew)
+
+    async def _lost(self, run: Run, agent: Agent, outcome: Outcome) -> bool:
+        """Say whether an attempt failed because its agent does not know its conversation."""
+        if agent.session is None or not agent.session.unknown or outcome.failure not in _BY_AGENT:
+            return False
+        look = partial(
+            knew_nothing, format_name=agent.format, pattern=agent.session.unknown, error=outcome.error or ""
+        )
+        return bool(await asyncio.to_thread(self._files.read, run.id, look))
 
     def _printed(self, run: Run, agent: Agent, said: Verdict) -> Verdict:
         return self._files.read(run.id, partial(printed_verdict, truth=agent.truth)) or said

@@ -44,9 +44,9 @@ class Submissions:
         """Store a run and let it start, or return the run that the key named already.
 
         Raises Invalid or BadRequest for an agent that cannot run or a webhook that cannot be, NotFound for
-        a parent that does not exist, WrongState for one that was cancelled and for an id that is taken,
-        DiskFull, QueueFull, KeyReused; none leaves a row. A key answers before every other rule, so a
-        repeated submit succeeds even where a new one would not.
+        a parent that does not exist, WrongState for one that was cancelled, for an id that is taken and for
+        a run that would wait for whom waits for it, DiskFull, QueueFull, KeyReused; none leaves a row. A key
+        answers before every other rule, so a repeated submit succeeds even where a new one would not.
         """
         with ExitStack() as held:
             try:
@@ -61,7 +61,7 @@ class Submissions:
                 if key is not None and (known := await self._context.store.named(key)) is not None:
                     return Added(known, replayed=True)
                 raise
-            return await self._add(run, agent, reservation, key)
+            return await self._add(run, agent, reservation, key, ask.waiter)
 
     async def retry(
         self, run_id: str, envs: Mapping[str, str], key: Key | None, change: Change | None
@@ -80,18 +80,20 @@ class Submissions:
             raise Invalid(f"envs are never stored: give {', '.join(missing)} again", field="envs")
         origin = change(origin) if change is not None else origin
         agent = await self._check_stored(origin, origin.prompt, envs, Mode.RUN)
-        run = request.again(origin, envs, self._context.now())
+        run = request.again(origin, agent, envs, self._context.now())
         with self._reservations.reserving(run, agent, envs) as reservation:
             return await self._add(run, agent, reservation, key)
 
-    async def _add(self, run: Run, agent: Agent, reservation: Reservation, key: Key | None) -> Added:
+    async def _add(
+        self, run: Run, agent: Agent, reservation: Reservation, key: Key | None, waiter: str | None = None
+    ) -> Added:
         store, limit = self._context.store, self._context.limits.queue
         run = run._replace(port=reservation.port)
         if reservation.slot or reservation.service:  # which needs none
             run = lifecycle.claim(run, run.created_at, self._context.boot, token_hex(8))
         with anyio.CancelScope(shield=True):  # a run on the disk must also get its owner
             prepare = self._context.files.prepare
-            added = await store.add(run, key=key, queue_limit=limit, prepare=prepare)
+            added = await store.add(run, key=key, queue_limit=limit, prepare=prepare, waiter=waiter)
             if not added.replayed:
                 self._supervisor.keep(reservation, added.run, agent)
         return added

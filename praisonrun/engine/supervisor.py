@@ -146,6 +146,8 @@ class Supervisor:
         live, grace = self.live.get(row.id), 0.0
         if row.status in lifecycle.FINAL:
             self._reservations.drop(row.id)
+            if row.conversation is not None:  # another may have waited for it
+                self._reservations.slots.wake()
         elif live is None:  # claimed, but not entered yet
             self._early[row.id] = row
         else:

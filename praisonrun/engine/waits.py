@@ -36,6 +36,8 @@ class Waits:
             if run.uncounted:
                 return f"its agent could not be started ({why}); the next try is due at {iso(run.due_at)}"
             return f"attempt {run.attempt} failed ({why}); the next is due at {iso(run.due_at)}"
+        if run.conversation and (first := await self._context.store.ahead(run.conversation, run.seq)):
+            return f"waits for {first} of the same session"
         return self._slots.obstacle(run.agent, await self._limit(run.agent))
 
     async def _limit(self, agent: str) -> int | None:

@@ -91,7 +91,8 @@ def parse_other_frame(frame: Frame) -> Iterable[ParsedEvent]:
             more = {"phase": started["phase"]} if "phase" in started else {}
             if "pid" in started:
                 running = ("status", {"status": "running", "attempt": started["attempt"], **more})
-                return [running] if more else [running, _began(started)]
+                anew = _begun_anew() if started.get("anew") is True else []
+                return [running] if more else [running, _began(started), *anew]
         case Kind.ENDED:
             ended = json_payload(frame.data)
             return [_over(ended)] if ended.get("reason", "not_started") != "not_started" else []
@@ -107,6 +108,11 @@ def parse_other_frame(frame: Frame) -> Iterable[ParsedEvent]:
 
 def _began(started: Mapping[str, Json]) -> ParsedEvent:
     return "attempt", {"state": "start", "attempt": started["attempt"], "pid": started["pid"]}
+
+
+def _begun_anew() -> list[ParsedEvent]:
+    told = "its agent does not know the conversation of this session any more: it begins a new one\n"
+    return [("session", {"started_anew": True}), log("praisonrun", told)]
 
 
 def _over(ended: Mapping[str, Json]) -> ParsedEvent:

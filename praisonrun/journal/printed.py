@@ -38,14 +38,15 @@ def printed(reader: Reader, banner: str = "") -> Printed:
 
 def verdict(reader: Reader, truth: Truth) -> Verdict:
     """Return what the plain output of the latest attempt says of its end."""
-    error = _failure(reader, truth.failure) if truth.failure else None
+    error = failing_line(reader, truth.failure) if truth.failure else None
     answered = bool(printed(reader, truth.banner).text.strip())
     return Verdict(answered=answered, error=error)
 
 
-def _failure(reader: Reader, pattern: str) -> str | None:
-    """Return the last line of the end of the output that has a pattern."""
+def failing_line(reader: Reader, pattern: str, *, structured: bool = False) -> str | None:
+    """Return the last line of the end of the output that has a pattern; no JSON of a `structured` agent."""
     lines = [line for line in plain_lines(output_end(reader, _SEARCHED)) if line]
+    lines = [line for line in lines if not (structured and line.startswith("{"))]
     return next((line for line in reversed(lines[-_LINES:]) if _has(pattern, line)), None)
 
 

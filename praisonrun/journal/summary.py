@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ..core.model import Json, Verdict
 from .format import Frame, Kind
-from .formats import FORMATS, frame_events
+from .formats import FORMATS, Event, frame_events
 
 SHOWN = 4096
 """Characters of a step or a message in a run's status. The stream has all of it."""
@@ -28,30 +28,56 @@ class Summary:
     usage: dict[str, Json] = field(default_factory=dict)
     """Of all attempts together."""
     session: str | None = None
-    """What the agent calls its conversation."""
+    """What the agent of the latest attempt calls its conversation."""
+    anew: bool = False
+    """Whether it began its conversation anew."""
+    uncounted: int = 0
+    """Attempts before it that did not know their conversation, and no retry was spent on."""
     verdict: Verdict = NOTHING
     """Of the latest attempt."""
     _earlier: Mapping[str, Json] = field(default_factory=dict)
     """The usage of the attempts before the latest one."""
+    _before: bool | None = None
+    """`anew` of the attempt before it, None for the first."""
+    _begun: bool = False
 
     def add(self, format_name: str, frame: Frame) -> None:
         """Fold in the events of one frame."""
         if frame.kind is Kind.STDOUT and not FORMATS[format_name].may_tell(frame.data):
             return
         for event in frame_events(format_name, frame):
-            match event.name:
-                case "status":
-                    self.progress, self.verdict, self._earlier = {}, NOTHING, dict(self.usage)
-                case "progress":
-                    self._advance(event.data)
-                case "message" | "tool_call" if frame.kind is Kind.STDOUT:
-                    self._heard(event.data)
-                case "usage":
-                    self._use(event.data)
-                case "session":
-                    self.session = event.data["id"]
-                case "result":
-                    self._end(event.data)
+            self._fold(event, frame)
+
+    def _fold(self, event: Event, frame: Frame) -> None:
+        match event.name:
+            case "attempt":
+                self._begin(event.data)
+            case "status":
+                self.progress, self.verdict, self._earlier = {}, NOTHING, dict(self.usage)
+                self.session = None
+            case "progress":
+                self._advance(event.data)
+            case "message" | "tool_call" if frame.kind is Kind.STDOUT:
+                self._heard(event.data)
+            case "usage":
+                self._use(event.data)
+            case "session":
+                self._open(event.data)
+            case "result":
+                self._end(event.data)
+
+    def _begin(self, data: Mapping[str, Json]) -> None:
+        if data["state"] == "start":
+            self._before = self.anew if self._begun else None
+            self._begun, self.anew = True, False
+
+    def _open(self, data: Mapping[str, Json]) -> None:
+        """Take the name of the conversation, or that it is a new one in place of another."""
+        if "started_anew" in data:
+            self.anew = True
+            self.uncounted += self._before is False
+        else:
+            self.session = data["id"]
 
     def stored(self) -> dict[str, Json] | None:
         """Return what the row of a final run keeps."""

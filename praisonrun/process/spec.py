@@ -9,6 +9,7 @@ from pathlib import Path
 from ..agents import argv, child_env, install_argv
 from ..agents.launch import STRING_LIMIT
 from ..core.agent import Agent
+from ..core.conversation import Opening
 from ..core.lifecycle import may_keep_scratch
 from ..core.model import Json, Run
 from ..files.answers import ANSWERS
@@ -37,10 +38,12 @@ def spec(
     given: Mapping[str, str],
     journal_size: int,
     install: bool,
+    opening: Opening,
 ) -> dict[str, Json]:
     """Return what the shim needs to run this attempt; `given` are the envs of the submit.
 
-    `mark` is what its processes are known by, `install` says whether the agent's install command comes first.
+    `mark` is what its processes are known by, `install` says whether the agent's install command comes first,
+    `opening` which conversation of its own the agent continues.
 
     Raises errors.Invalid when the program is missing or the prompt does not fit an argument.
     """
@@ -60,7 +63,9 @@ def spec(
             port=run.port,
             environ=environ,
             crews=crew_files(files),
+            opening=opening,
         ),
+        "anew": opening.anew,
         "install": install_argv(agent, environ) if install else [],
         "install_timeout": INSTALL_TIMEOUT,
         "env": child_env(agent, environ, given, {MARK: str(mark), **_ours(run, folder, scratch)}, defaults),

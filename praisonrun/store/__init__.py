@@ -17,7 +17,7 @@ from ..core.agent import Agent
 from ..core.errors import PraisonrunError, Unavailable
 from ..core.model import Status
 from . import activity as counters
-from . import asks, changes, database, deliveries, ids, lists, pauses, reads, writes
+from . import asks, changes, conversations, database, deliveries, ids, lists, pauses, reads, writes
 from . import usage as using
 from . import versions as entries
 from .activity import HOUR, Activity, Ended
@@ -86,6 +86,7 @@ class Store(Connections):
 
     add = writing(writes.add)
     change = writing(writes.change)
+    settle = writing(writes.settle)
     change_tree = writing(writes.change_tree)
     change_trees = writing(writes.change_trees)
     release = writing(writes.release)
@@ -123,6 +124,10 @@ class Store(Connections):
     settled_questions = reading(asks.settled)
     questions = reading(asks.of_run)
     open_questions = reading(asks.open_of)
+
+    conversation = reading(conversations.get)
+    ahead = reading(conversations.ahead)
+    forget_conversations = writing(conversations.forget)
 
     changed_since = reading(changes.since)
     rev_before = reading(changes.rev_before)

@@ -25,7 +25,7 @@ from ..core import lifecycle
 from ..core.delivery import Delivery
 from ..core.errors import ConfigError, counted, reason
 from ..core.model import Run
-from . import writes
+from . import conversations, writes
 from .open_files import DATABASE as DATABASE
 from .open_files import RUNS
 
@@ -204,6 +204,7 @@ def _let_go(connection: sqlite3.Connection, at: int, journal_end: Callable[[str]
         end = journal_end(run_id)
         writes.change(connection, run_id, partial(lifecycle.disown, at=at, journal_end=end), deliver=_nothing)
     connection.execute("UPDATE deliveries SET state = 'dead' WHERE state = 'pending'")
+    conversations.let_go(connection)
 
 
 def _nothing(_run: Run) -> Delivery | None:

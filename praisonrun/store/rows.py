@@ -24,7 +24,9 @@ PROMPTED = ", ".join({"input": "NULL"}.get(name, name) for name in ALL)
 """The same without input."""
 COLUMNS = ", ".join({"prompt": "''", "input": "NULL"}.get(name, name) for name in ALL)
 """The same without prompt and input, which lists never read."""
-FIXED = frozenset({"seq", "id", "agent", "mode", "created_at", "key", "title", "prompt", "input"})
+FIXED = frozenset(
+    {"seq", "id", "agent", "mode", "created_at", "key", "title", "prompt", "input", "conversation"}
+)
 """Columns that no decision changes."""
 
 

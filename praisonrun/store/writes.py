@@ -11,10 +11,11 @@ from sqlite3 import Connection
 from typing import Any, TypeAlias
 
 from ..core import clock, lifecycle
+from ..core.conversation import Conversation
 from ..core.delivery import Delivery
 from ..core.errors import NotFound, QueueFull, WrongState
 from ..core.model import Run, Status
-from . import asks, reads, rows, versions
+from . import asks, conversations, reads, rows, versions
 from . import deliveries as outbox
 from .rows import ALL, COLUMNS, FULL, run_of, title_of
 from .types import Added, Free, Key, Prepare
@@ -29,8 +30,9 @@ _ADD = (
 _KEY, _SEQ = ALL.index("key"), ALL.index("seq")
 _QUEUED = "SELECT agent FROM counts WHERE status = 'queued' AND n > 0"
 _BEST = (
-    "SELECT -priority, seq FROM runs INDEXED BY runs_queued "
-    "WHERE status = 'queued' AND held = 0 AND agent = ? AND due_at <= ? ORDER BY priority DESC, seq LIMIT ?"
+    "SELECT -priority, seq FROM runs INDEXED BY runs_queued "  # noqa: S608
+    f"WHERE status = 'queued' AND held = 0 AND agent = ? AND due_at <= ? AND {conversations.FREE} "
+    "ORDER BY priority DESC, seq LIMIT ?"
 )
 _PAUSED = (
     f"SELECT {COLUMNS} FROM runs INDEXED BY runs_due WHERE status = 'queued' AND held = 0 AND due_at > ?"  # noqa: S608
@@ -40,18 +42,26 @@ Deliver: TypeAlias = Callable[[Run], Delivery | None]
 
 
 def add(
-    db: Connection, run: Run, *, key: Key | None, queue_limit: int, prepare: Prepare = lambda _: None
-) -> Added:
+    db: Connection, run: Run, *, key: Key | None, queue_limit: int, prepare: Prepare = lambda _: None,
+    waiter: str | None = None,
+) -> Added:  # fmt: skip
     """Insert a new run with its key, or return the run that the key already names.
 
+    `waiter` is the run whose agent waits for this one, if one does; it need not be known here.
+
     Raises KeyReused for another payload, QueueFull if the run is to be queued and `queue_limit` runs are,
-    WrongState for an id that exists, Invalid for text that is no Unicode. Usually one statement is enough;
-    only if it inserts nothing, the cause is looked for.
+    WrongState for an id that exists and a run that would wait for its waiter, Invalid for text that is no
+    Unicode. Usually one statement is enough; only if it inserts nothing, the cause is looked for. A run that
+    was to be claimed at once is queued if one of its conversation is unfinished.
     """
-    if run.parent is not None:
+    if run.parent is not None or waiter is not None:
         if known := reads.named(db, key):
             return Added(known, replayed=True)
+        _check_waits(db, run, waiter)
+    if run.parent is not None:
         run = _with_root(db, run, run.parent)
+    if run.status is Status.RUNNING and run.conversation and conversations.ahead(db, run.conversation):
+        run = lifecycle.unclaim(run, run.updated_at)
     run = run._replace(title=title_of(run.prompt))
     name = key.key if key else None
     stored = rows.values(run)
@@ -71,6 +81,14 @@ def add(
     if known := reads.named(db, key):
         return Added(known, replayed=True)
     raise _why_not(db, run, refused)
+
+
+def _check_waits(db: Connection, run: Run, waiter: str | None) -> None:
+    """Raise WrongState for a run that would wait for the end of one which may wait for its end."""
+    for each in filter(None, (run.parent, waiter)):
+        if run.conversation and (first := conversations.above(db, run.conversation, each)):
+            why = f"this run would wait for {first} of the same session, whose agent may wait for it"
+            raise WrongState(f"{why}: give another session, or none", field="session_id")
 
 
 def _with_root(db: Connection, run: Run, parent_id: str) -> Run:
@@ -107,6 +125,19 @@ def change(db: Connection, run_id: str, decide: Decide, *, deliver: Deliver = ou
     if after.status in lifecycle.FINAL and before.status not in lifecycle.FINAL:
         outbox.owe(db, deliver(after))
     return after
+
+
+def settle(
+    db: Connection, run_id: str, decide: Decide, known: Conversation | None, *, deliver: Deliver = outbox.owed
+) -> Run:
+    """Apply the decision about the end of an attempt, and note what is `known` of its conversation since.
+
+    Raises what `change` does.
+    """
+    run = change(db, run_id, decide, deliver=deliver)
+    if known is not None and run.conversation is not None:
+        conversations.put(db, run.conversation, known, run.updated_at)
+    return run
 
 
 def change_tree(db: Connection, run_id: str, decide: Decide) -> list[Run]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from praisonrun.agents import document
-from praisonrun.core.agent import Agent, Readiness, Retain
+from praisonrun.core.agent import Agent, Readiness, Retain, Session
 from praisonrun.core.errors import ConfigError
 from praisonrun.core.model import Mode
 
@@ -87,6 +87,12 @@ def test_the_least_entry_has_the_defaults() -> None:
         ("command: [x], env: {A: b, NO: 'yes'}", "env", {"A": "b", "NO": "yes"}),
         ("command: [x], env_pass: [A_*, B]", "env_pass", ("A_*", "B")),
         ("command: [x], env_required: [K]", "env_required", ("K",)),
+        ("command: [x], session: off", "session", None),
+        (
+            "command: [x, '{session}'], session: {first: [-n], later: ['-r={agent_session}']}",
+            "session",
+            Session(("-n",), ("-r={agent_session}",)),
+        ),
     ],
 )
 def test_a_key_gives_its_field(body: str, field: str, value: object) -> None:
@@ -147,7 +153,38 @@ BROKEN = {
     "comand: [x]": (7, "unknown key `comand` in agent `a`; did you mean `command`?"),
     "command: [x], zzz: 1": (21, "known are"),
     "use: clude": (12, "no recipe `clude`; did you mean `claude`?"),
-    "command: [x], session: x": (21, "`session` is not supported yet"),
+    "command: [x], session: x": (30, "`session` must be a mapping"),
+    "command: [x], session: {later: ['{agent_session}']}": (
+        21,
+        '`session` needs an element "{session}" in `command`',
+    ),
+    "command: [x, '{session}']": (16, '"{session}" in `command` needs `session`; add it'),
+    "command: [x, '{session}'], session: {later: [-r]}": (
+        51,
+        '`session.later` needs "{agent_session}"; add it',
+    ),
+    "command: [x, '{session}'], session: {first: [-n]}": (
+        43,
+        '`session` needs `later` with "{agent_session}"',
+    ),
+    "command: [x, '{session}'], session: {first: ['{agent_session}']}": (
+        52,
+        "{agent_session} has no meaning in",
+    ),
+    "command: [x, '{session}'], session: {later: ['a {agent_session}']}": (
+        52,
+        "{agent_session} has no meaning in",
+    ),
+    "command: [x, '{session}'], session: {later: ['{agent_session}'], unknown: '('}": (
+        0,
+        "`session.unknown` is no pattern",
+    ),
+    "command: [x, '{session_uuid}']": (20, "{session_uuid} has no meaning in `command`"),
+    "command: [x, '--s={session}']": (20, "{session} stands for any number of arguments"),
+    "mode: service, command: [x], session: {later: ['{agent_session}']}": (
+        0,
+        "a service continues no conversation",
+    ),
     "command: [x], launcher: x": (21, "`launcher` is not supported yet"),
     "command: [x], sandbox: x": (21, "`sandbox` is not supported yet"),
     "command: [x], cancel_signal: INT": (21, "`cancel_signal` is not supported yet"),

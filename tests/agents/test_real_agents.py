@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from praisonrun.agents import recipes
 
 from ..rigs.harness import Server
 from .test_crew_driver import model_server
+from .test_entry import entry
 
 __all__ = ["model_server"]  # a fixture
 pytestmark = [pytest.mark.agents, pytest.mark.timeout(300)]
@@ -107,11 +110,16 @@ def server(tmp_path: Path, model_server: str) -> Iterator[Server]:
         yield made
 
 
-@pytest.mark.parametrize("agent", AGENTS)
-def test_it_answers_and_no_failure_is_a_success(agent: str, server: Server) -> None:
+def needs(agent: str) -> None:
+    """Skip a test whose agent is not installed."""
     program = recipes.builtin(agent).program
     if shutil.which(program, path=PATH) is None:
         pytest.skip(f"{program} is not on PRAISONRUN_TEST_AGENTS: {recipes.builtin(agent).get}")
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_it_answers_and_no_failure_is_a_success(agent: str, server: Server) -> None:
+    needs(agent)
     cases = ["ok", "401", *(["dead"] if agent not in SLOW_WHEN_AWAY else [])]
     prompt, ids, ended = TOOL if agent not in WITHOUT_TOOLS else "--help me", {}, {}
     for case in cases:  # one after the other: their entries share a home, where first runs may race
@@ -130,3 +138,47 @@ def test_it_answers_and_no_failure_is_a_success(agent: str, server: Server) -> N
     for case in cases[1:]:
         assert ended[case]["status"] == "failed", json.dumps(ended[case])
         assert "401" in json.dumps(ended[case]) or "key" in json.dumps(ended[case]) or case == "dead"
+
+
+TALKERS = [agent for agent in AGENTS if entry(f"use: {agent}, approve: all").session is not None]
+
+
+def said(server: Server, agent: str, prompt: str) -> tuple[str, Any, list[Any]]:
+    """Run an agent in the one session of this test; return its answer, the run, and its session events."""
+    run_id = server.submit(f"{agent}-ok", prompt, session_id="project-alpha")
+    run = server.ended(run_id)
+    with server.client() as client:
+        told = client.get(f"/api/v1/runs/{run_id}/events?limit=1000").json()["events"]
+        answer = client.get(f"/api/v1/runs/{run_id}/result").json().get("result")
+    assert run["status"] == "succeeded", json.dumps(run)
+    return answer.strip(), run, [event["data"] for event in told if event["event"] == "session"]
+
+
+def in_store(server: Server, sql: str) -> None:
+    """Change what a server that is stopped knows of conversations."""
+    server.stop()
+    with closing(sqlite3.connect(server.state / "praisonrun.db")) as db, db:
+        assert db.execute(sql).rowcount == 1
+    server.start()
+
+
+@pytest.mark.parametrize("agent", TALKERS)
+def test_a_session_is_one_conversation_and_one_that_is_gone_begins_anew(agent: str, server: Server) -> None:
+    needs(agent)
+    assert said(server, agent, "Say hello.")[0] == ANSWER
+    in_store(server, "UPDATE conversations SET updated_at = updated_at")  # a restart
+    assert said(server, agent, "And again.")[0] == f"{ANSWER} Turn 1."
+    # A name that the agent does not know.
+    other = "substr(agent_session, 1, length(agent_session) - 4) || '0123'"
+    in_store(server, f"UPDATE conversations SET agent_session = {other}")
+    answer, run, told = said(server, agent, "--help me")
+    if agent != "copilot":  # which makes one of any name
+        assert (run["attempt"], told[0]) == (2, {"started_anew": True})
+    assert answer == ANSWER
+    assert said(server, agent, "More.")[0] == f"{ANSWER} Turn 1."
+    # A name that is taken: the first run had it.
+    in_store(server, "DELETE FROM conversations")
+    answer, run, told = said(server, agent, "Once more.")
+    if agent in ("claude", "gemini", "qwen"):
+        assert (run["attempt"], told[0]) == (2, {"started_anew": True})
+    assert answer == (f"{ANSWER} Turn 2." if agent == "copilot" else ANSWER)

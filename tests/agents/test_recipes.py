@@ -12,8 +12,9 @@ import pytest
 
 from praisonrun.agents import Catalog, document, offers, recipes
 from praisonrun.agents.check import check
-from praisonrun.agents.placeholders import prefixes
+from praisonrun.agents.placeholders import OF_SESSIONS, SESSION, fill, prefixes
 from praisonrun.core.agent import Agent, Truth
+from praisonrun.core.conversation import Conversation, opening
 from praisonrun.core.errors import ConfigError
 from praisonrun.engine.engine import Choice, Engine, Submit
 from praisonrun.journal.formats import FORMATS
@@ -54,6 +55,7 @@ def test_a_recipe_is_whole_and_never_lets_its_agent_do_all_unasked(name: str) ->
         agent = entry(f"use: {name}, approve: {word}{script}")
         assert (agent.use, agent.approve) == (name, word if recipe.approve else "")
         assert not {"{approve}", "{args}", "{script}", "{interpreter}"} & set(agent.command)
+        assert (agent.session is not None) is (SESSION in agent.command)
         assert (agent.env["NO_COLOR"], agent.env["TERM"], agent.idle_timeout) == ("1", "dumb", 900.0)
         assert "HTTPS_PROXY" in agent.env_pass
         assert FORMATS[agent.format].structured or agent.truth.answer
@@ -81,7 +83,29 @@ def test_a_script_is_found_from_the_file_and_so_is_its_interpreter() -> None:
 
 
 def test_an_entry_of_before_has_the_version_that_it_had() -> None:
-    assert not {"use", "approve", "truth", "caller"} & entry("command: [ls]").definition().keys()
+    assert not {"use", "approve", "truth", "caller", "session"} & entry("command: [ls]").definition().keys()
+
+
+TOLD = {
+    "claude": (["--session-id", "N"], ["--resume", "N"]),
+    "codex": ([], ["resume", "N"]),
+    "gemini": (["--session-id", "N"], ["--resume", "N"]),
+    "copilot": (["--session-id", "N"], ["--session-id", "N"]),
+    "opencode": ([], ["-s", "N"]),
+}
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_what_an_agent_is_told_of_its_conversation(name: str) -> None:
+    agent, key = entry(f"use: {name}"), '["a","s","/"]'
+
+    def told(known: Conversation | None) -> list[str]:
+        opened = opening(agent, "store", key, known)
+        return [fill(each, dict.fromkeys(OF_SESSIONS, opened.name)) for each in opened.args]
+
+    ours = opening(agent, "store", key, None).name
+    assert [each.replace(ours, "N") for each in told(None)] == TOLD[name][0]
+    assert told(Conversation("N", "run_1")) == TOLD[name][1]
 
 
 @pytest.fixture
@@ -119,6 +143,9 @@ def test_a_command_of_one_s_own_keeps_the_rest_of_the_recipe() -> None:
     assert (agent.command, agent.timeout, agent.format) == (("/opt/claude", "-p", "-x"), None, "text")
     assert agent.env["DISABLE_AUTOUPDATER"] == "1"
     assert entry("use: cline, command: [cline]").command == ("cline",)
+    # What it says of sessions has no place there, unless it is given one.
+    assert agent.session is None
+    assert entry('use: claude, command: [c, "{session}"]').session == entry("use: claude").session is not None
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from .test_entry import FILE
 SCHEMA = schema.schema()
 VALID = jsonschema.Draft7Validator(SCHEMA)
 BODY = "command: [x]"
+TALKS = "command: [x, '{session}']"
 RECIPES = {
     "approve": "use: claude",
     "args": "use: claude",
@@ -59,6 +60,10 @@ VALUES = {
         "{type: no} | tcp | {typ: tcp} | {timeout_seconds: 0}",
     ),
     "public_url": ("false", "5"),
+    "session": (
+        "{first: [-n], later: ['{agent_session}'], unknown: 'n'} | off | {first: ['{session_uuid}']}",
+        "on | true | x | {} | {unknown: x} | {first: x} | {later: [[x]]} | {first: [x], unknown: 5}",
+    ),
     "retain": ("{on_failure: true, seconds: 60} | {seconds: 1h}", "{seconds: 1.5} | true | {second: 1}"),
 }
 """What each key of an entry may have, and what not."""
@@ -66,7 +71,7 @@ FILES = {
     True: [
         "agents: {a: {command: [x]}}\ndefault: a\nenv: {A: b}\nenv_pass: [B]\npython: python3",
         "defaults: {timeout: 5m, env: {A: b}}\nagents: {a: {command: [x]}, defaults: {command: [y]}}",
-        "agents: {a: {use: claude}, b: {use: codex, approve: all, args: [-m, x], timeout: 5m}}",
+        "agents: {a: {use: claude, session: off}, b: {use: codex, approve: all, args: [-m, x], timeout: 5m}}",
         "roles: {a: {role: x}}\nframework: crewai\nanything: [1]",
         "agents: {writer: {role: x, command_line: 5}}",
         "agents: [{name: a, role: x}]",
@@ -83,6 +88,7 @@ FILES = {
         "defaults: {command: [x]}\nagents: {a: {command: [x]}}", "env: [A]\nagents: {a: {command: [x]}}",
         "defaults: {timeout: 5M}\nagents: {a: {command: [x]}}", "agents: {a: {use: 5}}",
         "agents: {a: {command: [x], approve: all}}",
+        "defaults: {session: off}\nagents: {a: {command: [x]}}",
     ],
 }  # fmt: skip
 """Whole files, good and bad."""
@@ -113,7 +119,7 @@ def verdicts(text: str) -> tuple[bool, bool]:
 @pytest.mark.parametrize("key", list(VALUES))
 def test_schema_and_parser_agree_about_the_values_of_a_key(key: str, good: bool) -> None:
     for value in VALUES[key][not good].split(" | "):
-        body = RECIPES.get(key, BODY)
+        body = TALKS if key == "session" and value != "off" else RECIPES.get(key, BODY)
         more = "" if key == "command" else f", {body}"
         service = ", mode: service" if key in ("port", "readiness", "public_url") else ""
         service += ", port: auto" if key == "readiness" else ""

@@ -351,6 +351,22 @@ def test_only_the_result_goes_to_stdout(
     assert fake.submitted == {"prompt": "say hi", "agent": "a", "timeout": 9, "session_id": "s"}
 
 
+@pytest.mark.parametrize(("flags", "waiter"), [((), "run_up"), (("-d",), None)])
+def test_a_run_inside_an_agent_says_who_waits_for_it(
+    serve_with: Callable[[Handler], None],
+    monkeypatch: pytest.MonkeyPatch,
+    flags: tuple[str, ...],
+    waiter: str | None,
+) -> None:
+    monkeypatch.setenv("PRAISONRUN_RUN_ID", "run_up")
+    fake = Fake({"status": "succeeded"}, "x")
+    serve_with(fake)
+    assert command("run", "hi", "--session", "s", *flags) == 0
+    assert fake.submitted.get("waiter") == waiter
+    assert command("run", "hi", *flags) == 0
+    assert "waiter" not in fake.submitted
+
+
 def test_a_failed_run_says_why_and_keeps_its_output(
     serve_with: Callable[[Handler], None], capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from praisonrun.core.conversation import Conversation
 from praisonrun.core.errors import ConfigError, Unavailable
 from praisonrun.core.model import Failure, Run, Status
 from praisonrun.store import Store, directory
@@ -92,6 +93,9 @@ async def test_device_numbers_may_change_with_a_reboot_only(
 async def test_an_adopted_copy_repeats_nothing_the_original_does(original: Path) -> None:
     async with Store.open(original) as store:
         first = store.id
+        await put(store, "run_talks", conversation="c", **RUNNING)
+        told = Conversation("its name", "run_talks")
+        await store.settle("run_talks", lambda run: run._replace(pid=7), told)
     copy = original.with_name("copy")
     shutil.copytree(original, copy)
     async with Store.open(copy, lambda run_id: 100 + len(run_id)) as store:
@@ -106,6 +110,7 @@ async def test_an_adopted_copy_repeats_nothing_the_original_does(original: Path)
         [log] = await store.outbox.of_run("run_told")
         assert log.delivery.state == "dead"
         assert await store.outbox.replay_dead(5) == 1
+        assert await store.conversation("c") == Conversation("", "run_talks")  # it belongs to the original
     async with Store.open(copy) as store:
         assert store.id == adopted
     async with Store.open(original) as store:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +11,7 @@ from .. import environment, reading
 from ..faults import Faults
 from ..keys import OF_RECIPES, OF_SERVICES, READERS
 from ..nodes import Node
-from ..readers import one_of, text, texts, whole
+from ..readers import one_of, pattern, text, texts, whole
 from ..reading import Read
 from ..yamltext import parse
 
@@ -71,13 +70,6 @@ class Recipe:
         return {} if found is None else environment.values(found, "env")
 
 
-def _pattern(node: Node, key: str) -> str:
-    try:
-        return re.compile(text(node, key)).pattern
-    except re.error as error:
-        raise node.fault(f"`{key}` is no pattern: {error}") from None
-
-
 _APPROVAL: Mapping[str, Read[Any]] = {"args": texts(text), "env": environment.values}
 
 
@@ -105,8 +97,8 @@ _OWN: Mapping[str, Read[Any]] = {
     "modules": texts(text),
     "providers": one_of("all"),
     "answer": one_of("required"),
-    "banner": _pattern,
-    "failure": _pattern,
+    "banner": pattern,
+    "failure": pattern,
     "waiting": texts(text),
 }
 """The keys that only a recipe has."""

@@ -51,7 +51,7 @@ _SUBMITTED = {
     400: Answer("A missing or empty prompt, a malformed key, an agent_file that may not be used."),
     403: Answer("An inline agent, which is off."),
     404: Answer("No such parent."),
-    409: Answer("The key was used for another payload."),
+    409: Answer("The key was used for another payload; or it would wait for a run that waits for it."),
     413: Answer("The body is too large."),
     415: Answer("The body is not application/json."),
     422: Answer("A field at fault; `errors` names it."),

@@ -92,9 +92,10 @@ class AskData(Described):
 
 
 class SessionData(Described):
-    """The agent's conversation has a name."""
+    """The agent's conversation has a name, or is a new one in place of one that the agent lost."""
 
-    id: str = Field(description="What the agent calls it.")
+    id: str = Field("", description="What the agent calls it. Missing if this says that it began anew.")
+    started_anew: Literal[True] = Field(True, description="There if the agent did not know it any more.")
 
 
 class ResultData(Described):

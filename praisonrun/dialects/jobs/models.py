@@ -49,6 +49,9 @@ class Submit(WireModel, extra="ignore", hide_input_in_errors=True):
         None, ge=1, le=10**9, description="For how long a failed run's scratch directory is kept, if it is."
     )
     parent: Name | None = Field(None, description="The run on whose behalf this is; its cancel is passed on.")
+    waiter: Name | None = Field(
+        None, description="The run that waits for this one, so that neither is stuck."
+    )
 
 
 def parse_submit(body: Submit, reach: Reach) -> Ask:
@@ -73,6 +76,7 @@ def parse_submit(body: Submit, reach: Reach) -> Ask:
         webhook_reach=reach,
         retention_seconds=body.retention_seconds,
         parent=body.parent,
+        waiter=body.waiter,
     )
 
 

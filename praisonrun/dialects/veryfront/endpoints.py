@@ -29,7 +29,9 @@ _CREATED = {
     202: Answer("The run is on the disk.", RunAccepted),
     400: Answer("Fields at fault; `detail` names each.", Refused),
     404: Answer("No such agent, or no such parent.", Refused),
-    409: Answer("The public_id is another run's, or the parent was cancelled.", Refused),
+    409: Answer(
+        "The public_id is another run's, or the parent was cancelled or has the same conversation.", Refused
+    ),
     413: Answer("The body is too large.", Refused),
     415: Answer("The body is not application/json.", Refused),
     503: Answer("The queue is full.", Refused, _AGAIN),

@@ -53,7 +53,7 @@ class RunEvents:
         self._run, self._format, self._reader = run, format_name, reader
         self._plain = not FORMATS[format_name].structured
         self._message = show.message_id(run.id)
-        self._attempts = AttemptIndex(many=run.retries > 0 or run.mode is Mode.SERVICE)
+        self._attempts = AttemptIndex(many=bool(run.retries or run.conversation) or run.mode is Mode.SERVICE)
 
     def prepare(self, offset: int) -> bool:
         """Learn where some of the attempts before an offset begin; say whether those were all."""

@@ -65,7 +65,7 @@ class Attempt:
         if self._spec.get("install") and (refused := self._install()):
             self._settle(well=False)
             return self._end(*refused)
-        running = self._start(self._spec, {})
+        running = self._start(self._spec, {"anew": True} if self._spec.get("anew") else {})
         self.clean = running.run(self._fifo) and not self._installed
         self._settle(running.status == 0 and running.reason == "exited")
         return self._end(running.reason, running.error)
