@@ -17,7 +17,7 @@ from .core.errors import PraisonrunError
 from .core.notifier import CHANGES, Notifier
 from .dialects import jobs, mcp, nullspace, page, veryfront
 from .dialects.jobs import webhooks as jobs_webhooks
-from .dialects.system import Prove, System
+from .dialects.system import Prove, Stay, System, stays
 from .engine.ages import Ages
 from .engine.context import Context, Limits
 from .engine.directories import Directories
@@ -103,12 +103,12 @@ async def engine_of(
             tasks.cancel_scope.cancel()
 
 
-def application(engine: Engine, settings: Settings, prove: Prove = str) -> Edge:
+def application(engine: Engine, settings: Settings, prove: Prove = str, stay: Stay = stays) -> Edge:
     """Return the ASGI application over an engine, inside its edge."""
     load_pydantic()
     limits, since, guarded = StreamLimits(), clock.iso(clock.now()) or "", settings.token is not None
     apis = ["jobs", "canonical", "deployments"]
-    system = System(engine, apis, since, prove, token=guarded, inline_agents=settings.inline_agents)
+    system = System(engine, apis, since, prove, stay, token=guarded, inline_agents=settings.inline_agents)
     foreign = veryfront.dialect(engine, limits), nullspace.dialect(engine)
     tools = mcp.Mcp(engine, limits)
     dialects = Dialects(

@@ -10,7 +10,9 @@ import signal
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -18,6 +20,7 @@ import uvicorn
 from . import __version__
 from .app import application, engine_of
 from .config import discovery, form, limits
+from .config.discovery import Listening
 from .config.log import say
 from .config.settings import Settings, url
 from .core import clock
@@ -68,16 +71,17 @@ async def _serve(
     port = listener.getsockname()[1]
     async with engine_of(settings, spawner, os.environ, port, user) as engine:
         secret = secrets.token_hex(16)
-        edge = application(engine, settings, partial(discovery.proof, secret, port))
-        edge.set_port(port)
-        idle = Idle(engine, settings.idle_exit) if settings.idle_exit else None
-        server = _Server(engine, edge, idle)
         home, since = url(settings.host, port), clock.iso(clock.now()) or ""
         token_file = str(settings.token_file) if settings.token_file else None
         found = (home, port, os.getpid(), __version__, since, token_file, engine.store.id, secret)
         agents_file = str(settings.agents) if settings.agents else None
+        listening, idle = Listening(*found, agents_file, settings.idle_exit), Idle(engine, settings.idle_exit)
+        proof, stay = partial(discovery.proof, secret, port), partial(_stay, settings.state, listening, idle)
+        edge = application(engine, settings, proof, stay)
+        edge.set_port(port)
+        server = _Server(engine, edge, idle)
         try:
-            discovery.write(settings.state, discovery.Listening(*found, agents_file, settings.idle_exit))
+            discovery.write(settings.state, listening)
         except OSError as error:  # a full disk must not stop the server
             say(f"no command will find this server: cannot write server.json: {reason(error)}")
         _announce(settings, engine, home)
@@ -93,10 +97,20 @@ async def _serve(
     return 0
 
 
+async def _stay(state: Path, listening: Listening, idle: Idle) -> bool:
+    """Have a server stay, and commands know it; return whether it would have left. Raises OSError."""
+    if not idle.ends:
+        return False
+    await asyncio.to_thread(discovery.write, state, replace(listening, idle_exit=None))
+    idle.never()
+    say("stays until it is stopped, as `praisonrun up` asked")
+    return True
+
+
 class _Server(uvicorn.Server):
     """Uvicorn's server, but Ctrl-C asks once more before it cancels live runs, and it may end when idle."""
 
-    def __init__(self, engine: Engine, edge: Edge, idle: Idle | None) -> None:
+    def __init__(self, engine: Engine, edge: Edge, idle: Idle) -> None:
         super().__init__(uvicorn.Config(edge, **UVICORN))
         self._engine, self._edge, self._idle = engine, edge, idle
         self._asked: asyncio.Task[None] | None = None
@@ -125,7 +139,7 @@ class _Server(uvicorn.Server):
 
     async def _end_if_idle(self) -> None:
         requests = self.server_state.tasks
-        if self._idle is not None and await self._idle.over(self._edge.admitted, requests):
+        if await self._idle.over(self._edge.admitted, requests):
             self._edge.leave()
             say("stopping: there was nothing to do for as long as --idle-exit says")
             self.should_exit = True

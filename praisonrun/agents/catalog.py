@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..core.agent import Agent
 from ..core.clock import OncePerTick
-from ..core.errors import ConfigError, Invalid, PraisonrunError, reason
+from ..core.errors import ConfigError, FaultPlace, Invalid, PraisonrunError, reason
 from . import crew, document, files, frameworks, reading, recipes
 from .document import Document
 from .files import Place
@@ -120,7 +120,7 @@ class Catalog:
             found = os.stat(file)  # noqa: PTH116 - microseconds, in every turn
         except OSError as error:
             self._identity = self._text = None
-            raise ConfigError(f"cannot be read: {reason(error)}", place=self.shown) from None
+            raise ConfigError(f"cannot be read: {reason(error)}", place=FaultPlace(self.shown)) from None
         identity = (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
         state = document.used_state(self._text or "", file)
         if identity != self._identity or state != self._recipes:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ..core.agent import Agent
-from ..core.errors import ConfigError, Invalid
+from ..core.errors import ConfigError, FaultPlace, Invalid
 from . import crew, entry, files, hints, readers, reading, recipes
 from .faults import Faults
 from .keys import DEFAULTS, READERS
@@ -87,13 +87,13 @@ def kept_inline(text: str, root: Path, state: recipes.State) -> Document:
     """Do as `read_inline`. What was read is remembered for a `state` of the recipes in `root`."""
     try:
         if len(text.encode("utf-8", "replace")) > files.MAX_BYTES:
-            raise ConfigError(f"larger than {files.MAX_BYTES // 1024} KiB", place=INLINE)
+            raise ConfigError(f"larger than {files.MAX_BYTES // 1024} KiB", place=FaultPlace(INLINE))
         # Nothing remembers a text before it is known to hold no values.
         found: Document = kept.__wrapped__(text, root / INLINE, INLINE, state)
         own = [agent.env.items() - recipes.env_of(agent, root).items() for agent in found.agents.values()]
         if found.shared.env or any(own):
             raise ConfigError(
-                "`env` must be sent as the submit's `envs`, which are never stored", place=INLINE
+                "`env` must be sent as the submit's `envs`, which are never stored", place=FaultPlace(INLINE)
             )
     except ConfigError as error:
         raise Invalid(error.message, field=INLINE) from None

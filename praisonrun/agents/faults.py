@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, FaultPlace
 
 MOST = 100
 """Faults after which nobody looks for more: a file may have tens of thousands."""
@@ -15,7 +15,7 @@ class Faults:
     """What was found to be wrong so far; of several faults at one place the first."""
 
     def __init__(self) -> None:
-        self._found: dict[str, ConfigError] = {}
+        self._found: dict[FaultPlace | str, ConfigError] = {}
 
     def add(self, fault: ConfigError) -> None:
         """Keep a fault, or each of those that it stands for. Raises what was found once that is too much.
@@ -54,5 +54,4 @@ class Faults:
 
 
 def _order(fault: ConfigError) -> tuple[int, ...]:
-    numbers = (fault.place or "").rsplit(":", 2)[1:]
-    return tuple(int(number) for number in numbers if number.isdigit())
+    return tuple(number or 0 for number in fault.place[1:]) if fault.place else ()

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ..core.errors import BadRequest, ConfigError, reason
+from ..core.errors import BadRequest, ConfigError, FaultPlace, reason
 from ..files.trees import FILE, directory_below
 
 MAX_BYTES = 256 * 1024
@@ -32,7 +32,7 @@ def read(path: Path, shown: str) -> str:
     try:
         descriptor = os.open(path, _FILE)
     except OSError as error:
-        raise ConfigError(f"cannot be read: {reason(error)}", place=shown) from None
+        raise ConfigError(f"cannot be read: {reason(error)}", place=FaultPlace(shown)) from None
     return _text(descriptor, shown)
 
 
@@ -108,14 +108,14 @@ def _text(descriptor: int, shown: str) -> str:
     data = b""
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ConfigError("not a regular file", place=shown)
+            raise ConfigError("not a regular file", place=FaultPlace(shown))
         while len(data) <= MAX_BYTES and (part := os.read(descriptor, MAX_BYTES + 1 - len(data))):
             data += part
     finally:
         os.close(descriptor)
     if len(data) > MAX_BYTES:
         limit = f"{MAX_BYTES // 1024} KiB"
-        raise ConfigError(f"larger than {limit}; an agents file is small", place=f"{shown}:1:1")
+        raise ConfigError(f"larger than {limit}; an agents file is small", place=FaultPlace(shown, 1, 1))
     return _decoded(data, shown)
 
 
@@ -124,7 +124,9 @@ def _decoded(data: bytes, shown: str) -> str:
         return data.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-            raise ConfigError("is UTF-16; save the file as UTF-8", place=f"{shown}:1:1") from None
+            raise ConfigError("is UTF-16; save the file as UTF-8", place=FaultPlace(shown, 1, 1)) from None
         before = data[: error.start]
         line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
-        raise ConfigError("not UTF-8; save the file as UTF-8", place=f"{shown}:{line}:{column}") from None
+        raise ConfigError(
+            "not UTF-8; save the file as UTF-8", place=FaultPlace(shown, line, column)
+        ) from None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import yaml
 
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, FaultPlace
 
 _TAGS = {f"tag:yaml.org,2002:{tag}": tag for tag in ("str", "int", "float", "bool", "null")}
 _IMPLICIT = {**_TAGS, "tag:yaml.org,2002:timestamp": "timestamp", "tag:yaml.org,2002:merge": "merge"}
@@ -75,7 +75,7 @@ class Node:
 
     def fault(self, message: str) -> ConfigError:
         """Return an error that names this place."""
-        return ConfigError(message, place=f"{self.file}:{self.line}:{self.column}")
+        return ConfigError(message, place=FaultPlace(self.file, self.line, self.column))
 
 
 def tag_of(text: str, tag: str | None, implicit: tuple[bool, bool]) -> str:

@@ -9,7 +9,7 @@ import click
 
 from ..config.settings import Settings
 from ..core.errors import BadRequest, ConfigError, Invalid, NoServer, NotFound, PraisonrunError, reason
-from . import agent_commands, commands, controls, editor_commands, verbs  # noqa: F401  # they register themselves
+from . import agent_commands, commands, controls, editor_commands, more_commands, verbs  # noqa: F401  # they register themselves
 from .outcome import INTERRUPTED, REJECTED
 from .program import program
 

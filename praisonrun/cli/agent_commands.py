@@ -105,9 +105,10 @@ def stop_service(server: Named, *, service: str | None, as_json: bool) -> None:
 
 @services.command("url")
 @_service
+@as_json
 @target
-def url_of_service(server: Named, *, service: str | None) -> None:
+def url_of_service(server: Named, *, service: str | None, as_json: bool) -> None:
     """Print where a service answers."""
     from .services import url
 
-    sys.exit(url(server, service))
+    sys.exit(url(server, service, as_json=as_json))

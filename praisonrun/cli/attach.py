@@ -16,6 +16,7 @@ from ..core.json import Json
 from . import pipe
 from .amounts import when
 from .client import Client, Pause
+from .events import events
 from .ids import find
 from .local import target
 from .outcome import INTERRUPTED, exit_code, in_words, next_steps
@@ -61,7 +62,7 @@ def to_its_end(client: Client, run_id: str, screen: Screen, *, as_json: bool) ->
 def _watched(client: Client, run_id: str, screen: Screen) -> bool:
     """Show the events of a run; return whether it was watched to its end."""
     try:
-        for event in client.events(run_id):
+        for event in events(client, run_id):
             with suppress(ValueError):
                 show(screen, event.event, data := json.loads(event.data))
                 if event.event == "ask" and still_open(data):

@@ -11,11 +11,10 @@ from typing import Any
 from ..agents.check import AgentReport, Report
 from ..agents.check import check as look
 from ..config.settings import absolute, default_agents
-from ..core.errors import ConfigError, counted
+from ..core.errors import ConfigError, FaultPlace, counted
 from .pipe import print_object
 from .text import plain
 
-_PLACE = re.compile(r"(.*):(\d+):(\d+)", re.DOTALL)
 _QUOTED = r"""`[^`]*`|(?<!\w)'(?:[^'\\]|\\.)*'|(?<!\w)"(?:[^"\\]|\\.)*\""""
 _MESSAGE = re.compile(rf"((?:{_QUOTED}|(?!; ).)*+); (.*)", re.DOTALL)
 """What is wrong, and what to do: our own `; ` is between them, and none in a text that somebody wrote."""
@@ -74,11 +73,8 @@ def lines(report: Report) -> Iterator[str]:
 
 def fault(error: ConfigError) -> dict[str, Any]:
     """Return a fault as `--json` has it; line and column, from 1, are null where it is of the whole file."""
-    place = error.place or ""
-    found = _PLACE.fullmatch(place)
-    file, line, column = found.groups() if found else (place or None, None, None)
-    where = {"file": file, "line": line and int(line), "column": column and int(column)}
-    return where | _parted(error.message.removeprefix(f"{place}: "))
+    where = error.place._asdict() if error.place else dict.fromkeys(FaultPlace._fields)
+    return {**where, **_parted(error.what)}
 
 
 def _object(file: Path | None, report: Report | None, faults: list[dict[str, Any]]) -> dict[str, Any]:

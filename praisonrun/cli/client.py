@@ -34,8 +34,6 @@ PATIENCE = 60.0
 """Seconds of them in all: what hangs, or takes no connection, uses up its time in each."""
 AWAY = 4
 """Attempts in a row before the person at the terminal is told: three quarters of a second."""
-QUIET = 45.0
-"""Seconds without a byte after which a stream is dead: three heartbeats of the server."""
 PATIENT = httpx2.Timeout(30.0, connect=5.0, read=None)
 """Where nothing may come for long: an agent has its grace, and may be silent for hours."""
 _KINDS: dict[int, type[PraisonrunError]] = {
@@ -127,30 +125,6 @@ class Client:
             yield from jobs
             page, found = page + 1, len(jobs)
 
-    def events(self, run_id: str) -> Iterator[httpx2.ServerSentEvent]:
-        """Yield every event of a run once, over all breaks. Raises Unavailable after TRIES without answer."""
-        last, failures = "", 0
-        while True:
-            try:
-                for event in self._stream(run_id, last):
-                    if event is None or event.data == "[DONE]":
-                        return
-                    last, failures = event.id, 0
-                    yield event
-                fault: Exception = Unavailable("the stream ended early")
-            except (httpx2.TransportError, Unavailable) as error:
-                fault = error
-            failures = self.again(failures, fault)
-
-    def _stream(self, run_id: str, last: str) -> Iterator[httpx2.ServerSentEvent | None]:
-        headers = {"Accept": "text/event-stream", **({"Last-Event-ID": last} if last else {})}
-        url = f"{RUNS}/{run_id}/stream"
-        with self.opened(url, headers=headers, timeout=httpx2.Timeout(QUIET)) as answer:
-            if answer.status_code == HTTPStatus.NO_CONTENT:  # nothing comes after the last id
-                yield None
-                return
-            yield from httpx2.EventSource(answer, max_event_size=None)
-
     def fetch(
         self, method: str, path: str, most: int, **options: Any
     ) -> tuple[int, Mapping[str, str], bytes, bool]:
@@ -205,7 +179,16 @@ def _checked(answer: httpx2.Response) -> dict[str, Any]:
         raise Forbidden("the server wants another token: name its file with --token-file")
     kind = _KINDS.get(answer.status_code, Unavailable)
     said = body.get("detail") or body.get("error")  # each dialect has its own
-    raise kind(str(said or f"the server answered {answer.status_code} {answer.reason_phrase}"))
+    text = str(said or f"the server answered {answer.status_code} {answer.reason_phrase}")
+    raise kind(text, field=_field(body))
+
+
+def _field(body: Mapping[str, Any]) -> str | None:
+    """Return the field at fault that an error answer names first."""
+    try:
+        return str(body["errors"][0]["loc"][0])
+    except (LookupError, TypeError):
+        return None
 
 
 def _object(answer: httpx2.Response) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The flags and help of the commands about a server and its files.
+"""The flags and help of the commands about a server.
 
 A command's work is imported when it is called.
 """
@@ -13,8 +13,9 @@ from typing import Any
 
 import click
 
-from ..config.discovery import Named
+from ..config.discovery import INSIDE, Named
 from ..config.settings import HOST, PORT, Settings, make
+from ..core.errors import ConfigError
 from .flags import DIR, FILE, as_json, complete_agent, complete_id, seconds, setting, state, target
 from .program import program
 
@@ -69,6 +70,9 @@ from .program import program
 @click.pass_obj
 def serve(run: Callable[[Settings], int], /, **flags: Any) -> None:
     """Start the server. Runs outlive it: stop and start it as you like."""
+    if INSIDE in os.environ:
+        instead = f"ask the one that is up; for one that the run must have, unset {INSIDE}"
+        raise ConfigError(f"inside a run ({INSIDE}) no server is started: {instead}")
     sys.exit(run(make(token=os.environ.pop("PRAISONRUN_TOKEN", None) or None, **flags)))
 
 
@@ -81,7 +85,8 @@ def serve(run: Callable[[Settings], int], /, **flags: Any) -> None:
 def up(server: Named, *, agents: Path | None, as_json: bool) -> None:
     """Have a server in the background; print its address.
 
-    If none is up, one is started, and stays until it is stopped. --json prints what `info --json` does.
+    If none is up, one is started. It stays until it is stopped, also one that `run` has started. --json
+    prints what `info --json` does.
     """
     from .up import up as have
 
@@ -90,18 +95,20 @@ def up(server: Named, *, agents: Path | None, as_json: bool) -> None:
 
 @program.command()
 @click.option("--cancel", is_flag=True, help="First cancel every run and service, and wait until they end.")
+@as_json
 @target
-def stop(server: Named, *, cancel: bool) -> None:
+def stop(server: Named, *, cancel: bool, as_json: bool) -> None:
     """Stop the server. Its runs continue in the background, unless --cancel."""
-    from .local import stop as end
+    from .stop import stop as end
 
-    sys.exit(end(server, cancel=cancel))
+    sys.exit(end(server, cancel=cancel, as_json=as_json))
 
 
 @program.command("open")
 @click.argument("run_id", metavar="[ID]", required=False, shell_complete=complete_id)
+@as_json
 @target
-def open_page(server: Named, *, run_id: str | None) -> None:
+def open_page(server: Named, *, run_id: str | None, as_json: bool) -> None:
     """Show every run in a browser, or the run ID.
 
     The page's address is printed. A token goes along in a part of the address that is never sent, and is in
@@ -109,7 +116,7 @@ def open_page(server: Named, *, run_id: str | None) -> None:
     """
     from .page import show
 
-    sys.exit(show(server, run_id))
+    sys.exit(show(server, run_id, as_json=as_json))
 
 
 @program.command()
@@ -145,59 +152,3 @@ def info(server: Named, *, as_json: bool) -> None:
     from .info import print_info
 
     sys.exit(print_info(server, as_json=as_json))
-
-
-@program.command("service-file")
-@click.argument("manager", type=click.Choice(["systemd", "launchd"]), required=False)
-@click.argument("arguments", nargs=-1, metavar="[SERVE-OPTIONS]...")
-def service_file(manager: str | None, arguments: tuple[str, ...]) -> None:
-    """Print what keeps a server up: a unit for systemd, or a plist.
-
-    Options of `serve` follow two dashes: praisonrun service-file systemd -- --agents /srv/agents.yaml
-    """
-    from .service_file import print_service_file
-
-    sys.exit(print_service_file(manager, arguments))
-
-
-@program.command()
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-def completion(shell: str) -> None:
-    """Print what makes SHELL complete commands, agents and runs."""
-    from .completion import print_completion
-
-    sys.exit(print_completion(shell))
-
-
-@program.group(no_args_is_help=True)
-def webhooks() -> None:
-    """List webhooks, and send them again."""
-
-
-@webhooks.command("list")
-@click.option("--dead", is_flag=True, help="Only webhooks that were given up.")
-@as_json
-@target
-def list_webhooks(server: Named, *, dead: bool, as_json: bool) -> None:
-    """List the newest webhooks: run, state, attempts, receiver.
-
-    --json prints one on each line, as the API shows it.
-    """
-    from .webhooks import show
-
-    sys.exit(show(server, dead=dead, as_json=as_json))
-
-
-@webhooks.command("replay")
-@click.argument("run", required=False, shell_complete=complete_id)
-@click.option("--all", "every", is_flag=True, help="Every webhook that was given up.")
-@as_json
-@target
-def replay_webhooks(server: Named, run: str | None, *, every: bool, as_json: bool) -> None:
-    """Send the webhook of RUN again, or with --all every webhook that was given up.
-
-    RUN is an ID as for `attach`.
-    """
-    from .webhooks import replay
-
-    sys.exit(replay(server, run, every=every, as_json=as_json))

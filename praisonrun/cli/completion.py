@@ -19,6 +19,7 @@ from ..core.errors import PraisonrunError
 from .client import Client
 from .ids import short
 from .local import target
+from .pipe import print_object
 from .program import program
 from .screen import Screen
 from .text import one_line
@@ -35,11 +36,15 @@ SECONDS = 2
 NEWEST = 30
 
 
-def print_completion(shell: str) -> int:
+def print_completion(shell: str, *, as_json: bool) -> int:
     """Print what a shell needs; to a person also where it belongs."""
     found = get_completion_class(shell)
     assert found is not None
-    print(found(program, {}, "praisonrun", VARIABLE).source())
+    text = found(program, {}, "praisonrun", VARIABLE).source()
+    if as_json:
+        print_object({"shell": shell, "file": PLACES[shell], "text": text})
+        return 0
+    print(text)
     if sys.stdout.isatty():
         Screen().hint(f"next: praisonrun completion {shell} > {PLACES[shell]}")
     return 0

@@ -1,4 +1,4 @@
-"""Servers on this machine: which one a command means, and `praisonrun stop`."""
+"""Servers on this machine: which one a command means, and the end of one."""
 
 from __future__ import annotations
 
@@ -17,13 +17,10 @@ from ..config import discovery, private_file
 from ..config.discovery import Named
 from ..config.settings import PORT, Settings, make, url
 from ..core.errors import ConfigError, Unavailable, counted
-from .client import Client, Pause
 from .proof import Target, no_server
 
 STOP_SECONDS = 30.0
 POLL = 0.02
-CANCEL_SECONDS = 120.0
-CANCEL_POLL = 0.1
 _URL = re.compile(r"https?://[\w.:\[\]-]+(/[\w./~-]*)?")
 
 
@@ -81,44 +78,10 @@ def _remote(base: str, settings: Settings) -> Target:
     return Target(base, settings.token)
 
 
-def stop(named: Named, *, cancel: bool = False) -> int:
-    """Stop the server of a state directory; print one line; return 0, or 2 when there is none."""
-    if named.url is not None:
-        raise ConfigError("--url: only a server of this machine can be stopped; name its --state")
-    directory = settings_of(named).state
-    pid = discovery.holder(directory)
-    if pid is None:
-        print(f"no server runs on {directory}")
-        return 2
-    cancelled = ""
-    if cancel:
-        with Client(target(named), tries=3) as client:
-            cancelled = f", {counted_live(cancel_all(client))} cancelled"
-    if not end(directory, pid):
-        raise Unavailable(f"the server (pid {pid}) has not stopped yet")
-    print(f"stopped (pid {pid}){cancelled}")
-    return 0
-
-
 def counted_live(live: Mapping[str, str]) -> str:
     """Return how many runs and services there are (id to mode): `2 runs and 1 service`."""
     counts = Counter(live.values())
     return " and ".join(counted(counts[mode], mode) for mode in sorted(counts)) or "0 runs"
-
-
-def cancel_all(client: Client, pause: Pause = time.sleep) -> Mapping[str, str]:
-    """Cancel all that is live, wait until it has ended, return it: id to mode. Raises Unavailable."""
-    deadline = time.monotonic() + CANCEL_SECONDS
-    asked: dict[str, str] = {}
-    while live := client.live():
-        for run_id in sorted(live.keys() - asked.keys()):
-            client.cancel(run_id, wait=False)
-        asked |= live
-        if time.monotonic() > deadline:
-            left = counted_live(live)
-            raise Unavailable(f"cancelled, but not ended yet: {left}; the server is still running")
-        pause(CANCEL_POLL)
-    return asked
 
 
 def end(state: Path, pid: int) -> bool:

@@ -20,7 +20,7 @@ from ..core.json import Json
 from ..mcp.api import MOST, Query, Reply, asked
 from .client import Client
 from .local import find, settings_of
-from .proof import no_server
+from .proof import NotYet, no_server
 from .run import envs_for
 from .start import Wanted, answered, serving
 
@@ -103,7 +103,7 @@ class Outside:
         while True:
             try:
                 reply = Reply(*self._once(method, path, most, **options))
-            except (httpx2.TransportError, NoServer) as error:
+            except (httpx2.TransportError, NoServer, NotYet) as error:
                 fault: Exception = error
             else:
                 self._met = time.monotonic()

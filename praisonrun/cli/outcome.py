@@ -32,8 +32,7 @@ def exit_code(run: Mapping[str, Any]) -> int:
         return 0
     if run.get("status") == "cancelled":
         return INTERRUPTED
-    late = str(run.get("error")).startswith("timed out after")
-    if late or run.get("failure") in ("timed_out", "idle_timed_out"):
+    if run.get("failure") in ("timed_out", "idle_timed_out"):
         return TIMED_OUT
     if isinstance(killer := run.get("signal"), int):
         return SIGNALLED + killer

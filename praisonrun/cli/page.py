@@ -20,7 +20,7 @@ from ..config.discovery import Named
 from .client import Client
 from .ids import find
 from .local import target
-from .pipe import print_text
+from .pipe import print_object, print_text
 
 SECONDS = 20.0
 """How long a browser that is just starting may take to read the file."""
@@ -32,6 +32,8 @@ def show(
     run_id: str | None,
     browse: Callable[[str], bool] = webbrowser.open,
     pause: Callable[[float], None] = time.sleep,
+    *,
+    as_json: bool = False,
 ) -> int:
     """Open the page and print its address, without the token; return 0, or 1 where no browser was found."""
     found = target(server)
@@ -39,7 +41,8 @@ def show(
         # This asks also where no run is named: the server proves itself before its page is given the token.
         word = (find(client, run_id) if run_id is not None else client.agents()).get("job_id")
     address = f"{found.base}/ui/runs/{quote(word, safe='')}" if word else f"{found.base}/"
-    print_text(address)
+    if not as_json:
+        print_text(address)
     if found.token is None:
         opened = browse(address)
     else:
@@ -50,6 +53,8 @@ def show(
             file.write_text(f'{_FILE}<meta http-equiv="refresh" content="{leads}">\n')
             if opened := browse(file.as_uri()):
                 pause(SECONDS)
-    if not opened:
+    if as_json:
+        print_object({"url": address, "opened": opened})
+    elif not opened:
         print("praisonrun: no browser was found; open the address yourself", file=sys.stderr)
     return 0 if opened else 1

@@ -52,12 +52,16 @@ class Target:
     """What server.json said of it."""
 
 
+class NotYet(Unavailable):
+    """A server has the directory, and does not say yet where it listens."""
+
+
 def no_server(state: Path) -> Unavailable:
     """Return the error of a command that needs a server."""
     pid = discovery.holder(state)
     if pid is None:
         return NoServer(f"no server runs on {state}; start one: praisonrun serve --state {state}")
-    return Unavailable(f"the server of {state} (pid {pid}) has no server.json yet; try again, or restart it")
+    return NotYet(f"the server of {state} (pid {pid}) has no server.json yet; try again, or restart it")
 
 
 class Proving(httpx2.HTTPTransport):

@@ -56,7 +56,7 @@ def _again(client: Client, run_id: str, body: Mapping[str, Json]) -> dict[str, A
         key = {"Idempotency-Key": uuid.uuid4().hex}
         return client.call("POST", f"{RUNS}/{run_id}/retry", json=dict(body), headers=key)
     except Invalid as error:
-        advice = ", with --env NAME or NAME=VALUE" if "never stored" in error.message else ""
+        advice = ", with --env NAME or NAME=VALUE" if error.field == "envs" else ""
         raise Invalid(error.message + advice) from error
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..config import form
+from .pipe import print_object
 
 _SYSTEMD = """\
 # praisonrun service-file systemd > ~/.config/systemd/user/praisonrun.service
@@ -33,12 +34,23 @@ WantedBy=default.target
 """
 
 
-def print_service_file(manager: str | None, arguments: Sequence[str]) -> int:
+PLACES = {
+    "systemd": "~/.config/systemd/user/praisonrun.service",
+    "launchd": "~/Library/LaunchAgents/praisonrun.plist",
+}
+"""Where each manager looks for the file."""
+
+
+def print_service_file(manager: str | None, arguments: Sequence[str], *, as_json: bool) -> int:
     """Print the file for `systemd`, `launchd` or what this system has; programs are found on this PATH."""
     command = [*program(), "serve", *arguments]
     path = os.environ.get("PATH", os.defpath)
     manager = manager or ("launchd" if sys.platform == "darwin" else "systemd")
-    print((systemd if manager == "systemd" else launchd)(command, path), end="")
+    text = (systemd if manager == "systemd" else launchd)(command, path)
+    if as_json:
+        print_object({"manager": manager, "file": str(Path(PLACES[manager]).expanduser()), "text": text})
+    else:
+        print(text, end="")
     return 0
 
 
@@ -60,7 +72,7 @@ def systemd(command: Sequence[str], path: str) -> str:
 
 
 def launchd(command: Sequence[str], path: str) -> str:
-    """Return a property list for ~/Library/LaunchAgents/praisonrun.plist."""
+    """Return a property list."""
     wanted = {
         "Label": "praisonrun",
         "ProgramArguments": list(command),

@@ -9,11 +9,13 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 from ..config.discovery import Named
 from ..core.errors import Invalid, NotFound
+from . import ids
 from .amounts import span, when
 from .client import Client, Pause
 from .ids import short
@@ -28,8 +30,6 @@ from .text import plain
 DEPLOYMENTS = "/v1/agent-deployments"
 LIVE = ("starting", "ready", "unhealthy", "stopping")
 HEAD = ("ID", "AGENT", "STATUS", "AGE", "WHERE")
-SHORTEST = 4
-"""Characters of an id's end that name it."""
 POLL = 0.1
 URL = 23
 """Columns of `http://127.0.0.1:65535/`."""
@@ -80,15 +80,17 @@ def stop(named: Named, word: str | None, *, as_json: bool) -> int:
     return 0
 
 
-def url(named: Named, word: str | None) -> int:
+def url(named: Named, word: str | None, *, as_json: bool) -> int:
     """Print where a service answers; return 0, or 1 if it does not."""
     with Client(target(named), tries=3) as client:
         found = find(client, word)
-    if found["public_url"] is None:
+    if as_json:
+        print_object(found)
+    elif found["public_url"] is None:
         print(f"{_name(found)} has no address: it is {found['status']}", file=sys.stderr)
-        return 1
-    print(found["public_url"])
-    return 0
+    else:
+        print(found["public_url"])
+    return 0 if found["public_url"] else 1
 
 
 def find(client: Client, word: str | None, *, ended: bool = False) -> Service:
@@ -101,9 +103,7 @@ def find(client: Client, word: str | None, *, ended: bool = False) -> Service:
     of = [each for each in known if word in (None, each["agent"])]
     meant = [each for each in of if each["status"] in LIVE] or (of[:1] if ended else [])
     if word is not None and not of:
-        meant = [
-            each for each in known if len(word) >= SHORTEST and each["id"].endswith(word.removeprefix("run_"))
-        ]
+        meant = _with_id(client, word, known)
     if not meant:
         live = _names([each for each in known if each["status"] in LIVE])
         there = f"there are: {live}" if live else "praisonrun services start AGENT starts one"
@@ -111,6 +111,14 @@ def find(client: Client, word: str | None, *, ended: bool = False) -> Service:
     if len(meant) > 1:
         raise Invalid(f"several services are meant: {_names(meant)}; name one by its id")
     return meant[0]
+
+
+def _with_id(client: Client, word: str, known: Sequence[Service]) -> list[Service]:
+    """Return the service whose id a word means, as for runs. Raises Invalid for a word that means several."""
+    with suppress(NotFound):
+        end = ids.find(client, word)["job_id"].rpartition("_")[2]
+        return [each for each in known if each["id"].rpartition("_")[2] == end]
+    return []
 
 
 def row(service: Mapping[str, Any], now: datetime | None = None) -> tuple[str, ...]:

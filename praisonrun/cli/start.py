@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..config import discovery
-from ..config.discovery import Listening, Named
+from ..config.discovery import INSIDE, Listening, Named
 from ..config.settings import Settings
 from ..core.errors import ConfigError, NoServer, Unavailable
 from . import background
@@ -30,8 +30,6 @@ from .proof import Target, no_server
 T = TypeVar("T")
 IDLE = "10m"
 """How long a server that `run` starts stays without anything to do."""
-INSIDE = "PRAISONRUN_RUN_ID"
-"""The variable that every process of a run has."""
 
 
 @dataclass(frozen=True)

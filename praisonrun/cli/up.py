@@ -1,4 +1,4 @@
-"""`praisonrun up`: have a server, whoever started it, and say where it is."""
+"""`praisonrun up`: have a server that stays, whoever started it, and say where it is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from .start import Wanted, answered, serving
 
 
 def up(named: Named, agents: Path | None, *, as_json: bool) -> int:
-    """Start a server in the background if none is up; print its address, or what `info --json` prints."""
+    """Have a server in the background until it is stopped: one that would leave when it is idle stays, too.
+
+    Print its address, or what `info --json` prints; return 0.
+    """
     if named.url is not None:
         raise ConfigError("--url: only a server of this machine can be started; name its --state")
     wanted = Wanted(named, agents, stays=True)
@@ -25,6 +28,8 @@ def up(named: Named, agents: Path | None, *, as_json: bool) -> int:
 
 
 def _asked(wanted: Wanted) -> str:
-    with serving(wanted, Screen().note) as found, Client(found) as client:
-        client.agents()
+    screen = Screen()
+    with serving(wanted, screen.note) as found, Client(found) as client:
+        if client.call("POST", "/api/v1/stay")["changed"]:
+            screen.note(f"the server at {found.base} stays until it is stopped, also when it is idle")
         return found.base

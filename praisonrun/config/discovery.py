@@ -25,6 +25,8 @@ LOCK = "server.lock"
 """A server locks this file exclusively and writes its pid there. A command shares it for an instant."""
 MAX_BYTES = 16 * 1024
 PROOF_PATH = "/api/v1/info"
+INSIDE = "PRAISONRUN_RUN_ID"
+"""The variable that every process of a run has. Inside a run no server is started."""
 API_VERSION = 2
 """What commands and server of one machine speak; they talk to no other version."""
 

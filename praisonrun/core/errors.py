@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 
 class PraisonrunError(Exception):
@@ -90,14 +91,31 @@ class Unreadable(Unavailable):
         )
 
 
+class FaultPlace(NamedTuple):
+    """Where a fault of a file is; without a line it is of the whole file."""
+
+    file: str
+    """As it is shown."""
+    line: int | None = None
+    """From 1."""
+    column: int | None = None
+    """From 1, in characters."""
+
+    def __str__(self) -> str:
+        return ":".join(str(part) for part in self if part is not None)
+
+
 class ConfigError(PraisonrunError, code="config"):
     """A file, flag or directory that the server cannot work with."""
 
-    def __init__(self, message: str, *, place: str | None = None, faults: Sequence[ConfigError] = ()) -> None:
+    def __init__(
+        self, message: str, *, place: FaultPlace | None = None, faults: Sequence[ConfigError] = ()
+    ) -> None:
         super().__init__(f"{place}: {message}" if place else message)
         self._faults = tuple(faults)
-        self.place: str | None = faults[0].place if faults else place
-        """`file:line:column`, where the fault has one."""
+        self.what = message
+        """The message without the place."""
+        self.place: FaultPlace | None = faults[0].place if faults else place
 
     @property
     def faults(self) -> tuple[ConfigError, ...]:

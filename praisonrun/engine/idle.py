@@ -18,7 +18,10 @@ class Idle:
     open. What is asked of it, or changes, begins the time anew.
     """
 
-    def __init__(self, engine: Engine, seconds: float, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, engine: Engine, seconds: float | None, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Without `seconds` it never says so."""
         self._engine, self._seconds, self._now = engine, seconds, now
         self._since, self._changed = now(), engine.feed.changed()
         self._asked = 0
@@ -31,6 +34,8 @@ class Idle:
         `asked` counts what was asked so far, `requests` are being answered. After a yes nothing has happened
         since that any of them could have begun: the caller must not wait before it takes no more.
         """
+        if self._seconds is None:
+            return False
         lasting = self._open.intersection(requests)
         self._open = set(requests)
         if lasting or self._moved(asked):
@@ -41,6 +46,15 @@ class Idle:
             self._since = self._now()
             return False
         return not requests and not self._moved(asked)
+
+    @property
+    def ends(self) -> bool:
+        """Whether it ever says so."""
+        return self._seconds is not None
+
+    def never(self) -> None:
+        """Never say so from now on."""
+        self._seconds = None
 
     def _moved(self, asked: int) -> bool:
         return bool(self._engine.live) or self._changed.is_set() or asked != self._asked

@@ -61,7 +61,7 @@ def test_a_broken_text_is_refused_with_its_place_and_a_cure(name: str) -> None:
     assert says in caught.value.message
     assert caught.value.place is not None
     if place:
-        assert caught.value.place == f"f.yaml:{place}"
+        assert str(caught.value.place) == f"f.yaml:{place}"
 
 
 @pytest.mark.scorecard(24)

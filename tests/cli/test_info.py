@@ -103,3 +103,12 @@ def test_the_property_list_starts_the_same_command(capsys: pytest.CaptureFixture
     assert wanted["ProgramArguments"][-3:] == ["serve", "--port", "8006"]
     assert wanted["AbandonProcessGroup"] is True
     assert os.access(wanted["ProgramArguments"][0], os.X_OK)
+
+
+def test_what_is_printed_for_a_file_is_also_json(capsys: pytest.CaptureFixture[str]) -> None:
+    unit = json.loads(said(capsys, "service-file", "systemd", "--json"))
+    assert (unit["manager"], Path(unit["file"]).name) == ("systemd", "praisonrun.service")
+    assert unit["text"].strip() == said(capsys, "service-file", "systemd").strip()
+    shell = json.loads(said(capsys, "completion", "fish", "--json"))
+    assert (shell["shell"], Path(shell["file"]).name) == ("fish", "praisonrun.fish")
+    assert shell["text"].strip() == said(capsys, "completion", "fish").strip()

@@ -112,7 +112,10 @@ def test_a_server_stays_for_its_directory_and_goes_for_another_s(house: House) -
     )
     assert (house.server.url, house.server.pid != first.pid) == (first.url, True)
     code, out, err = house.does("one", "up")
-    assert (code, out, err) == (0, f"{first.url}\n", "")
+    kept = f"the server at {first.url} stays until it is stopped, also when it is idle\n"
+    assert (code, out, err, house.server.idle_exit) == (0, f"{first.url}\n", kept, None)
+    assert house.does("one", "up") == (0, f"{first.url}\n", "")  # and no other directory replaces it
+    assert house.does("one", "run", "x")[:2] == (0, "two\n")
 
 
 def test_up_has_a_server_that_stays(house: House) -> None:
@@ -128,6 +131,18 @@ def test_up_has_a_server_that_stays(house: House) -> None:
     assert (code, out) == (0, "one\n"), err
     code, out, err = house.does("two", "up", "--url", "http://127.0.0.1:1")
     assert (code, out, err.count("\n")) == (2, "", 1)
+    stopped = {"state": str(house.state), "pid": house.server.pid, "cancelled": 0, "job_ids": []}
+    code, out, err = house.does("one", "stop", "--json")
+    assert (code, json.loads(out), err) == (0, stopped, "")
+    code, out, err = house.does("one", "stop", "--json")
+    assert (code, json.loads(out), err) == (2, {**stopped, "pid": None}, "")
+
+
+def test_inside_a_run_nobody_serves(house: House) -> None:
+    code, out, err = house.does("one", "serve", "--port", "0", PRAISONRUN_RUN_ID="run_1")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "inside a run (PRAISONRUN_RUN_ID) no server is started: ask the one that is up" in err
+    assert not house.state.exists()
 
 
 @pytest.mark.parametrize("words", [["run", "x"], ["up"]])

@@ -15,8 +15,9 @@ import pytest
 
 from praisonrun import __main__, __version__, cli
 from praisonrun.agents.check import AgentReport, Report
-from praisonrun.cli import attach, background, check, client, local, outcome, output, pipe, run, start
+from praisonrun.cli import attach, background, check, client, local, outcome, output, pipe, run, start, stop
 from praisonrun.cli.client import RUNS, TRIES, Client
+from praisonrun.cli.events import events as events_of
 from praisonrun.cli.proof import Target
 from praisonrun.cli.screen import Screen
 from praisonrun.cli.text import plain
@@ -198,7 +199,7 @@ def test_a_stream_resumes_where_it_broke(client_of: ClientOf, pauses: list[float
             raise answer
         return answer
 
-    events = list(client_of(handler).events("run_1"))
+    events = list(events_of(client_of(handler), "run_1"))
     assert [event.id for event in events] == ["16", "32", "48"]
     assert json.loads(events[0].data) == {"text": "a\u2028b"}
     assert asked == [None, "16", "16", "16"]
@@ -206,7 +207,7 @@ def test_a_stream_resumes_where_it_broke(client_of: ClientOf, pauses: list[float
 
 
 def test_a_stream_with_nothing_left_ends(client_of: ClientOf) -> None:
-    assert list(client_of(lambda _: httpx2.Response(204)).events("run_1")) == []
+    assert list(events_of(client_of(lambda _: httpx2.Response(204)), "run_1")) == []
 
 
 def test_a_server_that_stays_away_is_given_up(pauses: list[float]) -> None:
@@ -217,7 +218,7 @@ def test_a_server_that_stays_away_is_given_up(pauses: list[float]) -> None:
     transport = httpx2.MockTransport(handler)
     client = Client(Target("http://x"), transport=transport, pause=pauses.append, tell=told.append)
     with pytest.raises(Unavailable, match="does not answer"):
-        list(client.events("run_1"))
+        list(events_of(client, "run_1"))
     assert told == ["the server at http://x does not answer; trying for a minute"]
     assert len(pauses) == TRIES
     assert 45 < sum(pauses) < 75
@@ -279,7 +280,7 @@ def test_stop_cancels_all_pages_of_live_runs(client_of: ClientOf, pauses: list[f
             200, json={"jobs": [{"job_id": i} for i in jobs[page * 100 : page * 100 + 100]]}
         )
 
-    ended = local.cancel_all(client_of(handler), pauses.append)
+    ended = stop.cancel_all(client_of(handler), pauses.append)
     assert local.counted_live(ended) == "151 runs"
     assert sorted(cancelled) == sorted([f"q{n}" for n in range(150)] + ["r1"])
     assert pauses == [0.1]
@@ -294,7 +295,8 @@ ENDS: list[tuple[dict[str, Any], int]] = [
     ({"status": "failed", "exit_code": None}, 1),
     ({"status": "failed", "exit_code": None, "signal": 9}, 137),
     ({"status": "failed", "exit_code": 143, "failure": "timed_out"}, 124),
-    ({"status": "failed", "exit_code": None, "error": "timed out after 3 s"}, 124),
+    ({"status": "failed", "exit_code": None, "failure": "idle_timed_out"}, 124),
+    ({"status": "failed", "exit_code": 3, "error": "timed out after 3 s", "failure": "exit_nonzero"}, 3),
     ({"status": "cancelled", "exit_code": 143}, 130),
 ]
 
@@ -461,7 +463,7 @@ def test_an_interrupt_at_any_time_is_no_trace(monkeypatch: pytest.MonkeyPatch) -
     def interrupt(*_: object, **__: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(local, "settings_of", interrupt)
+    monkeypatch.setattr(stop, "settings_of", interrupt)
     assert command("stop") == 130
     monkeypatch.setattr(cli, "main", interrupt)
     monkeypatch.setattr(streams, "take", lambda: None)

@@ -8,7 +8,8 @@ from pathlib import Path
 from starlette.requests import Request
 
 from praisonrun import __version__
-from praisonrun.dialects.system import AgentShown, Health, Stats, System
+from praisonrun.dialects.system import System
+from praisonrun.dialects.system.models import AgentShown, Health, Stats
 from praisonrun.engine.engine import Engine
 
 from ..rigs.harness import Json, Server

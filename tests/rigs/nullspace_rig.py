@@ -14,7 +14,7 @@ default: echo
 agents:
   echo: {command: [/bin/cat], description: says it again, metadata: {team: a}}
   show:
-    command: ["{python}", -c, "import os,json; print(json.dumps({n: os.environ.get(n) for n in ('NULLSPACE_INPUT', 'FOO', 'HOME')})); print(open(os.environ['PRAISONRUN_INPUT_PATH']).read())"]
+    command: ["{python}", -c, "import os,sys,json; say = sys.stdout.write; say(json.dumps({n: os.environ.get(n) for n in ('NULLSPACE_INPUT', 'FOO', 'HOME')}) + '\\n'); say(open(os.environ['PRAISONRUN_INPUT_PATH']).read() + '\\n')"]
     prompt: none
   fail:  {command: [/bin/sh, -c, 'echo no; touch "$PRAISONRUN_SCRATCH/left"; exit 7'], prompt: none}
   kept:  {command: [/bin/sh, -c, "exit 1"], prompt: none, retain: {on_failure: true, seconds: 60}}
