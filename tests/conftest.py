@@ -12,7 +12,7 @@ import pytest
 from praisonrun.engine.engine import Engine
 from praisonrun.store import Store
 
-from .rigs import veryfront_rig
+from .rigs import npm, veryfront_rig
 from .rigs.harness import AGENTS, Server, engine_in
 from .rigs.wire_rig import Api, house
 
@@ -105,3 +105,10 @@ def canon(canonical: Server) -> Iterator[Api]:
     """A client of that server that checks every answer against the table of operations."""
     with Api(canonical.url) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def node_modules(request: pytest.FixtureRequest) -> Path:
+    """The packages of npm that tests use."""
+    assert request.config.cache is not None
+    return npm.packages(request.config.cache)

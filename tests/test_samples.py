@@ -21,26 +21,10 @@ from .rigs.places import ROOT
 
 SAMPLES = ROOT / "docs" / "samples"
 NODE = shutil.which("node")
-PACKAGE = os.environ.get("PRAISONRUN_TEST_EVENTSOURCE", "")
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-PROGRAMS = {
-    "follow.py": ([sys.executable], []),
-    "follow.mjs": (
-        ["node"],
-        [pytest.mark.skipif(not NODE, reason="needs node 18 or newer")],
-    ),
-    "eventsource.mjs": (
-        ["node"],
-        [
-            pytest.mark.clients,
-            pytest.mark.skipif(
-                not NODE or not PACKAGE,
-                reason="needs node, and PRAISONRUN_TEST_EVENTSOURCE: a directory made with "
-                "`npm install eventsource@4`",
-            ),
-        ],
-    ),
-}
+PROGRAMS = {"follow.py": sys.executable, "follow.mjs": "node", "eventsource.mjs": "node"}
+OF_NPM = {"eventsource.mjs"}
+"""What needs packages of npm beside it."""
 
 
 def test_every_sample_is_tried_and_told_of() -> None:
@@ -49,13 +33,21 @@ def test_every_sample_is_tried_and_told_of() -> None:
     assert not [path.name for path in SAMPLES.iterdir() if f"samples/{path.name}" not in page]
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=marks) for name, (_, marks) in PROGRAMS.items()])
-def test_a_program_follows_a_run_over_a_crash(server: Server, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.skipif(not NODE, reason="needs node")] * (program == "node"))
+        for name, program in PROGRAMS.items()
+    ],
+)
+def test_a_program_follows_a_run_over_a_crash(
+    request: pytest.FixtureRequest, server: Server, tmp_path: Path, name: str
+) -> None:
     shutil.copy(SAMPLES / name, tmp_path)
-    if PACKAGE:
-        (tmp_path / "node_modules").symlink_to(Path(PACKAGE).resolve() / "node_modules")
+    if name in OF_NPM:
+        (tmp_path / "node_modules").symlink_to(request.getfixturevalue("node_modules"))
     gate = tmp_path / "gate"
-    command = [*PROGRAMS[name][0], str(tmp_path / name), server.url, "until", str(gate)]
+    command = [PROGRAMS[name], str(tmp_path / name), server.url, "until", str(gate)]
     with subprocess.Popen(
         command,
         stdout=subprocess.PIPE,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +15,6 @@ from praisonrun.web.openapi import document
 from ..rigs.harness import Json
 from ..rigs.wire_rig import table
 
-NODE = Path(os.environ.get("PRAISONRUN_TEST_TYPESCRIPT", "/")) / "node_modules" / ".bin"
 SCRIPTS = Path(sys.executable).parent
 DIALECTS = ("jobs", "nullspace", "veryfront", "all")
 
@@ -43,7 +41,7 @@ def file(tmp_path: Path, generated: Json) -> Path:
     return path
 
 
-def made(program: str, *arguments: str | Path) -> str:
+def made(program: str | Path, *arguments: str | Path) -> str:
     """Run a generator; return what it said. It must end well."""
     done = subprocess.run([SCRIPTS / program, *arguments], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -79,22 +77,25 @@ def test_python_models_have_every_schema(file: Path, generated: Json, tmp_path: 
     assert generated["components"]["schemas"].keys() <= classes
 
 
-@pytest.mark.clients
-@pytest.mark.skipif(
-    not NODE.is_dir(),
-    reason="needs node, and PRAISONRUN_TEST_TYPESCRIPT: a directory made with "
-    "`npm install openapi-typescript@7 typescript@5`",
-)
-def test_typescript_has_every_operation_and_schema(file: Path, generated: Json, tmp_path: Path) -> None:
+def test_typescript_has_every_operation_and_schema(
+    file: Path, generated: Json, tmp_path: Path, node_modules: Path
+) -> None:
     out = tmp_path / "client.ts"
-    made(str(NODE / "openapi-typescript"), file, "--output", out)
+    made(node_modules / ".bin" / "openapi-typescript", file, "--output", out)
     schemas, known = generated["components"]["schemas"], sorted(operations(generated))
     uses = [f'export type O{n} = operations["{name}"];' for n, name in enumerate(known)]
     uses += [f'export type S{n} = components["schemas"]["{name}"];' for n, name in enumerate(schemas)]
     (tmp_path / "uses.ts").write_text(
         "\n".join(['import type { components, operations } from "./client";', *uses])
     )
-    made(str(NODE / "tsc"), "--strict", "--noEmit", "--moduleResolution", "node", tmp_path / "uses.ts")
+    made(
+        node_modules / ".bin" / "tsc",
+        "--strict",
+        "--noEmit",
+        "--moduleResolution",
+        "node",
+        tmp_path / "uses.ts",
+    )
 
 
 def test_nothing_is_described_that_nobody_refers_to(served: Json) -> None:
