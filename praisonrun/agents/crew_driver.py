@@ -114,10 +114,10 @@ def count_tasks(crew: dict[str, Any]) -> int:
 
 def text_of(result: Any) -> str:
     """Return the answer alone. Raises CrewFailed for what frameworks return in place of raising."""
-    if result is None or result == "":
+    raw = result if isinstance(result, str) else getattr(result, "raw", result)
+    text = _BANNER.sub("", "" if raw is None else str(raw)).strip()
+    if not text:
         raise CrewFailed("the framework gave no answer; its messages stand above")
-    text = result if isinstance(result, str) else str(getattr(result, "raw", result))
-    text = _BANNER.sub("", text).strip()
     if text.startswith("Workflow failed:"):
         raise CrewFailed(text)
     return text

@@ -57,6 +57,9 @@ class AgentsGenerator:
             import time; print("waiting", flush=True); time.sleep(60)
         if topic == "raise": raise RuntimeError("the model is away")
         if topic == "nothing": return ""
+        if topic == "none": return None
+        if topic == "banner": return "### Task Output ###\\n \\n"
+        if topic == "raw": return types.SimpleNamespace(raw=None)
         if topic == "workflow": return "Workflow failed: no such step"
         if topic == "stdin": return "stdin gave " + repr(sys.stdin.read())
         metrics = types.SimpleNamespace(input_tokens=10, output_tokens=6)
@@ -127,7 +130,10 @@ def test_the_result_and_the_progress_are_told(framework: Path, tmp_path: Path) -
     ("topic", "says"),
     [
         ("raise", "crew failed: RuntimeError: the model is away"),
-        ("nothing", "crew failed: the framework gave no answer"),
+        *(
+            (topic, "crew failed: the framework gave no answer")
+            for topic in ("nothing", "none", "banner", "raw")
+        ),
         ("workflow", "crew failed: Workflow failed: no such step"),
     ],
 )
