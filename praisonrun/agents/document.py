@@ -152,13 +152,13 @@ def _names(root: Node, node: Node | None) -> dict[str, Node]:
 
 
 def _agent(name: str, node: Node, pairs: Mapping[str, Node], shared: crew.Shared) -> Agent:
-    faults = Faults()
+    faults, key = Faults(), pairs["agents"].keys[name]
     if not NAME.fullmatch(name):
-        faults.add(pairs["agents"].keys[name].fault(f"{name[:80]!r}: {hints.name(name)}"))
+        faults.add(key.fault(f"{name[:80]!r}: {hints.name(name)}"))
     with faults.kept():
         agent = entry.read(name[:80], node, shared, pairs.get("defaults"))
     faults.check()
-    return agent
+    return replace(agent, line=key.line)
 
 
 def _default(node: Node, agents: Mapping[str, Node]) -> str:

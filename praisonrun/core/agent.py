@@ -113,12 +113,15 @@ class Agent:
     approve: str = ""
     """What it may do unasked, in the recipe's words: edits or all."""
     truth: Truth = Truth()
+    line: int = field(default=0, compare=False)
+    """Where its entry begins in that file, from 1; 0 if nowhere. No part of the definition."""
     session: Session | None = None
     """Of an agent whose runs of one session continue one conversation of its own, one after the other."""
 
     def definition(self) -> dict[str, Json]:
         """Return the entry as JSON, with env names in place of env values."""
         fields = {**asdict(self), "env": sorted(self.env)}
+        del fields["line"]
         for key in _LATER:
             if getattr(self, key) == getattr(Agent, key):
                 del fields[key]

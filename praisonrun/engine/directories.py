@@ -29,7 +29,8 @@ class Directories:
         if given is None:
             return None
         if not agent.caller:
-            choose = f"write cwd: caller in {agent.file or 'agents.yaml'} to choose"
+            entry = f"{agent.file}:{agent.line}" if agent.line else agent.file or "agents.yaml"
+            choose = f"write cwd: caller in {entry} to choose"
             raise _invalid(f"agent {agent.name!r} runs in {agent.cwd}; {choose}")
         path, owner = _real(given)
         if _inside(path, self._state):

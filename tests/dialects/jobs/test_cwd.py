@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -54,7 +55,7 @@ def test_only_an_agent_that_leaves_it_to_the_caller(at: Server, proj: Path) -> N
         before = api.get(RUNS).json()["total"]
         told = api.post(RUNS, json={"agent": "fixed", "prompt": "x", "cwd": str(proj)})
         assert (told.status_code, told.json()["errors"][0]["loc"][-1]) == (422, "cwd")
-        assert "write cwd: caller in" in told.json()["detail"]
+        assert re.search(r"write cwd: caller in /\S+/agents\.yaml:\d+ to choose", told.json()["detail"])
         offered = {agent["name"]: agent["cwd"] for agent in api.get("/api/v1/agents").json()["agents"]}
         assert (offered["where"], offered["fixed"]) == ("caller", str(at.home))
         assert api.get(RUNS).json()["total"] == before
