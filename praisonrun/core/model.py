@@ -206,6 +206,8 @@ class Snapshot:
     """Of a live service."""
     waits: str = ""
     """Why a queued run is not claimed; "" if it is about to be."""
+    position: int | None = None
+    """Of a single queued run that may start: its place among those of its agent, from 1 on."""
     questions: Sequence[Question] = ()
     """What its agent asks: the open ones alone, unless all were wanted."""
 

@@ -108,8 +108,8 @@ class Engine:
         return await self._now_is(run_id, self.store.get_full if full else self.store.get)
 
     async def get_prompted(self, run_id: str) -> Snapshot:
-        """Return a run as it is now, with prompt. Raises NotFound."""
-        return await self._now_is(run_id, self.store.get_prompted)
+        """Return a run as it is now, with prompt and its place in the queue. Raises NotFound."""
+        return await self._waits.placed(await self._now_is(run_id, self.store.get_prompted))
 
     async def _now_is(self, run_id: str, read: Callable[[str], Awaitable[Run]]) -> Snapshot:
         live = self.live.get(run_id)

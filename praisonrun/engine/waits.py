@@ -25,6 +25,13 @@ class Waits:
         found = stored(run)
         return replace(found, waits=await self._why(run)) if run.status is Status.QUEUED else found
 
+    async def placed(self, shown: Snapshot) -> Snapshot:
+        """Return a run with its place in its agent's queue; none if it is not queued, held, or not due."""
+        run, now = shown.run, self._context.now()
+        if run.status is not Status.QUEUED or run.held or run.due_at > now:
+            return shown
+        return replace(shown, position=1 + await self._context.store.overtaking(run, now))
+
     async def _why(self, run: Run) -> str:
         """Return why a queued run is not claimed, "" if it is about to be."""
         if run.held:

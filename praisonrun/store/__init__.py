@@ -102,6 +102,7 @@ class Store(Connections):
     running = reading(reads.running)
     next_due = reading(reads.next_due)
     waiting = reading(reads.waiting)
+    overtaking = reading(reads.overtaking)
     queued = reading(reads.queued)
     totals_by_agent = reading(reads.totals_by_agent)
 

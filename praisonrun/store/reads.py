@@ -13,6 +13,10 @@ from .types import Key
 
 _WAITING = "FROM runs INDEXED BY runs_due WHERE status = 'queued' AND held = 0"
 GIVEN = "IN (SELECT value FROM json_each(?))"
+_OVERTAKING = (
+    "SELECT count(*) FROM runs INDEXED BY runs_queued WHERE status = 'queued' AND held = 0 AND agent = ? "
+    "AND due_at <= ? AND (priority > ? OR (priority = ? AND seq < ?))"
+)
 _EXPIRED = (
     "SELECT id, finished_at, scratch_until FROM runs WHERE scratch_until <= ? "
     "ORDER BY scratch_until LIMIT ? OFFSET ?"
@@ -66,6 +70,12 @@ def next_due(db: Connection, at: int) -> int | None:
 def waiting(db: Connection) -> bool:
     """Say whether any run is queued and not held."""
     return db.execute(f"SELECT 1 {_WAITING} LIMIT 1").fetchone() is not None
+
+
+def overtaking(db: Connection, run: Run, at: int) -> int:
+    """Return how many queued runs of its agent, due at a time, are claimed before a queued run."""
+    given = (run.agent, at, run.priority, run.priority, run.seq)
+    return int(db.execute(_OVERTAKING, given).fetchone()[0])
 
 
 def below(db: Connection, run: Run) -> list[str]:

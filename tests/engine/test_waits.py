@@ -29,6 +29,30 @@ async def test_slots_and_agents_have_limits(engine: Engine, tmp_path: Path) -> N
         assert (await engine.until_final(run_id)).waits == ""
 
 
+async def test_a_run_has_a_place_among_those_of_its_agent(engine: Engine, tmp_path: Path) -> None:
+    async def place(run_id: str) -> int | None:
+        return (await engine.get_prompted(run_id)).position
+
+    gate = str(tmp_path / "gate")
+    live, first, second = [await submit(engine, "one", gate) for _ in range(3)]
+    await pid_of(engine, live)
+    held = await submit(engine, "one", gate, held=True)
+    others = [await submit(engine, "until", gate) for _ in range(4)]
+    await pid_of(engine, others[-2])  # the oldest are claimed one after the other
+    assert [await place(run_id) for run_id in (live, first, held, second, others[-1])] == [
+        None,
+        1,
+        None,
+        2,
+        1,
+    ]
+    await engine.cancel(first)
+    assert [await place(first), await place(second)] == [None, 1]
+    (tmp_path / "gate").touch()
+    await engine.until_final(second)
+    assert await place(second) is None
+
+
 async def test_an_agent_of_another_file_has_its_latest_version_s_limit(engines: Engines) -> None:
     text = "agents: {x: {command: [/bin/sleep, '60'], prompt: none, files: false, concurrency: 1}}"
     async with engines(inline_agents=True) as engine:

@@ -34,6 +34,8 @@ STATUS_KEYS = {
     "phase", "questions",
 }  # fmt: skip
 """The keys of a status object."""
+JOB_KEYS = STATUS_KEYS | {"prompt", "queue_position"}
+"""Those of a single run."""
 MORE_AGENTS = """
   code:  {command: ["{python}", -c, "import sys; exec(sys.stdin.read())"], files: false}
   cat:   {command: [/bin/cat], files: false}

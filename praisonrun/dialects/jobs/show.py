@@ -109,8 +109,11 @@ class JobStatus(Described):
 
 
 class Job(JobStatus):
-    """A single run: its status, and its prompt."""
+    """A single run: its status, its prompt, and its place in the queue."""
 
+    queue_position: int | None = Field(
+        description="Its place among the queued runs of its agent, from 1 on; null unless it may start."
+    )
     prompt: str = Field(description="What the agent was asked, whole.")
     questions: list[QuestionShown] = Field(  # type: ignore[assignment]
         description="What it asks, whole, and the latest 32 of its other questions; the oldest first."
@@ -180,9 +183,10 @@ def _phase(shown: Snapshot) -> str | None:
 
 
 def job(shown: Snapshot) -> dict[str, Json]:
-    """Return the status object of a single run, which has its prompt and all its questions."""
+    """Return the status object of a single run, which has its prompt, its place and all its questions."""
     asked = [questions.whole(each) for each in shown.questions]
-    return {**status(shown), "prompt": shown.run.prompt, "questions": asked}
+    alone = {"queue_position": shown.position, "prompt": shown.run.prompt, "questions": asked}
+    return {**status(shown), **alone}
 
 
 class JobResult(Described):

@@ -12,7 +12,7 @@ from praisonrun.dialects.jobs import show
 from praisonrun.engine.context import stored
 
 from ...rigs.harness import TIME, Json, Server
-from ...rigs.wire_rig import RUNS, STATUS_KEYS, Api
+from ...rigs.wire_rig import JOB_KEYS, RUNS, STATUS_KEYS, Api
 
 RESULT_KEYS = {
     "job_id", "status", "result", "result_url", "metrics", "created_at", "started_at", "completed_at",
@@ -26,7 +26,7 @@ RESULT_KEYS = {
 def test_a_status_has_all_its_keys_all_the_way(api: Api, tmp_path: Path) -> None:
     run_id = api.submit("until", str(tmp_path / "gate"), session_id="s", metadata={"a": 1})
     answer = api.get(f"{RUNS}/{run_id}")
-    assert (answer.json().keys(), answer.headers["retry-after"]) == (STATUS_KEYS | {"prompt"}, "1")
+    assert (answer.json().keys(), answer.headers["retry-after"]) == (JOB_KEYS, "1")
     assert answer.json()["status"] in ("queued", "running")
     api.until(run_id, "up")
     live = api.status(run_id)
@@ -40,7 +40,7 @@ def test_a_status_has_all_its_keys_all_the_way(api: Api, tmp_path: Path) -> None
     assert TIME.fullmatch(live["started_at"])
     (tmp_path / "gate").touch()
     done = api.ended(run_id)
-    assert done.keys() == STATUS_KEYS | {"prompt"}
+    assert done.keys() == JOB_KEYS
     assert "retry-after" not in api.get(f"{RUNS}/{run_id}").headers
     assert (done["status"], done["retry_after"], done["exit_code"], done["attempt"]) == (
         "succeeded",
@@ -78,13 +78,16 @@ def test_a_queued_run_shows_as_queued(unstarted: Server, tmp_path: Path) -> None
     with Api(unstarted.url) as api:
         held, queued = api.submit("until", str(tmp_path / "gate")), api.submit("quick")
         shown = api.status(queued)
-        assert shown.keys() == STATUS_KEYS | {"prompt"}
+        assert shown.keys() == JOB_KEYS
         assert (shown["status"], shown["started_at"], shown["attempt"]) == ("queued", None, 0)
+        second = api.submit("quick")
+        assert (shown["queue_position"], api.status(second)["queue_position"]) == (1, 2)
+        api.post(f"{RUNS}/{second}/cancel")
         [listed] = api.get(f"{RUNS}?status=queued").json()["jobs"]
         full = "all slots are taken (--concurrency): 1"
         assert (listed["job_id"], listed["queue_reason"], shown["queue_reason"]) == (queued, full, full)
         api.until(held, "up")
-        assert api.status(held)["queue_reason"] is None
+        assert (api.status(held)["queue_reason"], api.status(held)["queue_position"]) == (None, None)
         cancelled = api.post(f"{RUNS}/{queued}/cancel").json()
         assert (cancelled["status"], cancelled["started_at"]) == ("cancelled", None)
         assert [name for _, name, _ in api.events(queued)] == ["status", "cancelled", "complete", "done"]
