@@ -25,6 +25,10 @@ SHOWN = "\\u202e\\u2066<img src=x onerror=boom()><script>boom()</script>"
 FRAMES = """() => { window.longest = 0; let last = performance.now(); const frame = (now) => {
 window.longest = Math.max(window.longest, now - last); last = now; requestAnimationFrame(frame); };
 requestAnimationFrame(frame); }"""
+READ = """run => new Promise(done => { const look = () => document.querySelector(`.head [title="${run}"]`) &&
+[...document.querySelectorAll(".lines > :last-child > *")].some(line => line.textContent === "line 99999")
+? done() : setTimeout(look, 20); look(); })"""
+"""A wait that costs the page nothing: each look of an `expect` describes all that is there in a long task."""
 SMOOTH, TRIES, IDLE = 51, 5, 1.0
 """Milliseconds of the longest frame: three of a screen's. It must be so once in a few tries, and is no
 figure of the page where more than so many processes run already."""
@@ -107,7 +111,7 @@ def test_a_long_log_is_smooth_and_follows_its_end(
         expect(row).to_be_visible()
         page.evaluate("longest = 0")
         row.click()
-        expect(page.locator(".lines")).to_contain_text("line 99999", timeout=FINISHED)
+        page.evaluate(READ, long)
         tries.append(page.evaluate("longest"))
         assert page.eval_on_selector(".log", "box => box.scrollHeight - box.scrollTop - box.clientHeight") < 2
     figure(f"100 000 lines: the longest frame took {min(tries):.0f} ms")
@@ -147,6 +151,43 @@ def test_a_long_log_is_bounded_and_all_there(server: Server, tab: Callable[..., 
     assert past == list(range(past[0], first))
     page.get_by_text("back to the end").click()
     expect(page.locator(".lines")).to_contain_text("line 99999")
+
+
+def test_lines_are_found_and_have_addresses(server: Server, tab: Callable[..., Page]) -> None:
+    page, run_id = tab(), server.ended(server.submit("count", "12000"))["job_id"]
+    page.goto(f"{server.url}/ui/runs/{run_id}")
+    expect(page.locator(".lines")).to_contain_text("line 11999")
+    page.keyboard.press("F")
+    page.keyboard.type("LINE 1199")
+    expect(page.locator(".lines p:visible")).to_have_count(10)
+    page.get_by_label("Find in these lines").fill("")
+    page.keyboard.press("Escape")
+    page.get_by_text("line 9000", exact=True).click()
+    expect(page.locator(".here")).to_have_text("line 9000")
+    address = page.url
+    page.goto("about:blank")
+    page.goto(address)
+    expect(page.locator(".here")).to_have_text("line 9000")
+    assert (log_of(page).splitlines()[0], page.url) == ("line 9000", address)
+    page.get_by_text("earlier lines").click()
+    expect(page.locator(".lines")).to_contain_text("line 8999")
+    past = [int(line.split()[1]) for line in log_of(page).splitlines()]
+    assert past == list(range(past[0], past[-1] + 1))
+    assert past[-1] >= 8999
+    page.get_by_text("back to the end").click()
+    expect(page.locator(".lines")).to_contain_text("line 11999")
+
+
+def test_attempts_are_a_line_of_time(server: Server, tab: Callable[..., Page]) -> None:
+    page, run_id = tab(), server.ended(server.submit("flaky"))["job_id"]
+    page.goto(f"{server.url}/ui/runs/{run_id}")
+    expect(page.locator(".timeline i.failed")).to_have_count(2)
+    expect(page.locator(".timeline i.succeeded")).to_have_attribute(
+        "title", re.compile(r"attempt 3 exit 0, .* s")
+    )
+    expect(page.locator(".timeline small")).to_contain_text(
+        re.compile("queued .* attempt 1 exit 1, .* waited")
+    )
 
 
 def test_filters_are_addresses(server: Server, tab: Callable[..., Page]) -> None:

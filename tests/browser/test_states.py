@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from collections.abc import Callable
 
+import psutil
 import pytest
 from playwright.sync_api import Page, Route, expect
 
 from ..rigs.harness import Server
-from ..rigs.processes import kill_run
+from ..rigs.processes import kill_run, of_run
 from .chromium import CHROMIUM, FINISHED, log_of, status
 
 HIDE = """hidden => { Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });
@@ -106,8 +109,8 @@ def test_what_was_used_is_drawn_by_day_and_agent(server: Server, tab: Callable[.
     server.ended(server.submit("quick"))
     page = tab()
     page.goto(server.url)
-    expect(page.locator("header .chart")).to_contain_text(
-        "2 finished in 24 h, 1 failed · 15.4k tokens · $0.42"
+    expect(page.locator("header .chart .chart")).to_contain_text(
+        "2 finished, 1 failed · 15.4k tokens · $0.42"
     )
     for words in ("2 finished, 1 failed", "15.4k tokens", "$0.42"):
         expect(page.locator(".run").get_by_role("img", name=words)).to_be_visible()
@@ -117,7 +120,7 @@ def test_what_was_used_is_drawn_by_day_and_agent(server: Server, tab: Callable[.
     row.get_by_role("link").click()
     expect(page.locator(".row")).to_have_count(1)
     page.goto(f"{server.url}/ui/runs/{run_id}")
-    expect(page.locator(".head")).to_contain_text("15.4k tokens · $0.42")
+    expect(page.locator(".run")).to_contain_text("input tokens 12.0k · output tokens 3400 · cost usd $0.42")
 
 
 def test_a_broken_agents_file_is_named_with_its_place(server: Server, tab: Callable[..., Page]) -> None:
@@ -227,7 +230,8 @@ def test_a_run_says_why_it_waits_and_why_it_failed(server: Server, tab: Callable
     server.submit("one", str(server.home / "go")), server.submit("one", "/x", envs={"SECRET": "s3cr3t"})
     page.goto(f"{server.url}/?agent=one&status=queued")
     page.locator(".row").click()
-    expect(page.locator(".why")).to_contain_text("Waits: ")
+    expect(page.locator(".why")).to_contain_text("Waits: agent 'one' has as many runs live as")
+    expect(page.locator(".why")).to_contain_text("Number 1 in its agent's queue.")
     server.kill()
     server.start()
     (server.home / "go").touch()
@@ -243,3 +247,50 @@ def test_a_run_says_why_it_waits_and_why_it_failed(server: Server, tab: Callable
             expect(page.locator(".why")).to_contain_text(words)
         expect(page.get_by_role("button", name="Retry", exact=True)).to_be_visible()
         expect(page.get_by_role("button", name="Retry with changes")).to_be_visible()
+
+
+def test_a_lost_run_says_so(server: Server, tab: Callable[..., Page]) -> None:
+    page, run_id = tab(), server.submit("wait")
+    page.goto(f"{server.url}/ui/runs/{run_id}")
+    expect(page.locator(".lines")).to_contain_text("up")
+    [agent] = of_run(run_id)
+    shim = psutil.Process(agent).parent()
+    assert shim is not None
+    shim.kill()
+    status(page, "failed")
+    expect(page.locator(".why")).to_contain_text("lost: ")
+    expect(page.locator(".why")).to_contain_text("Nothing is run again unasked: retry it.")
+    page.get_by_role("button", name="Retry", exact=True).click()
+    status(page, "running")
+
+
+def test_a_log_that_was_cut_says_where_and_how_much(server: Server, tab: Callable[..., Page]) -> None:
+    code = "for n in range(66_000): print(f'{n:1023}')"
+    page, run_id = tab(), server.submit("code", code)
+    page.goto(f"{server.url}/ui/runs/{run_id}")
+    status(page, "succeeded")
+    cut = page.locator(".lines .praisonrun")
+    expect(cut).to_have_text(re.compile(r"output cap reached: \d{5,7} bytes dropped here"), timeout=FINISHED)
+    expect(page.locator(".lines .mark").last).to_contain_text("ended, exit 0")
+    assert page.locator(".lines p").count() <= 5000
+
+
+def test_a_service_that_is_not_ready_says_so(server: Server, tab: Callable[..., Page]) -> None:
+    gate = server.home / "go"
+    wait = f"while [ ! -e {gate} ]; do sleep 0.05; done; exec {sys.executable} -m http.server $PORT"
+    slow = {
+        "mode": "service",
+        "command": ["/bin/sh", "-c", wait],
+        "port": "auto",
+        "readiness": {"type": "http"},
+    }
+    server.agents.write_text(f"{server.agents.read_text()}  slow: {json.dumps(slow)}\n")
+    page = tab()
+    page.goto(f"{server.url}/?mode=service")
+    page.get_by_role("button", name="Start slow").click()
+    expect(page.locator(".run .note.queued")).to_contain_text("starting, port", timeout=FINISHED)
+    expect(page.locator(".row small")).to_contain_text("starting, port")
+    gate.touch()
+    expect(page.locator(".run .note a")).to_be_visible(timeout=FINISHED)
+    expect(page.locator(".row small")).to_contain_text("ready, port")
+    expect(page.locator(".run .note.queued")).to_have_count(0)

@@ -1,5 +1,5 @@
 // What is seen of all runs: the top, the filters, the list, charts. Small pieces that every view is made of stand first.
-const ALL = { word: "", status: "", agent: "", session_id: "", q: "", mode: "" };
+const ALL = Object.fromEntries(["word", ...FILTERS].map((name) => [name, ""]));
 const GLYPH = { queued: "◌", running: "◐", succeeded: "✓", failed: "✗", cancelled: "⊘" };
 const $ = (query) => document.querySelector(query);
 const clip = (text) => navigator.clipboard?.writeText(text);
@@ -7,7 +7,7 @@ const button = (words, onClick, names = "", more) => html`<button class=${names}
 const copy = (text) => button("copy", () => clip(text), "quiet");
 const text = (value) => (typeof value === "string" ? value : JSON.stringify(value, null, 2) ?? "");
 const amount = (n) => (n < 1e4 ? String(n) : n < 1e6 ? `${(n / 1e3).toFixed(1)}k` : `${(n / 1e6).toFixed(1)}M`);
-const bytes = (n) => (n < 1e6 ? `${(n / 1e3).toFixed(1)} kB` : `${(n / 1e6).toFixed(1)} MB`);
+const bytes = (n) => `${amount(n)}B`;
 const dollars = (n) => `$${n.toFixed(2)}`;
 const note = (words) => html`<p class="note">${words}</p>`;
 const table = (rows, head) => html`<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>${head && html`<thead><tr>${head.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>`}<tbody>${rows.map(([name, ...cells]) => html`<tr><th scope="row">${name}</th>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>`)}</tbody></table></div>`;
@@ -18,45 +18,46 @@ function took(ms) {
 	return s < 60 ? `${s.toFixed(s < 10 ? 1 : 0)} s` : `${Math.floor(s / size)} ${unit} ${Math.floor((s % size) / part)} ${below}`;
 }
 const lasted = (run) => took((run.completed_at ? Date.parse(run.completed_at) : Date.now()) - Date.parse(run.started_at || run.created_at));
-/** What was used, of counters or of what an agent says; "" for nothing. */
-function spent({ tokens_in, tokens_out, cost_usd, ...said }) {
-	const tokens = (tokens_in ?? said.input_tokens ?? said.prompt_tokens ?? 0) + (tokens_out ?? said.output_tokens ?? said.completion_tokens ?? 0);
-	const cost = cost_usd ?? said.total_cost_usd ?? said.cost ?? 0;
-	return [tokens && `${amount(tokens)} tokens`, cost && dollars(cost)].filter(Boolean).join(" · ");
-}
-
+const TOKENS = ["tokens_in", "tokens_out"], COST = ["cost_usd"];
+/** Do some work instead of what the browser would do. */
+const instead = (work) => (event) => (event.preventDefault(), work(event));
 /** A link within the page. */
 function to(changes, names, body, more) {
-	const follow = (event) => event.metaKey || event.ctrlKey || event.shiftKey || (event.preventDefault(), go(changes));
-	return html`<a class=${names} href=${link(changes)} onClick=${follow} ...${more}>${body}</a>`;
+	const follow = instead(() => go(changes));
+	return html`<a class=${names} href=${link(changes)} onClick=${(event) => event.metaKey || event.ctrlKey || event.shiftKey || follow(event)} ...${more}>${body}</a>`;
 }
+const dots = (...parts) => parts.filter(Boolean).join(" · ");
+const search = (label, hint, value, change) => html`<input type="search" aria-label=${label} placeholder="find… (${hint})" value=${value} onInput=${(event) => change(event.target.value)} />`;
 const current = (is) => ({ "aria-current": is ? "true" : null });
+/** How far it is, if it says so. */
+const far = ({ percentage: part, current_step: step }) => (part || step) && `${Math.round(part)} % ${step || ""}`;
 /** What only a service has: where it is, and whether it answers. */
 const where = ({ job_id, completed_at }) => (completed_at ? null : S.services[instance(job_id)]);
 
 function Row({ run }) {
-	const { percentage: part, current_step: step } = run.progress, { status: is, port } = where(run) || {};
-	const line = { queued: run.queue_reason, failed: run.error, running: run.questions[0] ? `asks: ${run.questions[0].question}` : is ? `${is}, port ${port}` : part || step ? `${Math.round(part)} % ${step || ""}` : "" }[run.status];
+	const { status: is, port } = where(run) || {};
+	const line = { queued: run.queue_reason, failed: run.error, running: run.questions[0] ? `asks: ${run.questions[0].question}` : is ? `${is}, port ${port}` : far(run.progress) }[run.status];
 	return to({ word: run.job_id }, "row", html`<span class="g ${run.status}" aria-hidden="true">${GLYPH[run.status]}</span><b>${safe(run.agent)}</b>
-		<span class="title">${safe(run.title)}</span><time>${lasted(run)}</time><small>${run.status}${line && ` · ${safe(line)}`}</small>`, current(run.job_id === S.job?.job_id));
+		<span class="title">${safe(run.title)}</span><time>${lasted(run)}</time><small>${dots(run.status, line && safe(line))}</small>`, current(run.job_id === S.job?.job_id));
 }
-const sum = (rows, name) => rows.reduce((n, row) => n + row[name], 0);
-/** Bars of rows; `bad` is the lower part of each. */
-function Bars({ rows, of, bad, words, said }) {
-	const most = Math.max(...rows.map((row) => row[of])) || 1;
-	const bar = (row, at, names, n, below) => html`<rect class="fill ${names}" x=${at * 5} y=${20 - ((n + below) / most) * 20} width="4" height=${(n / most) * 20}><title>${said?.(row)}</title></rect>`;
-	return html`<span class="chart"><svg viewBox="0 0 ${rows.length * 5} 20" preserveAspectRatio="none" role="img" aria-label=${words}>${rows.map((row, at) => [bar(row, at, bad ? "" : "running", row[of] - (row[bad] || 0), row[bad] || 0), bad && bar(row, at, "failed", row[bad], 0)])}</svg>${words}</span>`;
+const sum = (rows, ...names) => rows.reduce((n, row) => names.reduce((n, name) => n + (row[name] || 0), n), 0);
+const ended = (rows) => `${amount(sum(rows, "finished"))} finished, ${amount(sum(rows, "failed"))} failed`;
+const tokens = (rows) => `${amount(sum(rows, ...TOKENS))} tokens`, cost = (rows) => dollars(sum(rows, ...COST));
+/** Bars of rows, each of the sum of what `of` names. What failed is the lower part; `told` says rows in words. */
+function Bars({ rows, of = ["finished"], told = ended }) {
+	const most = Math.max(...rows.map((row) => sum([row], ...of))) || 1, names = of[0] === "finished" ? "succeeded" : "running";
+	const bar = (row, at, names, n) => html`<rect class="fill ${names}" x=${at * 5} y=${20 - (n / most) * 20} width="4" height=${(n / most) * 20}><title>${row.name || clock(row.hour)}: ${told([row])}</title></rect>`;
+	return html`<span class="chart"><svg viewBox="0 0 ${rows.length * 5} 20" preserveAspectRatio="none" role="img" aria-label=${told(rows)}>${rows.map((row, at) => [bar(row, at, names, sum([row], ...of)), names === "succeeded" && bar(row, at, "failed", sum([row], "failed"))])}</svg>${told(rows)}</span>`;
 }
 
 /** What finished, and what it used, by day and by agent. */
 function Overview() {
-	const none = { finished: 0, failed: 0, tokens_in: 0, tokens_out: 0, cost_usd: 0 }, known = new Map(S.days.map((day) => [day.name, day]));
-	const days = [...Array(30).keys()].map((n) => new Date(Date.now() - (29 - n) * 864e5).toISOString().slice(0, 10)).map((name) => ({ ...none, name, ...known.get(name) })).map((day) => ({ ...day, tokens: day.tokens_in + day.tokens_out }));
-	const chart = (of, words, shown, bad) => html`<h3>${of}</h3><${Bars} rows=${days} of=${of === "cost" ? "cost_usd" : of} bad=${bad} words=${words} said=${(day) => `${day.name}: ${shown(day)}`} />`;
-	const runs = (n, failed) => `${amount(n)} finished, ${amount(failed)} failed`;
+	const known = Object.fromEntries(S.days.map((day) => [day.name, day])), day = (n) => new Date(Date.now() - n * 864e5).toISOString().slice(0, 10);
+	const days = [...Array(30).keys()].reverse().map(day).map((name) => known[name] || { name });
+	const chart = (label, of, told) => html`<h3>${label}</h3><${Bars} rows=${days} of=${of} told=${told} />`;
 	if (!S.days.length) return html`<section class="run"><div class="empty">Choose a run, or write a prompt.</div></section>`;
-	return html`<section class="run" aria-label="Overview"><h2>30 days</h2>
-		${chart("finished", runs(sum(days, "finished"), sum(days, "failed")), (day) => runs(day.finished, day.failed), "failed")}${chart("tokens", `${amount(sum(days, "tokens"))} tokens`, (day) => amount(day.tokens))}${chart("cost", dollars(sum(days, "cost_usd")), (day) => dollars(day.cost_usd))}
+	return html`<section class="run"><h2>30 days</h2>
+		${chart("finished")}${chart("tokens", TOKENS, tokens)}${chart("cost", COST, cost)}
 		<h2>24 hours</h2>${S.busy.length ? table(S.busy.map((row) => [to({ agent: row.agent }, "", safe(row.agent)), row.finished, row.failed, amount(row.tokens_in), amount(row.tokens_out), dollars(row.cost_usd)]), ["agent", "finished", "failed", "tokens in", "tokens out", "cost"]) : note("Nothing finished.")}</section>`;
 }
 const choice = (label, value, names, change, any) => html`<select aria-label=${label} value=${value} onChange=${(event) => change(event.target.value)}>${any && html`<option value="">${any}</option>`}${names.map((name) => html`<option value=${name}>${safe(name)}</option>`)}</select>`;
@@ -68,31 +69,29 @@ function Top() {
 	const { draft, stats, hours } = S, keep = (name) => (event) => (draft[name] = event.target.value);
 	const field = (name, label) => html`<label>${label}<input value=${draft[name] ?? ""} onInput=${keep(name)} /></label>`;
 	const enter = (event) => event.key === "Enter" && !event.shiftKey && !event.isComposing && (event.preventDefault(), event.target.form.requestSubmit());
-	const day = ["tokens_in", "tokens_out", "cost_usd"].map((name) => [name, sum(hours, name)]);
 	return html`<header><h1>${to(ALL, "", "praisonrun")}</h1><span class=${S.away ? "failed" : "succeeded"}>● ${S.away ? "away" : "live"}</span>
-		<span class="note">${stats.running || 0} running · ${stats.queued || 0} queued</span>${hours.length > 0 && html`<${Bars} rows=${hours} of="finished" bad="failed" words=${[`${amount(sum(hours, "finished"))} finished in 24 h, ${amount(sum(hours, "failed"))} failed`, spent(Object.fromEntries(day))].filter(Boolean).join(" · ")} />`}
-		<form onSubmit=${(event) => submit(body(draft), event.preventDefault())}>${choice("Agent of a new run", draft.agent ?? S.usual, agents("run"), (name) => (draft.agent = name))}
+		<span class="note">${stats.running || 0} running · ${stats.queued || 0} queued</span>${hours.length > 0 && html`<span class="chart">24 h <${Bars} rows=${hours} told=${(rows) => dots(ended(rows), sum(rows, ...TOKENS) && tokens(rows), sum(rows, ...COST) && cost(rows))} /></span>`}
+		<form onSubmit=${instead(() => submit(body(draft)))}>${choice("Agent of a new run", draft.agent ?? S.usual, agents("run"), (name) => (draft.agent = name))}
 			<textarea rows="1" required aria-label="Prompt" placeholder="prompt… (n)" value=${draft.prompt ?? ""} onInput=${keep("prompt")} onKeyDown=${enter} /><button class="main">Run</button>
 			<details><summary>More</summary><div>${field("session_id", "Session")}${field("cwd", "Directory")}${field("timeout", "Timeout in seconds")}</div></details></form></header>
 		<div aria-live="polite">${S.away ? html`<p class="band failed">The server is away for ${took(Date.now() - S.away)}. Runs continue without it; this page fills when it is back.</p>` : ""}
 		${S.newer && html`<p class="band">The server is praisonrun ${safe(S.newer)} now. ${button("Reload", () => location.reload())}</p>`}
 		${S.problems.map((problem) => html`<p class="band failed">${safe(problem)}</p>`)}
-		${S.toast && html`<p class="band failed" role="alert">${safe(S.toast)} ${button("Close", () => update((S.toast = "")))}</p>`}</div>`;
+		${S.toast && html`<p class="band failed" role="alert">${safe(S.toast)} ${button("Close", () => update({ toast: "" }))}</p>`}</div>`;
 }
 
 function Filters() {
 	const { status, agent, session_id, q, mode } = S.filters;
 	return html`<nav aria-label="Filters">${["", ...Object.keys(GLYPH)].map((name) => to({ status: name }, "chip", html`${name || "all"} <b>${S.stats[name] || ""}</b>`, current(status === name)))}
 		${to({ mode: mode ? "" : "service", word: "" }, "chip", "services", current(mode))}${choice("Agent", agent, S.agents.map(({ name }) => name), (name) => go({ agent: name }), "any agent")}
-		${session_id && to({ session_id: "" }, "chip", `session ${safe(session_id)} ×`)}<input type="search" aria-label="Find" placeholder="find… (/)" value=${q} onInput=${(event) => go({ q: event.target.value }, "replaceState")} />
-		${window.Notification && button("notify", notify, "chip", { "aria-pressed": `${!!S.notify}`, title: "Tell me when a run ends while this tab is hidden" })}</nav>`;
+		${session_id && to({ session_id: "" }, "chip", `session ${safe(session_id)} ×`)}${search("Find", "/", q, (words) => go({ q: words }, "replaceState"))}
+		${window.Notification && button("notify", notify, "chip", { "aria-pressed": `${!!S.notify}`, title: "Tells of ends while this tab is hidden" })}</nav>`;
 }
 function Empty() {
 	if (!S.cursor) return null;
 	if (S.filters.mode) return html`<div class="empty">${note(agents("service").length ? "No service matches, or none was started yet." : "No entry of agents.yaml has mode: service.")}</div>`;
 	if (given().size) return html`<div class="empty"><p>No run matches.</p>${to(ALL, "", "Show all runs")}</div>`;
-	const demo = S.agents.find(({ name }) => name === "hello") && "hello";
-	return html`<div class="empty"><h2>No runs yet</h2><p>Write a prompt above, or try the first one:</p>${S.agents.length > 0 && button("Run the demo", () => submit({ prompt: "Hello from the page", ...(demo && { agent: demo }) }), "main")}
+	return html`<div class="empty"><h2>No runs yet</h2><p>Write a prompt above, or try this:</p>${S.agents.length > 0 && button("Run the demo", () => submit({ prompt: "Hello from the page", agent: S.agents.find(({ name }) => name === "hello")?.name }), "main")}
 		<p>Your own agent is three lines of <code>agents.yaml</code>:</p><pre>agents:\n  mine:\n    command: [my-program, --flag]</pre></div>`;
 }
 

@@ -1,5 +1,6 @@
 // The log of a run: at most MOST lines are in the page, however many there are. Nothing in it is HTML.
-const MOST = 5000, BLOCK = 250, LONGEST = 10_000, FRAME = 8;
+const MOST = 5000, BLOCK = 50, WIDE = 16_000, STEP = 250, LONGEST = 10_000, FRAME = 6;
+let sought = "", here = ""; // what lines must have to be shown; the line that the address names
 const OTHER = /\x1b(?:[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|\[[0-?]*[ -/]*(?:[@-ln-~]|$)|(?![[\]PX^_])[ -/]*[0-~]?)/g;
 const SGR = /\x1b\[([\d;:]*)m/, FONT = { 1: "bold", 2: "faint", 3: "italic", 4: "underline" };
 const NOT = { 22: ["bold", "faint"], 23: ["italic"], 24: ["underline"], 39: ["c"], 49: ["b"] };
@@ -40,66 +41,68 @@ function told({ event, data }) {
 	const end = data.signal ? `signal ${data.signal}` : `exit ${data.exit_code}`;
 	return ["mark", `attempt ${data.attempt} ${data.state === "start" ? `started, pid ${data.pid}` : `ended, ${end}`}\n`];
 }
+const sift = (el) => (el.hidden = !el.textContent.toLowerCase().includes(sought));
 
 class Log {
-	constructor(changed = () => {}) {
-		Object.assign(this, { el: make("div", { className: "lines" }), changed, lines: 0, cut: [], waiting: [], queued: 0, follow: true, looks: { stdout: {}, stderr: {} } });
+	el = make("div", { className: "lines" });
+	n = 0; cut = []; waiting = []; queued = 0; follow = true; looks = { stdout: {}, stderr: {} };
+
+	/** Take `most` lines of an event from the one `at` on; `after` is the id of the event before. Returns how many. */
+	add(event, after, at = 0, most = Infinity) {
+		const [kind, text] = told(event), parts = text?.split("\n") || [], whole = parts.at(-1) === "";
+		if (whole) parts.pop();
+		parts.splice(at + most);
+		const n = parts.length - at;
+		if (n <= 0) return 0;
+		this.waiting.push({ kind, parts, whole, time: clock(event.ts), after, at });
+		this.queued += n;
+		this.frame ||= requestAnimationFrame(this.paint);
+		return n;
 	}
 
-	/** Take `most` lines of an event from `skip` on; `after` is the id of the one before. Returns how many. */
-	add(event, after, skip = 0, most = Infinity) {
-		const [kind, text] = told(event);
-		if (!text) return 0;
-		const parts = text.split("\n"), whole = parts.at(-1) === "";
-		if (whole) parts.pop();
-		parts.splice(skip + most);
-		this.waiting.push({ kind, parts, whole, ts: event.ts, after, at: skip });
-		this.queued += parts.length - skip;
-		for (let first; (first = this.waiting[0]), this.queued - first.parts.length + first.at >= MOST; this.open = null) {
-			while (this.el.firstChild) this.cutFirst();
-			this.leave(first.after, first.at, first.parts.length - first.at);
-			this.queued -= this.waiting.shift().parts.length - first.at;
-		}
-		this.frame ||= requestAnimationFrame(() => this.paint());
-		return parts.length - skip;
+	/** Remove what no longer fits, then make lines: as many as a frame has time for. Only what is in view is laid out. */
+	paint = () => {
+		const until = performance.now() + FRAME, { waiting } = this, time = () => performance.now() < until;
+		while (this.n + this.queued > MOST && time()) this.leave(this.el.firstChild, waiting[0]);
+		while (waiting.length && time()) this.line(waiting[0]);
+		this.frame = waiting.length && requestAnimationFrame(this.paint);
+		stick();
+	};
+	/** Leave out the first lines: a block of them, or some that were never made. */
+	leave(block, first) {
+		const { after, at } = block || first, n = block?.n || Math.min(this.queued - MOST, first.parts.length - at, STEP), last = this.cut.at(-1);
+		if (last?.n + n <= STEP) last.n += n;
+		else this.cut.push({ after, at, n });
+		if (!block) return this.take(first, n);
+		this.n -= block.childElementCount;
+		block.remove();
+		if (!this.el.firstChild) this.open = null;
 	}
-	leave(after, skip, n) {
-		const last = this.cut.at(-1);
-		if (last?.n + n <= BLOCK) last.n += n;
-		else this.cut.push({ after, skip, n });
+	take(first, n) {
+		first.at += n;
+		this.queued -= n;
+		if (first.at === first.parts.length) this.waiting.shift();
 	}
-	cutFirst() {
-		const { after, skip, childElementCount } = this.el.firstChild;
-		this.leave(after, skip, childElementCount);
-		this.lines -= childElementCount;
-		this.el.firstChild.remove();
-	}
-	paint() {
-		const until = performance.now() + FRAME;
-		for (let first; (first = this.waiting[0]) && performance.now() < until; ) {
-			const { parts, whole } = first;
-			for (let n = 0; n < 25 && first.at < parts.length; n++, first.at++, this.queued--) this.line(first, parts[first.at], whole || first.at < parts.length - 1);
-			if (first.at >= parts.length) this.waiting.shift();
-		}
-		while (this.lines > MOST) this.cutFirst();
-		this.frame = this.waiting.length && requestAnimationFrame(() => this.paint());
-		this.changed();
-	}
-	line({ kind, after, ts, at }, text, whole) {
+	line(first) {
+		const { kind, parts, whole, after, at, time } = first, text = parts[at], id = `${after}.${at}`;
+		this.take(first, 1);
 		if (this.open?.kind !== kind) {
-			const el = make("div", { className: kind });
-			el.dataset.t = clock(ts);
-			this.open = { kind, el, raw: "", look: { ...this.looks[kind] } };
-			const last = this.el.lastChild, full = !last || last.childElementCount >= BLOCK;
-			(full ? this.el.appendChild(make("div", { after, skip: at })) : last).append(el);
-			this.lines++;
+			const { lastChild: last } = this.el, full = !last || last.n >= BLOCK || last.size > WIDE;
+			const block = full ? this.el.appendChild(make("div", { after, at, n: 0, size: 0 })) : last;
+			const el = block.appendChild(make("p", { className: id === here ? `${kind} here` : kind, id }));
+			el.dataset.t = time;
+			this.open = { kind, el, block, raw: "", look: { ...this.looks[kind] } };
+			this.n++;
 		}
 		const { open } = this;
+		open.block.n++;
+		open.block.size += text.length;
 		if (open.raw.length <= LONGEST) open.raw += text.slice(0, LONGEST + 1);
 		const raw = open.raw.replace(/\r+$/, ""), begin = raw.lastIndexOf("\r") + 1; // a \r begins the line anew
 		open.raw = open.raw.slice(begin);
 		this.show(open, raw.slice(begin));
-		if (whole) this.open = null;
+		if (sought) sift(open.el);
+		if (whole || at < parts.length - 1) this.open = null;
 	}
 	show({ el, kind, look, raw }, text) {
 		const now = { ...look }, found = text.replace(OTHER, "").split(SGR);
@@ -112,5 +115,4 @@ class Log {
 		if (raw.length > LONGEST) el.append(span("… the rest of this line is in the whole log", { odd: 1 }));
 		if (this.looks[kind]) this.looks[kind] = now;
 	}
-	text = () => [...this.el.querySelectorAll(".lines > div > div")].map((el) => el.textContent);
 }

@@ -23,7 +23,7 @@ async function call(method, path, body, headers = {}, signal) {
 const get = async (path) => (await call("GET", path)).json();
 const post = (path, body = {}, key) => call("POST", path, body, key && { "Idempotency-Key": key });
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-const newKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
+const newKey = () => `${Date.now()}-${Math.random()}`;
 
 /** Follow a stream of JSON lines until `signal` aborts, over all breaks. `url` says where it continues. */
 async function follow(url, signal, open, event, away) {
