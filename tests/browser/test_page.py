@@ -160,6 +160,7 @@ def test_lines_are_found_and_have_addresses(server: Server, tab: Callable[..., P
     page.keyboard.press("F")
     page.keyboard.type("LINE 1199")
     expect(page.locator(".lines p:visible")).to_have_count(10)
+    assert page.eval_on_selector(".log", "box => box.scrollHeight === box.clientHeight")
     page.get_by_label("Find in these lines").fill("")
     page.keyboard.press("Escape")
     page.get_by_text("line 9000", exact=True).click()

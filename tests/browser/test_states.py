@@ -260,6 +260,7 @@ def test_a_lost_run_says_so(server: Server, tab: Callable[..., Page]) -> None:
     status(page, "failed")
     expect(page.locator(".why")).to_contain_text("lost: ")
     expect(page.locator(".why")).to_contain_text("Nothing is run again unasked: retry it.")
+    expect(page.locator(".timeline i.failed")).to_have_attribute("title", re.compile("attempt 1, .* s"))
     page.get_by_role("button", name="Retry", exact=True).click()
     status(page, "running")
 

@@ -17,7 +17,9 @@ function took(ms) {
 	const s = Math.max(0, ms / 1000), [unit, size, below, part] = s < 3600 ? ["min", 60, "s", 1] : s < 86400 ? ["h", 3600, "min", 60] : ["d", 86400, "h", 3600];
 	return s < 60 ? `${s.toFixed(s < 10 ? 1 : 0)} s` : `${Math.floor(s / size)} ${unit} ${Math.floor((s % size) / part)} ${below}`;
 }
-const lasted = (run) => took((run.completed_at ? Date.parse(run.completed_at) : Date.now()) - Date.parse(run.started_at || run.created_at));
+const when = (run) => new Date(run.created_at).toLocaleString();
+const end = (run) => (final(run) ? Date.parse(run.completed_at) : Date.now());
+const lasted = (run) => took(end(run) - Date.parse(run.started_at || run.created_at));
 const TOKENS = ["tokens_in", "tokens_out"], COST = ["cost_usd"];
 /** Do some work instead of what the browser would do. */
 const instead = (work) => (event) => (event.preventDefault(), work(event));
@@ -36,9 +38,9 @@ const where = ({ job_id, completed_at }) => (completed_at ? null : S.services[in
 
 function Row({ run }) {
 	const { status: is, port } = where(run) || {};
-	const line = { queued: run.queue_reason, failed: run.error, running: run.questions[0] ? `asks: ${run.questions[0].question}` : is ? `${is}, port ${port}` : far(run.progress) }[run.status];
+	const line = { queued: run.queue_reason, failed: run.error, running: run.questions[0] ? `asks: ${run.questions[0].question}` : is ? `${is}, port ${port}` : far(run.progress) }[run.status] || when(run);
 	return to({ word: run.job_id }, "row", html`<span class="g ${run.status}" aria-hidden="true">${GLYPH[run.status]}</span><b>${safe(run.agent)}</b>
-		<span class="title">${safe(run.title)}</span><time>${lasted(run)}</time><small>${dots(run.status, line && safe(line))}</small>`, current(run.job_id === S.job?.job_id));
+		<span class="title">${safe(run.title)}</span><time>${lasted(run)}</time><small>${run.status} · ${safe(line)}</small>`, current(run.job_id === S.job?.job_id));
 }
 const sum = (rows, ...names) => rows.reduce((n, row) => names.reduce((n, name) => n + (row[name] || 0), n), 0);
 const ended = (rows) => `${amount(sum(rows, "finished"))} finished, ${amount(sum(rows, "failed"))} failed`;
@@ -49,13 +51,11 @@ function Bars({ rows, of = ["finished"], told = ended }) {
 	const bar = (row, at, names, n) => html`<rect class="fill ${names}" x=${at * 5} y=${20 - (n / most) * 20} width="4" height=${(n / most) * 20}><title>${row.name || clock(row.hour)}: ${told([row])}</title></rect>`;
 	return html`<span class="chart"><svg viewBox="0 0 ${rows.length * 5} 20" preserveAspectRatio="none" role="img" aria-label=${told(rows)}>${rows.map((row, at) => [bar(row, at, names, sum([row], ...of)), names === "succeeded" && bar(row, at, "failed", sum([row], "failed"))])}</svg>${told(rows)}</span>`;
 }
-
 /** What finished, and what it used, by day and by agent. */
 function Overview() {
 	const known = Object.fromEntries(S.days.map((day) => [day.name, day])), day = (n) => new Date(Date.now() - n * 864e5).toISOString().slice(0, 10);
 	const days = [...Array(30).keys()].reverse().map(day).map((name) => known[name] || { name });
 	const chart = (label, of, told) => html`<h3>${label}</h3><${Bars} rows=${days} of=${of} told=${told} />`;
-	if (!S.days.length) return html`<section class="run"><div class="empty">Choose a run, or write a prompt.</div></section>`;
 	return html`<section class="run"><h2>30 days</h2>
 		${chart("finished")}${chart("tokens", TOKENS, tokens)}${chart("cost", COST, cost)}
 		<h2>24 hours</h2>${S.busy.length ? table(S.busy.map((row) => [to({ agent: row.agent }, "", safe(row.agent)), row.finished, row.failed, amount(row.tokens_in), amount(row.tokens_out), dollars(row.cost_usd)]), ["agent", "finished", "failed", "tokens in", "tokens out", "cost"]) : note("Nothing finished.")}</section>`;

@@ -41,7 +41,8 @@ function told({ event, data }) {
 	const end = data.signal ? `signal ${data.signal}` : `exit ${data.exit_code}`;
 	return ["mark", `attempt ${data.attempt} ${data.state === "start" ? `started, pid ${data.pid}` : `ended, ${end}`}\n`];
 }
-const sift = (el) => (el.hidden = !el.textContent.toLowerCase().includes(sought));
+/** Hide a line that has not what is sought, and a block of which nothing is shown. */
+const sift = (el) => (el.hidden = !el.textContent.toLowerCase().includes(sought), el.parentNode.hidden = !el.parentNode.querySelector("p:not([hidden])"));
 
 class Log {
 	el = make("div", { className: "lines" });

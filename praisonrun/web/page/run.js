@@ -14,8 +14,8 @@ function Timeline({ job }) {
 		else add(exit_code === 0 ? "succeeded" : "failed", Date.parse(ts), `attempt ${attempt} ${signal ? `signal ${signal}` : `exit ${exit_code}`},`);
 		now = state === "start" && attempt;
 	}
-	if (!final(job)) add(now ? "running" : "waited", Date.now(), now ? `attempt ${now},` : "queued");
-	return html`<div class="timeline"><div>${parts.map(({ names, ms, words }) => html`<i class="fill ${names}" style=${{ flexGrow: ms + 1 }} title=${words} />`)}</div><small>${dots(new Date(job.created_at).toLocaleString(), ...parts.map(({ words }) => words))}</small></div>`;
+	if (now || !final(job)) add(now ? job.status : "waited", end(job), now ? `attempt ${now},` : "queued");
+	return html`<div class="timeline"><div>${parts.map(({ names, ms, words }) => html`<i class="fill ${names}" style=${{ flexGrow: ms + 1 }} title=${words} />`)}</div><small>${dots(when(job), ...parts.map(({ words }) => words))}</small></div>`;
 }
 function Figures({ job }) {
 	const { percentage, steps_completed: done, steps_total: of } = job.progress, { usage, cpu_seconds: cpu, max_rss_bytes: memory } = S.result?.metrics || {};
@@ -84,7 +84,7 @@ function Run() {
 	const explain = () => clip(JSON.stringify({ ...job, attempts: S.attempts, last_lines: [...S.log.el.querySelectorAll("p")].slice(-50).map((el) => el.textContent) }, null, 1));
 	return html`<section class="run" aria-label="Run"><div class="head">${to({ word: "" }, "back", "‹ runs")}<h2 class=${status}>${GLYPH[status]} ${status}</h2><b>${safe(job.agent)}</b>
 		<span><code title=${id}>…${safe(id.slice(-6))}</code> ${copy(id)}</span><span>${lasted(job)}</span>${job.attempt > 1 && html`<span>attempt ${job.attempt}</span>`}${session_id && to({ session_id }, "", `session ${safe(session_id)}`)}
-		<span class="acts">${service && button("Restart", restart, over ? "main" : "")} ${over ? !service && html`${button("Retry", DO.r, "main")} ${button("Retry with changes", again)}` : button(S.sure ? "Press c again" : service ? "Stop" : "Cancel", () => act("cancel"), "danger")} ${button("Explain", explain, "", { title: "Copies all that is known" })}</span></div>
+		<span class="acts">${service && button("Restart", restart, over ? "main" : "")} ${over ? !service && html`${button("Retry", DO.r, "main")} ${button("Retry with changes", again)}` : button(S.sure ? "Press c again" : service ? "Stop" : "Cancel", () => act("cancel"), "danger")} ${button("Explain", explain)}</span></div>
 		${is && html`<div class="note ${is.status !== "ready" && "queued"}">${is.status}, port ${is.port} ${is.public_url ? html`<a href=${is.public_url} target="_blank" rel="noreferrer">${is.public_url}</a>` : safe(is.readiness_status.last_error)}</div>`}
 		${job.prompt && html`<details class="prompt"><summary>${safe(job.title) || "prompt"}</summary><pre>${safe(job.prompt)}</pre></details>`}<${Timeline} job=${job} /><${Figures} job=${job} /><${Asks} />
 		${status === "queued" ? html`<div class="why queued"><p>Waits: ${safe(job.queue_reason)}. ${S.position && `Number ${S.position} in its agent's queue. `}${job.due_at && `Next try in ${took(Date.parse(job.due_at) - Date.now())}.`}</p></div>` : job.error && html`<div class="why ${status}"><p><b>${safe(job.error)}</b> ${WHY[job.failure]}</p>${job.error_tail && html`<pre>${safe(job.error_tail)}</pre>`}</div>`}
