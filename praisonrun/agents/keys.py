@@ -33,7 +33,7 @@ OF_RECIPES = ("approve", "args", "script", "python")
 OF_ENTRIES = ("command", "use", "mode", "prompt", "description", "session", *OF_RECIPES, *OF_SERVICES)
 """Keys that say what an entry is, and cannot be shared."""
 _MODE = one_of("run", "service")
-_APPROVE = one_of("edits", "all")
+_APPROVE = one_of("edits", "ask", "all")
 _NUMBER = whole(1, 65535)
 _SPAN = seconds(1, YEAR)
 _READINESS: Mapping[str, Reader[Any]] = {
@@ -62,13 +62,6 @@ def argv(node: Node, key: str) -> tuple[str, ...]:
     if not found or not found[0]:
         raise node.fault(f"`{key}` must begin with a program")
     return found
-
-
-@reads(_APPROVE.schema)
-def _approve(node: Node, key: str) -> str:
-    if node.text == "ask":
-        raise node.fault(f"`{key}: ask` is not supported yet; write edits or all")
-    return _APPROVE(node, key)
 
 
 @reads(_MODE.schema)
@@ -155,7 +148,7 @@ def _session(node: Node, key: str) -> Session | None:
 READERS: Mapping[str, Reader[Any]] = {
     "command": argv,
     "use": text,
-    "approve": _approve,
+    "approve": _APPROVE,
     "args": texts(_word),
     "script": text,
     "python": text,

@@ -18,7 +18,7 @@ from ..core.agent import Agent
 from ..core.conversation import NO_OPENING, Opening
 from ..core.errors import Invalid
 from ..files import programs
-from . import crew, frameworks, known, placeholders
+from . import crew, frameworks, known, permission, placeholders
 from .environment import NETWORK, OURS, PROVIDERS
 
 STRING_LIMIT = 131_071
@@ -74,6 +74,8 @@ def argv(
     }
     if crews is not None and placeholders.prefixes(agent.command, "driver"):
         values["driver"] = str(crew.driver_copy(crews, crew.SCRIPT_DRIVER))
+    if placeholders.prefixes(agent.command, "permission"):
+        values["permission"] = permission.servers(agent)
     return _filled(agent, placeholders.opened(agent.command, opening.args), values, environ)
 
 

@@ -12,7 +12,9 @@ SESSION = "{session}"
 """The element that stands for what an agent is told of its conversation: any number of arguments."""
 OF_SESSIONS = frozenset({"session_uuid", "agent_session"})
 """What may stand in these arguments."""
-NAMES = frozenset({"prompt", "port", "session", "session_id", "run_id", "python", "driver", *OF_SESSIONS})
+NAMES = frozenset(
+    {"prompt", "port", "session", "session_id", "run_id", "python", "driver", "permission", *OF_SESSIONS}
+)
 _FORM = re.compile(r"(--?[A-Za-z0-9][A-Za-z0-9_.-]*=)?\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _INSIDE = re.compile(r"\{(?:" + "|".join(sorted(NAMES)) + r")\}")
 

@@ -20,7 +20,7 @@ DRAFT = "http://json-schema.org/draft-07/schema#"
 ENTRY: Mapping[str, str] = {
     "command": "The program and its arguments, as a list, never a shell line.",
     "use": "A recipe of a known agent, such as claude; or your own, recipes/NAME.yaml beside this file.",
-    "approve": "What a recipe's agent may do unasked: edits (change files), or all. Default: edits.",
+    "approve": "What a recipe's agent may do: edits (change files), ask (it asks a person), or all.",
     "args": "Arguments that a recipe's command gets besides, such as [--model, opus].",
     "script": "The Python file of yours that a recipe for a framework runs: FILE, or FILE:NAME.",
     "python": "The interpreter that has the framework of `script`. Default: the file's python, else python3.",

@@ -14,8 +14,8 @@ from .keys import OF_RECIPES, READERS
 from .nodes import Node
 from .recipes.recipe import ADDED, Approval, Recipe
 
-EDITS = "edits"
-"""What an agent may do unasked where the entry does not say: change files."""
+EDITS, ASK = "edits", "ask"
+"""What an agent may do unasked: change files, where the entry does not say; what harms nothing."""
 _PLACES = {"{approve}": "approve", "{args}": "args", "{script}": "script", "{interpreter}": "python"}
 """What an entry fills in a recipe's command."""
 
@@ -51,6 +51,11 @@ def applied(node: Node, shared: Shared) -> tuple[Node, Recipe, str]:
         faults.add(
             own["use"].fault(f"`use: {recipe.name}` runs a Python file of yours; add script: agent.py")
         )
+    files = {**(recipe.node.pairs or {}), **own}.get("files")
+    if "approve" in meant and word == ASK and files is not None and files.value is False:
+        faults.add(
+            files.fault("`files: false` leaves an agent no way to ask; remove it, or write approve: edits")
+        )
     faults.check()
     base = recipe.node
     if "command" in own and placeholders.SESSION not in [item.text for item in command.items or ()]:
@@ -82,9 +87,9 @@ def _approval(recipe: Recipe, word: str, use: Node) -> Approval:
     if not recipe.approve:
         return Approval()
     if word not in recipe.approve:
-        only = next(iter(recipe.approve))
-        told = "does everything without asking" if only == "all" else f"knows only `approve: {only}`"
-        raise use.fault(f"`use: {recipe.name}` {told}; write approve: {only} where you want that")
+        known = " or ".join(recipe.approve)
+        told = "cannot ask a person" if word == ASK else "does everything without asking"
+        raise use.fault(f"`use: {recipe.name}` {told}; write approve: {known} where you want that")
     return recipe.approve[word]
 
 

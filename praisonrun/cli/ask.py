@@ -60,20 +60,34 @@ class Wanted:
 
 def ask(wanted: Wanted, now: Callable[[], float] = time.monotonic) -> int:
     """Ask and print the answer; return 0, or DENIED. Raises Invalid, ConfigError outside an agent."""
-    asked, places = wanted.ask(), [os.environ.get(name) for name in (EVENTS, ANSWERS)]
-    events, answers = places
+    asked = wanted.ask()
+    reply = reply_to(asked, now)
+    if reply is None:
+        print("praisonrun: nobody said what became of the question: it is denied", file=sys.stderr)
+        reply = {"id": asked.id, "denied": True}
+    return _print(reply, as_json=wanted.as_json)
+
+
+def places() -> tuple[str, str]:
+    """Return where this agent asks, and where it reads answers. Raises ConfigError outside an agent."""
+    events, answers = os.environ.get(EVENTS), os.environ.get(ANSWERS)
     if not events or not answers:
         raise ConfigError(
             f"{EVENTS} and {ANSWERS} are not set: only an agent may ask, while praisonrun runs it with "
             "`files: true`"
         )
+    return events, answers
+
+
+def reply_to(asked: Ask, now: Callable[[], float] = time.monotonic) -> dict[str, Any] | None:
+    """Ask, wait, and return what became of it (`core.question.Question.reply`).
+
+    None if nobody says it, some time after its own. Raises ConfigError outside an agent.
+    """
+    events, answers = places()
     _send(events, asked)
     until = now() + asked.timeout + SLACK
-    for reply in _replies(answers, lambda: now() < until):
-        if reply.get("id") == asked.id:
-            return _print(reply, as_json=wanted.as_json)
-    print("praisonrun: nobody said what became of the question: it is denied", file=sys.stderr)
-    return _print({"id": asked.id, "denied": True}, as_json=wanted.as_json)
+    return next((one for one in _replies(answers, lambda: now() < until) if one.get("id") == asked.id), None)
 
 
 def _send(events: str, asked: Ask) -> None:

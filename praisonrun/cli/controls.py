@@ -87,6 +87,26 @@ def ask(**flags: Any) -> None:
 
 
 @program.command()
+@click.option(
+    "--timeout",
+    type=seconds,
+    default="10m",
+    show_default=True,
+    metavar="TIME",
+    help="Wait so long for each answer.",
+)
+def permission(*, timeout: float) -> None:
+    """Inside an agent: ask a person what the agent may do, for it.
+
+    A coding agent starts this, and talks to it by MCP on standard input and output: for Claude Code it is the
+    --permission-prompt-tool. An entry with `approve: ask` uses it. What nobody allows in time is denied.
+    """
+    from .permission import serve
+
+    sys.exit(serve(timeout))
+
+
+@program.command()
 @one_run
 @click.option("--edit", is_flag=True, help="First edit its prompt, with your EDITOR.")
 @env

@@ -10,9 +10,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ..config import form
 from ..config.discovery import Named
 from ..core.errors import ConfigError
-from .service_file import program
 
 NAME = "praisonrun"
 _ADD = {"claude": "npm install -g @anthropic-ai/claude-code", "codex": "npm install -g @openai/codex"}
@@ -21,7 +21,7 @@ _ADD = {"claude": "npm install -g @anthropic-ai/claude-code", "codex": "npm inst
 
 def install(named: Named, client: str) -> int:
     """Add `praisonrun mcp` to a client, or print the JSON for its settings; return the exit code."""
-    words = [*program(), "mcp", *flags(named)]
+    words = [*form.program(), "mcp", *flags(named)]
     if client not in _ADD:
         where, shown = _PRINTED[client]
         print(json.dumps(shown(words), indent=2))

@@ -16,7 +16,7 @@ SECTIONS: Mapping[str, Sequence[str]] = {
     "Runs": ("run", "ps", "logs", "attach", "wait", "show", "answer", "cancel", "retry"),
     "Agents": ("init", "agents", "check", "services"),
     "Server": ("up", "serve", "stop", "info", "open", "pause", "resume", "webhooks"),
-    "Inside an agent": ("ask",),
+    "Inside an agent": ("ask", "permission"),
     "This machine": ("mcp", "service-file", "completion"),
 }
 """All commands, in the order of the help."""

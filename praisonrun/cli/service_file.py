@@ -43,7 +43,7 @@ PLACES = {
 
 def print_service_file(manager: str | None, arguments: Sequence[str], *, as_json: bool) -> int:
     """Print the file for `systemd`, `launchd` or what this system has; programs are found on this PATH."""
-    command = [*program(), "serve", *arguments]
+    command = [*form.program(), "serve", *arguments]
     path = os.environ.get("PATH", os.defpath)
     manager = manager or ("launchd" if sys.platform == "darwin" else "systemd")
     text = (systemd if manager == "systemd" else launchd)(command, path)
@@ -52,16 +52,6 @@ def print_service_file(manager: str | None, arguments: Sequence[str], *, as_json
     else:
         print(text, end="")
     return 0
-
-
-def program() -> list[str]:
-    """Return the command that starts this praisonrun from anywhere: the file, the script, or the module."""
-    file, script = form.file(), Path(sys.argv[0]).absolute()
-    if file is not None:
-        return [str(file)]
-    if script.name == "praisonrun" and os.access(script, os.X_OK):
-        return [str(script)]
-    return [sys.executable, "-m", "praisonrun"]
 
 
 def systemd(command: Sequence[str], path: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sys
@@ -26,6 +27,21 @@ def file() -> Path | None:
     """Return the single file that this process was started with, None for the other forms."""
     named = sys._xoptions.get("praisonrun")
     return Path(named).absolute() if isinstance(named, str) else None
+
+
+def program() -> list[str]:
+    """Return the command that starts this praisonrun from anywhere: the file, the script, or the module."""
+    single, script = file(), Path(sys.argv[0]).absolute()
+    if single is not None:
+        return [str(single)]
+    if script.name == "praisonrun" and os.access(script, os.X_OK):
+        return [str(script)]
+    return [
+        sys.executable,
+        "-P",
+        "-m",
+        "praisonrun",
+    ]  # what lies where it is started replaces nothing of ours
 
 
 def unpacked() -> Path | None:

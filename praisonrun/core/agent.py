@@ -111,7 +111,7 @@ class Agent:
     use: str = ""
     """The recipe that filled the entry, if one did."""
     approve: str = ""
-    """What it may do unasked, in the recipe's words: edits or all."""
+    """What it may do unasked, in the recipe's words: edits, ask or all."""
     truth: Truth = Truth()
     line: int = field(default=0, compare=False)
     """Where its entry begins in that file, from 1; 0 if nowhere. No part of the definition."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from praisonrun.agents import Catalog, argv, child_env, install_argv, missing_en
 from praisonrun.agents.check import check
 from praisonrun.agents.frameworks import resolve
 from praisonrun.agents.launch import ENVS_LIMIT, STRING_LIMIT
+from praisonrun.config import form
 from praisonrun.core.agent import Agent, Crew
 from praisonrun.core.errors import ConfigError, Invalid
 
@@ -57,6 +59,30 @@ def test_placeholders_fill_whole_elements(tmp_path: Path) -> None:
     ]
     assert filled(found, {}, session=None)[3] == "r1"
     assert filled(found, {}, prompt="{run_id} $(x)")[1] == "{run_id} $(x)"
+
+
+@pytest.mark.parametrize(
+    ("spans", "seconds"),
+    [
+        ({}, 2400),
+        ({"idle_timeout": 900.0}, 600),
+        ({"idle_timeout": 900.0, "timeout": 90.0}, 60),
+        ({"timeout": None}, 403_200),
+        ({"timeout": 0.5}, 1),
+    ],
+)
+def test_an_agent_is_told_how_it_asks_and_denied_before_its_own_end(
+    tmp_path: Path, spans: dict[str, float | None], seconds: int
+) -> None:
+    """The command that is named starts this praisonrun, from anywhere."""
+    given = filled(agent(tmp_path, "{python}", "{permission}", **spans), {})[1]
+    server = json.loads(given)["mcpServers"]["praisonrun-permission"]
+    words = [server["command"], *server["args"]]
+    assert words == [*form.program(), "permission", "--timeout", str(seconds)]
+    assert server["timeout"] == (seconds + 120) * 1000
+    if spans == {}:
+        done = subprocess.run([*words, "--help"], cwd="/", capture_output=True, text=True, check=True)
+        assert "permission [OPTIONS]" in done.stdout
 
 
 def test_a_program_is_found_on_path(tmp_path: Path) -> None:

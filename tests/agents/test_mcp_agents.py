@@ -26,6 +26,12 @@ STEPS = [
     ("read_logs", {"run_id": "RUN", "last_lines": 5}),
     ("cancel_run", {"run_id": "RUN"}),
 ]
+AT_ONCE = {
+    "ENABLE_TOOL_SEARCH": "false",
+    "CLAUDE_CODE_MCP_STARTUP_WAIT_MS": "30000",
+    "MCP_CONNECTION_NONBLOCKING": "0",
+}
+"""The model of the tests takes the tools that it is shown at first, and searches for none."""
 PROMPT = " ".join(f"[[mcp:{tool} {json.dumps(given)}]]" for tool, given in STEPS)
 
 
@@ -42,11 +48,12 @@ def commands(base: str) -> dict[str, tuple[list[str], dict[str, str]]]:
         "-m",
         "x",
     ]
-    codex += ["-c", 'model_provider="x"', "-c", provider]
+    # Without `required` it may ask its model before it has the tools of a server that starts slowly.
+    codex += ["-c", 'model_provider="x"', "-c", provider, "-c", "mcp_servers.praisonrun.required=true"]
     return {
         "claude": (
             ["claude", "-p", "--allowedTools", "mcp__praisonrun"],
-            {"ANTHROPIC_BASE_URL": base, "ANTHROPIC_API_KEY": KEY, "DISABLE_AUTOUPDATER": "1"},
+            {"ANTHROPIC_BASE_URL": base, "ANTHROPIC_API_KEY": KEY, **AT_ONCE},
         ),
         "codex": (codex, openai(base)),
     }

@@ -31,7 +31,7 @@ RECIPES = {
 VALUES = {
     "command": ("[x] | [sleep, 5, 1.5] | ['{python}', '']", "x | [] | [''] | [[x]] | {a: b} | [x, null] | 5"),
     "use": ("claude", "5 | [x]"),
-    "approve": ("edits | all", "ask | none | true"),
+    "approve": ("edits | ask | all", "some | none | true"),
     "args": ("[-m, x, 5] | []", "-m | [[x]] | [null]"),
     "script": ("agent.py", "5 | [x]"),
     "python": ("python3 | .venv/bin/python", "5 | [x]"),

@@ -120,4 +120,4 @@ def test_known_lists_what_use_takes_also_recipes_of_one_s_own(
     told = json.loads(said(capsys, "agents", "--known", "--json")[0])["recipes"]
     assert {one["name"] for one in told} == rows.keys() - {"USE"}
     (claude,) = [one for one in told if one["name"] == "claude"]
-    assert (claude["program"], claude["path"], claude["approve"]) == ("claude", None, ["edits", "all"])
+    assert (claude["program"], claude["path"], claude["approve"]) == ("claude", None, ["edits", "ask", "all"])

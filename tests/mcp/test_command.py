@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from praisonrun.cli import mcp
-from praisonrun.cli.service_file import program
 from praisonrun.config.discovery import Named, holder
+from praisonrun.config.form import program
 from praisonrun.core.errors import NoServer
 
 from ..rigs.harness import Server, code_of, swept

@@ -19,7 +19,7 @@ from mcp import Client, MCPError
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
-__all__ = ["FORMS", "MCPError", "Model", "connect"]
+__all__ = ["FORMS", "MCPError", "Model", "connect", "over_stdio"]
 
 FORMS = ("http", "http of the handshake", "stdio", "stdio of the handshake")
 
@@ -31,8 +31,15 @@ def connect(
     mode: Any = "legacy" if "handshake" in form else "auto"
     if form.startswith("http"):
         return Client(streamable_http_client(f"{server.url}/mcp", http_client=http), mode=mode)
-    words = ["-m", "praisonrun", "mcp", "--state", str(server.state)]
-    started = StdioServerParameters(command=sys.executable, args=words, cwd=home, env=dict(server.environ))
+    words = [sys.executable, "-m", "praisonrun", "mcp", "--state", str(server.state)]
+    return over_stdio(words, home, dict(server.environ), mode)
+
+
+def over_stdio(
+    words: list[str], home: Path, env: dict[str, str], mode: Any
+) -> AbstractAsyncContextManager[Client]:
+    """Return the SDK's client of a command, which is started in a directory."""
+    started = StdioServerParameters(command=words[0], args=words[1:], cwd=home, env=env)
     return Client(stdio_client(started), mode=mode)
 
 

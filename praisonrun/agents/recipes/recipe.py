@@ -77,7 +77,7 @@ def _approval(node: Node, key: str) -> Approval:
     return Approval(**reading.values(node, _APPROVAL, f"`{key}`", f"{key}."))
 
 
-_APPROVALS: Mapping[str, Read[Approval]] = {"edits": _approval, "all": _approval}
+_APPROVALS: Mapping[str, Read[Approval]] = {"edits": _approval, "ask": _approval, "all": _approval}
 
 
 def _approvals(node: Node, key: str) -> dict[str, Approval]:
