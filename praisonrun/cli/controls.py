@@ -95,15 +95,19 @@ def ask(**flags: Any) -> None:
     metavar="TIME",
     help="Wait so long for each answer.",
 )
-def permission(*, timeout: float) -> None:
+@click.option("--hook", is_flag=True, help="Answer one hook instead, which is on standard input.")
+def permission(*, timeout: float, hook: bool) -> None:
     """Inside an agent: ask a person what the agent may do, for it.
 
     A coding agent starts this, and talks to it by MCP on standard input and output: for Claude Code it is the
-    --permission-prompt-tool. An entry with `approve: ask` uses it. What nobody allows in time is denied.
+    --permission-prompt-tool. An entry with `approve: ask` uses it. What nobody allows in time is denied. With
+    --hook it is what Codex, Gemini CLI and Qwen Code can run before a tool: exit code 2 denies. Outside an
+    agent such a hook decides nothing.
     """
     from .permission import serve
+    from .permission_hook import answer_once
 
-    sys.exit(serve(timeout))
+    sys.exit(answer_once(timeout) if hook else serve(timeout))
 
 
 @program.command()

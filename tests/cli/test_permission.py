@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import queue
 import subprocess
@@ -289,3 +290,41 @@ def test_it_ends_with_its_client_and_starts_in_agents_only(
     monkeypatch.delenv("PRAISONRUN_ANSWERS")
     assert code_of("permission") == 2
     assert "only an agent may ask" in capsys.readouterr().err
+
+
+def hooked(given: bytes, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Return the exit code of a hook that is given this."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
+    return code_of("permission", "--hook", "--timeout", "1m")
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "told"),
+    [("allow", 0, ""), ("deny", 2, "A person denied it.\n"), (None, 2, "Nobody allowed it in time.\n")],
+)
+def test_a_hook_ends_as_the_person_says(
+    answer: str | None,
+    code: int,
+    told: str,
+    inside: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    reply = {"id": "@", **({"denied": True} if answer is None else {"answer": answer})}
+    call = {"hook_event_name": "PreToolUse", "tool_name": "Bash", "tool_input": {"command": "ls"}}
+    with replying(inside, json.dumps(reply) + "\n") as asked:
+        assert hooked(json.dumps(call).encode(), monkeypatch) == code
+    assert (asked[0]["question"], asked[0]["timeout"]) == ("Allow Bash?\n  command: ls", 60)
+    assert capsys.readouterr() == ("", told)
+
+
+@pytest.mark.parametrize("given", [b"", b"{", b"[]", b"{}", b'{"tool_name": 1}', b"[" * 100_000, b"\xff"])
+def test_a_hook_that_cannot_be_read_is_a_no_and_outside_a_run_it_decides_nothing(
+    given: bytes, inside: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert inside.is_dir()
+    assert hooked(given, monkeypatch) == 2
+    assert capsys.readouterr().err == "The hook was not told which tool.\n"
+    monkeypatch.delenv("PRAISONRUN_EVENTS")
+    assert hooked(given, monkeypatch) == 0
+    assert capsys.readouterr() == ("", "")

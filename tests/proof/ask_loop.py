@@ -44,6 +44,9 @@ _ASKS = """
 class AskLoop:
     """Agents that ask, clients that answer, a killer, and what they know."""
 
+    agent = "asker"
+    rules: tuple[str, ...] = RULES
+
     def __init__(self, world: World, seed: int) -> None:
         self.world, self.seed = world, seed
         self.fired = Counter[str]()
@@ -67,14 +70,14 @@ class AskLoop:
             for each in work:
                 each.result()
         self._check()
-        assert not (never := [rule for rule in RULES if not self.fired[rule]]), f"never fired: {never}"
-        told = ", ".join(f"{rule} {self.fired[rule]}" for rule in RULES)
+        assert not (never := [rule for rule in self.rules if not self.fired[rule]]), f"never fired: {never}"
+        told = ", ".join(f"{rule} {self.fired[rule]}" for rule in self.rules)
         return f"{kills} kills, {len(self.runs)} runs, {time.monotonic() - begun:.0f} s; {told}"
 
     def _submits(self, number: int) -> None:
         chance = random.Random(f"{self.seed} agent {number}")
         while not self._over.is_set():
-            run_id = self.world.submitted("asker", f"{chance.getrandbits(30)} {QUESTIONS}")
+            run_id = self.world.submitted(self.agent, f"{chance.getrandbits(30)} {QUESTIONS}")
             with self._turn:
                 self.runs.add(run_id)
             self._until_over(run_id)
@@ -89,8 +92,10 @@ class AskLoop:
             for run in self._live():
                 shown = self.world.insist("GET", f"/api/v1/runs/{run['job_id']}").json
                 for asked in shown["questions"]:
-                    if asked["state"] == "open" and asked["question"] != "leave" and chance.random() < 0.7:
-                        self._answer(run["job_id"], asked["id"], f"{number} {chance.getrandbits(20)}", chance)
+                    left = "leave" in asked["question"]
+                    if asked["state"] == "open" and not left and chance.random() < 0.7:
+                        text = chance.choice(asked["options"] or [f"{number} {chance.getrandbits(20)}"])
+                        self._answer(run["job_id"], asked["id"], text, chance)
 
     def _live(self) -> list[Json]:
         return list(self.world.insist("GET", "/api/v1/runs?status=running&page_size=100").json["jobs"])

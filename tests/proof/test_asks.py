@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from .ask_loop import AskLoop
+from .permission_loop import PermissionLoop
 from .world import World, seed
 
 KILLS = 100
@@ -16,3 +17,9 @@ KILLS = 100
 @pytest.mark.timeout(1800)
 def test_a_hundred_kills_with_questions_open(world: World, figure: Callable[[str], None]) -> None:
     figure(f"questions: {AskLoop(world, seed()).run(KILLS)}")
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(1800)
+def test_fifty_kills_with_permissions_asked_for(world: World, figure: Callable[[str], None]) -> None:
+    figure(f"permissions: {PermissionLoop(world, seed()).run(KILLS // 2)}")

@@ -26,7 +26,10 @@ from ..rigs.places import PROGRAMS
 
 Json = Any
 HERE = Path(__file__).parent
-ASKED = {"worker": "worker", "gated": "gated", "flood": "flooder", "lines": "flooder", "asker": "asker"}
+ASKED = {
+    "worker": "worker", "gated": "gated", "flood": "flooder", "lines": "flooder", "asker": "asker",
+    "permitter": "permitter",
+}  # fmt: skip
 """Agents that their prompt tells what to do."""
 DEAF = ("daemon", "sitter", "stubborn", "forker", "stopped")
 """Forked twice, a session of its own, deaf, a storm of 400, stopped."""
@@ -56,7 +59,7 @@ def agents(home: Path) -> Path:
     entries["worker"] |= {"env": {"STARTS": f"{home}/starts"}, "backoff": 0.02, "grace": GRACE}
     entries["lines"] |= {"format": "jsonl"}
     for name, entry in entries.items():
-        entry["files"] = name == "asker"
+        entry["files"] = name in ("asker", "permitter")
     file = home / "agents.yaml"
     file.write_text(json.dumps({"default": "worker", "agents": entries}))
     return file
