@@ -43,6 +43,7 @@ agents:
   release:
     command: ["{python}", -m, praisonrun, ask, "Release it?", --id, release, --options, "yes,no"]
     prompt: none
+  fixer: {command: [sh, -c, 'read -r words; echo "$words" >> NOTES; echo noted'], cwd: caller, worktree: true}
   server: {mode: service, command: ["{python}", -m, http.server, "{port}", --bind, 127.0.0.1], port: auto}
 """
 """What the pages speak of. This `hello` does not pause."""

@@ -24,7 +24,7 @@ _NEVER: Mapping[str, str] = {
     "sandbox": "remove it",
 }
 """Keys of a later version, and what to do until then."""
-_OF_RUNS = ("timeout", "idle_timeout")
+_OF_RUNS = ("timeout", "idle_timeout", "worktree")
 """Defaults that are not meant for services, which are not expected to end."""
 
 

@@ -155,6 +155,7 @@ READERS: Mapping[str, Reader[Any]] = {
     "mode": _mode,
     "prompt": one_of("stdin", "arg", "none"),
     "cwd": text,
+    "worktree": boolean,
     "env": environment.values,
     "env_pass": texts(environment.glob),
     "env_required": texts(environment.name),

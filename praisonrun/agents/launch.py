@@ -125,6 +125,9 @@ def no_start(agent: Agent, environ: Strings) -> str | None:
     """
     if agent.caller and (why := _relative_path(agent, environ)):
         return why
+    if agent.worktree and shutil.which("git", path=environ.get("PATH")) is None:
+        todo = "install it with: apt install git"
+        return f"agent {agent.name!r} has worktree: true, but git is not on PATH; {todo}"
     found = program(agent, environ)
     if found is None:
         return _not_installed(agent, agent.command[0])

@@ -39,7 +39,17 @@ def check(node: Node, values: Mapping[str, Any], *, is_service: bool) -> None:
     if values.get("files") is False and values.get("retain", Retain()).on_failure:
         why = "`files: false` leaves no scratch to retain; remove one of the two"
         faults.add(node.keys["retain"].fault(why))
+    if values.get("worktree") and (against := _no_worktree(values, is_service=is_service)):
+        faults.add(node.keys["worktree"].fault(against))
     faults.check()
+
+
+def _no_worktree(values: Mapping[str, Any], *, is_service: bool) -> str | None:
+    if is_service:
+        return "`worktree` has no meaning with `mode: service`; remove it"
+    if values.get("files") is False:
+        return "`worktree` leaves its patch among the run's files; remove `files: false`"
+    return None
 
 
 def _check_placeholders(node: Node, key: str, command: Sequence[str], allowed: frozenset[str]) -> None:

@@ -27,6 +27,7 @@ ENTRY: Mapping[str, str] = {
     "mode": "run, or service for an agent that is not expected to end.",
     "prompt": "How the agent gets the prompt. Default: arg if command has {prompt}, else stdin.",
     "cwd": "Where the agent runs; caller leaves it to each submit. Default: the file's folder.",
+    "worktree": "true gives each run a git worktree of its own, which is kept as a branch. Default: false.",
     "env": "Literal values of environment variables. They are never stored.",
     "env_pass": "Names of the server's variables that the agent may see; * and ? may stand in a name.",
     "env_required": "Names of variables that a submit or the server must supply.",

@@ -19,7 +19,7 @@ from .client import Client, Pause
 from .events import events
 from .ids import find
 from .local import target
-from .outcome import INTERRUPTED, exit_code, in_words, next_steps
+from .outcome import INTERRUPTED, exit_code, in_words, next_steps, worktree
 from .questions import asked, how
 from .screen import Screen
 
@@ -132,6 +132,8 @@ def _finish(client: Client, run_id: str, screen: Screen, *, as_json: bool) -> in
         pipe.print_result(client, status, result)
     if (longer := result.get("result_url")) and (as_json or sys.stdout.isatty()):
         screen.note(f"the result is longer; all of it: {longer}")
+    if tree := worktree(status):
+        screen.note(f"worktree: {tree}")
     if status.get("status") != "succeeded":
         screen.note(f"run {run_id} {in_words(status)}")
         screen.hint(next_steps(run_id, "show", "retry"))

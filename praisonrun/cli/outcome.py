@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..core.errors import counted
 from .ids import short
 from .text import BETWEEN
 
@@ -38,6 +39,15 @@ def exit_code(run: Mapping[str, Any]) -> int:
         return SIGNALLED + killer
     code = run.get("exit_code")
     return code if isinstance(code, int) and 0 < code < 256 else 1
+
+
+def worktree(run: Mapping[str, Any]) -> str:
+    """Return what became of a run's worktree, or where it is; nothing for a run without one."""
+    if not (tree := run.get("worktree")):
+        return ""
+    branch = f"branch {tree['branch']}, {counted(tree['files'], 'changed file')}" if tree["branch"] else ""
+    found = ", ".join(filter(None, (branch, tree["path"])))
+    return "; ".join(filter(None, (found, tree["error"]))) or "nothing changed"
 
 
 def next_steps(run_id: str, *verbs: str) -> str:

@@ -14,7 +14,7 @@ from .amounts import size, span, when
 from .client import RUNS, Client
 from .ids import find
 from .local import target
-from .outcome import finished, in_words, steps
+from .outcome import finished, in_words, steps, worktree
 from .output import printed
 from .pipe import print_object
 from .ps import how_far
@@ -66,6 +66,7 @@ def _rows(run: Run, tail: str) -> list[tuple[str, str]]:
         ("session", run["session_id"] or ""),
         ("prompt", _few(run["prompt"])),
         ("cwd", run["cwd"] or ""),
+        ("worktree", worktree(run)),
         *_times(run),
         ("attempts", str(run["attempt"]) if run["attempt"] > 1 else ""),
         ("retry of", run["retry_of"] or ""),

@@ -85,6 +85,8 @@ class Agent:
     cwd: str = ""
     caller: bool = False
     """Whether a submit may name another directory than `cwd`."""
+    worktree: bool = False
+    """Whether each run works in a git worktree of its own, of the repository that its directory is in."""
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Literal values. They are taken from the current file at spawn, never stored or hashed."""
     env_pass: tuple[str, ...] = ()
@@ -155,7 +157,7 @@ class Agent:
             raise Unreadable(_digest(stored), stored.get("name"), error) from None
 
 
-_LATER = ("caller", "use", "approve", "truth", "session")
+_LATER = ("caller", "worktree", "use", "approve", "truth", "session")
 """Fields that a definition has only where they are not the default: versions of before have none."""
 
 

@@ -140,8 +140,8 @@ class Run(NamedTuple):
     journal_end: int | None = None
     """Length of the journal when the latest attempt ended, or the run without one."""
     summary: Mapping[str, Json] | None = None
-    """What the run came to: progress and usage (see `journal.summary`), and `outputs`, its manifest. Of a run
-    that is tried again, its usage."""
+    """What the run came to: progress and usage (see `journal.summary`), `outputs`, its manifest, and
+    `worktree`, what became of that (see `worktrees.keeping`). Of a run that is tried again, its usage."""
     metrics: Mapping[str, Json] | None = None
     tokens_in: int | None = None
     """What all its attempts that ended used, as far as their agent told; see `usage.Used`."""
@@ -149,6 +149,8 @@ class Run(NamedTuple):
     cost_microusd: int | None = None
     cwd: str | None = None
     """The directory that the submit named for its agent, without links; None leaves it to the entry."""
+    worktree_base: str | None = None
+    """The commit at which the run's own git worktree begins; None for a run that has none."""
     title: str = ""
     """The prompt's first line, short and plain; given by the store."""
     prompt: str = ""
@@ -204,6 +206,8 @@ class Snapshot:
     """Whether it has a scratch directory now."""
     health: ServiceHealth | None = None
     """Of a live service."""
+    worktree: str | None = None
+    """The checkout that a live run works in, where that is its own."""
     waits: str = ""
     """Why a queued run is not claimed; "" if it is about to be."""
     position: int | None = None

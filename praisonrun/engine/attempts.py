@@ -24,6 +24,7 @@ from ..process.spawning import Spawner
 from ..process.spec import INSTALL_TIMEOUT, spec
 from .context import Context, Live
 from .versions import Installs
+from .worktrees import Worktrees
 
 log = logging.getLogger("praisonrun")
 T = TypeVar("T")
@@ -48,8 +49,11 @@ async def patiently(run_id: str, read: Callable[[], Awaitable[T]]) -> T:
 class Attempts:
     """Starts the attempts of live runs and waits for their ends."""
 
-    def __init__(self, context: Context, spawner: Spawner, installs: Installs, started: Tell) -> None:
+    def __init__(
+        self, context: Context, spawner: Spawner, installs: Installs, worktrees: Worktrees, started: Tell
+    ) -> None:
         self._context, self._spawner, self._installs, self._started = context, spawner, installs, started
+        self._worktrees = worktrees
 
     async def start(self, live: Live) -> Exit | None:
         """Start the agent of a run that was just claimed, and wait for its end."""
@@ -72,6 +76,7 @@ class Attempts:
 
     async def _start(self, live: Live) -> Exit | None:
         """Try to start the agent, and wait for its end. Raises NeverStarted."""
+        await self._worktrees.prepare(live)
         opened = await self._opening(live)
         install = await patiently(live.run.id, lambda: self._installs.begin(live))
         if live.given_up:
@@ -101,6 +106,7 @@ class Attempts:
 
     async def _spawn(self, live: Live, opened: Opening, *, install: bool) -> Spawned:
         run, context = live.run, self._context
+        run = run._replace(cwd=live.directory or run.cwd)
         mark, (journal, size) = context.mark(run), self._journal(run.id)
         live.attempt = attempt = Spawned.start(context.files, mark, journal, self._spawner)
         try:
@@ -110,7 +116,7 @@ class Attempts:
         except BaseException:  # a shim that waits for its spec ends when its lifeline closes
             attempt.close()
             raise
-        await attempt.give({**order, **context.user})
+        await attempt.give({**order, "note": live.note if run.attempt == 1 else "", **context.user})
         return attempt
 
     def _journal(self, run_id: str) -> tuple[int, int]:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import anyio
+
 from ..agents import Catalog
 from ..core.agent import Agent
 from ..core.model import Condition, Mode, Phase, Run, ServiceHealth, Snapshot, Status
@@ -79,6 +81,14 @@ class Live:
     pid: int | None = None
     recovered: bool = False
     """Whether an earlier server started it: until its process is found, its phase says nothing."""
+    checkout: str | None = None
+    """Where its worktree is or will be, for one that has its own."""
+    directory: str | None = None
+    """Where the agent works, in a worktree that is made; None leaves that to run and entry."""
+    note: str = ""
+    """What the log says of the worktree."""
+    preparing: anyio.CancelScope | None = None
+    """While the worktree is made; a cancel of the run ends that."""
     settling: bool = False
     """Whether the end of its attempt is being stored, or is stored already."""
     told: Phase = Phase.STARTING
@@ -105,7 +115,8 @@ class Live:
         if self.run.mode is Mode.SERVICE:
             health = self.readiness.health if self.readiness else ServiceHealth()
             health = replace(health, condition=Condition.STOPPING) if self.given_up else health
-        return Snapshot(self.run, self.phase, self.pid, summary.progress, summary.usage, scratch, health)
+        told = summary.progress, summary.usage
+        return Snapshot(self.run, self.phase, self.pid, *told, scratch, health, self.checkout)
 
 
 def stored(run: Run) -> Snapshot:

@@ -27,6 +27,7 @@ from ..services.readiness import explained
 from .asks import Asks
 from .attempts import RETRY
 from .context import Context, Live
+from .worktrees import Worktrees
 
 log = logging.getLogger("praisonrun")
 _BY_AGENT = (Failure.EXIT_NONZERO, Failure.AGENT_ERROR, Failure.NO_RESULT)
@@ -48,6 +49,8 @@ class Settlement:
     """What the agent says of its own end."""
     outputs: dict[str, Json] | None
     """The manifest of what the run left."""
+    worktree: dict[str, Json] | None
+    """What becomes of its worktree."""
     journal_end: int
     trouble: str | None
     """What the last look at a service found wrong; `tail` is the last lines of its log."""
@@ -66,6 +69,8 @@ class Settlement:
         stored = self.summary.stored() or run.summary  # where nothing was read, the row has what was used
         if self.outputs:
             stored = {**(stored or {}), "outputs": self.outputs}
+        if self.worktree is not None:
+            stored = {**(stored or {}), "worktree": self.worktree}
         keep, end = lifecycle.keeps_scratch(run, self.agent, outcome), self.journal_end
         words = self.error_tail if outcome.status is Status.FAILED else None
         return lifecycle.finish(
@@ -82,8 +87,8 @@ def _judge(run: Run, agent: Agent, ended: Exit, said: Verdict) -> Outcome:
 class Settlements:
     """Reads how attempts ended and stores what that means."""
 
-    def __init__(self, context: Context, asks: Asks) -> None:
-        self._asks = asks
+    def __init__(self, context: Context, asks: Asks, worktrees: Worktrees) -> None:
+        self._asks, self._worktrees = asks, worktrees
         self._store, self._files, self._now = context.store, context.files, context.now
 
     async def until_stored(self, live: Live, ended: Exit | None, trouble: str | None) -> Run | None:
@@ -134,9 +139,12 @@ class Settlements:
             lost = names_one(agent, before) and await self._lost(run, agent, outcome)
             known = after(run, before, summary.session, lost=lost)
             anew = lost and known != before
-        again = anew or lifecycle.retriable(run, outcome, summary.uncounted)
+        again, worktree = anew or lifecycle.retriable(run, outcome, summary.uncounted), None
         if (agent.outputs or ended.result) and not again:
-            outputs = await asyncio.to_thread(self._manifest, run, agent, ended)
+            place = await self._worktrees.place(run, agent)
+            outputs = await asyncio.to_thread(self._manifest, run, agent, ended, place)
+        if not again:  # after the outputs, which may be in it
+            worktree = await self._worktrees.keep(run, ended.ended_at or run.started_at or 0)
         if run.mode is Mode.SERVICE:
             tail = await asyncio.to_thread(self._files.read, run.id, partial(last_words, lines=LAST_LINES))
         end = ended.end or (await asyncio.to_thread(self._files.tail, run.id)).end
@@ -144,7 +152,9 @@ class Settlements:
         if outcome.status is Status.FAILED:
             look_back = partial(error_tail, structured=structured)
             words = await asyncio.to_thread(self._files.read, run.id, look_back)
-        return Settlement(agent, ended, summary, said, outputs, end, trouble, tail or "", words, known, anew)
+        return Settlement(
+            agent, ended, summary, said, outputs, worktree, end, trouble, tail or "", words, known, anew
+        )
 
     async def _lost(self, run: Run, agent: Agent, outcome: Outcome) -> bool:
         """Say whether an attempt failed because its agent does not know its conversation."""
@@ -158,11 +168,10 @@ class Settlements:
     def _printed(self, run: Run, agent: Agent, said: Verdict) -> Verdict:
         return self._files.read(run.id, partial(printed_verdict, truth=agent.truth)) or said
 
-    def _manifest(self, run: Run, agent: Agent, ended: Exit) -> dict[str, Json] | None:
+    def _manifest(self, run: Run, agent: Agent, ended: Exit, place: str) -> dict[str, Json] | None:
         if ended.result:
             answer = self._files.read(run.id, partial(result, agent=agent))
             if answer and (left := own_manifest(answer.value)) is not None:
                 return left
         artifacts, since = self._files.folder(run.id) / "artifacts", run.started_at or 0
-        cwd = Path(run.cwd or agent.cwd)
-        return manifest(agent.outputs, artifacts, cwd, since) if agent.outputs else None
+        return manifest(agent.outputs, artifacts, Path(place), since) if agent.outputs else None

@@ -53,8 +53,10 @@ class Submissions:
                 agent = await self._admit(ask)
                 cwd = self._context.limits.directories.checked(ask.cwd, agent, ask.webhook_reach)
                 ask = replace(ask, cwd=cwd)
+                base = await self._supervisor.worktrees.base(agent, cwd, ask.session_id)
                 at = self._context.now()
-                run = request.first(ask, agent, await self._context.store.see_version(agent, at), at)
+                version = await self._context.store.see_version(agent, at)
+                run = request.first(ask, agent, version, at)._replace(worktree_base=base)
                 reservation = held.enter_context(self._reservations.reserving(run, agent, ask.envs))
             except (PraisonrunError, OSError):
                 self._context.store.check()  # says more, and a key names nothing that may be lost
@@ -80,7 +82,8 @@ class Submissions:
             raise Invalid(f"envs are never stored: give {', '.join(missing)} again", field="envs")
         origin = change(origin) if change is not None else origin
         agent = await self._check_stored(origin, origin.prompt, envs, Mode.RUN)
-        run = request.again(origin, agent, envs, self._context.now())
+        base = await self._supervisor.worktrees.base(agent, origin.cwd, origin.session_id)
+        run = request.again(origin, agent, envs, self._context.now())._replace(worktree_base=base)
         with self._reservations.reserving(run, agent, envs) as reservation:
             return await self._add(run, agent, reservation, key)
 

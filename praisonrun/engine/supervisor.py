@@ -30,6 +30,7 @@ from .context import Context, Live
 from .reservations import Reservation, Reservations
 from .settle import Settlements
 from .versions import Installs, Versions
+from .worktrees import Worktrees
 
 log = logging.getLogger("praisonrun")
 
@@ -43,11 +44,12 @@ class Supervisor:
         self._context, self._reservations = context, reservations
         self.versions = Versions(context.store)
         self._installs = Installs(context)
-        self._attempts = Attempts(context, spawner, self._installs, self._started)
+        self.worktrees = Worktrees(context)
+        self._attempts = Attempts(context, spawner, self._installs, self.worktrees, self._started)
         self._services = Services(context.store, context.files, context.notifier, context.now)
         self.live: dict[str, Live] = {}
         self.asks = Asks(context, self.live)
-        self._settlements = Settlements(context, self.asks)
+        self._settlements = Settlements(context, self.asks, self.worktrees)
         self._tasks: TaskGroup
         self._early: dict[str, Run] = {}
         """Rows of cancels that came between a claim's commit and its entry here."""
@@ -60,6 +62,7 @@ class Supervisor:
                 for run in await self._context.store.running():
                     await self._resume(run)
                 self._tasks.start_soon(self.asks.serve)
+                self._tasks.start_soon(self.worktrees.clear_left, self.live)
                 self._reservations.open = True
                 yield
             finally:
@@ -94,6 +97,8 @@ class Supervisor:
 
     def _enter(self, run: Run, reservation: Reservation) -> Live:
         live = self.live[run.id] = Live(run, reservation, Agent(run.agent, file=""))
+        if run.worktree_base is not None:
+            live.checkout = self._context.files.worktree(run.id).path
         if (row := self._early.pop(run.id, None)) is not None:
             live.asked(row)
         if (agent := self.versions.known.get(run.version)) is not None:
@@ -148,6 +153,8 @@ class Supervisor:
             self._reservations.drop(row.id)
             if row.conversation is not None:  # another may have waited for it
                 self._reservations.slots.wake()
+            if row.worktree_base is not None:  # of an attempt before
+                self._tasks.start_soon(self.worktrees.clear, row)
         elif live is None:  # claimed, but not entered yet
             self._early[row.id] = row
         else:
@@ -155,6 +162,8 @@ class Supervisor:
             live.asked(row)
             if live.attempt is not None:
                 live.attempt.cancel()
+            if live.preparing is not None:
+                live.preparing.cancel()
             self._installs.wake()
             grace = live.agent.grace
         self._ring(row)
@@ -185,6 +194,7 @@ class Supervisor:
                 await asyncio.to_thread(files.keep_scratch if kept else files.remove_scratch, run.id)
             except Exception:  # retention finds what is left
                 log.exception("run %s: removing its scratch directory failed", run.id)
+        await self.worktrees.clear(run)
 
     def _leave(self, live: Live, run: Run | None) -> None:
         """Let go of a live run whose end is stored as `run`; None when its row is gone."""

@@ -25,6 +25,7 @@ from ..journal.writer import Journal
 from . import scratch
 from .bell import Bell
 from .trees import disk_bytes, remove_tree, tree_bytes
+from .worktrees import Worktree, name_of, run_ids
 
 log = logging.getLogger("praisonrun")
 T = TypeVar("T")
@@ -54,6 +55,10 @@ class RunFiles:
     def folder(self, run_id: str) -> Path:
         """Return the path of a run's input, events, result, artifacts and scratch."""
         return self._runs / file_name(run_id)
+
+    def worktree(self, run_id: str) -> Worktree:
+        """Return where a run's worktree is, if it has one."""
+        return Worktree(self.root, name_of(run_id, file_name(run_id)))
 
     def create(self, run_id: str) -> int:
         """Create and lock a journal; return its descriptor. Raises FileExistsError."""
@@ -157,6 +162,7 @@ class RunFiles:
         self.journal(run_id).unlink(missing_ok=True)  # says what keeps it, before anything else goes
         scratch.remove(self._scratch(run_id))
         remove_tree(str(self.folder(run_id)))
+        self.worktree(run_id).remove()
 
     def remove_scratch(self, run_id: str) -> None:
         """Remove a run's scratch directory, and its folder if that is empty then."""
@@ -202,17 +208,19 @@ class RunFiles:
 
     def usage(self) -> int:
         """Return the bytes that all runs take on the disk. It is slow: it looks at every file."""
-        return tree_bytes(str(self._runs))
+        return tree_bytes(str(self._runs)) + tree_bytes(str(self.root / "worktrees"))
 
     def size(self, run_id: str) -> int:
         total = tree_bytes(str(self.folder(run_id)))
         for path in (self.journal(run_id), self.folder(run_id)):
             with suppress(OSError):
                 total += disk_bytes(path.lstat())
-        return total
+        tree = self.worktree(run_id)
+        return total + tree.bytes() if tree.exists() else total
 
     def ids_on_disk(self) -> Generator[str, None, None]:
-        """Yield the id of every run that has files: twice if it has a journal and a folder."""
+        """Yield the id of every run that has files, once for each kind of them."""
+        yield from run_ids(self.root)
         with os.scandir(self._runs) as entries:
             for entry in entries:
                 yield run_id_of(entry.name.removesuffix(_SUFFIX))

@@ -52,7 +52,7 @@ class OneOf(Described):
         return _made(cls, pydantic.RootModel, root=(Annotated[each, Field(discriminator=cls.by)], ...))
 
 
-def _made(form: type, base: type[BaseModel], **fields: Any) -> type[BaseModel]:
+def _made(form: type, base: type[BaseModel], /, **fields: Any) -> type[BaseModel]:
     return pydantic.create_model(
         form.__name__, __base__=base, __doc__=form.__doc__, __module__=form.__module__, **fields
     )

@@ -37,6 +37,7 @@ VALUES = {
     "python": ("python3 | .venv/bin/python", "5 | [x]"),
     "mode": ("run | service", "servce | 5 | []"),
     "prompt": ("stdin | none", "file | 1"),
+    "worktree": ("true | false", "1 | always"),
     "cwd": ("caller | /srv | ~/src", "5 | [x] | true"),
     "env": ("{A: b} | {}", "{A-B: c} | {A: 5} | [A] | {PRAISONRUN_A: b} | A | {A: null}"),
     "env_pass": ("[A_*, B] | []", "A | [a b] | [PRAISONRUN_TOKEN] | [5]"),

@@ -29,7 +29,7 @@ FINAL = ("result", "error", "cancelled")
 STATUS_KEYS = {
     "job_id", "status", "progress", "created_at", "started_at", "completed_at", "agent_id", "run_id",
     "session_id", "error", "error_tail", "retry_after",
-    "title", "cwd", "due_at", "queue_reason", "usage",
+    "title", "cwd", "worktree", "due_at", "queue_reason", "usage",
     "agent", "exit_code", "signal", "timeout", "attempt", "metadata", "failure", "retry_of", "parent", "root",
     "phase", "questions",
 }  # fmt: skip

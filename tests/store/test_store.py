@@ -89,7 +89,6 @@ async def test_a_field_of_run_is_a_column(store: Store) -> None:
     table = await store._reader.run(lambda db: {row[1] for row in db.execute("PRAGMA table_info(runs)")})
     later = {"attempts", "caller_approve"}
     later |= {"limits", "schedule_tick"}
-    later |= {"worktree_base"}
     assert table - {"key_scope", "fingerprint", "rev"} - later == set(Run._fields)
 
 

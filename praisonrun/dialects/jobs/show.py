@@ -15,8 +15,9 @@ from ...journal.results import Result
 from ...web.fields import Time
 from ...web.forms import Described
 from ...web.operations import Answer
-from . import questions
+from . import questions, worktrees
 from .questions import OpenQuestion, QuestionShown
+from .worktrees import WorktreeShown
 
 RUNS = "/api/v1/runs"
 RUN = RUNS + "/{run_id}"
@@ -95,6 +96,7 @@ class JobStatus(Described):
     retry_after: int | None = Field(description="Seconds until it is worth asking again; null when finished.")
     agent: str = Field(description="The entry of agents.yaml that runs it.")
     cwd: str | None = Field(description="The directory that the submit named; null for the entry's own.")
+    worktree: WorktreeShown | None = Field(description="Its own git worktree; null if it has none.")
     exit_code: int | None = Field(description="The agent's; null until it has finished, or if it had none.")
     signal: int | None = Field(description="The signal that killed the agent; its exit_code is null then.")
     timeout: float | None = Field(description="Seconds that an attempt may take; null for no limit.")
@@ -162,6 +164,7 @@ def status(shown: Snapshot) -> dict[str, Json]:
         "retry_after": None if final else 1,
         "agent": run.agent,
         "cwd": run.cwd,
+        "worktree": worktrees.shown(shown),
         "exit_code": run.exit_code if final else None,
         "signal": run.signal if final else None,
         "timeout": run.timeout,

@@ -62,6 +62,8 @@ class Attempt:
             except OSError as error:
                 raise child.SpawnFailed("cannot make the run's folder", error) from None
         self._write_started({})
+        if self._spec.get("note"):
+            self._output.say(self._spec["note"])
         if self._spec.get("install") and (refused := self._install()):
             self._settle(well=False)
             return self._end(*refused)
