@@ -6,9 +6,12 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..rigs import repositories
 from ..rigs.zoo import Receiver
 from .crash_points import CALLS, PRINTED, CutWorld, Missed, Operation, ServerOperation
 from .inject import Traced, shims, spawner, threads
@@ -72,6 +75,71 @@ class Finish(ServerOperation):
 
     def check(self) -> None:
         self.ended(self.run_id)
+
+
+class Tree(ServerOperation):
+    """A run in a worktree of its own: it is made, and its agent starts."""
+
+    agent = "tree"
+    calls = tuple(call for call in CALLS if call != "openat")  # a look at each file would be a point
+
+    def prepare(self) -> None:
+        self.repository = repositories.make(self.world.home / "repository")
+        self._before = repositories.state_of(self.repository)
+        super().prepare()
+
+    def submit(self, **more: Json) -> Any:
+        return super().submit(cwd=str(self.repository), **more)
+
+    def act(self) -> None:
+        self.submitted()
+        self.until_ready()
+
+    def check(self) -> None:
+        self.submitted()
+        self.gate.touch()
+        self.ended(self.run_id)
+
+    def ended(self, run_id: str) -> None:
+        super().ended(run_id)
+        shown = self.world.ask("GET", f"/api/v1/runs/{run_id}").json["worktree"]
+        branch = f"praisonrun/{run_id.removeprefix('run_')}"
+        told = (branch, 1, None, None)
+        assert tuple(shown[key] for key in ("branch", "files", "path", "error")) == told, shown
+        git = partial(repositories.git, self.repository)
+        assert git("rev-parse", branch) == shown["commit"]
+        assert git("log", "--format=%an", f"main..{branch}") == "praisonrun"
+        assert git("diff", "--name-only", "main", branch) == "made"
+        artifacts = self.world.ask("GET", f"/api/v1/runs/{run_id}/artifacts").json["artifacts"]
+        assert {each["path"] for each in artifacts} == {"left", "changes.patch"}
+        self._nothing_left()
+
+    def _nothing_left(self) -> None:
+        """See that what is removed after the row is stored goes, too; nothing tells of that."""
+        give_up = time.monotonic() + PATIENCE
+        left = self.world.state / "worktrees"
+        while any(left.iterdir()) or repositories.linked(self.repository):
+            assert time.monotonic() < give_up, list(left.iterdir())
+            time.sleep(0.01)
+        assert repositories.state_of(self.repository) == self._before
+        names = repositories.git(
+            self.repository, "for-each-ref", "--format=%(refname)", "refs/heads/praisonrun"
+        )
+        assert len(names.splitlines()) <= len(self.known), names
+
+
+class Kept(Tree):
+    """Its agent ends: the worktree becomes a branch and a patch, and is removed."""
+
+    def ready(self) -> None:
+        super().ready()
+        self.submitted()
+        self.until_ready()
+
+    def act(self) -> None:
+        self.gate.touch()
+        self.world.ask("GET", f"/api/v1/runs/{self.run_id}/stream")
+        self.world.ask("GET", f"/api/v1/runs/{self.run_id}")
 
 
 class Deliver(Finish):

@@ -55,6 +55,8 @@ class CutWorld(World):
         entry |= {"command": ["{python}", "-I", "-S", "-u", str(Path(__file__).with_name("thorough.py"))]}
         entry |= {"files": True}
         document["agents"] |= {"thorough": entry, "alone": {**entry, "concurrency": 1}}
+        tree = {"cwd": "caller", "worktree": True, "env": {**entry["env"], "LEAVES": "made"}}
+        document["agents"]["tree"] = {**entry, **tree}
         self.agents.write_text(json.dumps(document))
 
     def __enter__(self) -> CutWorld:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ..rigs.zoo import Receiver, answer
-from .crash_operations import Attempt, Delete, Deliver, Finish, HandOver, Prune, Start, Submit
+from .crash_operations import Attempt, Delete, Deliver, Finish, HandOver, Kept, Prune, Start, Submit, Tree
 from .crash_points import CutWorld, Every, Operation
 
 pytestmark = [pytest.mark.proof, pytest.mark.scorecard(6, 8), pytest.mark.timeout(600)]
@@ -29,7 +29,7 @@ def cut(operation: Operation, figure: Callable[[str], None]) -> None:
     figure(f"{type(operation).__name__.lower()}, {figures}{ends}; {time.monotonic() - begun:.0f} s")
 
 
-@pytest.mark.parametrize("kind", [Submit, Start, Finish, Prune, Attempt, HandOver])
+@pytest.mark.parametrize("kind", [Submit, Start, Finish, Prune, Attempt, HandOver, Tree, Kept])
 def test_every_point(world: CutWorld, kind: type[Operation], figure: Callable[[str], None]) -> None:
     cut(kind(world), figure)
 
