@@ -10,7 +10,7 @@ from typing import Any
 
 import anyio
 
-from .agents import Catalog, user_environ
+from .agents import Catalog, user_environ, without_ours
 from .config.settings import Settings, boot_id, url
 from .core import clock
 from .core.errors import PraisonrunError
@@ -19,6 +19,7 @@ from .dialects import jobs, mcp, nullspace, page, veryfront
 from .dialects.jobs import webhooks as jobs_webhooks
 from .dialects.system import Prove, Stay, System, stays
 from .engine.ages import Ages
+from .engine.callbacks import Callbacks
 from .engine.context import Context, Limits
 from .engine.directories import Directories
 from .engine.engine import Engine
@@ -29,6 +30,7 @@ from .engine.supervisor import Supervisor
 from .engine.unused import Unused
 from .engine.viewers import Viewers
 from .files.run_files import RunFiles
+from .process import callback
 from .process.spawner import Control
 from .process.spawning import Spawner
 from .process.spec import crew_files
@@ -89,6 +91,12 @@ async def engine_of(
         engine = Engine(context, supervisor, reservations, webhooks)
         tasks = await stack.enter_async_context(anyio.create_task_group())
         await ports.recover()
+        if programs := settings.callbacks:
+            theirs = {**without_ours(environ), "PRAISONRUN_STATE": str(settings.state)}
+            call = partial(callback.call, environ=theirs, umask=user["umask"])
+            callbacks = Callbacks(store, engine.feed, programs, call, url(settings.host, own.port))
+            await callbacks.begin()
+            tasks.start_soon(callbacks.serve)
         await tasks.start(scheduler.serve)
         tasks.start_soon(_keep_log_small, store)
         keep = Keep(settings.retain_days, round(settings.retain_gb * (1 << 30)))

@@ -30,7 +30,7 @@ UNTESTED = {
     "docs/development.md": ["a package index"],
     "docs/figures.md": ["six minutes", "an hour", "these packages"],
     "docs/mcp.md": ["Claude Code or Codex"],
-    "docs/operating.md": ["systemd"],
+    "docs/operating.md": ["a desktop", "systemd"],
     "docs/recipes.md": ["the program itself", "praisonai and a model"],
     "docs/sessions.md": ["the program itself"],
 }

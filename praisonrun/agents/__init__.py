@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from .catalog import Catalog
-from .launch import argv, child_env, install_argv, missing_env, no_start, preflight, program, user_environ
+from .launch import (
+    argv,
+    child_env,
+    install_argv,
+    missing_env,
+    no_start,
+    preflight,
+    program,
+    user_environ,
+    without_ours,
+)
 
 __all__ = [
     "Catalog",
@@ -15,4 +25,5 @@ __all__ = [
     "preflight",
     "program",
     "user_environ",
+    "without_ours",
 ]

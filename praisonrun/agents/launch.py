@@ -112,6 +112,11 @@ def user_environ(environ: Strings) -> dict[str, str]:
     return found
 
 
+def without_ours(environ: Strings) -> dict[str, str]:
+    """Return an environment without the server's own variables: its token, its sockets."""
+    return {name: value for name, value in environ.items() if not name.startswith(OURS)}
+
+
 def missing_env(agent: Agent, environ: Strings, given: Strings) -> list[str]:
     """Return the names of `env_required` that have no value."""
     sources = (given, agent.env, environ)

@@ -16,7 +16,7 @@ import click
 from ..config.discovery import INSIDE, Named
 from ..config.settings import HOST, PORT, Settings, make
 from ..core.errors import ConfigError
-from .flags import DIR, FILE, as_json, complete_agent, complete_id, seconds, setting, state, target
+from .flags import DIR, FILE, as_json, command, complete_agent, complete_id, seconds, setting, state, target
 from .program import program
 
 
@@ -64,6 +64,8 @@ from .program import program
     type=seconds,
     metavar="TIME",
 )
+@setting("--on-end", "A program to start when a run is finished.", type=command, metavar="COMMAND")
+@setting("--on-ask", "A program to start when an agent asks something.", type=command, metavar="COMMAND")
 @setting("--verbose", "Log each request and each step of a run, too.", "-v", is_flag=True, default=None)
 @setting("--log-json", "Log a JSON object on each line.", is_flag=True, default=None)
 @click.option("--adopt", is_flag=True, help="Continue with a copied state directory as with one of its own.")

@@ -70,6 +70,19 @@ def seconds(text: str) -> int:
     return int(found)
 
 
+def command(text: str) -> tuple[str, ...]:
+    """Return the words of a command line, quoted as for a shell. Raises BadParameter."""
+    import shlex
+
+    try:
+        words = tuple(shlex.split(text))
+    except ValueError as error:
+        raise click.BadParameter(f"{text[:80]!r}: {str(error).lower()}") from None
+    if not words:
+        raise click.BadParameter("it names no program")
+    return words
+
+
 def target(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that say which server it means, as one argument `server`."""
 

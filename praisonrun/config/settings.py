@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 
 from ..core.errors import ConfigError, reason
-from . import private_file
+from . import callbacks, private_file
 from .origins import origin
 
 HOST = "127.0.0.1"
@@ -84,6 +84,10 @@ class Settings:
     """Whether a copied state directory becomes one of its own; what the original had begun ends there."""
     idle_exit: int | None = None
     """Seconds without anything to do after which the server stops; None for never."""
+    on_end: tuple[str, ...] = ()
+    """A program and its arguments, started when a run is finished; see `callbacks`."""
+    on_ask: tuple[str, ...] = ()
+    """The same for when an agent asks something."""
     verbose: bool = False
     """Whether the log has each request, each start and each attempt at a webhook, too."""
     log_json: bool = False
@@ -101,6 +105,8 @@ class Settings:
         put(self, "token_file", self.token_file and absolute(self.token_file))
         put(self, "webhook_secret_file", self.webhook_secret_file and absolute(self.webhook_secret_file))
         put(self, "token", self._token())
+        put(self, "on_end", callbacks.checked(callbacks.ON_END, self.on_end))
+        put(self, "on_ask", callbacks.checked(callbacks.ON_ASK, self.on_ask))
         _reachable(self.host, guarded=self.token is not None)
         _within("--port", self.port, 0, 65535)
         _within("--concurrency", self.concurrency, 1, 10_000)
@@ -119,6 +125,12 @@ class Settings:
     def local(self) -> bool:
         """Whether no other machine can reach the server."""
         return _LOOPBACK.fullmatch(self.host) is not None
+
+    @property
+    def callbacks(self) -> dict[str, tuple[str, ...]]:
+        """The programs of --on-end and --on-ask, of those that are given."""
+        both = {callbacks.ON_END: self.on_end, callbacks.ON_ASK: self.on_ask}
+        return {flag: words for flag, words in both.items() if words}
 
     def _token(self) -> str | None:
         if self.token_file is not None:

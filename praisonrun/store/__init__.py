@@ -125,12 +125,14 @@ class Store(Connections):
     settled_questions = reading(asks.settled)
     questions = reading(asks.of_run)
     open_questions = reading(asks.open_of)
+    open_asks = reading(asks.open_ids)
 
     conversation = reading(conversations.get)
     ahead = reading(conversations.ahead)
     forget_conversations = writing(conversations.forget)
 
     changed_since = reading(changes.since)
+    latest_ends = reading(changes.latest_ends)
     rev_before = reading(changes.rev_before)
     touch = writing(changes.touch)
 

@@ -35,6 +35,10 @@ _ASK = f"""
     WHERE state = 'void'
 """  # noqa: S608
 _OPEN = "SELECT count(*) FROM asks WHERE run_seq = ? AND state = 'open'"
+_OPEN_IDS = """
+    SELECT runs.id, asks.id, asked_at FROM asks JOIN runs ON runs.seq = asks.run_seq WHERE asks.state = 'open'
+    ORDER BY asks.due_at LIMIT ?
+"""
 _ANSWER = "UPDATE asks SET state = 'answered', answer = ? WHERE run_seq = ? AND id = ?"
 _EXPIRE = """
     UPDATE asks SET state = 'expired', answer = "default" WHERE run_seq = ? AND id = ? AND state = 'open'
@@ -151,6 +155,11 @@ def open_of(db: Connection, seqs: Collection[int]) -> dict[int, list[Question]]:
     for row in db.execute(_SHORT, (json.dumps(list(seqs)),)):
         found.setdefault(row[0], []).append(_question(row))
     return found
+
+
+def open_ids(db: Connection, limit: int) -> list[tuple[str, str, int]]:
+    """Return run, id and time of at most `limit` open questions."""
+    return db.execute(_OPEN_IDS, (limit,)).fetchall()
 
 
 def _touch(db: Connection, seq: int, at: int) -> None:

@@ -22,6 +22,11 @@ _LAST = """
 """
 _RUNS = f"SELECT rev, {COLUMNS} FROM runs INDEXED BY runs_by_rev WHERE rev > ? ORDER BY rev LIMIT ?"  # noqa: S608
 _GONE = "SELECT rev, id, at FROM removed WHERE rev > ? AND rev <= ? ORDER BY rev LIMIT ?"
+_ENDS = """
+    SELECT id, finished_at
+    FROM (SELECT id, finished_at FROM runs INDEXED BY runs_by_rev ORDER BY rev DESC LIMIT ?)
+    WHERE finished_at > ?
+"""
 _THESE = "id IN (SELECT value FROM json_each(?))"
 
 
@@ -71,6 +76,12 @@ def since(db: Connection, rev: int, limit: int) -> Changes:
 def last_rev(db: Connection) -> int:
     """Return the highest rev that was committed. It never falls: a removal has one of its own."""
     return int(db.execute(_LAST).fetchone()[0])
+
+
+def latest_ends(db: Connection, since: int, limit: int) -> list[tuple[str, int]]:
+    """Return id and end of those of the `limit` runs changed last that finished after a time, oldest change
+    first."""
+    return list(reversed(db.execute(_ENDS, (limit, since)).fetchall()))
 
 
 def rev_before(db: Connection, ending: Collection[str]) -> int:
