@@ -11,8 +11,6 @@ import pytest
 
 from praisonrun.process import callback
 
-from ..rigs.harness import alive
-
 pytestmark = pytest.mark.anyio
 
 
@@ -44,15 +42,17 @@ async def test_it_has_a_session_and_nothing_of_the_server_s(tmp_path: Path) -> N
 async def test_one_that_takes_too_long_is_ended_with_its_children(
     cancelled: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    os.mkfifo(tmp_path / "pids")
-    script = f"sleep 60 & echo $$ $! > {tmp_path}/pids; wait"
+    os.mkfifo(tmp_path / "held")
+    script = f"exec 3> {tmp_path}/held; sleep 60 & echo up >&3; wait"
     monkeypatch.setattr(callback, "PATIENCE", 60 if cancelled else 0.5)
     calling = asyncio.create_task(call("/bin/sh", "-c", script))
-    pids = await asyncio.to_thread((tmp_path / "pids").read_text)
-    if cancelled:
-        calling.cancel()
-        await asyncio.wait([calling])
-        assert calling.cancelled()
-    else:
-        assert await calling == "took more than 0 s, and was ended"
-    assert not any(alive(int(pid)) for pid in pids.split())
+    held = await asyncio.to_thread((tmp_path / "held").open)
+    with held:
+        assert await asyncio.to_thread(held.readline) == "up\n"
+        if cancelled:
+            calling.cancel()
+            await asyncio.wait([calling])
+            assert calling.cancelled()
+        else:
+            assert await calling == "took more than 0 s, and was ended"
+        assert await asyncio.to_thread(held.read) == ""  # whoever held it is gone
