@@ -75,6 +75,8 @@ def run(path: str, framework: str, topic: str, tell: Teller) -> str:
     made = generator.AgentsGenerator(
         path, framework, models.build_config_list(), agent_yaml=text, task_callback=tell.task
     )
+    if framework == "crewai":
+        tell.count(_imported("crewai").Crew)
     try:
         return text_of(made.generate_crew_and_kickoff())
     finally:
@@ -99,7 +101,7 @@ def _imported(module: str) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         raise CrewFailed(
-            f"{sys.executable} cannot import {module}: {error}; pip install praisonai"
+            f"{sys.executable} cannot import {module}: {error}; {sys.executable} -m pip install praisonai"
         ) from error
 
 
@@ -152,6 +154,25 @@ class Teller:
         said = " ".join(str(getattr(output, "description", "") or "a task").split())
         agent = getattr(output, "agent", None)
         self.progress(self._done, max(self.tasks, self._done), f"{agent}: {said}" if agent else said)
+
+    def count(self, crews: Any) -> None:
+        """Have a class of crews tell what each of them used, also one that fails: its tasks do not."""
+        kickoff = crews.kickoff
+
+        def counted(crew: Any, *args: Any, **named: Any) -> Any:
+            try:
+                return kickoff(crew, *args, **named)
+            finally:
+                with suppress(Exception):  # another version has none
+                    used = crew.calculate_usage_metrics()
+                    for name, count in (
+                        ("input_tokens", used.prompt_tokens),
+                        ("output_tokens", used.completion_tokens),
+                    ):
+                        if count:
+                            self._tokens[name] = self._tokens.get(name, 0) + count
+
+        crews.kickoff = counted
 
     def usage(self) -> None:
         """Tell the tokens of all tasks together."""

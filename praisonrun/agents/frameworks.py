@@ -17,7 +17,7 @@ from .reading import did_you_mean
 
 
 class Framework(NamedTuple):
-    """How to install a framework, and the modules that it needs: `a|b` is one of two."""
+    """How to install a framework, and the modules that it needs."""
 
     install: str
     modules: tuple[str, ...]
@@ -25,15 +25,18 @@ class Framework(NamedTuple):
 
 FRAMEWORKS: Mapping[str, Framework] = {
     "praisonai": Framework("pip install praisonai", ("praisonai",)),
-    "crewai": Framework("pip install 'praisonai[crewai]'", ("praisonai", "crewai")),
-    "autogen": Framework("pip install 'praisonai[autogen]'", ("praisonai", "autogen_agentchat|autogen")),
+    "crewai": Framework(
+        "pip install praisonai 'praisonai-frameworks[crewai]'",
+        ("praisonai", "praisonai_frameworks", "crewai"),
+    ),
+    "autogen": Framework(
+        "pip install praisonai 'praisonai-frameworks[autogen]'",
+        ("praisonai", "praisonai_frameworks", "autogen"),
+    ),
 }
-"""crewai and autogen run through praisonai's own adapters, which read the same file."""
-_PROBE = (
-    "import importlib.util as u, sys\n"
-    "for g in sys.argv[1:]:\n"
-    "    if not any(u.find_spec(m) for m in g.split('|')): sys.exit(g.replace('|', ' or '))"
-)
+"""crewai and autogen run through praisonai's adapters, which read the same file. The one of AutoGen's later
+versions (autogen_agentchat) runs nothing."""
+_PROBE = "import importlib.util as u, sys\nfor m in sys.argv[1:]:\n    if not u.find_spec(m): sys.exit(m)"
 _HAVE: set[tuple[str, int, int, tuple[str, ...]]] = set()
 """Interpreters that have some modules, with the state of their file when they were asked."""
 
@@ -57,14 +60,21 @@ def resolve(framework: str, python_hint: str | None, environ: Mapping[str, str])
     wanted = known(framework)
     if python_hint:
         return _hinted(framework, wanted, python_hint, environ)
-    if all(any(map(_here, group.split("|"))) for group in wanted.modules):
+    if all(map(_here, wanted.modules)):
         return sys.executable
     behind = _behind_command(environ)
-    if behind and not missing(behind, wanted.modules):
-        return behind
-    raise Invalid(
-        f"framework {framework} is not installed; install it with: {wanted.install}", field="framework"
-    )
+    if behind is None:
+        raise Invalid(
+            f"framework {framework} is not installed; install it with: {wanted.install}", field="framework"
+        )
+    if gone := missing(behind, wanted.modules):
+        install = wanted.install.replace("pip", f"{behind} -m pip", 1)
+        raise Invalid(
+            f"framework {framework} is not installed where praisonai is ({gone} is missing);"
+            f" install it with: {install}",
+            field="framework",
+        )
+    return behind
 
 
 def _hinted(framework: str, wanted: Framework, hint: str, environ: Mapping[str, str]) -> str:

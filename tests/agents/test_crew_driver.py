@@ -126,6 +126,40 @@ def test_the_result_and_the_progress_are_told(framework: Path, tmp_path: Path) -
     assert events[3] == {"type": "usage", "usage": {"input_tokens": 20, "output_tokens": 12}}
 
 
+CREWAI = """
+from types import SimpleNamespace as Is
+class Crew:
+    def kickoff(self, fails=False):
+        self.used = Is(prompt_tokens=30, completion_tokens=9)
+        if fails: raise RuntimeError("the model is away")
+        return "done"
+    def calculate_usage_metrics(self): return self.used
+"""
+RUNS = """
+class AgentsGenerator:
+    def __init__(self, *_, **__): pass
+    def generate_crew_and_kickoff(self):
+        import crewai
+        return "### Task Output ###\\n" + crewai.Crew().kickoff() + crewai.Crew().kickoff(fails={fails})
+"""
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_crewai_s_own_count_is_the_usage(framework: Path, tmp_path: Path, fails: bool) -> None:
+    (framework / "crewai.py").write_text(CREWAI)
+    (framework / "praisonai/agents_generator.py").write_text(RUNS.format(fails=fails))
+    os.mkfifo(tmp_path / "events")
+    reader = os.open(tmp_path / "events", os.O_RDONLY | os.O_NONBLOCK)
+    environ = {"PYTHONPATH": str(framework), "PRAISONRUN_EVENTS": str(tmp_path / "events")}
+    asked = [*command(framework)[:-1], "crewai"]
+    done = subprocess.run(asked, input="x", capture_output=True, text=True, env=environ)
+    events = [json.loads(line) for line in os.read(reader, 65536).splitlines()]
+    os.close(reader)
+    assert (done.returncode, done.stdout) == ((1, "") if fails else (0, "donedone\n")), done.stderr
+    used = [event["usage"] for event in events if event["type"] == "usage"]
+    assert used == [{"input_tokens": 60, "output_tokens": 18}]
+
+
 @pytest.mark.parametrize(
     ("topic", "says"),
     [

@@ -226,8 +226,33 @@ def without_praisonai(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_this_interpreter_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("praisonrun.agents.frameworks._here", lambda module: module == "praisonai")
     assert resolve("praisonai", None, {"PATH": "/none"}) == sys.executable
-    with pytest.raises(Invalid, match=r"pip install 'praisonai\[crewai\]'"):
-        resolve("crewai", None, {"PATH": "/none"})
+    for name in ("crewai", "autogen"):
+        install = rf"; install it with: pip install praisonai 'praisonai-frameworks\[{name}\]'$"
+        with pytest.raises(Invalid, match=install):
+            resolve(name, None, {"PATH": "/none"})
+
+
+@pytest.mark.parametrize(("name", "there"), [("crewai", "crewai"), ("autogen", "autogen")])
+def test_an_adapter_and_its_framework_are_needed(
+    name: str, there: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    have = {"praisonai", there, "autogen_agentchat"}
+    monkeypatch.setattr("praisonrun.agents.frameworks._here", lambda module: module in have)
+    with pytest.raises(Invalid, match=f"framework {name} is not installed"):
+        resolve(name, None, {"PATH": "/none"})
+    have.add("praisonai_frameworks")
+    assert resolve(name, None, {"PATH": "/none"}) == sys.executable
+    have.remove(there)
+    with pytest.raises(Invalid, match=f"framework {name} is not installed"):
+        resolve(name, None, {"PATH": "/none"})
+
+
+def test_what_the_interpreter_behind_the_command_lacks_is_named(tmp_path: Path, bare: Path) -> None:
+    script(bare, "#!/bin/sh\necho praisonai_frameworks >&2; exit 1\n")
+    script(tmp_path / "path/praisonai", f"#!{bare}\n")
+    lacks = rf"\(praisonai_frameworks is missing\); install it with: {bare} -m pip install praisonai '"
+    with pytest.raises(Invalid, match=lacks):
+        resolve("crewai", None, {"PATH": str(tmp_path / "path")})
 
 
 @pytest.mark.parametrize(
